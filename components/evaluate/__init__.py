@@ -1,0 +1,1 @@
+"""Evaluate: what TFMA measures, what blesses a model, and against which baseline."""

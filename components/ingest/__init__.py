@@ -1,0 +1,1 @@
+"""Ingest: folders of images become tf.Example splits."""

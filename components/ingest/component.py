@@ -1,0 +1,60 @@
+"""The ingest component: a folder of images in, tf.Example splits out."""
+
+from components.ingest.config import IngestConfig
+from components.ingest.driver import IngestDriver
+from components.ingest.executor import IngestExecutor
+from components.source_digest import source_digest
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+
+class RejectedImages(types.Artifact):
+    """Files that were found and not ingested: `rejected.csv` with a name and a reason a row."""
+
+    TYPE_NAME = "RejectedImages"
+
+
+class IngestSpec(types.ComponentSpec):
+    """What ingest takes and gives.
+
+    `fingerprint` is filled in by the driver, so that a changed folder is never answered from cache.
+    """
+
+    PARAMETERS = {
+        "input_base": ExecutionParameter(type=str),
+        "config": ExecutionParameter(type=str),
+        "code": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS: dict[str, ChannelParameter] = {}
+    OUTPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "rejected": ChannelParameter(type=RejectedImages),
+    }
+
+
+class Ingest(base_beam_component.BaseBeamComponent):
+    """Reads class folders of images into train, eval and test splits."""
+
+    SPEC_CLASS = IngestSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(IngestExecutor)
+    DRIVER_CLASS = IngestDriver
+
+    def __init__(self, input_base: str, config: IngestConfig) -> None:
+        """Specifies the component.
+
+        Args:
+            input_base: The data folder.
+            config: How it becomes splits.
+        """
+        super().__init__(
+            IngestSpec(
+                input_base=input_base,
+                config=config.model_dump_json(),
+                code=source_digest("ingest"),
+                examples=types.Channel(type=standard_artifacts.Examples),
+                rejected=types.Channel(type=RejectedImages),
+            )
+        )

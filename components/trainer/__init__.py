@@ -1,0 +1,1 @@
+"""Trainer: VGG16 transfer learning and the SavedModel that is served."""

@@ -1,0 +1,80 @@
+"""VGG16 with a dense head, made of stock Keras layers only.
+
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015;
+layer names as in keras.applications.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from components.trainer.config import ModelConfig
+from components.trainer.weights import apply_weights
+
+_CONVOLUTIONS = (2, 2, 3, 3, 3)
+_RGB_MEAN = (123.68, 116.779, 103.939)
+"""ImageNet's mean colour, which VGG16's published weights want subtracted."""
+
+
+def build_model(
+    config: ModelConfig,
+    *,
+    image_size: int,
+    class_count: int,
+    weights: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]] | None,
+) -> keras.Model:
+    """Builds the classifier.
+
+    Args:
+        config: Widths, head and how many convolutions train.
+        image_size: Height and width of the input in pixels.
+        class_count: Number of classes.
+        weights: VGG16's convolution kernels and biases by name, or None for random ones.
+
+    Returns:
+        A model from RGB pixels, float [batch, image_size, image_size, 3] in 0..255, to
+        probabilities, float32 [batch, class_count].
+
+    Raises:
+        WeightsError: The weights do not fit the layers.
+    """
+    pixels = keras.Input((image_size, image_size, 3), name="pixels")
+    hidden = keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name="subtract_mean")(
+        pixels
+    )
+    for block, (width, convolutions) in enumerate(
+        zip(config.widths, _CONVOLUTIONS, strict=True), start=1
+    ):
+        for convolution in range(1, convolutions + 1):
+            name = f"block{block}_conv{convolution}"
+            hidden = keras.layers.Conv2D(
+                width, 3, padding="same", activation="relu", name=name
+            )(hidden)
+        hidden = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(hidden)
+    hidden = keras.layers.Flatten(name="flatten")(hidden)
+    hidden = keras.layers.Dropout(config.flatten_dropout, name="flatten_dropout")(hidden)
+    hidden = keras.layers.Dense(config.dense_units, activation="relu", name="dense")(hidden)
+    hidden = keras.layers.Dropout(config.dense_dropout, name="dense_dropout")(hidden)
+    probabilities = keras.layers.Dense(
+        class_count, activation="softmax", dtype="float32", name="probabilities"
+    )(hidden)
+    model = keras.Model(pixels, probabilities, name="vgg16_classifier")
+    if weights is not None:
+        apply_weights(model, weights)
+        _take_rgb(model.get_layer("block1_conv1"))
+    _freeze(model, config.trainable_convolutions)
+    return model
+
+
+def _take_rgb(first: keras.layers.Layer) -> None:
+    """Reorders the first kernel's inputs: the published weights take BGR, our pixels are RGB."""
+    kernel, bias = first.get_weights()
+    first.set_weights([kernel[:, :, ::-1, :], bias])
+
+
+def _freeze(model: keras.Model, trainable_convolutions: int) -> None:
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    for layer in convolutions[: len(convolutions) - trainable_convolutions]:
+        layer.trainable = False

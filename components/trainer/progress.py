@@ -1,0 +1,52 @@
+"""Tells how far training is, through the log, where a runner or a cluster picks it up."""
+
+import logging
+import time
+
+import keras
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LINES = 1.0
+
+
+class LogProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+    """Logs epoch, share done, images a second and accuracy, about once a second."""
+
+    def __init__(self, images: int, batch_size: int) -> None:
+        """Sets the scale.
+
+        Args:
+            images: Training images.
+            batch_size: Images a step.
+        """
+        super().__init__()
+        self._images = images
+        self._batch_size = batch_size
+        self._epoch = 0
+        self._started = self._last = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Starts the epoch's clock."""
+        self._epoch = epoch + 1
+        self._started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Logs a line if the last one is old enough."""
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        done = min((batch + 1) * self._batch_size, self._images)
+        rate = done / (now - self._started)
+        left = (self._images - done) / rate + (
+            (self.params["epochs"] - self._epoch) * self._images / rate
+        )
+        _LOG.info(
+            "epoch %d/%d, %d%% at %.0f images/s, about %d:%02d left, accuracy %.3f",
+            self._epoch,
+            self.params["epochs"],
+            100 * done // self._images,
+            rate,
+            *divmod(int(left), 60),
+            (logs or {}).get("accuracy", 0.0),
+        )

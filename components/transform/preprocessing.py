@@ -1,0 +1,128 @@
+"""From the bytes of an image file to the pixels that the network sees.
+
+This is the only definition: ingest accepts a file if `decode` reads it, Transform applies
+`preprocess` to the training images, and the exported model applies the same function to a request.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from components.transform.config import TransformConfig
+
+ENCODED = "image/encoded"
+LABEL = "image/label"
+CLASS = "image/class"
+PIXELS = "image/pixels"
+CLASSES_VOCABULARY = "classes"
+
+_BACKGROUND = 0.1
+"""Share of an image's brightest level up to which a pixel counts as empty background."""
+_LEAST_FILLED = 0.02
+"""Share of a row or column that must be brighter than background for the row to hold the head."""
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes one JPEG, PNG, BMP or GIF file (its first frame) with any number of channels.
+
+    Args:
+        encoded: Scalar string, the file's bytes.
+
+    Returns:
+        uint8 RGB pixels, shape [height, width, 3].
+
+    Raises:
+        tf.errors.InvalidArgumentError: The bytes are no whole image.
+    """
+    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    pixels.set_shape([None, None, 3])
+    return pixels
+
+
+def head_box(pixels: tf.Tensor) -> tf.Tensor:
+    """Finds the box around the head: rows and columns that are not empty background.
+
+    Args:
+        pixels: uint8, shape [height, width, 3].
+
+    Returns:
+        float32 [4]: top, left, bottom, right as shares of height and width, in [0, 1]. The whole
+        frame where nothing stands out from the background.
+    """
+    grey = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=2)
+    bright = tf.cast(grey > _BACKGROUND * tf.reduce_max(grey), tf.float32)
+    rows = _extent(tf.reduce_mean(bright, axis=1))
+    columns = _extent(tf.reduce_mean(bright, axis=0))
+    return tf.stack([rows[0], columns[0], rows[1], columns[1]])
+
+
+def _extent(filled: tf.Tensor) -> tf.Tensor:
+    """First and last position, as shares of the length, whose filled share is large enough."""
+    length = tf.cast(tf.size(filled), tf.float32)
+    found = tf.cast(tf.where(filled > _LEAST_FILLED)[:, 0], tf.float32)
+    return tf.cond(
+        tf.size(found) > 0,
+        lambda: tf.stack([tf.reduce_min(found) / length, (tf.reduce_max(found) + 1.0) / length]),
+        lambda: tf.constant([0.0, 1.0]),
+    )
+
+
+def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tf.Tensor:
+    """Crops to the head, if asked to, and resizes with antialiasing.
+
+    Args:
+        pixels: uint8, shape [height, width, 3].
+        config: Size and crop.
+
+    Returns:
+        uint8, shape [image_size, image_size, 3].
+    """
+    if config.crop == "head":
+        shape = tf.cast(tf.shape(pixels)[:2], tf.float32)
+        box = tf.cast(tf.round(head_box(pixels) * tf.tile(shape, [2])), tf.int32)
+        pixels = pixels[box[0] : box[2], box[1] : box[3]]
+    size = [config.image_size, config.image_size]
+    resized = tf.image.resize(pixels, size, method="bilinear", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+
+def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
+    """Turns image files into the network's input.
+
+    Args:
+        encoded: string, shape [batch], the bytes of image files.
+        config: Size and crop.
+
+    Returns:
+        uint8 RGB pixels, shape [batch, image_size, image_size, 3].
+
+    Raises:
+        tf.errors.InvalidArgumentError: One of the files is no whole image.
+    """
+    shape = [config.image_size, config.image_size, 3]
+    return tf.map_fn(
+        lambda one: crop_and_resize(decode(one), config),
+        encoded,
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+    """TFX Transform's entry point: pixels as lossless PNG, the class, and the class names.
+
+    Args:
+        inputs: The raw features of ingest's tf.Examples, each of shape [batch, 1].
+        custom_config: `transform`, the fields of a `TransformConfig`.
+
+    Returns:
+        `image/pixels` string [batch] (PNG of image_size), `image/class` int64 [batch].
+    """
+    import tensorflow_transform as tft
+
+    config = TransformConfig.model_validate(custom_config["transform"])
+    tft.vocabulary(inputs[LABEL], vocab_filename=CLASSES_VOCABULARY)
+    pixels = preprocess(tf.reshape(inputs[ENCODED], [-1]), config)
+    return {
+        PIXELS: tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string),
+        CLASS: tf.reshape(inputs[CLASS], [-1]),
+    }

@@ -1,0 +1,1 @@
+"""What the pipeline is and how it runs: configuration, graph, launcher, runner, the `mri` command."""

@@ -1,0 +1,161 @@
+"""The configuration: one typed object, presets as YAML files, any field settable by its path."""
+
+import difflib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from components.errors import PipelineError
+from components.evaluate.config import EvaluateConfig
+from components.ingest.config import IngestConfig
+from components.strict_config import StrictConfig
+from components.trainer.config import ModelConfig, TrainConfig
+from components.transform.config import TransformConfig
+
+
+class ConfigError(PipelineError):
+    """A preset, key or value that cannot be used."""
+
+
+class SampleConfig(StrictConfig):
+    """The synthetic images that are made where no data folder is given.
+
+    Attributes:
+        per_class: Training images of each class; a quarter as many test images come on top.
+        seed: Same seed, same images.
+    """
+
+    per_class: int = Field(120, ge=4)
+    seed: int = 0
+
+
+class Config(StrictConfig):
+    """Everything that can be chosen about a run.
+
+    Attributes:
+        name: The pipeline's and the served model's name.
+        data: Folder of class folders; without one the synthetic sample is made and used.
+        sample: The synthetic sample.
+        ingest: How images become splits.
+        transform: Preprocessing.
+        model: The network.
+        train: The recipe.
+        evaluate: What blesses a model.
+        cache: Whether a component that has run on the same inputs is answered from its outputs.
+        beam: Options for Apache Beam.
+    """
+
+    name: str = Field("brain_mri", pattern=r"^[a-z][a-z0-9_]*$")
+    data: Path | None = None
+    sample: SampleConfig = SampleConfig()
+    ingest: IngestConfig = IngestConfig()
+    transform: TransformConfig = TransformConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    cache: bool = True
+    # Left alone, the DirectRunner may try Prism, which downloads a binary.
+    beam: tuple[str, ...] = ("--direct_running_mode=in_memory",)
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(
+        file.name.removesuffix(".yaml")
+        for file in resources.files("pipeline.presets").iterdir()
+        if file.name.endswith(".yaml")
+    )
+
+
+def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
+    """Builds the configuration of a run.
+
+    Args:
+        preset: A preset's name, or the path of a YAML file.
+        settings: `PATH=VALUE` pairs such as `train.epochs=8`, the values read as YAML.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        ConfigError: The preset does not exist, or a key or value is refused.
+    """
+    fields = _read_preset(preset)
+    for setting in settings:
+        _apply(fields, setting)
+    try:
+        return Config.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, preset)) from error
+
+
+def _read_preset(preset: str) -> dict[str, Any]:
+    if preset.endswith((".yaml", ".yml")):
+        source = Path(preset)
+    elif preset in preset_names():
+        source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
+    else:
+        raise ConfigError(
+            f"There is no preset {preset!r}{_nearest(preset, preset_names())}. Presets: "
+            f"{', '.join(preset_names())}; or give the path of a .yaml file."
+        )
+    try:
+        fields = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The preset {source} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The preset {source} is not valid YAML: {error}") from error
+    if not isinstance(fields, dict | None):
+        raise ConfigError(f"The preset {source} must be a mapping of keys to values.")
+    return fields or {}
+
+
+def _apply(fields: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise ConfigError(f"--set {setting!r} is not of the form KEY=VALUE, as in train.epochs=8.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of --set {setting!r} is not valid YAML.") from error
+    *sections, last = path.split(".")
+    for section in sections:
+        fields = fields.setdefault(section, {})
+        if not isinstance(fields, dict):
+            raise ConfigError(f"--set {setting!r}: {section!r} is a value, not a section.")
+    fields[last] = value
+
+
+def _explain(error: ValidationError, preset: str) -> str:
+    sentences = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(problem["loc"][:-1])
+            nearest = _nearest(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}."
+            sentences.append(f"There is no setting {path!r}{nearest}")
+        else:
+            sentences.append(f"{path}={problem['input']!r} is refused: {problem['msg']}.")
+    return f"Preset {preset}: {' '.join(sentences)}"
+
+
+def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the section at a path."""
+    section: type[BaseModel] = Config
+    for part in path:
+        annotation = section.model_fields[str(part)].annotation
+        section = next(
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        )
+    return list(section.model_fields)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,149 @@
+"""Runs one node of the compiled pipeline: driver, executor, publisher.
+
+The local runner calls `launch_node` for one node after the other; a Kubeflow task runs this module.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from google.protobuf import json_format
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.errors import PipelineError
+from pipeline.metadata import connect, connection_config, execution_state, outputs
+from pipeline.work import Work
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+State = Literal["done", "cached", "reused"]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of a node.
+
+    Attributes:
+        node_id: Its name.
+        state: `done`, answered from `cached` outputs, or `reused` from the run before.
+        seconds: Wall-clock time.
+        outputs: Artifacts by output name.
+    """
+
+    node_id: str
+    state: State
+    seconds: float
+    outputs: dict[str, list[pb.Artifact]]
+
+
+def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
+    """Compiles the graph to TFX's intermediate representation, its run id still open."""
+    return compiler.Compiler().compile(pipeline)
+
+
+def write_ir(ir: pipeline_pb2.Pipeline, path: Path) -> None:
+    """Writes the intermediate representation as JSON."""
+    path.write_text(json_format.MessageToJson(ir), encoding="utf-8")
+
+
+def read_ir(path: Path) -> pipeline_pb2.Pipeline:
+    """Reads what `write_ir` wrote."""
+    return json_format.Parse(path.read_text(encoding="utf-8"), pipeline_pb2.Pipeline())
+
+
+def set_run_id(ir: pipeline_pb2.Pipeline, run_id: str) -> None:
+    """Makes the compiled pipeline one particular run."""
+    runtime_parameter_utils.substitute_runtime_parameter(
+        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+
+
+def node_ids(ir: pipeline_pb2.Pipeline) -> list[str]:
+    """Names of the nodes in the order in which they run."""
+    return [node.pipeline_node.node_info.id for node in ir.nodes]
+
+
+def launch_node(
+    ir: pipeline_pb2.Pipeline, node_id: str, connection: pb.ConnectionConfig
+) -> NodeResult:
+    """Runs one node to its end.
+
+    Args:
+        ir: The compiled pipeline with its run id set.
+        node_id: The node.
+        connection: ML Metadata.
+
+    Returns:
+        How it ended and what came out.
+
+    Raises:
+        PipelineError: Its inputs are not there, or its work cannot go on.
+        Exception: Whatever else its executor raises.
+    """
+    started = time.monotonic()
+    node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
+    handle = metadata.Metadata(connection)
+    options = node.execution_options
+    if options.run.perform_snapshot:
+        with handle as opened:
+            partial_run_utils.snapshot(opened, ir)
+    if options.HasField("skip"):
+        return NodeResult(node_id, "reused", time.monotonic() - started, {})
+
+    deployment = runner_utils.extract_local_deployment_config(ir)
+    info = launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=handle,
+        pipeline_info=ir.pipeline_info,
+        pipeline_runtime_spec=ir.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+    ).launch()
+
+    if info is None or not info.execution_id:
+        raise PipelineError(f"{node_id} did not run: the outputs it needs are not there.")
+    store = connect(connection)
+    state = execution_state(store, info.execution_id)
+    if state == pb.Execution.FAILED:
+        raise PipelineError(
+            f"{node_id} did not run: what it needs from earlier nodes could not be found."
+        )
+    return NodeResult(
+        node_id,
+        "cached" if state == pb.Execution.CACHED else "done",
+        time.monotonic() - started,
+        outputs(store, info.execution_id),
+    )
+
+
+def main() -> None:
+    """Runs one node of a compiled pipeline from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.launch", description="Run one node of a compiled pipeline."
+    )
+    parser.add_argument("--pipeline", type=Path, required=True, help="compiled pipeline, JSON")
+    parser.add_argument("--node", required=True, help="name of the node")
+    parser.add_argument("--run-id", required=True, help="name of the pipeline run")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="the work folder")
+    parser.add_argument("--metadata", help="postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    arguments = parser.parse_args()
+    ir = read_ir(arguments.pipeline)
+    if arguments.node not in node_ids(ir):
+        parser.error(f"there is no node {arguments.node!r}; nodes: {', '.join(node_ids(ir))}")
+    set_run_id(ir, arguments.run_id)
+    result = launch_node(
+        ir,
+        arguments.node,
+        connection_config(arguments.metadata, Work(arguments.work.absolute())),
+    )
+    print(f"{result.node_id}: {result.state} in {result.seconds:.1f} s")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

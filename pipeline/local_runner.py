@@ -1,0 +1,137 @@
+"""Runs the whole pipeline on this machine, node by node, and tells how far it is."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+from rich.console import Console
+
+from components.errors import PipelineError
+from pipeline.config import Config
+from pipeline.launch import NodeResult, compile_pipeline, launch_node, node_ids, set_run_id, write_ir
+from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.outcome import describe
+from pipeline.progress import NodeProgress
+from pipeline.work import Work
+from tfx.orchestration.portable import partial_run_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+_GRAPH_FILE = "pipeline.json"
+_ENDED_FILE = "ended.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run that came to its end.
+
+    Attributes:
+        run_id: Its name.
+        nodes: What became of each node, in order.
+        seconds: Wall-clock time.
+    """
+
+    run_id: str
+    nodes: tuple[NodeResult, ...]
+    seconds: float
+
+    def artifact(self, node_id: str, output: str) -> pb.Artifact | None:
+        """One output artifact of a node, or None where the node was not run."""
+        for node in self.nodes:
+            if node.node_id == node_id and output in node.outputs:
+                return node.outputs[output][0]
+        return None
+
+
+def run_locally(
+    config: Config,
+    work: Work,
+    run: Path,
+    console: Console,
+    *,
+    metadata_url: str | None = None,
+    from_nodes: tuple[str, ...] = (),
+    to_nodes: tuple[str, ...] = (),
+) -> RunResult:
+    """Runs every node that is asked for, or answers it from cache.
+
+    Args:
+        config: A configuration whose `data` is set.
+        work: The work folder, held exclusively.
+        run: The run's folder, whose name is the run's id.
+        console: Where progress goes.
+        metadata_url: PostgreSQL for ML Metadata, or None for SQLite in the work folder.
+        from_nodes: Start here; earlier nodes' outputs come from the run before.
+        to_nodes: Stop after these.
+
+    Returns:
+        What became of each node.
+
+    Raises:
+        PipelineError: A node cannot go on, or a node's name is unknown.
+    """
+    started = time.monotonic()
+    connection = connection_config(metadata_url, work)
+    store = connect(connection)
+    _recover(store, work, console)
+    ir = _compile(config, work, run)
+    if from_nodes or to_nodes:
+        _mark_partial(ir, from_nodes, to_nodes)
+    results = []
+    names = node_ids(ir)
+    for number, node_id in enumerate(names, start=1):
+        with NodeProgress(console, f"[{number}/{len(names)}] {node_id}") as progress:
+            result = launch_node(ir, node_id, connection)
+            progress.finish(result.state, describe(result))
+        results.append(result)
+    _end(run, "completed")
+    return RunResult(run.name, tuple(results), time.monotonic() - started)
+
+
+def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
+    from pipeline.graph import create_pipeline
+
+    ir = compile_pipeline(create_pipeline(config, work))
+    set_run_id(ir, run.name)
+    write_ir(ir, run / _GRAPH_FILE)
+    return ir
+
+
+def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
+    """Tidies up after runs that were killed, so that what they finished can be used."""
+    killed = [
+        run
+        for run in sorted(work.runs.iterdir())
+        if (run / _GRAPH_FILE).exists() and not (run / _ENDED_FILE).exists()
+    ]
+    cut_off = abandon(store, [run.name for run in killed], work)
+    for run in killed:
+        _end(run, "interrupted")
+    if cut_off:
+        console.print(
+            f"An earlier run was cut off in {', '.join(cut_off)}; going on from what is whole."
+        )
+    if missing := forget_missing(store, work):
+        console.print(f"{missing} earlier outputs are no longer on disk and will be made again.")
+
+
+def _end(run: Path, state: str) -> None:
+    (run / _ENDED_FILE).write_text(json.dumps({"state": state}) + "\n", encoding="utf-8")
+
+
+def _mark_partial(
+    ir: pipeline_pb2.Pipeline, from_nodes: tuple[str, ...], to_nodes: tuple[str, ...]
+) -> None:
+    names = node_ids(ir)
+    if unknown := sorted({*from_nodes, *to_nodes} - set(names)):
+        raise PipelineError(
+            f"There is no node {', '.join(unknown)}. Nodes, in order: {', '.join(names)}."
+        )
+    try:
+        partial_run_utils.mark_pipeline(
+            ir, from_nodes=from_nodes or None, to_nodes=to_nodes or None
+        )
+    except ValueError as error:
+        raise PipelineError(f"--from and --to do not fit together: {error}") from error

@@ -1,0 +1,79 @@
+"""What came out of a node, in a few words."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.evaluate.verdict import read_verdict
+from components.ingest.splits import SPLITS
+from pipeline.launch import NodeResult
+
+Outputs = dict[str, list[pb.Artifact]]
+
+
+def describe(result: NodeResult) -> str:
+    """Says what came out of a node.
+
+    Args:
+        result: The node's result.
+
+    Returns:
+        A few words, empty where there is nothing to say.
+    """
+    for output, words in _WORDS.items():
+        if output in result.outputs:
+            return words(result.outputs)
+    return ""
+
+
+def _ingested(outputs: Outputs) -> str:
+    examples, rejected = outputs["examples"][0], outputs["rejected"][0]
+    words = ", ".join(
+        f"{examples.custom_properties[f'images_{split}'].int_value:,} {split}" for split in SPLITS
+    )
+    count = rejected.custom_properties["rejected"].int_value
+    return f"{words}; {count:,} rejected, see {rejected.uri}" if count else words
+
+
+def _anomalies(outputs: Outputs) -> str:
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    names: set[str] = set()
+    for file in Path(outputs["anomalies"][0].uri).glob("Split-*/SchemaDiff.pb"):
+        names.update(anomalies_pb2.Anomalies.FromString(file.read_bytes()).anomaly_info)
+    return f"anomalies in {', '.join(sorted(names))}" if names else "no anomalies"
+
+
+def _baseline(outputs: Outputs) -> str:
+    if "model" not in outputs:
+        return "no earlier blessed model"
+    return f"compared with model {outputs['model'][0].id}"
+
+
+def _model(outputs: Outputs) -> str:
+    history = json.loads((Path(outputs["model"][0].uri) / "history.json").read_text())
+    epochs = len(history["loss"])
+    return f"eval accuracy {history['val_accuracy'][-1]:.3f} after {epochs} epochs"
+
+
+def _evaluation(outputs: Outputs) -> str:
+    verdict = read_verdict(outputs["evaluation"][0].uri)
+    accuracy = "unknown" if verdict.accuracy is None else f"{verdict.accuracy:.3f}"
+    return f"test accuracy {accuracy}, {'blessed' if verdict.blessed else 'not blessed'}"
+
+
+def _pushed(outputs: Outputs) -> str:
+    version = outputs["pushed_model"][0].custom_properties["pushed_version"].string_value
+    return f"version {version}" if version else "nothing pushed"
+
+
+_WORDS: dict[str, Callable[[Outputs], str]] = {
+    "examples": _ingested,
+    "anomalies": _anomalies,
+    "candidate": _baseline,
+    "model": _model,
+    "evaluation": _evaluation,
+    "pushed_model": _pushed,
+}

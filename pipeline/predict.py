@@ -1,0 +1,142 @@
+"""Classifies images with an exported model, in process; needs TensorFlow alone.
+
+Example:
+    from pipeline.predict import predict
+
+    print(predict("scan.jpg").label)
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from components.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image.
+
+    Attributes:
+        image: The file.
+        label: The likeliest class; None where the image could not be read.
+        confidence: Its probability.
+        probabilities: Probability by class name.
+        error: Why the image could not be classified.
+    """
+
+    image: Path
+    label: str | None = None
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = None
+
+
+class Predictor:
+    """A loaded SavedModel."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the model.
+
+        Args:
+            path: The SavedModel's folder.
+
+        Raises:
+            PipelineError: There is none, or it cannot be loaded.
+        """
+        if not (path / "saved_model.pb").is_file():
+            raise PipelineError(f"{path} holds no SavedModel.")
+        import tensorflow as tf
+
+        try:
+            self._model: Any = tf.saved_model.load(str(path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise PipelineError(f"The SavedModel in {path} cannot be loaded: {error}") from error
+        self._invalid = tf.errors.InvalidArgumentError
+        self._classify = self._model.signatures["serving_default"]
+        self._constant = tf.constant
+        self.path = path
+
+    @staticmethod
+    def load(model: Path | None = None, *, work: Path = Path("work")) -> "Predictor":
+        """Loads a given model, or the version that was pushed last.
+
+        Args:
+            model: A SavedModel's folder, or None.
+            work: The work folder to look for pushed models in.
+
+        Returns:
+            The loaded model.
+
+        Raises:
+            PipelineError: There is none.
+        """
+        return Predictor(model if model is not None else latest_pushed(work))
+
+    def __call__(self, image: Path) -> Prediction:
+        """Classifies one image file; what is wrong with it is said in the prediction.
+
+        Args:
+            image: A JPEG or PNG file.
+
+        Returns:
+            The prediction.
+        """
+        try:
+            encoded = image.read_bytes()
+        except OSError as error:
+            return Prediction(image, error=f"cannot be read: {error.strerror}")
+        try:
+            outputs = self._classify(image_bytes=self._constant([encoded]))
+        except self._invalid:
+            return Prediction(image, error="is no whole JPEG or PNG image")
+        names = [name.decode() for name in outputs["classes"].numpy()[0]]
+        values = [float(value) for value in outputs["probabilities"].numpy()[0]]
+        return Prediction(
+            image=image,
+            label=outputs["label"].numpy()[0].decode(),
+            confidence=float(outputs["confidence"].numpy()[0]),
+            probabilities=dict(zip(names, values, strict=True)),
+        )
+
+
+def latest_pushed(work: Path) -> Path:
+    """The pushed version with the highest number.
+
+    Args:
+        work: The work folder.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet.
+    """
+    versions = [path for path in work.glob("serving/*/*") if path.name.isdigit()]
+    if not versions:
+        raise PipelineError(
+            f"There is no pushed model in {work}: run `mri run` first, or name one with --model."
+        )
+    return max(versions, key=lambda path: int(path.name))
+
+
+@lru_cache(maxsize=1)
+def _latest(work: Path) -> Predictor:
+    return Predictor.load(work=work)
+
+
+def predict(image: str | Path, *, work: str | Path = "work") -> Prediction:
+    """Classifies one image with the version that was pushed last; the model is loaded once.
+
+    Args:
+        image: A JPEG or PNG file.
+        work: The work folder.
+
+    Returns:
+        The prediction.
+
+    Raises:
+        PipelineError: No model was pushed yet.
+    """
+    return _latest(Path(work))(Path(image))

@@ -1,0 +1,109 @@
+"""`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
+from pipeline.predict import Prediction, Predictor
+from pipeline.terminal import libraries_to
+
+
+def classify(
+    images: Sequence[Path], model: Path | None, work: Path, *, as_json: bool, figure: Path | None
+) -> bool:
+    """Classifies images and shows the results.
+
+    Args:
+        images: JPEG or PNG files.
+        model: A SavedModel, or None for the version pushed last.
+        work: The work folder.
+        as_json: Print JSON instead of bars.
+        figure: Where to write a picture of the results, or None.
+
+    Returns:
+        Whether every image could be classified.
+
+    Raises:
+        PipelineError: There is no model, or the picture cannot be written.
+    """
+    with libraries_to(Path(os.devnull)) as console:
+        predictor = Predictor.load(model, work=work)
+        predictions = [predictor(image) for image in images]
+        if as_json:
+            console.print(_as_json(predictor, predictions), markup=False, soft_wrap=True)
+        else:
+            for prediction in predictions:
+                _print_bars(prediction, console)
+            console.print(f"[dim]model {predictor.path.name}. {DISCLAIMER}[/]")
+        if figure is not None:
+            _draw(predictions, figure)
+    return all(prediction.error is None for prediction in predictions)
+
+
+def _as_json(predictor: Predictor, predictions: Sequence[Prediction]) -> str:
+    return json.dumps(
+        {
+            "model": str(predictor.path),
+            "notice": DISCLAIMER,
+            "predictions": [
+                {**asdict(prediction), "image": str(prediction.image)} for prediction in predictions
+            ],
+        },
+        indent=2,
+    )
+
+
+def _print_bars(prediction: Prediction, console: Console) -> None:
+    console.print(f"{prediction.image}", style="bold", markup=False, soft_wrap=True)
+    if prediction.probabilities is None:
+        console.print(f"  [red]{prediction.error}[/]")
+        return
+    table = Table.grid(padding=(0, 1))
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    for label, probability in ranked:
+        style = "bold" if label == prediction.label else "dim"
+        bar = ProgressBar(total=1.0, completed=probability, width=32)
+        table.add_row(f"  {label}", bar, f"{probability:6.1%}", style=style)
+    console.print(table)
+
+
+def _draw(predictions: Sequence[Prediction], path: Path) -> None:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
+    if not drawn:
+        raise PipelineError("No image could be classified, so there is no figure to draw.")
+    figure = Figure(figsize=(8, 2.8 * len(drawn)), layout="constrained")
+    figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
+    rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
+    for (picture, bars), prediction in zip(rows, drawn, strict=True):
+        with Image.open(prediction.image) as image:
+            picture.imshow(image.convert("RGB"))
+        picture.set_axis_off()
+        picture.set_title(prediction.image.name, fontsize=9)
+        probabilities = prediction.probabilities or {}
+        colours = ["#0b6e99" if name == prediction.label else "#c7d3da" for name in probabilities]
+        drawing = bars.barh(list(probabilities), list(probabilities.values()), color=colours)
+        bars.bar_label(drawing, fmt="{:.1%}", padding=3, fontsize=9)
+        bars.set_xlim(0, 1.15)
+        bars.invert_yaxis()
+        bars.set_xticks([])
+        bars.spines[["top", "right", "bottom"]].set_visible(False)
+        bars.set_title(f"{prediction.label}, {prediction.confidence:.1%}", fontsize=11)
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        figure.savefig(unfinished, dpi=150, format=path.suffix.lstrip(".") or "png")
+        unfinished.replace(path)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"The figure {path} cannot be written: {error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

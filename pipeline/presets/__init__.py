@@ -1,0 +1,1 @@
+"""Presets: plain data, one YAML file each."""

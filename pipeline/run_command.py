@@ -1,0 +1,74 @@
+"""`mri run`: data, run, summary."""
+
+import logging
+from pathlib import Path
+
+from components.errors import PipelineError
+from pipeline.config import Config
+from pipeline.sample_command import ensure_sample
+from pipeline.terminal import libraries_to
+from pipeline.work import Work
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_pipeline(
+    config: Config,
+    root: Path,
+    *,
+    metadata_url: str | None = None,
+    from_nodes: tuple[str, ...] = (),
+    to_nodes: tuple[str, ...] = (),
+) -> bool | None:
+    """Runs the pipeline in a work folder and prints what came of it.
+
+    Args:
+        config: The configuration; without `data` the synthetic sample is made.
+        root: The work folder.
+        metadata_url: PostgreSQL for ML Metadata, or None.
+        from_nodes: Start here.
+        to_nodes: Stop after these.
+
+    Returns:
+        Whether the model was blessed; None where the run did not go so far.
+
+    Raises:
+        PipelineError: It cannot go on.
+    """
+    work = Work(root)
+    with work.exclusively():
+        run = work.new_run()
+        log_file = run / "log.txt"
+        with libraries_to(log_file) as console:
+            data = config.data.absolute() if config.data else work.sample
+            if config.data is None:
+                ensure_sample(work.sample, config.sample, console)
+            try:
+                with console.status("starting TensorFlow and TFX"):
+                    from pipeline.local_runner import run_locally
+                    from pipeline.summary import Summary
+                result = run_locally(
+                    config.model_copy(update={"data": data}),
+                    work,
+                    run,
+                    console,
+                    metadata_url=metadata_url,
+                    from_nodes=from_nodes,
+                    to_nodes=to_nodes,
+                )
+                summary = Summary.of(result, log_file)
+            except PipelineError:
+                raise
+            except Exception as error:
+                _LOG.exception("the run failed")
+                raise PipelineError(_explain(error, log_file)) from error
+            summary.print(console)
+    return summary.verdict.blessed if summary.verdict else None
+
+
+def _explain(error: Exception, log_file: Path) -> str:
+    """The first line of an unexpected error, and where the rest is."""
+    reason = (str(error).strip().splitlines() or [""])[0][:300]
+    if isinstance(error, OSError) and error.strerror:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {reason}\nThe log has the details: {log_file}"

@@ -1,0 +1,80 @@
+"""The table at the end of a run: where time went, how good the model is, where it is now."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from components.disclaimer import DISCLAIMER
+from components.evaluate.verdict import Verdict, read_verdict
+from pipeline.local_runner import RunResult
+from pipeline.outcome import describe
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        result: The run.
+        verdict: The evaluation, where the run went so far.
+        pushed: The pushed model's folder, where one was pushed.
+        log_file: What libraries printed.
+    """
+
+    result: RunResult
+    verdict: Verdict | None
+    pushed: Path | None
+    log_file: Path
+
+    @staticmethod
+    def of(result: RunResult, log_file: Path) -> "Summary":
+        """Reads the outcome from a run's artifacts."""
+        evaluation = result.artifact("Evaluator", "evaluation")
+        pushed = result.artifact("Pusher", "pushed_model")
+        destination = (
+            pushed.custom_properties["pushed_destination"].string_value if pushed else ""
+        )
+        return Summary(
+            result=result,
+            verdict=read_verdict(evaluation.uri) if evaluation else None,
+            pushed=Path(destination) if destination else None,
+            log_file=log_file,
+        )
+
+    def print(self, console: Console) -> None:
+        """Prints the table and the lines below it."""
+        table = Table(title=f"run {self.result.run_id}", title_justify="left")
+        table.add_column("node")
+        table.add_column("state")
+        table.add_column("seconds", justify="right")
+        table.add_column("outcome", overflow="fold")
+        for node in self.result.nodes:
+            table.add_row(node.node_id, node.state, f"{node.seconds:.1f}", describe(node))
+        table.add_section()
+        table.add_row("all", "", f"{self.result.seconds:.1f}", "")
+        console.print(table)
+        if self.verdict:
+            _print_verdict(self.verdict, console)
+        lines = {"pushed": self.pushed, "log": self.log_file}
+        for name, path in lines.items():
+            if path:
+                console.print(f"{name:<14} {path}", soft_wrap=True)
+        console.print(f"[dim]{DISCLAIMER}[/]")
+
+
+def _print_verdict(verdict: Verdict, console: Console) -> None:
+    if verdict.accuracy is not None:
+        by_class = ", ".join(
+            f"{label} {accuracy:.3f}" for label, accuracy in verdict.accuracy_by_class.items()
+        )
+        console.print(
+            f"test accuracy  [bold]{verdict.accuracy:.3f}[/] on {verdict.examples:,} images "
+            f"({by_class})",
+            soft_wrap=True,
+        )
+    if verdict.blessed:
+        console.print("blessing       [green]blessed[/]: every threshold is met")
+    else:
+        console.print(f"blessing       [red]refused[/]: {'; '.join(verdict.reasons)}")

@@ -1,0 +1,86 @@
+"""The one folder that holds everything a run writes."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from components.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where things lie below a work folder.
+
+    Attributes:
+        root: The folder, absolute.
+    """
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """TFX's pipeline root: every component's outputs."""
+        return self.root / "artifacts"
+
+    @property
+    def metadata(self) -> Path:
+        """ML Metadata's SQLite file."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def serving(self) -> Path:
+        """Pushed models, `serving/NAME/VERSION`."""
+        return self.root / "serving"
+
+    @property
+    def sample(self) -> Path:
+        """The synthetic images."""
+        return self.root / "sample"
+
+    @property
+    def temporary(self) -> Path:
+        """What libraries write and forget."""
+        return self.root / "tmp"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run, named by the run's id: its compiled graph and its log."""
+        return self.root / "runs"
+
+    def new_run(self) -> Path:
+        """Makes the folder of a new run; its name, the time to the millisecond, is the run's id."""
+        run_id = datetime.now().isoformat(timespec="milliseconds").replace(":", "-")
+        folder = self.runs / run_id
+        folder.mkdir(parents=True)
+        return folder
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Creates the folder and holds it for one run.
+
+        Raises:
+            PipelineError: It cannot be written, or another run holds it.
+        """
+        try:
+            self.temporary.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("w")
+        except OSError as error:
+            raise PipelineError(
+                f"The work folder {self.root} cannot be written ({error.strerror}): choose another "
+                "with --work."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise PipelineError(
+                    f"Another run is using {self.root}: wait for it, or choose another folder with "
+                    "--work."
+                ) from error
+            os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
+            yield
