@@ -1,7 +1,7 @@
 """ML Metadata: where it is, what a run recorded in it, and what a killed run left half done."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -139,10 +139,16 @@ def forget_missing(store: mlmd.MetadataStore, work: Work) -> int:
         artifact
         for artifact in store.get_artifacts()
         if artifact.state == pb.Artifact.LIVE
-        and Path(artifact.uri).is_relative_to(work.artifacts)
-        and not Path(artifact.uri).exists()
+        and any(path.is_relative_to(work.root) and not path.exists() for path in _files(artifact))
     ]
     for artifact in missing:
         artifact.state = pb.Artifact.DELETED
     store.put_artifacts(missing)
     return len(missing)
+
+
+def _files(artifact: pb.Artifact) -> Iterator[Path]:
+    """Where an artifact lies, and for a pushed model where it was pushed to."""
+    yield Path(artifact.uri)
+    if pushed := artifact.custom_properties["pushed_destination"].string_value:
+        yield Path(pushed)

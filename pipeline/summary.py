@@ -1,5 +1,7 @@
 """The table at the end of a run: where time went, how good the model is, where it is now."""
 
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +59,21 @@ class Summary:
         console.print(table)
         if self.verdict:
             _print_verdict(self.verdict, console)
-        lines = {"pushed": self.pushed, "log": self.log_file}
-        for name, path in lines.items():
-            if path:
-                console.print(f"{name:<14} {path}", soft_wrap=True)
+        lines = {
+            "pushed": self.pushed,
+            "log": self.log_file,
+            "memory": f"{_peak_gigabytes():.1f} GB at most",
+        }
+        for name, value in lines.items():
+            if value:
+                console.print(f"{name:<14} {value}", soft_wrap=True)
         console.print(f"[dim]{DISCLAIMER}[/]")
+
+
+def _peak_gigabytes() -> float:
+    """The most memory that this process has held, in GB of 10^9 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def _print_verdict(verdict: Verdict, console: Console) -> None:

@@ -1,0 +1,1 @@
+"""Where images come from: the synthetic sample and, beside it, the public data set."""

@@ -1,0 +1,141 @@
+"""Where the tissues of a head lie, from the MNI152 template that the nilearn wheel carries.
+
+The template files are read straight from the installed wheel with nibabel: no nilearn code runs, nothing is downloaded.
+They are the ICBM 2009a nonlinear symmetric average (Fonov et al., 2011), 1 mm, without the skull:
+a T1-weighted average and the grey and white matter probabilities.
+
+Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological
+Institute, McGill University. Permission to use, copy, modify, and distribute the template for any
+purpose and without fee is granted, provided that this copyright notice appears in all copies.
+
+Coordinates are MNI millimetres throughout: x to the right, y to the front, z upwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.synthetic.errors import SampleError
+
+Field = NDArray[np.float32]
+"""A float32 image [H, W]; `Points` are three of them, [3, H, W], in millimetres."""
+Points = NDArray[np.float32]
+
+_FILES = {
+    name: f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz" for name in ("t1", "gm", "wm")
+}
+_ORIGIN = (-98.0, -134.0, -72.0)  # of voxel 0, 0, 0 of the template, in mm
+_SHAPE = (197, 233, 189)
+_COARSE = 2.0  # mm: the skull's inner surface is smooth, so its distance map needs no more
+_COARSE_LOW = (-112.0, -150.0, -142.0)
+_COARSE_SHAPE = (112, 140, 136)
+_SULCUS = 14.0  # mm: narrower gaps in the brain mask belong to the inside of the skull
+
+
+@dataclass(frozen=True)
+class Tissues:
+    """What the template says at each pixel of a slice.
+
+    Attributes:
+        t1: T1-weighted intensity, float32 [H, W] in [0, 1].
+        grey: Probability of grey matter, float32 [H, W] in [0, 1].
+        white: Probability of white matter, float32 [H, W] in [0, 1].
+        depth: Signed distance to the inner surface of the skull in mm, negative inside, float32 [H, W].
+    """
+
+    t1: Field
+    grey: Field
+    white: Field
+    depth: Field
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template's volumes: t1, grey, white (uint8, 1 mm) and the distance map (float32, 2 mm)."""
+
+    t1: NDArray[np.uint8]
+    grey: NDArray[np.uint8]
+    white: NDArray[np.uint8]
+    distance: Field
+
+    def at(self, points: Points, folds: Points) -> Tissues:
+        """Samples the volumes, trilinearly.
+
+        Args:
+            points: Where the skull's distance is read, in mm, float32 [3, H, W].
+            folds: Where the brain is read, the same points with this subject's own folding.
+        """
+        fine = folds - np.asarray(_ORIGIN, np.float32)[:, None, None]
+        coarse = (points - np.asarray(_COARSE_LOW, np.float32)[:, None, None]) / np.float32(_COARSE)
+        return Tissues(
+            t1=_trilinear(self.t1, fine) / np.float32(255),
+            grey=_trilinear(self.grey, fine) / np.float32(255),
+            white=_trilinear(self.white, fine) / np.float32(255),
+            depth=_trilinear(self.distance, coarse),
+        )
+
+
+def _trilinear(volume: NDArray[np.uint8] | Field, index: Points) -> Field:
+    from scipy.ndimage import map_coordinates
+
+    mode = "nearest" if volume.dtype == np.float32 else "constant"
+    out: Field = map_coordinates(volume, index, output=np.float32, order=1, mode=mode)
+    return out
+
+
+@functools.lru_cache(maxsize=1)
+def load_template() -> Template:
+    """Reads the template once a process (about a second).
+
+    Raises:
+        SampleError: nilearn is not installed or its wheel does not carry the template.
+    """
+    spec = importlib.util.find_spec("nilearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise SampleError(
+            "The synthetic sample is made from the MNI152 template in the nilearn package, which "
+            "is not installed here: install it with `pip install nilearn nibabel scipy`."
+        )
+    folder = Path(next(iter(spec.submodule_search_locations))) / "datasets" / "data"
+    t1, grey, white = (_read(folder / name) for name in _FILES.values())
+    return Template(t1=t1, grey=grey, white=white, distance=_skull_distance(t1))
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    import nibabel
+
+    try:
+        image = nibabel.load(path)
+        data = np.asarray(image.dataobj, dtype=np.uint8)  # type: ignore[attr-defined]
+    except (OSError, ValueError, EOFError) as error:
+        raise SampleError(
+            f"The MNI152 template {path} could not be read ({error}): reinstall nilearn."
+        ) from error
+    if data.shape != _SHAPE:
+        raise SampleError(
+            f"The MNI152 template {path} has shape {data.shape} where {_SHAPE} was expected: "
+            "install the nilearn version of the lock file."
+        )
+    return data
+
+
+def _skull_distance(t1: NDArray[np.uint8]) -> Field:
+    """Signed distance in mm, on the coarse grid, to a smooth hull around the brain."""
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    inside = np.zeros(_COARSE_SHAPE, bool)
+    start = [round((o - low) / _COARSE) for o, low in zip(_ORIGIN, _COARSE_LOW, strict=True)]
+    half = t1[::2, ::2, ::2] > 0
+    box = tuple(slice(s, s + n) for s, n in zip(start, half.shape, strict=True))
+    inside[box] = half
+    grown = distance_transform_edt(~inside) * _COARSE < _SULCUS
+    hull = distance_transform_edt(grown) * _COARSE > _SULCUS
+    hull |= inside
+    signed = _COARSE * (distance_transform_edt(~hull) - distance_transform_edt(hull))
+    return gaussian_filter(signed, 1.8).astype(np.float32)

@@ -1,0 +1,278 @@
+"""Plants one tumour into a painted slice, where its class grows and with the look of its class.
+
+- glioma: inside the brain, from white matter; irregular, a dark necrotic core, a bright ragged rim,
+  oedema that follows white matter, tissue pushed aside.
+- meningioma: outside the brain, broad against the skull (or the falx); smooth, homogeneous, bright,
+  sharply bounded, with a dural tail and a cleft of fluid.
+- pituitary: in and above the sella, in the midline; smooth, bright, at times waisted or cystic.
+
+The mask is the whole tumour: everything laid over the head, oedema included (as BraTS' "whole tumour").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datasets.synthetic.anatomy import Field, Points
+from pipeline.datasets.synthetic.head import SELLA, Contrast, Head, smooth_noise, soft_step
+
+Mask = NDArray[np.bool_]
+
+SMALLEST, LARGEST = 0.013, 0.07
+"""Bounds on the lesion's share of the head's area (the promise is 1 to 8 %)."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Brightness of tumour parts in one contrast: solid or rim, necrosis or cyst, oedema."""
+
+    rim: float
+    solid: float
+    core: float
+    oedema: float
+
+
+_LOOKS = {
+    "t1": _Look(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
+    "t1c": _Look(rim=1.00, solid=0.98, core=0.14, oedema=0.26),
+    "t2": _Look(rim=0.55, solid=0.95, core=1.00, oedema=0.90),
+    "flair": _Look(rim=0.90, solid=0.95, core=0.12, oedema=0.80),
+}
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Where a lesion may grow: the slice, and the size it should have in pixels."""
+
+    head: Head
+    points: Points
+    pitch: float  # mm a pixel
+    area: int  # pixels
+    look: _Look
+    contrast: Contrast
+    rng: np.random.Generator
+    rows: Field
+    columns: Field
+
+    def distance(self, row: int, column: int) -> Field:
+        """Distance of every pixel from one, in mm within the slice."""
+        gap = np.hypot(self.rows - row, self.columns - column)
+        return (gap * self.pitch).astype(np.float32)
+
+    def noise(self, wavelength: float) -> Field:
+        """Smooth noise of unit deviation with features of about `wavelength` mm."""
+        shape = self.head.image.shape
+        cells = max(shape) * self.pitch / wavelength
+        return smooth_noise(self.rng, (shape[0], shape[1]), cells)
+
+    def far_from_sella(self, least: float) -> Mask:
+        gap = self.points - np.asarray(SELLA, np.float32)[:, None, None]
+        mask: Mask = np.sqrt((gap * gap).sum(0)) > least
+        return mask
+
+
+def plant_lesion(
+    label: str, head: Head, points: Points, pitch: float, contrast: Contrast,
+    rng: np.random.Generator,
+) -> tuple[Field, Mask]:
+    """Plants a lesion of class `label`.
+
+    Args:
+        label: glioma, meningioma or pituitary.
+        head: The painted slice; it is not changed.
+        points: MNI coordinates of its pixels in mm, float32 [3, H, W].
+        pitch: Size of a pixel in mm.
+        contrast: The acquisition, which decides how bright each part is.
+        rng: Draws place, size, shape and brightness.
+
+    Returns:
+        The new brightness image, float32 [H, W], and the lesion's mask, bool [H, W].
+    """
+    rows, columns = np.indices(head.image.shape, dtype=np.float32)
+    whole = float(head.inside.sum())
+    grow = _GROWTHS[label]
+    for attempt in range(12):
+        share = float(np.exp(rng.uniform(np.log(0.044), np.log(0.066))))
+        site = _Site(
+            head, points, pitch, round(share * whole), _LOOKS[contrast.name], contrast, rng,
+            rows, columns,
+        )
+        image, mask = grow(site, attempt)
+        if SMALLEST <= mask.sum() / whole <= LARGEST:
+            return image, mask
+    raise RuntimeError(f"no room for a {label} in this slice")  # render() draws another slice
+
+
+def _pick(rng: np.random.Generator, weights: Field | Mask) -> tuple[int, int] | None:
+    """A pixel drawn in proportion to `weights`, or None where all are zero."""
+    flat = np.cumsum(weights.ravel().astype(np.float64))
+    if flat[-1] <= 0:
+        return None
+    index = int(np.searchsorted(flat, rng.uniform(0, flat[-1]), side="right"))
+    row, column = np.unravel_index(min(index, flat.size - 1), weights.shape)
+    return int(row), int(column)
+
+
+def _level(field: Field, area: int) -> float:
+    """The level below which `field` covers `area` pixels."""
+    flat = field.ravel()
+    return float(np.partition(flat, min(area, flat.size - 1))[min(area, flat.size - 1)])
+
+
+def _piece_around(mask: Mask, row: int, column: int) -> Mask:
+    """The connected piece of `mask` that holds the pixel, or the largest one."""
+    from scipy.ndimage import label
+
+    pieces, count = label(mask)
+    if count == 0:
+        return mask
+    index = pieces[row, column] or int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
+    piece: Mask = pieces == index
+    return piece
+
+
+def _push(site: _Site, field: Field, strength: float, reach: float) -> tuple[Field, Field]:
+    """Mass effect: moves image and white matter away from where `field` (mm) is negative."""
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    smooth = gaussian_filter(field, 3)
+    down, across = np.gradient(smooth)
+    norm = np.hypot(down, across) + 1e-6
+    fall = strength * np.exp(-np.clip(field, 0, None) / reach) / site.pitch
+    fall = fall * np.clip(-site.head.depth / 8, 0, 1)
+    index = np.stack([site.rows - fall * down / norm, site.columns - fall * across / norm])
+    image, white = (
+        map_coordinates(a, index, order=1, mode="nearest", output=np.float32)
+        for a in (site.head.image, site.head.white)
+    )
+    return image, white
+
+
+def _grow_glioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
+    head, rng = site.head, site.rng
+    least = max(24.0 - 2.0 * attempt, 4.0)
+    at = _pick(rng, (head.white > 0.6) & (head.depth < -least) & site.far_from_sella(34))
+    if at is None:
+        at = _pick(rng, (head.brain > 0.5) & (head.depth < -least) & site.far_from_sella(30))
+    if at is None:
+        return head.image, np.zeros(head.inside.shape, bool)
+    radius = np.float32(np.sqrt(site.area / np.pi) * site.pitch)
+    gap = site.distance(*at)
+    ragged = gap * (1 + 0.22 * site.noise(26) + 0.10 * site.noise(9))
+    outside = np.where(head.depth < -1.0, 0, 1e4).astype(np.float32)
+    share = float(rng.uniform(0.60, 0.85))
+    tumour_field = (ragged + outside).astype(np.float32)
+    tumour_level = _level(tumour_field, round(site.area * share))
+    spread = gap * (1 + 0.15 * site.noise(20)) - radius * (head.white - 0.5) + outside
+    spread = np.minimum(spread, (ragged - tumour_level) + 0.0).astype(np.float32)
+    spread_level = _level(spread, site.area)
+    whole = _piece_around(spread < spread_level, *at)
+
+    image, _ = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
+    look, gain = site.look, float(rng.uniform(0.88, 1.1))
+    texture = 1 + 0.06 * site.noise(5)
+    oedema = soft_step((spread - spread_level).astype(np.float32), 4.0) * whole
+    image += oedema * np.float32(rng.uniform(0.65, 0.95)) * (look.oedema * texture - image)
+    ring = ragged - tumour_level
+    image += soft_step(ring, 1.6) * whole * (look.rim * gain * (texture + 0.05 * site.noise(4)) - image)
+    thickness = float(rng.uniform(0.34, 0.55)) * np.sqrt(tumour_level * tumour_level)
+    necrosis = ring + thickness * (1 + 0.45 * site.noise(9))
+    image += soft_step(necrosis, 2.0) * whole * (look.core * (1 + 0.15 * site.noise(6)) - image)
+    mask: Mask = whole & ((oedema > 0.4) | (ring < 0))
+    return image, mask
+
+
+def _grow_meningioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
+    head, rng = site.head, site.rng
+    x, _, z = site.points
+    from scipy.ndimage import gaussian_filter
+
+    depth = head.depth
+    near_skull = (depth > -2.0) & (depth < -0.2) & (z > -42) & site.far_from_sella(44)
+    bulk = gaussian_filter(head.brain, 4) > 0.3  # a base with brain beside it
+    falx = (np.abs(x) < 1.0) & (depth < -6) & (depth > -28) & (z > 8)
+    flat_falx = falx.sum() > 400  # a slice along the falx shows it as an area, not a line
+    near_skull = near_skull & bulk
+    high = near_skull & (z > float(np.quantile(z[near_skull], 0.4)) - 1) if near_skull.any() else near_skull
+    at = None
+    if rng.random() < 0.12 and not flat_falx:
+        at = _pick(rng, falx)
+    if at is None:
+        at = _pick(rng, high)
+    if at is None:
+        return head.image, np.zeros(head.inside.shape, bool)
+    down, across = np.gradient(gaussian_filter(depth, 3))
+    if depth[at] < -6:  # on the falx: to one side of it
+        down, across = np.gradient(np.abs(gaussian_filter(x, 2)))
+        sign = 1.0 if rng.random() < 0.5 else -1.0
+        down, across = -sign * np.gradient(x)[0], -sign * np.gradient(x)[1]
+    inward = -np.array([down[at], across[at]]) / (np.hypot(down[at], across[at]) + 1e-6)
+    ratio = float(rng.uniform(1.0, 1.45))  # along the dura : into the head
+    radius = float(np.sqrt(site.area / np.pi) * site.pitch)
+    sink = radius * float(rng.uniform(0.25, 0.65)) / site.pitch
+    row, column = at[0] + inward[0] * sink, at[1] + inward[1] * sink
+    ahead = ((site.rows - row) * inward[0] + (site.columns - column) * inward[1]) * site.pitch
+    beside = ((site.rows - row) * inward[1] - (site.columns - column) * inward[0]) * site.pitch
+    gap = np.hypot(ahead * np.sqrt(ratio), beside / np.sqrt(ratio))
+    gap = gap * (1 + 0.08 * site.noise(30) + 0.03 * site.noise(12))
+    field = (gap + np.where(depth < -0.3, 0, 1e4)).astype(np.float32)
+    level = _level(field, site.area)
+    whole = _piece_around(field < level, *at)
+
+    ring = (gap - level).astype(np.float32)
+    image, _ = _push(site, ring, 0.22 * radius, 14)
+    bound = soft_step(depth + 0.1)
+    image += soft_step(np.abs(ring - 0.9) - 0.7) * bound * np.float32(0.75) * (
+        site.contrast.fluid - image
+    )
+    solid = site.look.solid * float(rng.uniform(0.9, 1.08))
+    tail = soft_step(np.abs(depth + 0.5) - 0.9) * soft_step(ring - 0.45 * radius, 4)
+    image += tail * np.float32(0.8) * (solid * 0.9 - image)
+    texture = 1 + 0.025 * site.noise(5) + 0.03 * site.noise(18)
+    image += soft_step(ring) * bound * (solid * texture - image)
+    return image.astype(np.float32), whole
+
+
+def _grow_pituitary(site: _Site, attempt: int) -> tuple[Field, Mask]:
+    head, rng = site.head, site.rng
+    x, y, z = site.points
+    radius = float(np.sqrt(site.area / np.pi) * site.pitch)
+    target = np.array([0.0, SELLA[1], SELLA[2] + radius * rng.uniform(0.25, 0.6)])
+    target += rng.uniform(-2.0, 2.0, 3)
+    gap2 = (x - target[0]) ** 2 + (y - target[1]) ** 2 + (z - target[2]) ** 2
+    row, column = np.unravel_index(int(np.argmin(gap2)), gap2.shape)
+    at = int(row), int(column)
+    cx, cy, cz = (float(site.points[i][at]) for i in range(3))
+    tall, wide = float(rng.uniform(0.95, 1.35)), float(rng.uniform(0.9, 1.15))
+    waist = float(rng.uniform(0, 0.5))
+    pinch = 1 + waist * np.exp(-(((z + 24) / 5) ** 2))
+    gap = np.sqrt(
+        ((x - cx) * pinch / wide) ** 2 + ((y - cy) * pinch) ** 2 + ((z - cz) / tall) ** 2
+    ) * (1 + 0.06 * site.noise(20))
+    field = (gap + np.where(head.inside, 0, 1e4)).astype(np.float32)
+    level = _level(field, site.area)
+    whole = _piece_around(field < level, *at)
+
+    ring = (field - level).astype(np.float32)
+    image, _ = _push(site, ring, 0.18 * radius, 12)
+    solid = site.look.solid * float(rng.uniform(0.86, 1.06))
+    image += soft_step(np.abs(ring - 0.6) - 0.5) * np.float32(0.6) * (site.contrast.bone - image)
+    texture = 1 + 0.05 * site.noise(5) + 0.05 * site.noise(12)
+    image += soft_step(ring) * (solid * texture - image)
+    if rng.random() < 0.25:  # a cyst
+        hole = site.distance(at[0], at[1]) * (1 + 0.2 * site.noise(14)) - 0.38 * radius
+        image += soft_step(hole.astype(np.float32), 2) * (
+            0.5 * (site.look.core + solid) - image
+        ) * np.float32(0.9)
+    return image.astype(np.float32), whole
+
+
+_GROWTHS: dict[str, Callable[[_Site, int], tuple[Field, Mask]]] = {
+    "glioma": _grow_glioma,
+    "meningioma": _grow_meningioma,
+    "pituitary": _grow_pituitary,
+}
