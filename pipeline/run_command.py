@@ -3,7 +3,11 @@
 import logging
 from pathlib import Path
 
+from rich.console import Console
+
 from components.errors import PipelineError
+from components.trainer.config import ModelConfig
+from components.trainer.weights import progress_bar, resolve_weights
 from pipeline.config import Config
 from pipeline.sample_command import ensure_sample
 from pipeline.terminal import libraries_to
@@ -43,6 +47,7 @@ def run_pipeline(
             data = config.data.absolute() if config.data else work.sample
             if config.data is None:
                 ensure_sample(work.sample, config.sample, console)
+            _fetch_weights(config.model, console)
             try:
                 with console.status("starting TensorFlow and TFX"):
                     from pipeline.local_runner import run_locally
@@ -64,6 +69,16 @@ def run_pipeline(
                 raise PipelineError(_explain(error, log_file)) from error
             summary.print(console)
     return summary.verdict.blessed if summary.verdict else None
+
+
+def _fetch_weights(config: ModelConfig, console: Console) -> None:
+    """Brings the weights before anything runs: a missing file is better known now than later."""
+    if config.weights == "random":
+        return
+    with progress_bar(console) as progress:
+        resolve_weights(
+            None if config.weights == "imagenet" else Path(config.weights), progress=progress
+        )
 
 
 def _explain(error: Exception, log_file: Path) -> str:

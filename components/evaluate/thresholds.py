@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate.config import EvaluateConfig
 from components.transform.preprocessing import CLASS, LABEL
@@ -11,7 +11,7 @@ ACCURACY = "sparse_categorical_accuracy"
 SIGNATURE = "evaluate"
 
 
-def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> tfma.EvalConfig:
+def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
     Args:
@@ -21,12 +21,12 @@ def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> tfma.EvalConfi
     Returns:
         Accuracy and loss overall and by true class, through the exported graph.
     """
-    change = tfma.GenericChangeThreshold(
+    change = config_pb2.GenericChangeThreshold(
         absolute={"value": -config.max_accuracy_drop - 1e-9},
-        direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+        direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
     )
-    threshold = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_accuracy}),
+    threshold = config_pb2.MetricThreshold(
+        value_threshold=config_pb2.GenericValueThreshold(lower_bound={"value": config.min_accuracy}),
         change_threshold=change if has_baseline else None,
     )
     model: dict[str, Any] = {
@@ -34,15 +34,23 @@ def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> tfma.EvalConfi
         "signature_name": SIGNATURE,
         "prediction_key": "probabilities",
     }
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(**model)],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[LABEL])],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(**model)],
+        slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[LABEL])],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-                    tfma.MetricConfig(class_name="SparseCategoricalAccuracy", threshold=threshold),
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
+                    config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
+                    config_pb2.MetricConfig(
+                        class_name="SparseCategoricalAccuracy",
+                        # A plain threshold would hold for every slice too.
+                        per_slice_thresholds=[
+                            config_pb2.PerSliceMetricThreshold(
+                                slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
+                            )
+                        ],
+                    ),
                 ]
             )
         ],

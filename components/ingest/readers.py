@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,10 @@ def _read_bytes(path: str, limit: int) -> bytes:
 
 def _read_header(encoded: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(encoded), formats=_FORMATS)
+        with warnings.catch_warnings():
+            # Our own limit follows at once, and it is the user's to choose.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(encoded), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise RejectedImage("a header that claims more pixels than can be decoded") from error
     except (OSError, SyntaxError, ValueError) as error:

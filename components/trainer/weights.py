@@ -46,6 +46,7 @@ from components.trainer.weight_sources import Progress, fetch_from_keras, fetch_
 
 if TYPE_CHECKING:
     import keras
+    from rich.console import Console
 
 __all__ = [
     "IMAGENET_VGG16",
@@ -57,6 +58,7 @@ __all__ = [
     "default_cache_dir",
     "digest",
     "load_weights",
+    "progress_bar",
     "resolve_weights",
 ]
 
@@ -269,31 +271,41 @@ def _remove_leftovers(cache_dir: Path) -> None:
 
 
 @contextlib.contextmanager
+def progress_bar(console: Console) -> Iterator[Progress]:
+    """Shows the steps and bytes of ``resolve_weights`` on a terminal.
+
+    Args:
+        console: Where to; nothing is shown if it is no terminal.
+
+    Yields:
+        What to give to ``resolve_weights`` as ``progress``.
+    """
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    amount = TextColumn("{task.fields[amount]}")
+    hidden = not console.is_terminal
+    with Bars(*columns, amount, console=console, transient=True, disable=hidden) as bars:
+        task = bars.add_task("looking for the weights of VGG16", total=None, amount="")
+
+        def show(step: str, done: int, total: int | None) -> None:
+            amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else ""
+            bars.update(task, description=step, completed=done, total=total, amount=amount)
+
+        yield show
+
+
+@contextlib.contextmanager
 def _reporting(progress: Progress | None) -> Iterator[Progress]:
-    """Gives the caller's own receiver, else a bar on a terminal, else one that says nothing."""
+    """Gives the caller's own receiver, else a bar on standard error."""
     if progress is not None:
         yield progress
-    elif not sys.stderr.isatty():
-        yield lambda *_: None
-    else:
-        from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn
-        from rich.progress import Progress as Bars
+        return
+    from rich.console import Console
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
-        with Bars(
-            *columns,
-            TextColumn("{task.fields[amount]}"),
-            console=Console(stderr=True),
-            transient=True,
-        ) as bars:
-            task = bars.add_task("looking for the weights of VGG16", total=None, amount="")
-
-            def show(step: str, done: int, total: int | None) -> None:
-                amount = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else ""
-                bars.update(task, description=step, completed=done, total=total, amount=amount)
-
-            yield show
+    with progress_bar(Console(stderr=True)) as show:
+        yield show
 
 
 def apply_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:

@@ -1,8 +1,8 @@
 """Where the tissues of a head lie, from the MNI152 template that the nilearn wheel carries.
 
-The template files are read straight from the installed wheel with nibabel: no nilearn code runs, nothing is downloaded.
-They are the ICBM 2009a nonlinear symmetric average (Fonov et al., 2011), 1 mm, without the skull:
-a T1-weighted average and the grey and white matter probabilities.
+The template files are read straight from the installed wheel with nibabel: no nilearn code runs,
+nothing is downloaded. They are the ICBM 2009a nonlinear symmetric average (Fonov et al., 2011),
+1 mm, without the skull: a T1-weighted average and the grey and white matter probabilities.
 
 Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological
 Institute, McGill University. Permission to use, copy, modify, and distribute the template for any
@@ -46,7 +46,7 @@ class Tissues:
         t1: T1-weighted intensity, float32 [H, W] in [0, 1].
         grey: Probability of grey matter, float32 [H, W] in [0, 1].
         white: Probability of white matter, float32 [H, W] in [0, 1].
-        depth: Signed distance to the inner surface of the skull in mm, negative inside, float32 [H, W].
+        depth: Signed distance to the inside of the skull in mm, negative within, float32 [H, W].
     """
 
     t1: Field
@@ -57,7 +57,7 @@ class Tissues:
 
 @dataclass(frozen=True)
 class Template:
-    """The template's volumes: t1, grey, white (uint8, 1 mm) and the distance map (float32, 2 mm)."""
+    """The volumes: t1, grey, white (uint8, 1 mm) and the distance map (float32, 2 mm)."""
 
     t1: NDArray[np.uint8]
     grey: NDArray[np.uint8]
@@ -112,7 +112,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
     try:
         image = nibabel.load(path)
-        data = np.asarray(image.dataobj, dtype=np.uint8)  # type: ignore[attr-defined]
+        data = np.asarray(image.dataobj, dtype=np.uint8)
     except (OSError, ValueError, EOFError) as error:
         raise SampleError(
             f"The MNI152 template {path} could not be read ({error}): reinstall nilearn."
@@ -138,4 +138,5 @@ def _skull_distance(t1: NDArray[np.uint8]) -> Field:
     hull = distance_transform_edt(grown) * _COARSE > _SULCUS
     hull |= inside
     signed = _COARSE * (distance_transform_edt(~hull) - distance_transform_edt(hull))
-    return gaussian_filter(signed, 1.8).astype(np.float32)
+    smooth: Field = gaussian_filter(signed, 1.8).astype(np.float32)
+    return smooth

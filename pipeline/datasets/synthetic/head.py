@@ -3,15 +3,17 @@
 The template has no skull, scalp, face or neck. They are built here from a distance map (bone,
 marrow, fat and skin follow the brain's hull) and from a small catalogue of ellipsoids and tubes in
 MNI millimetres (orbits, sinuses, nasal cavity, sphenoid, sella, clivus, jaw, spine, arteries).
-They are plausible, not anatomical: enough that a slice looks like an MRI of a head and that a tumour
-has neighbours of its own brightness.
+They are plausible, not anatomical: enough that a slice looks like an MRI of a head and that a
+tumour has neighbours of its own brightness.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.datasets.synthetic.anatomy import Field, Points, Tissues
 
@@ -51,7 +53,7 @@ class Head:
     """
 
     image: Field
-    inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    inside: NDArray[np.bool_]
     depth: Field
     brain: Field
     white: Field
@@ -80,12 +82,14 @@ def smooth_noise(
     fine = Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     field = np.asarray(fine, dtype=np.float32)
     deviation = float(field.std()) or 1.0
-    return (field / np.float32(deviation)).astype(np.float32)
+    unit: Field = (field / deviation).astype(np.float32)
+    return unit
 
 
-def soft_step(distance: Field, width: float = 1.2) -> Field:
+def soft_step(distance: NDArray[np.floating[Any]], width: float = 1.2) -> Field:
     """1 where `distance` (mm) is negative, 0 where it is positive, a ramp of `width` between."""
-    return np.clip(np.float32(0.5) - distance / np.float32(width), 0, 1)
+    step: Field = np.clip(0.5 - distance / width, 0, 1).astype(np.float32)
+    return step
 
 
 def _ellipsoid(
@@ -94,7 +98,8 @@ def _ellipsoid(
     """Approximate signed distance in mm to an ellipsoid."""
     x, y, z = ((points[i] - np.float32(centre[i])) / np.float32(radii[i]) for i in range(3))
     k = np.sqrt(x * x + y * y + z * z)
-    return ((k - 1) * np.float32(min(radii) * 0.5 + sum(radii) / 6)).astype(np.float32)
+    distance: Field = ((k - 1) * (min(radii) / 2 + sum(radii) / 6)).astype(np.float32)
+    return distance
 
 
 def _tube(
@@ -109,7 +114,8 @@ def _tube(
     relative = points - a[:, None, None]
     share = np.clip(np.tensordot(along, relative, 1) / np.float32(along @ along), 0, 1)
     gap = relative - share[None] * along[:, None, None]
-    return np.sqrt((gap * gap).sum(0)) - np.float32(radius)
+    distance: Field = (np.sqrt((gap * gap).sum(0)) - radius).astype(np.float32)
+    return distance
 
 
 def _smooth_minimum(first: Field, second: Field, width: float) -> Field:
@@ -125,7 +131,8 @@ class _Canvas:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.image: Field = np.zeros(shape, np.float32)
 
-    def lay(self, alpha: Field, value: float | Field) -> None:
+    def lay(self, alpha: Field, value: float | NDArray[np.floating[Any]]) -> None:
+        """Covers with `value` to the share `alpha` in [0, 1]."""
         self.image += alpha * (value - self.image)
 
 
@@ -175,7 +182,9 @@ def paint_head(
     return Head(canvas.image, inside, depth, brain, white)
 
 
-def _head_surface(points: Points, vault: Field, rng: np.random.Generator) -> Field:
+def _head_surface(
+    points: Points, vault: NDArray[np.floating[Any]], rng: np.random.Generator
+) -> Field:
     """Signed distance to the skin: vault, face with nose, neck and ears as one smooth solid."""
     chin = float(rng.uniform(-6, 6))
     face = _ellipsoid(points, (0, 34, -78 + chin), (65, 60 + 0.4 * chin, 74))
@@ -211,9 +220,8 @@ def _lay_face(
     jaw = np.minimum(
         _tube(p, (50, 6, -68), (46, 16, -112), 5.5), _tube(p, (46, 16, -112), (8, 82, -124), 6.5)
     )
-    teeth = np.maximum(
-        np.abs(_ellipsoid(p, (0, 52, -94), (25, 34, 40))) - 4.5, np.abs(p[2] + 94) - 9
-    ).astype(np.float32)
+    gum = np.abs(_ellipsoid(p, (0, 52, -94), (25, 34, 40))) - 4.5
+    teeth = np.maximum(gum, np.abs(p[2] + 94) - 9)
     for outline, inner in ((jaw, 2.0), (teeth, 2.4)):
         lay(soft_step(outline), c.bone)
         lay(soft_step(outline + inner), c.marrow * (1 + 0.2 * fine))
@@ -242,8 +250,14 @@ def _lay_face(
     turbinates = np.minimum(
         _ellipsoid(p, (8, 58, -72), (4.2, 22, 5.5)), _ellipsoid(p, (7.5, 58, -60), (3.2, 17, 4.5))
     )
-    lay(soft_step(np.minimum(turbinates, np.maximum(p[0] - 1.3, _ellipsoid(
-        p, (0, 60, -66), (16, 32, 20))))), c.enhancing * 0.8)
+    lay(
+        soft_step(
+            np.minimum(
+                turbinates, np.maximum(p[0] - 1.3, _ellipsoid(p, (0, 60, -66), (16, 32, 20)))
+            )
+        ),
+        c.enhancing * 0.8,
+    )
     lay(soft_step(_ellipsoid(p, (0, 56, -86), (25, 33, 2.6))), c.bone * 1.5)  # palate
     lay(soft_step(_tube(p, (0, 8, -86), (0, 4, -140), 6.5)), 0.02)  # throat
     mastoid = soft_step(_ellipsoid(p, (54, -32, -54), (14, 15, 17)), 4)

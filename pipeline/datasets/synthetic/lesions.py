@@ -6,7 +6,8 @@
   sharply bounded, with a dural tail and a cleft of fluid.
 - pituitary: in and above the sella, in the midline; smooth, bright, at times waisted or cystic.
 
-The mask is the whole tumour: everything laid over the head, oedema included (as BraTS' "whole tumour").
+The mask is the whole tumour: all that is laid over the head, oedema included ("whole tumour" in
+the terms of the BraTS challenge). A tumour also pushes tissue aside, outside its mask.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class _Look:
 
 _LOOKS = {
     "t1": _Look(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
-    "t1c": _Look(rim=1.00, solid=0.98, core=0.14, oedema=0.26),
-    "t2": _Look(rim=0.55, solid=0.95, core=1.00, oedema=0.90),
-    "flair": _Look(rim=0.90, solid=0.95, core=0.12, oedema=0.80),
+    "t1c": _Look(rim=0.96, solid=0.94, core=0.12, oedema=0.26),
+    "t2": _Look(rim=0.96, solid=0.96, core=0.22, oedema=0.74),
+    "flair": _Look(rim=0.95, solid=0.95, core=0.10, oedema=0.74),
 }
 
 
@@ -57,6 +58,7 @@ class _Site:
     rng: np.random.Generator
     rows: Field
     columns: Field
+    attempt: int  # from 0: what is asked of the place is relaxed as attempts fail
 
     def distance(self, row: int, column: int) -> Field:
         """Distance of every pixel from one, in mm within the slice."""
@@ -76,7 +78,11 @@ class _Site:
 
 
 def plant_lesion(
-    label: str, head: Head, points: Points, pitch: float, contrast: Contrast,
+    label: str,
+    head: Head,
+    points: Points,
+    pitch: float,
+    contrast: Contrast,
     rng: np.random.Generator,
 ) -> tuple[Field, Mask]:
     """Plants a lesion of class `label`.
@@ -92,16 +98,26 @@ def plant_lesion(
     Returns:
         The new brightness image, float32 [H, W], and the lesion's mask, bool [H, W].
     """
-    rows, columns = np.indices(head.image.shape, dtype=np.float32)
+    grid: Points = np.indices(head.image.shape, dtype=np.float32)
+    rows: Field = grid[0]
+    columns: Field = grid[1]
     whole = float(head.inside.sum())
     grow = _GROWTHS[label]
     for attempt in range(12):
         share = float(np.exp(rng.uniform(np.log(0.044), np.log(0.066))))
         site = _Site(
-            head, points, pitch, round(share * whole), _LOOKS[contrast.name], contrast, rng,
-            rows, columns,
+            head,
+            points,
+            pitch,
+            round(share * whole),
+            _LOOKS[contrast.name],
+            contrast,
+            rng,
+            rows,
+            columns,
+            attempt,
         )
-        image, mask = grow(site, attempt)
+        image, mask = grow(site)
         if SMALLEST <= mask.sum() / whole <= LARGEST:
             return image, mask
     raise RuntimeError(f"no room for a {label} in this slice")  # render() draws another slice
@@ -135,26 +151,24 @@ def _piece_around(mask: Mask, row: int, column: int) -> Mask:
     return piece
 
 
-def _push(site: _Site, field: Field, strength: float, reach: float) -> tuple[Field, Field]:
-    """Mass effect: moves image and white matter away from where `field` (mm) is negative."""
+def _push(site: _Site, field: Field, strength: float, reach: float) -> Field:
+    """Mass effect: the image, moved by `strength` mm away from where `field` (mm) is negative."""
     from scipy.ndimage import gaussian_filter, map_coordinates
 
-    smooth = gaussian_filter(field, 3)
-    down, across = np.gradient(smooth)
+    down, across = np.gradient(gaussian_filter(field, 3))
     norm = np.hypot(down, across) + 1e-6
     fall = strength * np.exp(-np.clip(field, 0, None) / reach) / site.pitch
-    fall = fall * np.clip(-site.head.depth / 8, 0, 1)
+    fall = fall * np.clip(-site.head.depth / 8, 0, 1)  # the skull does not give way
     index = np.stack([site.rows - fall * down / norm, site.columns - fall * across / norm])
-    image, white = (
-        map_coordinates(a, index, order=1, mode="nearest", output=np.float32)
-        for a in (site.head.image, site.head.white)
+    moved: Field = map_coordinates(
+        site.head.image, index, order=1, mode="nearest", output=np.float32
     )
-    return image, white
+    return moved
 
 
-def _grow_glioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
+def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     head, rng = site.head, site.rng
-    least = max(24.0 - 2.0 * attempt, 4.0)
+    least = max(19.0 - 1.5 * site.attempt, 4.0)
     at = _pick(rng, (head.white > 0.6) & (head.depth < -least) & site.far_from_sella(34))
     if at is None:
         at = _pick(rng, (head.brain > 0.5) & (head.depth < -least) & site.far_from_sella(30))
@@ -168,52 +182,63 @@ def _grow_glioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
     tumour_field = (ragged + outside).astype(np.float32)
     tumour_level = _level(tumour_field, round(site.area * share))
     spread = gap * (1 + 0.15 * site.noise(20)) - radius * (head.white - 0.5) + outside
-    spread = np.minimum(spread, (ragged - tumour_level) + 0.0).astype(np.float32)
+    spread = np.minimum(spread, ragged - tumour_level).astype(np.float32)
     spread_level = _level(spread, site.area)
     whole = _piece_around(spread < spread_level, *at)
 
-    image, _ = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
+    image = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
     look, gain = site.look, float(rng.uniform(0.88, 1.1))
     texture = 1 + 0.06 * site.noise(5)
     oedema = soft_step((spread - spread_level).astype(np.float32), 4.0) * whole
     image += oedema * np.float32(rng.uniform(0.65, 0.95)) * (look.oedema * texture - image)
     ring = ragged - tumour_level
-    image += soft_step(ring, 1.6) * whole * (look.rim * gain * (texture + 0.05 * site.noise(4)) - image)
-    thickness = float(rng.uniform(0.34, 0.55)) * np.sqrt(tumour_level * tumour_level)
+    image += (
+        soft_step(ring, 1.6) * whole * (look.rim * gain * (texture + 0.05 * site.noise(4)) - image)
+    )
+    thickness = float(rng.uniform(0.34, 0.55)) * tumour_level
     necrosis = ring + thickness * (1 + 0.45 * site.noise(9))
     image += soft_step(necrosis, 2.0) * whole * (look.core * (1 + 0.15 * site.noise(6)) - image)
     mask: Mask = whole & ((oedema > 0.4) | (ring < 0))
     return image, mask
 
 
-def _grow_meningioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
-    head, rng = site.head, site.rng
-    x, _, z = site.points
+def _dural_base(site: _Site) -> tuple[tuple[int, int], NDArray[np.float64]] | None:
+    """A pixel on the skull's inside or on the falx, and the unit vector into the brain there."""
     from scipy.ndimage import gaussian_filter
 
-    depth = head.depth
-    near_skull = (depth > -2.0) & (depth < -0.2) & (z > -42) & site.far_from_sella(44)
-    bulk = gaussian_filter(head.brain, 4) > 0.3  # a base with brain beside it
+    depth, rng = site.head.depth, site.rng
+    x, _, z = site.points
     falx = (np.abs(x) < 1.0) & (depth < -6) & (depth > -28) & (z > 8)
-    flat_falx = falx.sum() > 400  # a slice along the falx shows it as an area, not a line
-    near_skull = near_skull & bulk
-    high = near_skull & (z > float(np.quantile(z[near_skull], 0.4)) - 1) if near_skull.any() else near_skull
-    at = None
-    if rng.random() < 0.12 and not flat_falx:
+    if rng.random() < 0.12 and falx.sum() <= 400:  # more: the slice lies along the falx
         at = _pick(rng, falx)
-    if at is None:
-        at = _pick(rng, high)
-    if at is None:
+        if at is not None:
+            side = 1.0 if rng.random() < 0.5 else -1.0
+            return at, side * _direction(x, at)
+    convexity = (depth > -2.0) & (depth < -0.2) & (z > -42) & site.far_from_sella(44)
+    convexity &= gaussian_filter(site.head.brain, 4) > 0.3  # with brain beside it
+    if convexity.any():
+        convexity &= z > float(np.quantile(z[convexity], 0.2)) - 1
+    at = _pick(rng, convexity)
+    return None if at is None else (at, -_direction(gaussian_filter(depth, 3), at))
+
+
+def _direction(field: Field, at: tuple[int, int]) -> NDArray[np.float64]:
+    """Unit vector (rows, columns) along which `field` rises at a pixel."""
+    slopes: Points = np.asarray(np.gradient(field), np.float32)
+    vector = slopes[:, at[0], at[1]].astype(np.float64)
+    unit: NDArray[np.float64] = vector / (float(np.linalg.norm(vector)) + 1e-6)
+    return unit
+
+
+def _grow_meningioma(site: _Site) -> tuple[Field, Mask]:
+    head, rng, depth = site.head, site.rng, site.head.depth
+    base = _dural_base(site)
+    if base is None:
         return head.image, np.zeros(head.inside.shape, bool)
-    down, across = np.gradient(gaussian_filter(depth, 3))
-    if depth[at] < -6:  # on the falx: to one side of it
-        down, across = np.gradient(np.abs(gaussian_filter(x, 2)))
-        sign = 1.0 if rng.random() < 0.5 else -1.0
-        down, across = -sign * np.gradient(x)[0], -sign * np.gradient(x)[1]
-    inward = -np.array([down[at], across[at]]) / (np.hypot(down[at], across[at]) + 1e-6)
-    ratio = float(rng.uniform(1.0, 1.45))  # along the dura : into the head
+    at, inward = base
+    ratio = float(rng.uniform(1.0, 1.45))  # extent along the dura to extent into the head
     radius = float(np.sqrt(site.area / np.pi) * site.pitch)
-    sink = radius * float(rng.uniform(0.25, 0.65)) / site.pitch
+    sink = radius * float(rng.uniform(0.40, 0.75)) / site.pitch
     row, column = at[0] + inward[0] * sink, at[1] + inward[1] * sink
     ahead = ((site.rows - row) * inward[0] + (site.columns - column) * inward[1]) * site.pitch
     beside = ((site.rows - row) * inward[1] - (site.columns - column) * inward[0]) * site.pitch
@@ -224,10 +249,13 @@ def _grow_meningioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
     whole = _piece_around(field < level, *at)
 
     ring = (gap - level).astype(np.float32)
-    image, _ = _push(site, ring, 0.22 * radius, 14)
+    image = _push(site, ring, 0.22 * radius, 14)
     bound = soft_step(depth + 0.1)
-    image += soft_step(np.abs(ring - 0.9) - 0.7) * bound * np.float32(0.75) * (
-        site.contrast.fluid - image
+    image += (
+        soft_step(np.abs(ring - 0.9) - 0.7)
+        * bound
+        * np.float32(0.75)
+        * (site.contrast.fluid - image)
     )
     solid = site.look.solid * float(rng.uniform(0.9, 1.08))
     tail = soft_step(np.abs(depth + 0.5) - 0.9) * soft_step(ring - 0.45 * radius, 4)
@@ -237,7 +265,7 @@ def _grow_meningioma(site: _Site, attempt: int) -> tuple[Field, Mask]:
     return image.astype(np.float32), whole
 
 
-def _grow_pituitary(site: _Site, attempt: int) -> tuple[Field, Mask]:
+def _grow_pituitary(site: _Site) -> tuple[Field, Mask]:
     head, rng = site.head, site.rng
     x, y, z = site.points
     radius = float(np.sqrt(site.area / np.pi) * site.pitch)
@@ -258,20 +286,22 @@ def _grow_pituitary(site: _Site, attempt: int) -> tuple[Field, Mask]:
     whole = _piece_around(field < level, *at)
 
     ring = (field - level).astype(np.float32)
-    image, _ = _push(site, ring, 0.18 * radius, 12)
+    image = _push(site, ring, 0.18 * radius, 12)
     solid = site.look.solid * float(rng.uniform(0.86, 1.06))
     image += soft_step(np.abs(ring - 0.6) - 0.5) * np.float32(0.6) * (site.contrast.bone - image)
     texture = 1 + 0.05 * site.noise(5) + 0.05 * site.noise(12)
     image += soft_step(ring) * (solid * texture - image)
     if rng.random() < 0.25:  # a cyst
         hole = site.distance(at[0], at[1]) * (1 + 0.2 * site.noise(14)) - 0.38 * radius
-        image += soft_step(hole.astype(np.float32), 2) * (
-            0.5 * (site.look.core + solid) - image
-        ) * np.float32(0.9)
+        image += (
+            soft_step(hole.astype(np.float32), 2)
+            * (0.5 * (site.look.core + solid) - image)
+            * np.float32(0.9)
+        )
     return image.astype(np.float32), whole
 
 
-_GROWTHS: dict[str, Callable[[_Site, int], tuple[Field, Mask]]] = {
+_GROWTHS: dict[str, Callable[[_Site], tuple[Field, Mask]]] = {
     "glioma": _grow_glioma,
     "meningioma": _grow_meningioma,
     "pituitary": _grow_pituitary,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,16 @@ from pipeline.datasets.synthetic.lesions import Mask, plant_lesion
 
 PLANES = ("axial", "coronal", "sagittal")
 
+_Kind = TypeVar("_Kind", np.float32, np.bool_)
+
 _CANVAS = 256  # pixels a side while painting; real series are often enlarged from this, too
 _CONTRASTS = {
     "t1": Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
     "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.38, 0.50, 0.60, 0.72),
-    "t2": Contrast("t2", 0.04, 0.30, 0.55, 0.18, 0.80, 0.50, 0.36, 0.46, 0.06),
-    "flair": Contrast("flair", 0.05, 0.30, 0.58, 0.25, 0.10, 0.54, 0.44, 0.46, 0.10),
+    "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.16, 0.64, 0.44, 0.32, 0.40, 0.06),
+    "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.23, 0.10, 0.48, 0.39, 0.42, 0.10),
 }
-_CONTRAST_SHARES = {"t1": 0.10, "t1c": 0.68, "t2": 0.06, "flair": 0.16}
+_CONTRAST_SHARES = {"t1": 0.09, "t1c": 0.70, "t2": 0.05, "flair": 0.16}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ class View:
 
 
 def render(
-    label: str, *, seed: int = 0, split: Split = "Training", index: int = 0,
+    label: str,
+    *,
+    seed: int = 0,
+    split: Split = "Training",
+    index: int = 0,
     size: tuple[int, int] = (200, 512),
 ) -> Rendering:
     """Renders image `index` of a class; the same arguments give the same pixels.
@@ -108,7 +115,7 @@ def _render(label: str, streams: list[np.random.Generator], size: tuple[int, int
 def draw_view(rng: np.random.Generator) -> View:
     """A plane through the sella: its position, tilt, scale, shear, flip, and an elastic warp."""
     plane = PLANES[rng.integers(3)]
-    offsets = {"axial": (-4.0, 20.0), "coronal": (-9.0, 11.0), "sagittal": (-9.0, 9.0)}
+    offsets = {"axial": (5.0, 24.0), "coronal": (-9.0, 11.0), "sagittal": (-9.0, 9.0)}
     tilts = {"axial": (-6, 18), "coronal": (-9, 9), "sagittal": (-5, 5)}
     axes = {
         "axial": ((1, 0, 0), (0, -1, 0), (0, 0, 1), (0.0, -16.0, 0.0)),
@@ -120,9 +127,11 @@ def draw_view(rng: np.random.Generator) -> View:
     through = np.array([0.0, 4.0, -34.0]) + normal * rng.uniform(*offsets[plane])
     # tilt about the axis across the picture, a little about the other two
     spread = 6.0 if plane != "sagittal" else 4.0
-    turn = _rotation(across, rng.uniform(*tilts[plane])) @ _rotation(
-        down, rng.uniform(-spread, spread)
-    ) @ _rotation(normal, rng.uniform(-9, 9))
+    turn = (
+        _rotation(across, rng.uniform(*tilts[plane]))
+        @ _rotation(down, rng.uniform(-spread, spread))
+        @ _rotation(normal, rng.uniform(-9, 9))
+    )
     across, down, normal = turn @ across, turn @ down, turn @ normal
     centre = middle + normal * ((through - middle) @ normal)
     pitch = float(rng.uniform(212, 262)) / _CANVAS
@@ -130,23 +139,24 @@ def draw_view(rng: np.random.Generator) -> View:
     if rng.random() < (0.25 if plane == "sagittal" else 0.5):
         across = -across
     grid = (np.arange(_CANVAS) - (_CANVAS - 1) / 2) * pitch
-    v, u = np.meshgrid(grid * rng.uniform(0.93, 1.08), grid * rng.uniform(0.93, 1.08), indexing="ij")
+    v, u = np.meshgrid(
+        grid * rng.uniform(0.93, 1.08), grid * rng.uniform(0.93, 1.08), indexing="ij"
+    )
     u = u + rng.uniform(-0.07, 0.07) * v
-    points = (
-        centre[:, None, None] + across[:, None, None] * u + down[:, None, None] * v
-    ).astype(np.float32)
+    points = (centre[:, None, None] + across[:, None, None] * u + down[:, None, None] * v).astype(
+        np.float32
+    )
     points += _warp(rng, pitch, 75, 4.0)
     folds = points + _warp(rng, pitch, 34, 2.2) + _warp(rng, pitch, 16, 2.0)
     return View(plane, points, folds.astype(np.float32), pitch)
 
 
-def _warp(
-    rng: np.random.Generator, pitch: float, wavelength: float, amplitude: float
-) -> Points:
+def _warp(rng: np.random.Generator, pitch: float, wavelength: float, amplitude: float) -> Points:
     """A smooth random displacement; deviation `amplitude` and `wavelength` in mm, [3, H, W]."""
     cells = _CANVAS * pitch / wavelength
     fields = [smooth_noise(rng, (_CANVAS, _CANVAS), cells) for _ in range(3)]
-    return (np.float32(amplitude) * np.stack(fields)).astype(np.float32)
+    warp: Points = (amplitude * np.stack(fields)).astype(np.float32)
+    return warp
 
 
 def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
@@ -159,6 +169,7 @@ def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
 
 
 def draw_contrast(rng: np.random.Generator) -> Contrast:
+    """An acquisition: its kind, and each tissue's brightness varied by a tenth."""
     names = list(_CONTRAST_SHARES)
     name = names[int(rng.choice(len(names), p=list(_CONTRAST_SHARES.values())))]
     base = _CONTRASTS[name]
@@ -168,8 +179,17 @@ def draw_contrast(rng: np.random.Generator) -> Contrast:
         *(
             float(value * factor)
             for value, factor in zip(
-                (base.bone, base.marrow, base.fat, base.muscle, base.fluid, base.grey, base.white,
-                 base.enhancing, base.blood),
+                (
+                    base.bone,
+                    base.marrow,
+                    base.fat,
+                    base.muscle,
+                    base.fluid,
+                    base.grey,
+                    base.white,
+                    base.enhancing,
+                    base.blood,
+                ),
                 vary,
                 strict=True,
             )
@@ -178,8 +198,13 @@ def draw_contrast(rng: np.random.Generator) -> Contrast:
 
 
 def _acquire(
-    image: Field, mask: Mask, head: Mask, view: View, contrast: Contrast,
-    rng: np.random.Generator, size: tuple[int, int],
+    image: Field,
+    mask: Mask,
+    head: Mask,
+    view: View,
+    contrast: Contrast,
+    rng: np.random.Generator,
+    size: tuple[int, int],
 ) -> Rendering:
     """The scanner and the archive: coil, blur, noise, window, frame, size."""
     from PIL import Image
@@ -190,7 +215,7 @@ def _acquire(
     coil = 1 / (1 + np.exp((-view.points[2] - rng.uniform(112, 140)) / 9))  # fades below the head
     picture = (image * bias * coil).astype(np.float32)
     picture = gaussian_filter(picture, float(rng.uniform(0.35, 0.85)))
-    deviation = float(rng.uniform(0.006, 0.032))
+    deviation = float(rng.uniform(0.006, 0.025))
     real, imaginary = rng.standard_normal((2, *shape)).astype(np.float32) * np.float32(deviation)
     picture = np.hypot(picture + real, imaginary)  # Rician
 
@@ -199,7 +224,8 @@ def _acquire(
     picture = gain * np.clip(picture / max(top, 1e-3), 0, 1.4) ** gamma
 
     rows, columns = _frame(head, rng)
-    picture, mask, head = (_cut(a, rows, columns) for a in (picture, mask, head))
+    picture = _cut(picture, rows, columns)
+    mask, head = _cut(mask, rows, columns), _cut(head, rows, columns)
     longer = int(rng.integers(size[0], size[1] + 1))
     scale = longer / max(picture.shape)
     new = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -211,8 +237,13 @@ def _acquire(
         for m in (mask, head)
     ]
     return Rendering(
-        pixels, flags[0], flags[1], view.plane, contrast.name,
-        quality=int(rng.integers(72, 97)), colour=bool(rng.random() < 0.5),
+        pixels,
+        flags[0],
+        flags[1],
+        view.plane,
+        contrast.name,
+        quality=int(rng.integers(72, 97)),
+        colour=bool(rng.random() < 0.5),
     )
 
 
@@ -220,13 +251,13 @@ def _frame(head: Mask, rng: np.random.Generator) -> tuple[tuple[int, int], tuple
     """First and last row and column of the picture; may lie outside the canvas (black border)."""
     kind = rng.random()
     height, width = head.shape
-    if kind < 0.35:  # the whole canvas
+    if kind < 0.25:  # the whole canvas
         return (0, height), (0, width)
-    margins = rng.integers(2, 22, 4)
+    margins = rng.integers(2, 52, 4)
     filled_rows, filled_columns = np.flatnonzero(head.any(1)), np.flatnonzero(head.any(0))
     top, bottom = int(filled_rows[0] - margins[0]), int(filled_rows[-1] + 1 + margins[1])
     left, right = int(filled_columns[0] - margins[2]), int(filled_columns[-1] + 1 + margins[3])
-    if kind < 0.75:  # cropped to the head, made square
+    if kind < 0.5:  # cropped to the head, made square
         grow = (bottom - top) - (right - left)
         if grow > 0:
             left, right = left - grow // 2, right + (grow - grow // 2)
@@ -235,9 +266,7 @@ def _frame(head: Mask, rng: np.random.Generator) -> tuple[tuple[int, int], tuple
     return (top, bottom), (left, right)
 
 
-def _cut(
-    array: NDArray[np.float32] | Mask, rows: tuple[int, int], columns: tuple[int, int]
-) -> NDArray[np.float32] | Mask:
+def _cut(array: NDArray[_Kind], rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[_Kind]:
     """`array[rows, columns]`, zero outside it."""
     out = np.zeros((rows[1] - rows[0], columns[1] - columns[0]), array.dtype)
     top, left = max(rows[0], 0), max(columns[0], 0)

@@ -1,8 +1,9 @@
-"""Writes the synthetic sample as the Kaggle set is laid out: OUT/Training/CLASS, OUT/Testing/CLASS."""
+"""Writes the synthetic sample, laid out as the Kaggle set: Training/CLASS and Testing/CLASS."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -63,9 +64,9 @@ class _Parameters:
         return {
             "kind": "synthetic",
             "notice": (
-                "Computer-generated pictures, not patients: slices of the MNI152 template, deformed, "
-                "with painted tumours. Copyright (C) 1993-2009 Louis Collins, McConnell Brain "
-                "Imaging Centre, Montreal Neurological Institute, McGill University."
+                "Computer-generated pictures, not patients: slices of the MNI152 template, "
+                "deformed, with painted tumours. Copyright (C) 1993-2009 Louis Collins, McConnell "
+                "Brain Imaging Centre, Montreal Neurological Institute, McGill University."
             ),
             "generator_version": GENERATOR_VERSION,
             "parameters": asdict(self),
@@ -116,36 +117,43 @@ def write_sample(
     targets = [out] if masks is None else [out, masks]
     missing = [target for target in targets if not _is_sample(target, parameters)]
     summary = SampleSummary(
-        out, masks, per_class * len(CLASSES), parameters.test_per_class * len(CLASSES), bool(missing)
+        out,
+        masks,
+        per_class * len(CLASSES),
+        parameters.test_per_class * len(CLASSES),
+        bool(missing),
     )
     if missing:
         _write(out, masks, missing, parameters, progress)
     return summary
 
 
-def _check(
-    per_class: int, seed: int, test_share: float, size: tuple[int, int]
-) -> _Parameters:
-    for name, value, least in (("per_class", per_class, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} is {value!r}; expected a whole number of {least} or more.")
-    if isinstance(test_share, bool) or not isinstance(test_share, int | float) or not (
-        0 < test_share <= 1
-    ):
+def _check(per_class: object, seed: object, test_share: object, size: object) -> _Parameters:
+    """The arguments as a value, once they are what the signature says."""
+    share = test_share if isinstance(test_share, int | float) else math.nan
+    if isinstance(test_share, bool) or not 0 < share <= 1:
         raise ValueError(f"test_share is {test_share!r}; expected a number above 0 and up to 1.")
-    whole = isinstance(size, tuple | list) and len(size) == 2 and all(
-        isinstance(side, int) and not isinstance(side, bool) for side in size
-    )
-    if not whole or not _SMALLEST_SIDE <= size[0] <= size[1] <= _LARGEST_SIDE:
+    sides = tuple(size) if isinstance(size, tuple | list) else ()
+    if len(sides) != 2 or not all(type(side) is int for side in sides):
+        sides = (0, 0)
+    if not _SMALLEST_SIDE <= sides[0] <= sides[1] <= _LARGEST_SIDE:
         raise ValueError(
             f"size is {size!r}; expected (smallest, largest) longer side in pixels, "
             f"between {_SMALLEST_SIDE} and {_LARGEST_SIDE}."
         )
-    return _Parameters(per_class, max(1, round(per_class * test_share)), seed, size[0], size[1])
+    training = _whole("per_class", per_class, 1)
+    testing = max(1, round(training * share))
+    return _Parameters(training, testing, _whole("seed", seed, 0), sides[0], sides[1])
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}; expected a whole number of {least} or more.")
+    return value
 
 
 def _is_sample(target: Path, parameters: _Parameters) -> bool:
-    """True for a complete sample of these parameters, False for nothing; anything else is refused."""
+    """True for a complete sample of these parameters, False for nothing; refuses the rest."""
     try:
         if not target.exists() and not target.is_symlink():
             return False
@@ -165,7 +173,9 @@ def _is_sample(target: Path, parameters: _Parameters) -> bool:
     except OSError as error:
         raise SampleError(f"{target} cannot be read ({error.strerror}): name another.") from error
     except ValueError as error:
-        raise SampleError(f"{target / MANIFEST} is not JSON: remove {target} to redo it.") from error
+        raise SampleError(
+            f"{target / MANIFEST} is not JSON: remove {target} to redo it."
+        ) from error
     if found != parameters.manifest():
         raise SampleError(
             f"{target} holds a synthetic sample of other parameters or of another version of the "
@@ -199,15 +209,17 @@ def _write(
     try:
         for target in missing:
             target.parent.mkdir(parents=True, exist_ok=True)
-            draft = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
-            drafts[target] = Path(draft)
+            drafts[target] = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         for split in SPLITS:
             for label in CLASSES:
                 for draft in drafts.values():
                     (draft / split / label).mkdir(parents=True)
                 for index in range(parameters.count(split)):
                     picture = render(
-                        label, seed=parameters.seed, split=split, index=index,
+                        label,
+                        seed=parameters.seed,
+                        split=split,
+                        index=index,
                         size=(parameters.smallest, parameters.largest),
                     )
                     place = Path(split, label, f"{PREFIXES[split]}-{label}_{index:04d}")
@@ -223,7 +235,7 @@ def _write(
             draft = drafts[target]
             (draft / MANIFEST).write_text(text, encoding="utf-8")
             draft.chmod(0o777 & ~_umask())
-            os.replace(draft, target)
+            draft.replace(target)
             del drafts[target]
     except OSError as error:
         raise SampleError(

@@ -1,0 +1,91 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from components.errors import PipelineError
+from components.ingest.folder import list_images
+
+
+def _touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [("Training", "train"), ("train", "train"), ("val", "eval"), ("Testing", "test")],
+)
+def test_split_folders_are_known_by_name(tmp_path, folder, split):
+    _touch(tmp_path, f"{folder}/b/1.jpg", f"{folder}/a/1.jpg")
+    listing = list_images(tmp_path)
+    assert {file.folder_split for file in listing.files} == {split}
+    assert listing.classes == ("a", "b")
+
+
+def test_class_folders_alone_are_all_training(tmp_path):
+    _touch(tmp_path, "glioma/1.jpg", "notumor/deep/2.jpg", "README.md")
+    listing = list_images(tmp_path)
+    assert [file.name for file in listing.files] == ["glioma/1.jpg", "notumor/deep/2.jpg"]
+    assert {file.label for file in listing.files} == {"glioma", "notumor"}
+
+
+def test_hidden_files_are_passed_over(tmp_path):
+    _touch(tmp_path, "a/1.jpg", "a/.DS_Store", "b/2.jpg", ".git/c/3.jpg")
+    assert len(list_images(tmp_path).files) == 2
+
+
+def test_names_may_be_unicode_long_or_no_utf8(tmp_path):
+    long = "x" * 240
+    _touch(tmp_path, f"a/{long}.jpg", "a/脑-МРТ-é.jpg", "b/1.jpg")
+    Path(os.fsdecode(os.fsencode(str(tmp_path)) + b"/b/\xff\xfe.jpg")).write_bytes(b"x")
+    listing = list_images(tmp_path)
+    assert len(listing.files) == 4
+    assert listing.fingerprint
+
+
+def test_links_to_files_are_followed_and_loops_are_not(tmp_path):
+    _touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a" / "again.jpg").symlink_to(tmp_path / "b" / "1.jpg")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / "dangling.jpg").symlink_to(tmp_path / "nowhere")
+    names = [file.name for file in list_images(tmp_path).files]
+    assert names == ["a/1.jpg", "a/again.jpg", "a/dangling.jpg", "b/1.jpg"]
+
+
+def test_fingerprint_changes_with_any_file(tmp_path):
+    _touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    before = list_images(tmp_path).fingerprint
+    assert list_images(tmp_path).fingerprint == before
+    (tmp_path / "a" / "1.jpg").write_bytes(b"xy")
+    changed = list_images(tmp_path).fingerprint
+    (tmp_path / "a" / "1.jpg").rename(tmp_path / "a" / "2.jpg")
+    assert len({before, changed, list_images(tmp_path).fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ([], "0 class folders"),
+        (["a/1.jpg"], "1 class folder"),
+        (["Training/a/1.jpg"], "at least two"),
+    ],
+)
+def test_too_few_classes_are_refused(tmp_path, names, says):
+    _touch(tmp_path, *names)
+    with pytest.raises(PipelineError, match=says):
+        list_images(tmp_path)
+
+
+def test_missing_file_or_empty_folders_are_refused(tmp_path):
+    with pytest.raises(PipelineError, match="There is no folder"):
+        list_images(tmp_path / "nowhere")
+    _touch(tmp_path, "file")
+    with pytest.raises(PipelineError, match="There is no folder"):
+        list_images(tmp_path / "file")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(PipelineError, match="hold no file"):
+        list_images(tmp_path)

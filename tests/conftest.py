@@ -1,0 +1,55 @@
+"""What many tests need: folders of small images, and the real ones where they are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from drawing import draw, encode
+
+_REAL_IMAGES = Path(
+    os.environ.get("MRI_TEST_DATA")
+    or Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
+)
+_used_real_images = pytest.StashKey[int]()
+
+
+@pytest.fixture
+def real_images(request: pytest.FixtureRequest) -> Path:
+    """The folder of real MRI images; a test that asks for it is skipped where it is absent."""
+    if not _REAL_IMAGES.is_dir():
+        pytest.skip(f"no real MRI images at {_REAL_IMAGES}: set MRI_TEST_DATA")
+    stash = request.config.stash
+    stash[_used_real_images] = stash.get(_used_real_images, 0) + 1
+    return _REAL_IMAGES
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    terminalreporter.write_line(f"{config.stash.get(_used_real_images, 0)} tests saw real images")
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes `Training/` and `Testing/` folders of small distinct images."""
+
+    def make(
+        classes: tuple[str, ...] = ("glioma", "notumor"),
+        train: int = 12,
+        test: int = 4,
+        name: str = "images",
+    ) -> Path:
+        root = tmp_path / name
+        seed = 0
+        for split, count in (("Training", train), ("Testing", test)):
+            for label in classes:
+                folder = root / split / label
+                folder.mkdir(parents=True)
+                for index in range(count):
+                    seed += 1
+                    (folder / f"{index:03}.png").write_bytes(encode(draw(seed)))
+        return root
+
+    return make
+
