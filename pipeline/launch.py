@@ -22,7 +22,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-State = Literal["done", "cached", "reused"]
+State = Literal["done", "cached", "reused", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class NodeResult:
 
     Attributes:
         node_id: Its name.
-        state: `done`, answered from `cached` outputs, or `reused` from the run before.
+        state: `done`, answered from `cached` outputs, `reused` from the run before because the
+            run starts later, or `skipped` because it ends earlier.
         seconds: Wall-clock time.
         outputs: Artifacts by output name.
     """
@@ -94,7 +95,8 @@ def launch_node(
         with handle as opened:
             partial_run_utils.snapshot(opened, ir)
     if options.HasField("skip"):
-        return NodeResult(node_id, "reused", time.monotonic() - started, {})
+        state: State = "reused" if options.skip.reuse_artifacts else "skipped"
+        return NodeResult(node_id, state, time.monotonic() - started, {})
 
     deployment = runner_utils.extract_local_deployment_config(ir)
     info = launcher.Launcher(
@@ -109,14 +111,14 @@ def launch_node(
     if info is None or not info.execution_id:
         raise PipelineError(f"{node_id} did not run: the outputs it needs are not there.")
     store = connect(connection)
-    state = execution_state(store, info.execution_id)
-    if state == pb.Execution.FAILED:
+    ended_as = execution_state(store, info.execution_id)
+    if ended_as == pb.Execution.FAILED:
         raise PipelineError(
             f"{node_id} did not run: what it needs from earlier nodes could not be found."
         )
     return NodeResult(
         node_id,
-        "cached" if state == pb.Execution.CACHED else "done",
+        "cached" if ended_as == pb.Execution.CACHED else "done",
         time.monotonic() - started,
         outputs(store, info.execution_id),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import PipelineError
+from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
 from components.trainer.weights import progress_bar, resolve_weights
 from pipeline.config import Config
@@ -47,6 +48,8 @@ def run_pipeline(
             data = config.data.absolute() if config.data else work.sample
             if config.data is None:
                 ensure_sample(work.sample, config.sample, console)
+            # What can be known to be wrong is better known before TFX starts.
+            list_images(data)
             _fetch_weights(config.model, console)
             try:
                 with console.status("starting TensorFlow and TFX"):
@@ -72,7 +75,7 @@ def run_pipeline(
 
 
 def _fetch_weights(config: ModelConfig, console: Console) -> None:
-    """Brings the weights before anything runs: a missing file is better known now than later."""
+    """Brings VGG16's weights to this machine, unless they are here or not wanted."""
     if config.weights == "random":
         return
     with progress_bar(console) as progress:

@@ -1,5 +1,6 @@
 """TFX's Pusher, made atomic: a version folder appears whole, or it does not appear."""
 
+import json
 import logging
 import os
 import shutil
@@ -38,6 +39,7 @@ class AtomicPushExecutor(executor.Executor):
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
+            _describe(Path(pushed.uri), None, None)
             self._MarkNotPushed(pushed)
             _LOG.info("not blessed, so not pushed")
             return
@@ -48,8 +50,15 @@ class AtomicPushExecutor(executor.Executor):
         folder = Path(destination.filesystem.base_directory) / version
         if not folder.exists():
             copy_whole(Path(self.GetModelPath(input_dict)), folder)
+        _describe(Path(pushed.uri), folder, version)
         self._MarkPushed(pushed, pushed_destination=str(folder), pushed_version=version)
         _LOG.info("pushed version %s", version)
+
+
+def _describe(artifact: Path, folder: Path | None, version: str | None) -> None:
+    """Writes where the model went; the model itself is not kept a third time."""
+    content = {"destination": str(folder) if folder else None, "version": version}
+    (artifact / "pushed.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def copy_whole(source: Path, destination: Path) -> None:

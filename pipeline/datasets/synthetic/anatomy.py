@@ -4,7 +4,7 @@ The template files are read straight from the installed wheel with nibabel: no n
 nothing is downloaded. They are the ICBM 2009a nonlinear symmetric average (Fonov et al., 2011),
 1 mm, without the skull: a T1-weighted average and the grey and white matter probabilities.
 
-Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological
+Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological
 Institute, McGill University. Permission to use, copy, modify, and distribute the template for any
 purpose and without fee is granted, provided that this copyright notice appears in all copies.
 

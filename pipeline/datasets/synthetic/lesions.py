@@ -23,7 +23,7 @@ from pipeline.datasets.synthetic.head import SELLA, Contrast, Head, smooth_noise
 
 Mask = NDArray[np.bool_]
 
-SMALLEST, LARGEST = 0.013, 0.07
+SMALLEST, LARGEST = 0.030, 0.063
 """Bounds on the lesion's share of the head's area (the promise is 1 to 8 %)."""
 
 
@@ -104,7 +104,7 @@ def plant_lesion(
     whole = float(head.inside.sum())
     grow = _GROWTHS[label]
     for attempt in range(12):
-        share = float(np.exp(rng.uniform(np.log(0.044), np.log(0.066))))
+        share = float(np.exp(rng.uniform(np.log(0.046), np.log(0.061))))
         site = _Site(
             head,
             points,
@@ -187,7 +187,7 @@ def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     whole = _piece_around(spread < spread_level, *at)
 
     image = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
-    look, gain = site.look, float(rng.uniform(0.88, 1.1))
+    look, gain = site.look, float(rng.uniform(0.94, 1.1))
     texture = 1 + 0.06 * site.noise(5)
     oedema = soft_step((spread - spread_level).astype(np.float32), 4.0) * whole
     image += oedema * np.float32(rng.uniform(0.65, 0.95)) * (look.oedema * texture - image)

@@ -25,11 +25,11 @@ _Kind = TypeVar("_Kind", np.float32, np.bool_)
 _CANVAS = 256  # pixels a side while painting; real series are often enlarged from this, too
 _CONTRASTS = {
     "t1": Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
-    "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.38, 0.50, 0.60, 0.72),
+    "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
     "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.16, 0.64, 0.44, 0.32, 0.40, 0.06),
     "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.23, 0.10, 0.48, 0.39, 0.42, 0.10),
 }
-_CONTRAST_SHARES = {"t1": 0.09, "t1c": 0.70, "t2": 0.05, "flair": 0.16}
+_CONTRAST_SHARES = {"t1": 0.09, "t1c": 0.72, "t2": 0.05, "flair": 0.14}
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class _Parameters:
             "kind": "synthetic",
             "notice": (
                 "Computer-generated pictures, not patients: slices of the MNI152 template, "
-                "deformed, with painted tumours. Copyright (C) 1993-2009 Louis Collins, McConnell "
+                "deformed, with painted tumours. Copyright (C) 1993-2004 Louis Collins, McConnell "
                 "Brain Imaging Centre, Montreal Neurological Institute, McGill University."
             ),
             "generator_version": GENERATOR_VERSION,

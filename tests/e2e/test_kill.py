@@ -1,0 +1,81 @@
+"""A run that is killed in any node leaves nothing half done, and the next goes on from there."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_run import arguments, assert_whole, node_states, run, store
+
+_NODES = [
+    "ImportSchemaGen",
+    "Ingest",
+    "StatisticsGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Pusher",
+]
+_KILLED_RUN = Path(__file__).parents[1] / "fixtures" / "killed_run.py"
+
+
+def _kill(node: str, moment: str, data: Path, work: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert result.returncode == -signal.SIGKILL, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
+def test_killed_in_each_node_in_turn(moment, make_folder, tmp_path):
+    data, work = make_folder(train=20, test=5), tmp_path / "work"
+    for number, node in enumerate(_NODES):
+        _kill(node, moment, data, work)
+        assert not list(work.glob("serving/*/[0-9]*")) or node == "Pusher"
+        recorded = store(work).get_artifacts()
+        types = {artifact.type for artifact in recorded}
+        assert ("ModelBlessing" in types) == (number > _NODES.index("Evaluator"))
+
+    result = run(data, work)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "cut off in" in result.stdout
+    states = node_states(result.stdout)
+    assert {states[node] for node in _NODES[:-1]} - {states["Baseline"]} == {"cached"}
+    assert states["Pusher"] == "done"
+    assert_whole(store(work))
+    [version] = (work / "serving" / "brain_mri").iterdir()
+    assert (version / "saved_model.pb").exists()
+
+
+def test_killed_in_the_middle_of_training(make_folder, tmp_path):
+    data, work = make_folder(train=20, test=5), tmp_path / "work"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments(data, work, "--set", "train.epochs=100000")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        for line in process.stdout:
+            if "Trainer" in line:  # the first line of training's progress
+                break
+        process.kill()
+    assert not list(work.glob("serving/*/*"))
+
+    result = run(data, work)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "cut off in Trainer" in result.stdout
+    states = node_states(result.stdout)
+    assert {states[name] for name in ("Ingest", "Transform")} == {"cached"}
+    assert_whole(store(work))

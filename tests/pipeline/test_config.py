@@ -1,0 +1,80 @@
+import pytest
+
+from pipeline.config import ConfigError, load_config, preset_names
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_is_valid(preset):
+    assert load_config(preset).name == "brain_mri"
+
+
+def test_the_notebook_preset_is_the_notebooks_recipe():
+    config = load_config("notebook")
+    assert config.transform.crop == "none"
+    assert config.transform.image_size == 128
+    assert config.ingest.split_policy == "as_is"
+    assert (config.train.epochs, config.train.batch_size) == (5, 20)
+    assert config.train.learning_rate == pytest.approx(1e-4)
+    assert config.model.trainable_convolutions == 3
+
+
+def test_settings_override_the_preset():
+    config = load_config("ci", ["train.epochs=7", "model.widths=[1, 2, 3, 4, 5]", "cache=false"])
+    assert config.train.epochs == 7
+    assert config.model.widths == (1, 2, 3, 4, 5)
+    assert config.cache is False
+    assert config.transform.image_size == load_config("ci").transform.image_size
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["train.epoch=3"], "There is no setting 'train.epoch'; did you mean 'epochs'?"),
+        (["trian.epochs=3"], "did you mean 'train'?"),
+        (["train.epochs=0"], "train.epochs=0 is refused"),
+        (["train.epochs=many"], "train.epochs='many' is refused"),
+        (["transform.image_size=31"], "transform.image_size=31 is refused"),
+        (["model.widths=[1, 2]"], "model.widths"),
+        (["train.learning_rate=.nan"], "train.learning_rate"),
+        (["train.learning_rate=-1"], "train.learning_rate=-1 is refused"),
+        (["train"], "not of the form KEY=VALUE"),
+        (["=3"], "not of the form KEY=VALUE"),
+        (["train=[unclosed"], "not valid YAML"),
+        (["name.first=3"], "name"),
+        (["cache.x=1"], "cache"),
+        (["name=../../etc"], "name='../../etc' is refused"),
+    ],
+)
+def test_wrong_settings_are_refused_in_words(settings, says):
+    with pytest.raises(ConfigError) as error:
+        load_config("ci", settings)
+    assert says in str(error.value)
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'sample'"):
+        load_config("smaple")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"train: [", "not valid YAML"),
+        (b"- a list", "must be a mapping"),
+        (b"\xff\xfe\x00", "cannot be read|not valid YAML"),
+        (b"trane: {epochs: 3}", "did you mean 'train'"),
+        (b"!!python/object/apply:os.system ['true']", "not valid YAML"),
+    ],
+)
+def test_a_preset_file_may_be_wrong(tmp_path, content, says):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        load_config(str(path))
+
+
+def test_a_preset_file_may_be_empty_or_missing(tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_config(str(tmp_path / "empty.yaml")).train.epochs > 0
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(str(tmp_path / "missing.yaml"))

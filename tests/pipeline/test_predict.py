@@ -1,0 +1,109 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing import draw, encode
+from PIL import Image
+
+from components.errors import PipelineError
+from components.trainer.config import ModelConfig
+from components.trainer.model import build_model
+from components.trainer.signatures import ServingModule, export_saved_model
+from components.transform.config import TransformConfig
+from pipeline.predict import latest_pushed, predict
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """A work folder with two pushed versions of a toy model."""
+    root = tmp_path_factory.mktemp("work")
+    config = ModelConfig(weights="random", widths=(2, 2, 2, 2, 2), dense_units=3)
+    model = build_model(config, image_size=32, class_count=2, weights=None)
+    module = ServingModule(model, TransformConfig(image_size=32), ["glioma", "notumor"])
+    for version in ("9", "10"):
+        export_saved_model(module, root / "serving" / "brain_mri" / version)
+    (root / "serving" / "brain_mri" / ".11.unfinished").mkdir()
+    return root
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    path = tmp_path / "scan [1] é.png"
+    path.write_bytes(encode(draw(1)))
+    return path
+
+
+def _predict(work: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", "predict", "--work", str(work), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_newest_version_is_taken(work):
+    assert latest_pushed(work).name == "10"
+
+
+def test_predict_as_a_function(work, image):
+    prediction = predict(image, work=work)
+    assert prediction.label in ("glioma", "notumor")
+    assert prediction.confidence == pytest.approx(max(prediction.probabilities.values()))
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert prediction.error is None
+
+
+def test_bars_figure_and_disclaimer(work, image, tmp_path):
+    figure = tmp_path / "result.png"
+    result = _predict(work, image, "--figure", figure)
+    assert result.returncode == 0, result.stderr
+    assert "scan [1] é.png" in result.stdout
+    assert "%" in result.stdout
+    assert "not a diagnosis" in result.stdout
+    assert result.stderr == ""
+    with Image.open(figure) as picture:
+        assert np.asarray(picture.convert("L")).std() > 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result.png", image.name]
+
+
+def test_json_and_bad_files_beside_good_ones(work, image, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "half.png").write_bytes(image.read_bytes()[:80])
+    names = ["text.jpg", "empty.jpg", "half.png", "missing.jpg"]
+    result = _predict(work, "--json", image, *[tmp_path / name for name in names])
+    assert result.returncode == 1
+    first, *rest = json.loads(result.stdout)["predictions"]
+    assert first["label"] in ("glioma", "notumor")
+    assert len(rest) == 4
+    for prediction in rest:
+        assert prediction["label"] is None
+        assert prediction["error"]
+
+
+def test_a_figure_that_cannot_be_written_is_one_sentence(work, image, tmp_path):
+    for figure in (tmp_path / "nowhere" / "x.png", tmp_path / "x.docx"):
+        result = _predict(work, image, "--figure", figure)
+        assert result.returncode == 1
+        assert "cannot be written" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [image.name]
+
+
+def test_a_damaged_model_is_one_sentence(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(PipelineError, match="cannot be loaded"):
+        predict(tmp_path / "x.png", work=_pushed(tmp_path))
+
+
+def _pushed(model: Path) -> Path:
+    work = model / "work"
+    version = work / "serving" / "brain_mri" / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes((model / "saved_model.pb").read_bytes())
+    return work
