@@ -1,1 +1,1 @@
-"""What the pipeline is and how it runs: configuration, graph, launcher, runner, the `mri` command."""
+"""What the pipeline is and how it runs: configuration, graph, launcher, runner and command."""

@@ -1,4 +1,4 @@
-"""The `mri` command. Only what a command needs is imported when it runs, so that help is instant."""
+"""The `mri` command. What a command needs is imported when it runs, so that help is instant."""
 
 import os
 import sys
@@ -51,7 +51,7 @@ def _options(
     "  mri run\n\n"
     "  mri run --data brain-tumor-mri --preset notebook --set train.epochs=8\n\n"
     "  mri run --from Trainer\n\n"
-    "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 the model was not blessed."
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
 )
 def run(
     data: Annotated[
@@ -73,7 +73,7 @@ def run(
         typer.Option(
             envvar="MRI_METADATA",
             metavar="URL",
-            help="postgresql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in the work folder.",
+            help="postgresql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in --work.",
         ),
     ] = None,
     from_nodes: Annotated[

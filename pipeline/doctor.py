@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,15 @@ def examine(work: Path) -> bool:
 
 
 def _examine(work: Path, console: Console) -> bool:
-    findings = [finding for look in _LOOKS for finding in look(work)]
+    findings = [
+        *_system(),
+        *_packages(),
+        *_processor(),
+        *_memory(),
+        *_disk(work),
+        *_weights(),
+        *_model(work),
+    ]
     table = Table(show_header=False, box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]--[/]"
@@ -67,13 +75,13 @@ def _examine(work: Path, console: Console) -> bool:
     return all(finding.well for finding in findings)
 
 
-def _system(work: Path) -> Iterator[Finding]:
+def _system() -> Iterator[Finding]:
     libc = " ".join(platform.libc_ver())
     yield Finding("system", True, f"{platform.platform()}, {libc}")
     yield Finding("Python", True, platform.python_version())
 
 
-def _packages(work: Path) -> Iterator[Finding]:
+def _packages() -> Iterator[Finding]:
     for package in _PACKAGES:
         try:
             yield Finding(package, True, importlib.metadata.version(package))
@@ -81,7 +89,7 @@ def _packages(work: Path) -> Iterator[Finding]:
             yield Finding(package, False, "not installed: run through bin/mri")
 
 
-def _processor(work: Path) -> Iterator[Finding]:
+def _processor() -> Iterator[Finding]:
     import tensorflow as tf
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -93,7 +101,7 @@ def _processor(work: Path) -> Iterator[Finding]:
     yield Finding("GPU", True, ", ".join(gpu.name for gpu in gpus) or "none; docs/gpu.md says how")
 
 
-def _memory(work: Path) -> Iterator[Finding]:
+def _memory() -> Iterator[Finding]:
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     yield Finding("memory", gigabytes >= _LEAST_MEMORY_GB, f"{gigabytes:.1f} GB")
 
@@ -107,7 +115,7 @@ def _disk(work: Path) -> Iterator[Finding]:
         yield Finding("work folder", False, f"{existing} cannot be written: choose another --work")
 
 
-def _weights(work: Path) -> Iterator[Finding]:
+def _weights() -> Iterator[Finding]:
     from components.trainer.weights import resolve_weights
 
     try:
@@ -123,14 +131,3 @@ def _model(work: Path) -> Iterator[Finding]:
         yield Finding("pushed model", True, str(latest_pushed(work)))
     except PipelineError:
         yield Finding("pushed model", True, "none yet; `mri run` makes one")
-
-
-_LOOKS: tuple[Callable[[Path], Iterator[Finding]], ...] = (
-    _system,
-    _packages,
-    _processor,
-    _memory,
-    _disk,
-    _weights,
-    _model,
-)

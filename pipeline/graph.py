@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from tfx import v1 as tfx
+from tfx.dsl.components.base import base_component, executor_spec
+
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
 from components.evaluate.thresholds import eval_config
 from components.ingest.component import Ingest
@@ -10,8 +13,6 @@ from components.source_digest import source_digest
 from pipeline.config import Config
 from pipeline.work import Work
 from schema import SCHEMA_FILE
-from tfx import v1 as tfx
-from tfx.dsl.components.base import base_component, executor_spec
 
 
 def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
@@ -59,7 +60,11 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=_custom_config(
-            "trainer", "transform", model=config.model, train=config.train, transform=config.transform
+            "trainer",
+            "transform",
+            model=config.model,
+            train=config.train,
+            transform=config.transform,
         ),
     )
 

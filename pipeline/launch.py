@@ -11,16 +11,16 @@ from typing import Literal
 
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
-
-from components.errors import PipelineError
-from pipeline.metadata import connect, connection_config, execution_state, outputs
-from pipeline.work import Work
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
+
+from components.errors import PipelineError
+from pipeline.metadata import connect, connection_config, execution_state, outputs
+from pipeline.work import Work
 
 State = Literal["done", "cached", "reused", "skipped"]
 

@@ -8,16 +8,23 @@ from pathlib import Path
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
+from tfx.orchestration.portable import partial_run_utils
+from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from pipeline.config import Config
-from pipeline.launch import NodeResult, compile_pipeline, launch_node, node_ids, set_run_id, write_ir
+from pipeline.launch import (
+    NodeResult,
+    compile_pipeline,
+    launch_node,
+    node_ids,
+    set_run_id,
+    write_ir,
+)
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
 from pipeline.work import Work
-from tfx.orchestration.portable import partial_run_utils
-from tfx.proto.orchestration import pipeline_pb2
 
 _GRAPH_FILE = "pipeline.json"
 _ENDED_FILE = "ended.json"

@@ -35,9 +35,7 @@ class Summary:
         """Reads the outcome from a run's artifacts."""
         evaluation = result.artifact("Evaluator", "evaluation")
         pushed = result.artifact("Pusher", "pushed_model")
-        destination = (
-            pushed.custom_properties["pushed_destination"].string_value if pushed else ""
-        )
+        destination = pushed.custom_properties["pushed_destination"].string_value if pushed else ""
         return Summary(
             result=result,
             verdict=read_verdict(evaluation.uri) if evaluation else None,

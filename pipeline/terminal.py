@@ -44,4 +44,3 @@ def libraries_to(log_file: Path) -> Iterator[Console]:
                 os.dup2(descriptor, stream)
                 os.close(descriptor)
             root.handlers, root.level = before
-

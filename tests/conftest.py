@@ -52,4 +52,3 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
-

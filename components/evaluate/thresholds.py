@@ -26,7 +26,9 @@ def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> config_pb2.Eva
         direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
     )
     threshold = config_pb2.MetricThreshold(
-        value_threshold=config_pb2.GenericValueThreshold(lower_bound={"value": config.min_accuracy}),
+        value_threshold=config_pb2.GenericValueThreshold(
+            lower_bound={"value": config.min_accuracy}
+        ),
         change_threshold=change if has_baseline else None,
     )
     model: dict[str, Any] = {

@@ -1,13 +1,14 @@
 """The ingest component: a folder of images in, tf.Example splits out."""
 
-from components.ingest.config import IngestConfig
-from components.ingest.driver import IngestDriver
-from components.ingest.executor import IngestExecutor
-from components.source_digest import source_digest
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components.ingest.config import IngestConfig
+from components.ingest.driver import IngestDriver
+from components.ingest.executor import IngestExecutor
+from components.source_digest import source_digest
 
 
 class RejectedImages(types.Artifact):

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from components.ingest.folder import list_images
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+from components.ingest.folder import list_images
+
 
 # TFX's component class demands the one base, its launcher calls the other.
-class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):  # type: ignore[misc]
+class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
     """Adds the folder's fingerprint to the execution properties, which TFX's cache is keyed by."""
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:

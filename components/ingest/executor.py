@@ -11,20 +11,20 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-
-from components.errors import PipelineError
-from components.ingest.config import IngestConfig
-from components.ingest.folder import FoundFile, ImageFolder, list_images
-from components.ingest.quality import measure
-from components.ingest.readers import RejectedImage, read_image
-from components.ingest.records import ImageRecord
-from components.ingest.splits import SPLITS, assign_splits
 from tfx import types
 from tfx.components.example_gen.write_split import WriteSplit
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
+
+from components.errors import PipelineError
+from components.ingest.config import IngestConfig
+from components.ingest.folder import FoundFile, ImageFolder, list_images
+from components.ingest.quality import measure
+from components.ingest.readers import RejectedImageError, read_image
+from components.ingest.records import ImageRecord
+from components.ingest.splits import SPLITS, assign_splits
 
 REJECTED_FILE = "rejected.csv"
 
@@ -36,7 +36,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
 
     def Do(  # noqa: N802 - TFX's name
         self,
-        input_dict: dict[str, list[types.Artifact]],
+        input_dict: dict[str, list[types.Artifact]],  # noqa: ARG002
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
@@ -96,7 +96,8 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             for split in SPLITS:
                 (
                     pipeline
-                    | f"Records {split}" >> beam.Create([r for r in records if splits[r.name] == split])
+                    | f"Records {split}"
+                    >> beam.Create([r for r in records if splits[r.name] == split])
                     | f"Examples {split}" >> beam.ParDo(to_example)
                     | f"Write {split}"
                     >> WriteSplit(
@@ -106,7 +107,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
                 )
 
 
-class _Inspect(beam.DoFn):  # type: ignore[misc]  # Beam is untyped
+class _Inspect(beam.DoFn):
     """Looks at one file: a line of JSON as a record, or as a rejection."""
 
     def __init__(self, config: IngestConfig) -> None:
@@ -115,7 +116,7 @@ class _Inspect(beam.DoFn):  # type: ignore[misc]  # Beam is untyped
     def process(self, file: FoundFile) -> Iterator[Any]:
         try:
             image = read_image(file.path, self._config)
-        except RejectedImage as rejection:
+        except RejectedImageError as rejection:
             yield beam.pvalue.TaggedOutput("rejected", json.dumps([file.name, str(rejection)]))
             return
         yield ImageRecord(
@@ -137,7 +138,7 @@ def _picture_digest(pixels: Any) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
-class _ToExample(beam.DoFn):  # type: ignore[misc]  # Beam is untyped
+class _ToExample(beam.DoFn):
     """Reads an accepted file once more and builds its tf.Example."""
 
     def __init__(self, classes: Sequence[str], source: str) -> None:
@@ -174,8 +175,8 @@ def _check_rejected(
     if share > config.max_rejected_share:
         reasons = Counter(reason for _, reason in rejections).most_common(3)
         raise PipelineError(
-            f"{len(rejections):,} of {len(folder.files):,} files ({share:.1%}) in {folder.root} cannot "
-            f"be used, more than the limit of {config.max_rejected_share:.1%} "
+            f"{len(rejections):,} of {len(folder.files):,} files ({share:.1%}) in {folder.root} "
+            f"cannot be used, more than the limit of {config.max_rejected_share:.1%} "
             f"({'; '.join(f'{count} x {reason}' for reason, count in reasons)}; for example "
             f"{rejections[0][0]!r}): mend the files or raise ingest.max_rejected_share."
         )

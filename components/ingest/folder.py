@@ -1,7 +1,7 @@
 """What is in a folder of images: class folders, and the splits that they stand in.
 
-Three layouts are known: `Training/` and `Testing/`, or `train/`, `val/` and `test/`, each holding one
-folder a class; or class folders alone.
+Three layouts are known: `Training/` and `Testing/`, or `train/`, `val/` and `test/`, each holding
+one folder a class; or class folders alone.
 """
 
 import hashlib
@@ -96,10 +96,11 @@ def list_images(root: Path) -> ImageFolder:
             classes.add(class_folder.name)
             files.extend(_files(root, class_folder, split))
     if len(classes) < 2:
+        found = "1 class folder" if len(classes) == 1 else f"{len(classes)} class folders"
         raise PipelineError(
-            f"{root} has {len(classes)} class folder{'' if len(classes) == 1 else 's'}"
-            f"{' (' + ', '.join(classes) + ')' if classes else ''}, and a classifier needs at least "
-            "two: expected Training/CLASS/*.jpg and Testing/CLASS/*.jpg, or CLASS/*.jpg."
+            f"{root} has {' '.join([found, *(f'({name})' for name in classes)])}, and a classifier "
+            "needs at least two: expected Training/CLASS/*.jpg and Testing/CLASS/*.jpg, or "
+            "CLASS/*.jpg."
         )
     if not files:
         raise PipelineError(f"The class folders of {root} hold no file.")

@@ -17,7 +17,7 @@ from components.transform.preprocessing import decode
 _FORMATS = ("JPEG", "PNG")
 
 
-class RejectedImage(Exception):
+class RejectedImageError(Exception):
     """A file that cannot be used; the message is the reason, without the file's name."""
 
 
@@ -52,38 +52,40 @@ def read_image(path: str, config: IngestConfig) -> DecodedImage:
         The file's bytes and its pixels.
 
     Raises:
-        RejectedImage: The file is not a regular file, unreadable, empty, too large, of another
+        RejectedImageError: The file is not a regular file, unreadable, empty, too large, of another
             format, damaged or blank.
     """
     encoded = _read_bytes(path, config.max_file_bytes)
     header = _read_header(encoded)
     if header.width * header.height > config.max_pixels:
-        raise RejectedImage(
+        raise RejectedImageError(
             f"{header.width} x {header.height} pixels, more than the limit of {config.max_pixels:,}"
         )
     try:
         pixels = decode(tf.constant(encoded)).numpy()
     except tf.errors.InvalidArgumentError as error:
-        raise RejectedImage(f"damaged or truncated {header.format}") from error
+        raise RejectedImageError(f"damaged or truncated {header.format}") from error
     if int(pixels.min()) == int(pixels.max()):
-        raise RejectedImage("blank: every pixel has the same value")
+        raise RejectedImageError("blank: every pixel has the same value")
     return DecodedImage(encoded, str(header.format), len(header.getbands()), pixels)
 
 
 def _read_bytes(path: str, limit: int) -> bytes:
     try:
         # Opened without waiting, so that a named pipe in the folder cannot stop the run.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise RejectedImage("not a regular file")
+                raise RejectedImageError("not a regular file")
             if status.st_size == 0:
-                raise RejectedImage("empty file")
+                raise RejectedImageError("empty file")
             if status.st_size > limit:
-                raise RejectedImage(f"{status.st_size:,} bytes, more than the limit of {limit:,}")
+                raise RejectedImageError(
+                    f"{status.st_size:,} bytes, more than the limit of {limit:,}"
+                )
             return file.read()
     except OSError as error:
-        raise RejectedImage(f"cannot be read: {error.strerror}") from error
+        raise RejectedImageError(f"cannot be read: {error.strerror}") from error
 
 
 def _read_header(encoded: bytes) -> Image.Image:
@@ -93,6 +95,6 @@ def _read_header(encoded: bytes) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(encoded), formats=_FORMATS)
     except Image.DecompressionBombError as error:
-        raise RejectedImage("a header that claims more pixels than can be decoded") from error
+        raise RejectedImageError("a header that claims more pixels than can be decoded") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise RejectedImage(f"not an image of format {' or '.join(_FORMATS)}") from error
+        raise RejectedImageError(f"not an image of format {' or '.join(_FORMATS)}") from error

@@ -49,9 +49,9 @@ def build_model(
     ):
         for convolution in range(1, convolutions + 1):
             name = f"block{block}_conv{convolution}"
-            hidden = keras.layers.Conv2D(
-                width, 3, padding="same", activation="relu", name=name
-            )(hidden)
+            hidden = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(
+                hidden
+            )
         hidden = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(hidden)
     hidden = keras.layers.Flatten(name="flatten")(hidden)
     hidden = keras.layers.Dropout(config.flatten_dropout, name="flatten_dropout")(hidden)

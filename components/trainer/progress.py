@@ -9,7 +9,7 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 1.0
 
 
-class LogProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+class LogProgress(keras.callbacks.Callback):
     """Logs epoch, share done, images a second and accuracy, about once a second."""
 
     def __init__(self, images: int, batch_size: int) -> None:
@@ -25,7 +25,7 @@ class LogProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is u
         self._epoch = 0
         self._started = self._last = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' signature
         """Starts the epoch's clock."""
         self._epoch = epoch + 1
         self._started = time.monotonic()

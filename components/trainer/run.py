@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -21,7 +22,6 @@ from components.trainer.signatures import ServingModule, export_saved_model
 from components.trainer.weights import load_weights, resolve_weights
 from components.transform.config import TransformConfig
 from components.transform.preprocessing import CLASSES_VOCABULARY
-from tfx.components.trainer.fn_args_utils import FnArgs
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
 """How the files start that the graph can decode: JPEG, PNG, GIF, BMP."""
 
 
-class ServingModule(tf.Module):  # type: ignore[misc]  # TensorFlow is untyped
+class ServingModule(tf.Module):
     """The trained model behind the signatures that TensorFlow Serving offers."""
 
     def __init__(

@@ -19,7 +19,6 @@ import contextlib
 import errno
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping

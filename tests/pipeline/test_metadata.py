@@ -86,9 +86,7 @@ def test_a_killed_run_is_closed_and_its_leavings_removed(store, work):
 
 
 def test_outputs_that_are_gone_are_not_answered_from_cache(store, work):
-    type_id = store.put_artifact_type(
-        pb.ArtifactType(name="PushedModel"), can_add_fields=True
-    )
+    type_id = store.put_artifact_type(pb.ArtifactType(name="PushedModel"), can_add_fields=True)
     present = work.artifacts / "present"
     present.mkdir(parents=True)
     artifacts = [

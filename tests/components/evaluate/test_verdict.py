@@ -75,9 +75,7 @@ def _evaluate(tmp_path, right: dict[str, int], config: EvaluateConfig, *, count:
 
 
 def test_figures_by_class_and_a_blessing(tmp_path):
-    verdict = read_verdict(
-        _evaluate(tmp_path, {"candidate": 19}, EvaluateConfig(min_accuracy=0.9))
-    )
+    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 19}, EvaluateConfig(min_accuracy=0.9)))
     assert verdict.blessed
     assert verdict.reasons == ()
     assert verdict.accuracy == pytest.approx(0.95)
@@ -89,9 +87,7 @@ def test_figures_by_class_and_a_blessing(tmp_path):
 
 
 def test_too_low_an_accuracy_is_refused_in_words(tmp_path):
-    verdict = read_verdict(
-        _evaluate(tmp_path, {"candidate": 16}, EvaluateConfig(min_accuracy=0.9))
-    )
+    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 16}, EvaluateConfig(min_accuracy=0.9)))
     assert not verdict.blessed
     assert verdict.reasons == ("accuracy is 0.800; at least 0.900 is demanded",)
 

@@ -75,7 +75,7 @@ def test_bad_files_are_listed_and_the_good_ones_ingested(make_folder, tmp_path):
         "empty.jpg": b"",
         "text.jpg": b"hello",
         "half.jpg": jpeg[: len(jpeg) // 2],
-        "naïve, \"quoted\"\n.jpg": b"x",
+        'naïve, "quoted"\n.jpg': b"x",
     }
     for name, content in bad.items():
         (root / "Training" / "glioma" / name).write_bytes(content)

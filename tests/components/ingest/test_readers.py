@@ -9,7 +9,7 @@ from drawing import draw, encode
 from PIL import Image
 
 from components.ingest.config import IngestConfig
-from components.ingest.readers import RejectedImage, read_image
+from components.ingest.readers import RejectedImageError, read_image
 
 CONFIG = IngestConfig()
 
@@ -78,7 +78,7 @@ _PNG = encode(draw(1), "PNG")
 def test_rejects_with_a_reason(tmp_path, content, reason):
     path = tmp_path / "image.jpg"
     path.write_bytes(content)
-    with pytest.raises(RejectedImage, match=reason) as rejection:
+    with pytest.raises(RejectedImageError, match=reason) as rejection:
         read_image(str(path), CONFIG)
     assert str(tmp_path) not in str(rejection.value)
 
@@ -92,7 +92,7 @@ def test_rejects_what_is_no_regular_file(tmp_path):
         ("folder.jpg", "not a regular file|Is a directory"),
         ("dangling.jpg", "No such file"),
     ]:
-        with pytest.raises(RejectedImage, match=reason):
+        with pytest.raises(RejectedImageError, match=reason):
             read_image(str(tmp_path / name), CONFIG)
 
 
@@ -101,7 +101,7 @@ def test_rejects_what_may_not_be_read(tmp_path):
     path = tmp_path / "secret.jpg"
     path.write_bytes(_JPEG)
     path.chmod(0)
-    with pytest.raises(RejectedImage, match="Permission denied"):
+    with pytest.raises(RejectedImageError, match="Permission denied"):
         read_image(str(path), CONFIG)
 
 
@@ -109,5 +109,5 @@ def test_rejects_what_is_too_large_before_reading_it(tmp_path):
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.truncate(10**12)
-    with pytest.raises(RejectedImage, match="1,000,000,000,000 bytes"):
+    with pytest.raises(RejectedImageError, match="1,000,000,000,000 bytes"):
         read_image(str(path), CONFIG)

@@ -65,7 +65,9 @@ def test_identical_pictures_are_drawn_together():
     records += _records(5, "test") + [_record(i, "b") for i in range(20)]
     splits = assign_splits(records, CONFIG)
     for group in {record.group for record in records if record.label == "a"}:
-        members = {splits[r.name] for r in records if r.group == group and r.folder_split == "train"}
+        members = {
+            splits[r.name] for r in records if r.group == group and r.folder_split == "train"
+        }
         assert len(members) <= 1
 
 

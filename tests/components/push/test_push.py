@@ -23,6 +23,8 @@ def _push(model: Path, serving: Path, *, blessed: bool, made: int = 1_700_000_00
     artifact.mlmd_artifact.create_time_since_epoch = made
     blessing.set_int_custom_property("blessed", int(blessed))
     pushed = standard_artifacts.PushedModel()
+    pushed.uri = str(model.parent / "pushed_model")
+    Path(pushed.uri).mkdir(exist_ok=True)
     AtomicPushExecutor().Do(
         {"model": [artifact], "model_blessing": [blessing]},
         {"pushed_model": [pushed]},
@@ -37,6 +39,8 @@ def test_a_blessed_model_appears_whole(model, tmp_path):
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert (version / "variables" / "variables.index").read_bytes() == b"index"
     assert os.listdir(tmp_path / "serving") == ["1700000000"]
+    described = json.loads((Path(pushed.uri) / "pushed.json").read_text())
+    assert described == {"destination": str(version), "version": "1700000000"}
 
 
 def test_a_refused_model_is_not_pushed(model, tmp_path):

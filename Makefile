@@ -1,0 +1,66 @@
+# Every target sets up what it needs by itself (bin/python): nothing has to be installed or activated.
+
+PYTHON := bin/python
+TESTS := tests
+LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+
+# The wheel is built from the source distribution, in a directory that is removed afterwards, so
+# that no file left over from an earlier build can be in it.
+define run_tests
+	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
+	$(PYTHON) -m build --no-isolation --outdir "$$directory/dist" . >"$$directory/log" 2>&1 \
+		|| { cat "$$directory/log" >&2; exit 1; } && \
+	$(PYTHON) -m pip install --quiet --no-deps --no-index --target "$$directory/installed" \
+		"$$directory"/dist/*.whl && \
+	BRAIN_MRI_PATH="$$directory/installed" $(PYTHON) -m pytest -m "$(1)" $(TESTS) $(ARGS)
+endef
+
+ifdef GPU
+export BRAIN_MRI_GPU := $(GPU)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-quick test-slow lint format typecheck lock wheel clean clean-env
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ARGS='...' adds arguments: make run ARGS='--data FOLDER'. GPU=1 takes the GPU build."
+
+run: ## Train, evaluate and push a model on a synthetic sample
+	@bin/mri run --preset sample $(ARGS)
+
+test: ## Build and install the package, and run all tests but the slow ones on it
+	@$(call run_tests,not slow)
+
+test-slow: ## The same with the slow tests only
+	@$(call run_tests,slow)
+
+test-quick: ## Run the tests on this checkout as it is, without building
+	@$(PYTHON) -m pytest -m "not slow" $(TESTS) $(ARGS)
+
+lint: ## Check style (ruff)
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+format: ## Put style right where that can be done by machine
+	@$(PYTHON) -m ruff check --fix-only .
+	@$(PYTHON) -m ruff format .
+
+typecheck: ## Check types (mypy)
+	@$(PYTHON) -m mypy
+
+lock: ## Make the lock files anew from requirements/*.in, with the versions kept that still fit
+	@cd requirements && ../$(LOCK) base.in kubeflow.in web.in dicom.in sample.in dev.in -o lock.txt
+	@cd requirements && ../$(LOCK) gpu.in --constraints lock.txt -o lock-gpu.txt
+
+wheel: ## Build the source distribution and the wheel into dist/
+	@$(PYTHON) -m build --no-isolation --outdir dist .
+
+clean: ## Remove what building and checking left in this checkout
+	@rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+clean-env: ## Remove this checkout's environment; ALL=1 removes all of them
+	@bin/python --remove-environment $(if $(ALL),all)

@@ -1,0 +1,147 @@
+"""Installs the packages of a lock file into the virtual environment that runs this file.
+
+Only the standard library and pip are there at this point. pip fetches uv at the hash in the lock
+file, and uv, which takes a fraction of pip's time, installs the rest. pip's settings hold for both:
+uv reads none of pip's variables and files, so each is handed to it under uv's own name.
+
+    python install.py --cache DIR LOCK [LOCK...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+# pip's setting -> uv's variable, and what uv wants between the values that pip parts by space.
+_UV_NAMES: dict[str, tuple[str, str]] = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "no-index": ("UV_NO_INDEX", " "),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "client-cert": ("SSL_CLIENT_CERT", " "),
+    "proxy": ("ALL_PROXY", " "),
+    "timeout": ("UV_HTTP_TIMEOUT", " "),
+    "default-timeout": ("UV_HTTP_TIMEOUT", " "),
+    "retries": ("UV_HTTP_RETRIES", " "),
+}
+
+
+def pip_settings() -> dict[str, str]:
+    """Returns what pip has been told by its configuration files and the PIP_* variables.
+
+    A setting for `pip install` outranks a global one, and a variable outranks both, as in pip.
+    """
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
+    ).stdout
+    ranks = {"global": 0, "install": 1, ":env:": 2}
+    found: dict[str, tuple[int, str]] = {}
+    for line in listing.splitlines():
+        name, _, value = line.partition("=")
+        section, _, setting = name.rpartition(".")
+        rank = ranks.get(section, -1)
+        if rank >= found.get(setting, (0, ""))[0]:
+            found[setting] = (rank, str(ast.literal_eval(value)))
+    return {setting: value for setting, (_, value) in found.items()}
+
+
+def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that make uv fetch from where pip would.
+
+    Args:
+        settings: pip's settings, as pip_settings() returns them.
+        environ: The variables that are set already. They win where they speak to uv itself.
+    """
+    result = dict(environ)
+    for setting, value in settings.items():
+        if setting in _UV_NAMES and value.strip():
+            name, separator = _UV_NAMES[setting]
+            if name == "SSL_CERT_FILE":  # pip's own setting outranks the general variable
+                result[name] = value
+            else:
+                result.setdefault(name, separator.join(value.split()))
+    # pip looks for the best match in all indexes alike; the hashes make that safe.
+    result.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    result.setdefault("UV_SYSTEM_CERTS", "true")
+    result.setdefault("UV_HTTP_TIMEOUT", "180")
+    return result
+
+
+def uv_requirement(lock: str) -> str:
+    """Returns the lines of a lock file that pin uv, with their hashes.
+
+    Raises:
+        ValueError: The lock file does not pin uv.
+    """
+    lines = iter(lock.splitlines())
+    for line in lines:
+        if line.startswith("uv=="):
+            requirement = [line]
+            while requirement[-1].endswith("\\"):
+                requirement.append(next(lines))
+            return "\n".join(requirement) + "\n"
+    raise ValueError("The lock file does not pin uv: add it to a file in requirements/, make lock.")
+
+
+def install(locks: list[Path], cache: Path) -> None:
+    """Installs all that the lock files name, and nothing else, each file checked by its hash.
+
+    Args:
+        locks: The lock files. uv is pinned in the first.
+        cache: Where uv keeps what it has unpacked. On the environment's own file system it costs
+            no space of its own, as the files are hard links, and an environment made after the
+            lock file has changed takes seconds.
+
+    Raises:
+        subprocess.CalledProcessError: pip or uv failed; it has printed why.
+    """
+    if not any(lock.read_text(encoding="utf-8").strip() for lock in locks):
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        requirement = Path(directory, "uv.txt")
+        requirement.write_text(uv_requirement(locks[0].read_text(encoding="utf-8")), "utf-8")
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+            + ["--no-cache-dir", "--only-binary", ":all:", "--requirement", str(requirement)],
+            check=True,
+        )
+    uv = Path(sys.executable).with_name("uv")
+    environment = uv_environment(pip_settings(), os.environ)
+    environment.setdefault("UV_CACHE_DIR", str(cache))
+    # Some machines forbid Python to write bytecode; a first import would take that much longer
+    # at each start, so all of it is compiled now.
+    subprocess.run(
+        [str(uv), "pip", "sync", "--require-hashes", "--compile-bytecode", "--no-progress"]
+        + ["--python", sys.executable, *map(str, locks)],
+        check=True,
+        env=environment,
+        cwd=locks[0].parent,  # uv would read the settings of a project around the caller
+    )
+
+
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Install a lock file into this environment.")
+    parser.add_argument("--cache", type=Path, required=True, help="where uv keeps its files")
+    parser.add_argument("lock", type=Path, nargs="+", help="a lock file with hashes")
+    arguments = parser.parse_args()
+    try:
+        install(arguments.lock, arguments.cache)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        return error.returncode or 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,151 @@
+"""bin/python, once its environment is there, is Python as far as anyone can tell."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Checkout
+
+TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), sys.stdin.read()]))"
+
+WAIT = """
+import os, signal, sys, time
+def stop(number, frame):
+    os.write(1, f"stopped by {number}\\n".encode())
+    sys.exit(7)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
+os.write(1, b"up\\n")
+time.sleep(30)
+"""
+
+
+def test_arguments_directory_and_input_arrive_as_given(built: Checkout, tmp_path: Path):
+    folder = tmp_path / "Ordner mit Ümlaut 'and quote"
+    folder.mkdir()
+    arguments = ["two words", "", "*", "$HOME", "näme", "line\nbreak", "--help"]
+
+    result = built.run("-c", TELL, *arguments, cwd=folder, input="some\ninput")
+
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == [arguments, str(folder), "some\ninput"]
+
+
+def test_standard_output_and_error_are_the_programs_alone(built: Checkout):
+    result = built.run("-c", "import sys; print('out'); print('err', file=sys.stderr)")
+
+    assert (result.stdout, result.stderr) == ("out\n", "err\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 255])
+def test_exit_code_is_the_programs(built: Checkout, code: int):
+    assert built.run("-c", f"raise SystemExit({code})").returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_sent_to_it_reaches_the_program(built: Checkout, number: signal.Signals):
+    process = built.start("-c", WAIT)
+    assert process.stdout.readline() == "up\n"
+
+    process.send_signal(number)
+
+    out, _ = process.communicate(timeout=20)
+    assert (out, process.returncode) == (f"stopped by {number.value}\n", 7)
+
+
+def test_a_program_that_dies_of_a_signal_is_seen_to(built: Checkout):
+    process = built.start("-c", "import time; print('up', flush=True); time.sleep(30)")
+    assert process.stdout.readline() == "up\n"
+
+    process.terminate()
+
+    assert process.wait(timeout=20) == -signal.SIGTERM
+    process.communicate()
+
+
+def test_no_program_is_left_when_it_is_killed(built: Checkout):
+    process = built.start("-c", "import time; print('up', flush=True); time.sleep(30)")
+    assert process.stdout.readline() == "up\n"
+
+    process.kill()
+
+    started = time.monotonic()
+    process.communicate(timeout=20)  # ends when nobody holds the other end of standard output
+    assert time.monotonic() - started < 10
+
+
+def test_it_works_through_symbolic_links(built: Checkout, tmp_path: Path):
+    first = tmp_path / "first"
+    second = tmp_path / "deeper" / "second"
+    second.parent.mkdir()
+    first.symlink_to(built.folder / "bin" / "mri")
+    second.symlink_to("../first")
+
+    result = subprocess.run(
+        [str(second), "run", "a b"],
+        cwd=tmp_path,
+        env=built.environ(),
+        capture_output=True,
+        text=True,
+    )
+
+    assert (result.stdout, result.stderr) == ("['run', 'a b']\n", "")
+
+
+def test_our_packages_outrank_what_lies_in_the_current_directory(built: Checkout, tmp_path: Path):
+    (tmp_path / "pipeline.py").write_text("raise SystemExit('the wrong file')\n")
+
+    result = built.run("-c", "import pipeline; print(pipeline.__file__)", cwd=tmp_path)
+
+    assert result.stdout == f"{built.folder / 'pipeline' / '__init__.py'}\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no PYTHONSAFEPATH")
+def test_nothing_is_imported_from_the_current_directory(built: Checkout, tmp_path: Path):
+    (tmp_path / "stray.py").touch()
+
+    assert "No module named 'stray'" in built.run("-c", "import stray", cwd=tmp_path).stderr
+
+
+def test_the_callers_own_python_stays_out(built: Checkout, tmp_path: Path):
+    (tmp_path / "stray.py").touch()
+    environ = built.environ() | {
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONHOME": str(tmp_path),
+        "VIRTUAL_ENV": str(tmp_path),
+    }
+
+    result = built.run(
+        "-c",
+        "import importlib.util, shutil, sys; "
+        "print(importlib.util.find_spec('stray'), shutil.which('python3'), sys.prefix)",
+        env=environ,
+    )
+
+    prefix = built.environments()[0]
+    assert result.stdout == f"None {prefix / 'bin' / 'python3'} {prefix}\n", result.stderr
+
+
+def test_packages_can_be_shown_from_another_place(built: Checkout, tmp_path: Path):
+    (tmp_path / "pipeline.py").touch()
+    environ = built.environ() | {"BRAIN_MRI_PATH": str(tmp_path)}
+
+    result = built.run("-c", "import pipeline; print(pipeline.__file__)", env=environ)
+
+    assert result.stdout == f"{tmp_path / 'pipeline.py'}\n"
+
+
+def test_a_second_start_takes_less_than_a_second(built: Checkout):
+    started = time.monotonic()
+    built.run("-c", "pass")
+
+    assert time.monotonic() - started < 1
