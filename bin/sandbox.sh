@@ -45,7 +45,7 @@ has no mmdebstrap and bubblewrap to make up for it."
 install_debian_packages() {
   export DEBIAN_FRONTEND=noninteractive
   apt-get update || echo "apt-get update failed; trying with what is known" >&2
-  apt-get install -y --no-install-recommends "$@"
+  apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"
 }
 
 build_root() {

@@ -229,7 +229,7 @@ def test_root_installs_the_two_packages(bare_machine: Checkout):
     assert "installing mmdebstrap bubblewrap failed" in result.stderr
     assert (bare_machine.programs / "apt-get.calls").read_text().splitlines() == [
         "update",
-        "install -y --no-install-recommends mmdebstrap bubblewrap",
+        "-o DPkg::Lock::Timeout=300 install -y --no-install-recommends mmdebstrap bubblewrap",
     ]
 
 

@@ -168,7 +168,7 @@ def _push(site: _Site, field: Field, strength: float, reach: float) -> Field:
 
 def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     head, rng = site.head, site.rng
-    least = max(19.0 - 1.5 * site.attempt, 4.0)
+    least = max(24.0 - 2.0 * site.attempt, 4.0)
     at = _pick(rng, (head.white > 0.6) & (head.depth < -least) & site.far_from_sella(34))
     if at is None:
         at = _pick(rng, (head.brain > 0.5) & (head.depth < -least) & site.far_from_sella(30))
@@ -176,9 +176,9 @@ def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
         return head.image, np.zeros(head.inside.shape, bool)
     radius = np.float32(np.sqrt(site.area / np.pi) * site.pitch)
     gap = site.distance(*at)
-    ragged = gap * (1 + 0.22 * site.noise(26) + 0.10 * site.noise(9))
+    ragged = gap * (1 + 0.17 * site.noise(26) + 0.09 * site.noise(9))
     outside = np.where(head.depth < -1.0, 0, 1e4).astype(np.float32)
-    share = float(rng.uniform(0.60, 0.85))
+    share = float(rng.uniform(0.70, 0.88))
     tumour_field = (ragged + outside).astype(np.float32)
     tumour_level = _level(tumour_field, round(site.area * share))
     spread = gap * (1 + 0.15 * site.noise(20)) - radius * (head.white - 0.5) + outside
@@ -195,7 +195,7 @@ def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     image += (
         soft_step(ring, 1.6) * whole * (look.rim * gain * (texture + 0.05 * site.noise(4)) - image)
     )
-    thickness = float(rng.uniform(0.34, 0.55)) * tumour_level
+    thickness = float(rng.uniform(0.46, 0.72)) * tumour_level
     necrosis = ring + thickness * (1 + 0.45 * site.noise(9))
     image += soft_step(necrosis, 2.0) * whole * (look.core * (1 + 0.15 * site.noise(6)) - image)
     mask: Mask = whole & ((oedema > 0.4) | (ring < 0))

@@ -29,7 +29,7 @@ _CONTRASTS = {
     "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.16, 0.64, 0.44, 0.32, 0.40, 0.06),
     "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.23, 0.10, 0.48, 0.39, 0.42, 0.10),
 }
-_CONTRAST_SHARES = {"t1": 0.09, "t1c": 0.72, "t2": 0.05, "flair": 0.14}
+_CONTRAST_SHARES = {"t1": 0.08, "t1c": 0.74, "t2": 0.05, "flair": 0.13}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _render(label: str, streams: list[np.random.Generator], size: tuple[int, int
 
 def draw_view(rng: np.random.Generator) -> View:
     """A plane through the sella: its position, tilt, scale, shear, flip, and an elastic warp."""
-    plane = PLANES[rng.integers(3)]
+    plane = PLANES[int(rng.choice(3, p=(0.28, 0.36, 0.36)))]
     offsets = {"axial": (5.0, 24.0), "coronal": (-9.0, 11.0), "sagittal": (-9.0, 9.0)}
     tilts = {"axial": (-6, 18), "coronal": (-9, 9), "sagittal": (-5, 5)}
     axes = {
