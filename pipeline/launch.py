@@ -12,14 +12,13 @@ from typing import Literal
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.dsl.compiler import compiler, constants
-from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
-from pipeline.metadata import connect, connection_config, execution_state, outputs
+from pipeline.metadata import MetadataHandle, connect, connection_config, execution_state, outputs
 from pipeline.work import Work
 
 State = Literal["done", "cached", "reused", "skipped"]
@@ -89,7 +88,7 @@ def launch_node(
     """
     started = time.monotonic()
     node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
-    handle = metadata.Metadata(connection)
+    handle = MetadataHandle(connection)
     options = node.execution_options
     if options.run.perform_snapshot:
         with handle as opened:

@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.orchestration import metadata
 
 from components.errors import PipelineError
 from pipeline.work import Work
@@ -50,6 +52,40 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
     return config
 
 
+class _AlignedStore(mlmd.MetadataStore):
+    """A store that answers in the order of the ids that it is asked for.
+
+    ML Metadata promises no order, and PostgreSQL keeps none; TFX's cache pairs the answers with its
+    questions by position all the same, and would mix up a component's outputs.
+    """
+
+    def get_artifacts_by_id(self, artifact_ids: Iterable[int], **options: Any) -> list[pb.Artifact]:
+        ids = list(artifact_ids)
+        found = {artifact.id: artifact for artifact in super().get_artifacts_by_id(ids, **options)}
+        return [found[identity] for identity in ids if identity in found]
+
+    def get_artifact_types_by_id(
+        self, type_ids: Iterable[int], **options: Any
+    ) -> list[pb.ArtifactType]:
+        ids = list(type_ids)
+        found = {kind.id: kind for kind in super().get_artifact_types_by_id(ids, **options)}
+        return [found[identity] for identity in ids if identity in found]
+
+
+class MetadataHandle(metadata.Metadata):
+    """TFX's handle on ML Metadata, with a store that answers in order."""
+
+    def __enter__(self) -> "MetadataHandle":
+        """Opens the store.
+
+        Raises:
+            PipelineError: It cannot be reached or opened.
+        """
+        self._store = connect(self._connection_config)
+        self._users += 1
+        return self
+
+
 def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
     """Opens the store.
 
@@ -57,7 +93,7 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
         PipelineError: It cannot be reached or opened.
     """
     try:
-        return mlmd.MetadataStore(config)
+        return _AlignedStore(config)
     except Exception as error:  # the C++ client raises many kinds
         kind = config.WhichOneof("config")
         where = f"{config.postgresql.host}:{config.postgresql.port}/{config.postgresql.dbname}"
