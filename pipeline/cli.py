@@ -136,7 +136,7 @@ def data_sample(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     per_class: Annotated[
         int, typer.Option(min=1, help="Training images of each class; a quarter more for testing.")
-    ] = 120,
+    ] = 160,
     seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""

@@ -29,7 +29,7 @@ class SampleConfig(StrictConfig):
         seed: Same seed, same images.
     """
 
-    per_class: int = Field(120, ge=4)
+    per_class: int = Field(160, ge=4)
     seed: int = 0
 
 
