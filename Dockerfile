@@ -22,6 +22,7 @@ ARG BRAIN_MRI_GPU=0
 ENV BRAIN_MRI_CACHE=/opt/brain-mri BRAIN_MRI_GPU=$BRAIN_MRI_GPU
 RUN useradd --create-home --uid 1000 mri && install --directory --owner mri /data
 COPY --from=environment /opt/brain-mri /opt/brain-mri
+RUN install --directory --owner mri /opt/brain-mri/weights
 COPY . /app
 USER mri
 WORKDIR /data

@@ -10,7 +10,10 @@ _SECONDS_BETWEEN_LINES = 1.0
 
 
 class LogProgress(keras.callbacks.Callback):
-    """Logs epoch, share done, images a second and accuracy, about once a second."""
+    """Logs epoch, images a second, time left and accuracy, about once a second.
+
+    Rate and time left are those of the whole training so far, evaluation after each epoch included.
+    """
 
     def __init__(self, images: int, batch_size: int) -> None:
         """Sets the scale.
@@ -25,10 +28,13 @@ class LogProgress(keras.callbacks.Callback):
         self._epoch = 0
         self._started = self._last = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' signature
-        """Starts the epoch's clock."""
-        self._epoch = epoch + 1
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Starts the clock."""
         self._started = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Notes the epoch, counted from 0."""
+        self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Logs a line if the last one is old enough."""
@@ -36,17 +42,16 @@ class LogProgress(keras.callbacks.Callback):
         if now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        done = min((batch + 1) * self._batch_size, self._images)
+        in_epoch = min((batch + 1) * self._batch_size, self._images)
+        done = self._epoch * self._images + in_epoch
+        epochs = self.params["epochs"]
         rate = done / (now - self._started)
-        left = (self._images - done) / rate + (
-            (self.params["epochs"] - self._epoch) * self._images / rate
-        )
         _LOG.info(
-            "epoch %d/%d, %d%% at %.0f images/s, about %d:%02d left, accuracy %.3f",
-            self._epoch,
-            self.params["epochs"],
-            100 * done // self._images,
+            "epoch %d/%d, %d%%, %.0f images/s, about %d:%02d left, accuracy %.3f",
+            self._epoch + 1,
+            epochs,
+            100 * in_epoch // self._images,
             rate,
-            *divmod(int(left), 60),
+            *divmod(int((epochs * self._images - done) / rate), 60),
             (logs or {}).get("accuracy", 0.0),
         )
