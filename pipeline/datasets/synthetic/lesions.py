@@ -23,7 +23,7 @@ from pipeline.datasets.synthetic.head import SELLA, Contrast, Head, smooth_noise
 
 Mask = NDArray[np.bool_]
 
-SMALLEST, LARGEST = 0.030, 0.058
+SMALLEST, LARGEST = 0.030, 0.063
 """Bounds on the lesion's share of the head's area (the promise is 1 to 8 %)."""
 
 
@@ -104,7 +104,7 @@ def plant_lesion(
     whole = float(head.inside.sum())
     grow = _GROWTHS[label]
     for attempt in range(12):
-        share = float(np.exp(rng.uniform(np.log(0.040), np.log(0.056))))
+        share = float(np.exp(rng.uniform(np.log(0.046), np.log(0.061))))
         site = _Site(
             head,
             points,

@@ -26,8 +26,8 @@ _CANVAS = 256  # pixels a side while painting; real series are often enlarged fr
 _CONTRASTS = {
     "t1": Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
     "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
-    "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.16, 0.64, 0.44, 0.32, 0.40, 0.06),
-    "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.23, 0.10, 0.48, 0.39, 0.42, 0.10),
+    "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
+    "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.28, 0.10, 0.48, 0.39, 0.42, 0.10),
 }
 _CONTRAST_SHARES = {"t1": 0.08, "t1c": 0.74, "t2": 0.05, "flair": 0.13}
 
@@ -212,7 +212,7 @@ def _acquire(
 
     shape = (image.shape[0], image.shape[1])
     bias = np.exp(np.float32(rng.uniform(0.04, 0.14)) * smooth_noise(rng, shape, 4))
-    coil = 1 / (1 + np.exp((-view.points[2] - rng.uniform(112, 140)) / 9))  # fades below the head
+    coil = 1 / (1 + np.exp((-view.points[2] - rng.uniform(124, 150)) / 9))  # fades below the head
     picture = (image * bias * coil).astype(np.float32)
     picture = gaussian_filter(picture, float(rng.uniform(0.35, 0.85)))
     deviation = float(rng.uniform(0.006, 0.025))
