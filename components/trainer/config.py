@@ -13,6 +13,8 @@ class ModelConfig(StrictConfig):
 
     Attributes:
         weights: `imagenet`, `random`, or the path of a weights file.
+        input_scaling: `imagenet` subtracts ImageNet's mean colour, as the published weights were
+            trained; `unit` divides by 255, as many a notebook does.
         widths: Filters of VGG16's five blocks; any but the default needs `weights: random`.
         trainable_convolutions: How many convolutions, counted from the last, are trained.
         dense_units: Width of the hidden dense layer.
@@ -21,6 +23,7 @@ class ModelConfig(StrictConfig):
     """
 
     weights: Literal["imagenet", "random"] | Path = "imagenet"
+    input_scaling: Literal["imagenet", "unit"] = "imagenet"
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     trainable_convolutions: int = Field(3, ge=0, le=13)
     dense_units: int = Field(128, ge=1)

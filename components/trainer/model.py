@@ -41,9 +41,7 @@ def build_model(
         WeightsError: The weights do not fit the layers.
     """
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    hidden = keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name="subtract_mean")(
-        pixels
-    )
+    hidden = _scaling(config)(pixels)
     for block, (width, convolutions) in enumerate(
         zip(config.widths, _CONVOLUTIONS, strict=True), start=1
     ):
@@ -66,6 +64,12 @@ def build_model(
         _take_rgb(model.get_layer("block1_conv1"))
     _freeze(model, config.trainable_convolutions)
     return model
+
+
+def _scaling(config: ModelConfig) -> keras.layers.Layer:
+    if config.input_scaling == "unit":
+        return keras.layers.Rescaling(1 / 255, name="scaling")
+    return keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name="scaling")
 
 
 def _take_rgb(first: keras.layers.Layer) -> None:

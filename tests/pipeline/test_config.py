@@ -16,6 +16,7 @@ def test_the_notebook_preset_is_the_notebooks_recipe():
     assert (config.train.epochs, config.train.batch_size) == (5, 20)
     assert config.train.learning_rate == pytest.approx(1e-4)
     assert config.model.trainable_convolutions == 3
+    assert config.model.input_scaling == "unit"
 
 
 def test_settings_override_the_preset():

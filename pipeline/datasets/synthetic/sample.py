@@ -18,7 +18,7 @@ from pipeline.datasets.synthetic.labels import CLASSES, PREFIXES, SPLITS, Split
 if TYPE_CHECKING:
     from pipeline.datasets.synthetic.rendering import Rendering
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same seed would give other pictures."""
 
 MANIFEST = "sample.json"

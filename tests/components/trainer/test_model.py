@@ -29,6 +29,14 @@ def test_only_the_last_convolutions_train(count, first):
     assert model.get_layer("dense").trainable
 
 
+def test_unit_scaling_divides_by_255_and_imagenet_scaling_subtracts_the_mean():
+    white = np.full((1, 32, 32, 3), 255, "float32")
+    for scaling, levels in (("unit", [1, 1, 1]), ("imagenet", [131.32, 138.221, 151.061])):
+        model = _build(TOY.model_copy(update={"input_scaling": scaling}))
+        scaled = model.get_layer("scaling")(white)
+        np.testing.assert_allclose(scaled[0, 0, 0], levels, rtol=1e-5)
+
+
 def _published(base) -> dict[str, np.ndarray]:
     names = [layer.name for layer in base.layers if "conv" in layer.name]
     return {
