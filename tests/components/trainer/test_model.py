@@ -63,5 +63,5 @@ def test_weights_of_another_width_are_refused():
         "block1_conv1/kernel": np.zeros((3, 3, 3, 64), "float32"),
         "block1_conv1/bias": np.zeros(64, "float32"),
     }
-    with pytest.raises(WeightsError, match=r"block1_conv1 .* \(3, 3, 3, 2\)"):
+    with pytest.raises(WeightsError, match=r"block1_conv1 .*\(3, 3, 3, 2\)"):
         _build(weights=weights)
