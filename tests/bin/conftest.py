@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -52,6 +54,9 @@ class Checkout:
             "stderr": subprocess.PIPE,
             "start_new_session": True,
             "text": True,
+            # A shell starts what it puts in the background with interrupts ignored, and what is
+            # ignored stays so in all that is started from there.
+            "preexec_fn": functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         }
         program = str(self.folder / "bin" / "python")
         return subprocess.Popen([program, *arguments], **(settings | options))
