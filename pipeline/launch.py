@@ -94,7 +94,8 @@ def launch_node(
         with handle as opened:
             partial_run_utils.snapshot(opened, ir)
     if options.HasField("skip"):
-        state: State = "reused" if options.skip.reuse_artifacts else "skipped"
+        reused = partial_run_utils.should_attempt_to_reuse_artifact(options)
+        state: State = "reused" if reused else "skipped"
         return NodeResult(node_id, state, time.monotonic() - started, {})
 
     deployment = runner_utils.extract_local_deployment_config(ir)
