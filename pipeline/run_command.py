@@ -1,5 +1,6 @@
 """`mri run`: data, run, summary."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def run_pipeline(
                 raise
             except Exception as error:
                 _LOG.exception("the run failed")
-                raise PipelineError(_explain(error, log_file)) from error
+                raise PipelineError(_explain(error, work, log_file)) from error
             summary.print(console)
     return summary.verdict.blessed if summary.verdict else None
 
@@ -84,8 +85,14 @@ def _fetch_weights(config: ModelConfig, console: Console) -> None:
         )
 
 
-def _explain(error: Exception, log_file: Path) -> str:
+def _explain(error: Exception, work: Work, log_file: Path) -> str:
     """The first line of an unexpected error, and where the rest is."""
+    no_space = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if no_space or "disk is full" in str(error) or "No space left" in str(error):
+        return (
+            f"The disk that holds {work.root} is full: free some space, and the next run goes on "
+            "from what is whole."
+        )
     reason = (str(error).strip().splitlines() or [""])[0][:300]
     if isinstance(error, OSError) and error.strerror:
         reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror

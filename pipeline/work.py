@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class Work:
             PipelineError: It cannot be written, or another run holds it.
         """
         try:
-            self.temporary.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / "lock").open("w")
         except OSError as error:
             raise PipelineError(
@@ -82,5 +83,8 @@ class Work:
                     f"Another run is using {self.root}: wait for it, or choose another folder with "
                     "--work."
                 ) from error
+            # What a killed run left there is nobody's.
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(exist_ok=True)
             os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
             yield
