@@ -36,7 +36,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
 
     def Do(  # noqa: N802 - TFX's name
         self,
-        input_dict: dict[str, list[types.Artifact]],  # noqa: ARG002
+        input_dict: dict[str, list[types.Artifact]],  # noqa: ARG002 - TFX's
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:

@@ -28,11 +28,18 @@ class LogProgress(keras.callbacks.Callback):
         self._epoch = 0
         self._started = self._last = time.monotonic()
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_train_begin(
+        self,
+        logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras' signature
+    ) -> None:
         """Starts the clock."""
         self._started = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(
+        self,
+        epoch: int,
+        logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras' signature
+    ) -> None:
         """Notes the epoch, counted from 0."""
         self._epoch = epoch
 

@@ -7,19 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_run import arguments, assert_whole, node_states, run, store
+from toy_run import NODES, arguments, assert_whole, node_states, run, store
 
-_NODES = [
-    "ImportSchemaGen",
-    "Ingest",
-    "StatisticsGen",
-    "ExampleValidator",
-    "Transform",
-    "Trainer",
-    "Baseline",
-    "Evaluator",
-    "Pusher",
-]
 _KILLED_RUN = Path(__file__).parents[1] / "fixtures" / "killed_run.py"
 
 
@@ -38,19 +27,19 @@ def _kill(node: str, moment: str, data: Path, work: Path) -> None:
 @pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_killed_in_each_node_in_turn(moment, make_folder, tmp_path):
     data, work = make_folder(train=20, test=5), tmp_path / "work"
-    for number, node in enumerate(_NODES):
+    for number, node in enumerate(NODES):
         _kill(node, moment, data, work)
         assert not list(work.glob("serving/*/[0-9]*")) or node == "Pusher"
         recorded = store(work).get_artifacts()
         types = {artifact.type for artifact in recorded}
-        assert ("ModelBlessing" in types) == (number > _NODES.index("Evaluator"))
+        assert ("ModelBlessing" in types) == (number > NODES.index("Evaluator"))
 
     result = run(data, work)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "cut off in" in result.stdout
     states = node_states(result.stdout)
-    assert {states[node] for node in _NODES[:-1]} - {states["Baseline"]} == {"cached"}
+    assert {states[node] for node in NODES[:-1]} - {states["Baseline"]} == {"cached"}
     assert states["Pusher"] == "done"
     assert_whole(store(work))
     [version] = (work / "serving" / "brain_mri").iterdir()

@@ -9,19 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import draw, encode
-from toy_run import assert_whole, mri, node_states, run, store
-
-NODES = [
-    "ImportSchemaGen",
-    "Ingest",
-    "StatisticsGen",
-    "ExampleValidator",
-    "Transform",
-    "Trainer",
-    "Baseline",
-    "Evaluator",
-    "Pusher",
-]
+from toy_run import NODES, assert_whole, mri, node_states, run, store
 
 
 @pytest.fixture(scope="module")
