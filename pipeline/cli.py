@@ -1,5 +1,6 @@
 """The `mri` command. What a command needs is imported when it runs, so that help is instant."""
 
+import json
 import os
 import sys
 from enum import IntEnum
@@ -50,7 +51,9 @@ def _options(
     epilog="Examples:\n\n"
     "  mri run\n\n"
     "  mri run --data brain-tumor-mri --preset notebook --set train.epochs=8\n\n"
+    "  mri run --data incoming --span 7\n\n"
     "  mri run --from Trainer\n\n"
+    "  mri run --accept-anomalies drift:image/mean --reason 'new scanner, checked by hand'\n\n"
     "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
 )
 def run(
@@ -82,6 +85,14 @@ def run(
     to_nodes: Annotated[
         list[str] | None, typer.Option("--to", metavar="NODE", help="Stop after this node.")
     ] = None,
+    span: Annotated[
+        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
+    ] = None,
+    accept_anomalies: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Findings that the gate lets pass, this time."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why they are accepted; kept in the metadata.")] = "",
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate and push.
 
@@ -93,9 +104,17 @@ def run(
 
     overrides = [*(settings or [])]
     if data is not None:
-        overrides.append(f"data={_yaml(data)}")
+        overrides.append(f"data={json.dumps(os.fspath(data))}")
     if weights is not None:
-        overrides.append(f"model.weights={_yaml(weights.absolute())}")
+        overrides.append(f"model.weights={json.dumps(os.fspath(weights.absolute()))}")
+    if span is not None:
+        overrides.append(f"ingest.span={span}")
+    if accept_anomalies is not None:
+        names = [name.strip() for name in accept_anomalies.split(",") if name.strip()]
+        overrides += [
+            f"accept_anomalies={json.dumps(names)}",
+            f"accept_reason={json.dumps(reason)}",
+        ]
     blessed = run_pipeline(
         load_config(preset, overrides),
         work.absolute(),
@@ -145,6 +164,45 @@ def data_sample(
     make_sample(out, per_class=per_class, seed=seed)
 
 
+@data_app.command(
+    "inspect",
+    epilog="Examples:\n\n  mri data inspect brain-tumor-mri\n\n"
+    "  mri data inspect brain-tumor-mri --json > findings.json",
+)
+def data_inspect(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone.",
+        ),
+    ],
+    html: Annotated[
+        Path | None, typer.Option(help="Where the page goes; default: NAME-inspection.html here.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; a page is written only with --html.")
+    ] = False,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Class folders to read; default: all.")
+    ] = None,
+) -> None:
+    """Say what is in a folder of images, and whether figures measured on it can be trusted."""
+    from pipeline.inspect_command import inspect_folder
+
+    inspect_folder(folder, html=html, classes=classes, as_json=as_json)
+
+
+@data_app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")
+def data_fetch(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
+) -> None:
+    """Fetch the 7,023 public images from Kaggle; a download that was cut goes on."""
+    from pipeline.fetch_command import fetch_images
+
+    fetch_images(out)
+
+
 @app.command()
 def doctor(
     work: Work = Path("work"),
@@ -156,10 +214,13 @@ def doctor(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _yaml(path: Path) -> str:
-    import json
+def _exit_code(error: PipelineError) -> ExitCode:
+    from components.gate.verdict import StoppedByGate
+    from pipeline.config import ConfigError
 
-    return json.dumps(os.fspath(path))
+    if isinstance(error, ConfigError):
+        return ExitCode.USAGE
+    return ExitCode.STOPPED_BY_GATE if isinstance(error, StoppedByGate) else ExitCode.FAILED
 
 
 def _debug(value: bool | None = None) -> bool:
@@ -176,10 +237,8 @@ def main() -> None:
     except PipelineError as error:
         if _debug():
             raise
-        from pipeline.config import ConfigError
-
         sys.stderr.write(f"mri: {error}\n")
-        sys.exit(ExitCode.USAGE if isinstance(error, ConfigError) else ExitCode.FAILED)
+        sys.exit(_exit_code(error))
     except KeyboardInterrupt:
         sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
         sys.exit(130)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
+from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
 from components.strict_config import StrictConfig
 from components.trainer.config import ModelConfig, TrainConfig
@@ -41,6 +42,9 @@ class Config(StrictConfig):
         data: Folder of class folders; without one the synthetic sample is made and used.
         sample: The synthetic sample.
         ingest: How images become splits.
+        gate: What data a run stops at.
+        accept_anomalies: Findings of the gate that a person lets pass this time.
+        accept_reason: Why.
         transform: Preprocessing.
         model: The network.
         train: The recipe.
@@ -53,13 +57,16 @@ class Config(StrictConfig):
     data: Path | None = None
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
+    gate: GateConfig = GateConfig()
+    accept_anomalies: tuple[str, ...] = ()
+    accept_reason: str = ""
     transform: TransformConfig = TransformConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     cache: bool = True
-    # Left alone, the DirectRunner may try Prism, which downloads a binary.
-    beam: tuple[str, ...] = ("--direct_running_mode=in_memory",)
+    # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
+    beam: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
 
 
 def preset_names() -> list[str]:

@@ -7,12 +7,17 @@ from tfx.dsl.components.base import base_component, executor_spec
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
 from components.evaluate.thresholds import eval_config
+from components.gate.artifacts import GateVerdict
+from components.gate.component import Gate
+from components.gate.previous import LastPassedStrategy
+from components.ingest.artifacts import IngestReportFile
 from components.ingest.component import Ingest
 from components.push.executor import AtomicPushExecutor
+from components.schema_gen.component import CuratedSchemaGen
 from components.source_digest import source_digest
 from pipeline.config import Config
 from pipeline.work import Work
-from schema import SCHEMA_FILE
+from schema.statistics import statistics_options
 
 
 def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
@@ -28,17 +33,42 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     # Images, checked one by one, become train, eval and test Examples.
     ingest = Ingest(input_base=str(config.data), config=config.ingest)
 
-    # What they should look like is curated, not inferred.
-    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA_FILE))
+    # What they should look like is curated, not inferred; only the classes are a choice.
+    schema = CuratedSchemaGen(classes=config.ingest.classes)
 
     # What they do look like.
     statistics = tfx.components.StatisticsGen(
-        examples=ingest.outputs["examples"], schema=schema.outputs["schema"]
+        examples=ingest.outputs["examples"],
+        schema=schema.outputs["schema"],
+        stats_options=statistics_options(),
     )
 
     # Where the two differ.
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+
+    # The data to compare with are the last that were good enough.
+    previous = tfx.dsl.Resolver(
+        strategy_class=LastPassedStrategy,
+        candidate_statistics=statistics.outputs["statistics"],
+        candidate_report=ingest.outputs["report"],
+        statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
+        report=tfx.dsl.Channel(type=IngestReportFile),
+        verdict=tfx.dsl.Channel(type=GateVerdict),
+    ).with_id("PreviousData")
+
+    # Data that are not stop the run here.
+    gate = Gate(
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        schema=schema.outputs["schema"],
+        report=ingest.outputs["report"],
+        previous_statistics=previous.outputs["statistics"],
+        previous_report=previous.outputs["report"],
+        config=config.gate,
+        accepted=config.accept_anomalies,
+        reason=config.accept_reason,
     )
 
     # Bytes become pixels, once, by the function that serving uses too.
@@ -50,7 +80,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         disable_statistics=True,
         custom_config=_custom_config("transform", transform=config.transform),
     )
-    transform.add_upstream_node(validator)
+    transform.add_upstream_node(gate)
 
     # VGG16 learns, and is exported as a SavedModel that takes the bytes of an image.
     trainer = tfx.components.Trainer(
@@ -59,13 +89,16 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         run_fn="components.trainer.run.run_fn",
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=_custom_config(
-            "trainer",
-            "transform",
-            model=config.model,
-            train=config.train,
-            transform=config.transform,
-        ),
+        custom_config={
+            "classes": list(config.ingest.classes),
+            **_custom_config(
+                "trainer",
+                "transform",
+                model=config.model,
+                train=config.train,
+                transform=config.transform,
+            ),
+        },
     )
 
     # The model to beat is the last one that was blessed.
@@ -82,9 +115,9 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         example_splits=["test"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config.evaluate, has_baseline=True),
+        eval_config=eval_config(config.evaluate),
     )
-    evaluator.add_upstream_node(validator)
+    evaluator.add_upstream_node(gate)
 
     # A blessed model goes where TensorFlow Serving looks.
     pusher = tfx.components.Pusher(
@@ -99,7 +132,8 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     )
 
     nodes: list[base_component.BaseComponent] = [
-        ingest, schema, statistics, validator, transform, trainer, baseline, evaluator, pusher,
+        ingest, schema, statistics, validator, previous, gate,
+        transform, trainer, baseline, evaluator, pusher,
     ]  # fmt: skip
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,

@@ -18,10 +18,11 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.gate.verdict import Verdict
 from pipeline.metadata import MetadataHandle, connect, connection_config, execution_state, outputs
 from pipeline.work import Work
 
-State = Literal["done", "cached", "reused", "skipped"]
+State = Literal["done", "cached", "reused", "skipped", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class NodeResult:
     Attributes:
         node_id: Its name.
         state: `done`, answered from `cached` outputs, `reused` from the run before because the
-            run starts later, or `skipped` because it ends earlier.
+            run starts later, `skipped` because it ends earlier, or `stopped` because it is the gate
+            and what follows must not run.
         seconds: Wall-clock time.
         outputs: Artifacts by output name.
     """
@@ -116,12 +118,16 @@ def launch_node(
         raise PipelineError(
             f"{node_id} did not run: what it needs from earlier nodes could not be found."
         )
-    return NodeResult(
-        node_id,
-        "cached" if ended_as == pb.Execution.CACHED else "done",
-        time.monotonic() - started,
-        outputs(store, info.execution_id),
-    )
+    made = outputs(store, info.execution_id)
+    ended: State = "cached" if ended_as == pb.Execution.CACHED else "done"
+    if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+        ended = "stopped"
+    return NodeResult(node_id, ended, time.monotonic() - started, made)
+
+
+def gate_verdict(made: dict[str, list[pb.Artifact]]) -> Verdict | None:
+    """The gate's verdict, where it is among a node's outputs."""
+    return Verdict.read(Path(made["verdict"][0].uri)) if "verdict" in made else None
 
 
 def main() -> None:

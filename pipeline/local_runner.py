@@ -12,10 +12,13 @@ from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
+from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,
     compile_pipeline,
+    gate_verdict,
     launch_node,
     node_ids,
     set_run_id,
@@ -78,6 +81,7 @@ def run_locally(
 
     Raises:
         PipelineError: A node cannot go on, or a node's name is unknown.
+        StoppedByGate: The data must not be used.
     """
     started = time.monotonic()
     connection = connection_config(metadata_url, work)
@@ -93,6 +97,11 @@ def run_locally(
             result = launch_node(ir, node_id, connection)
             progress.finish(result.state, describe(result))
         results.append(result)
+        if verdict := gate_verdict(result.outputs):
+            print_findings(verdict, console)
+        if result.state == "stopped":
+            _end(run, "stopped")
+            raise StoppedByGate(Path(result.outputs["verdict"][0].uri))
     _end(run, "completed")
     return RunResult(run.name, tuple(results), time.monotonic() - started)
 

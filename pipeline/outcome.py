@@ -7,6 +7,8 @@ from pathlib import Path
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.evaluate.verdict import read_verdict
+from components.gate.verdict import PAGE_FILE, Verdict
+from components.ingest.report import IngestReport
 from components.ingest.splits import SPLITS
 from pipeline.launch import NodeResult
 
@@ -33,6 +35,8 @@ def _ingested(outputs: Outputs) -> str:
     words = ", ".join(
         f"{examples.custom_properties[f'images_{split}'].int_value:,} {split}" for split in SPLITS
     )
+    if excluded := examples.custom_properties["images_excluded"].int_value:
+        words += f", {excluded:,} set aside"
     count = rejected.custom_properties["rejected"].int_value
     return f"{words}; {count:,} rejected, see {rejected.uri}" if count else words
 
@@ -44,6 +48,20 @@ def _anomalies(outputs: Outputs) -> str:
     for file in Path(outputs["anomalies"][0].uri).glob("Split-*/SchemaDiff.pb"):
         names.update(anomalies_pb2.Anomalies.FromString(file.read_bytes()).anomaly_info)
     return f"anomalies in {', '.join(sorted(names))}" if names else "no anomalies"
+
+
+def _previous(outputs: Outputs) -> str:
+    if "report" not in outputs:
+        return "nothing has passed before"
+    report = IngestReport.read(Path(outputs["report"][0].uri))
+    return f"compared with span {report.span} of {report.source}"
+
+
+def _verdict(outputs: Outputs) -> str:
+    verdict = outputs["verdict"][0]
+    count = Verdict.read(Path(verdict.uri)).findings
+    words = str(verdict.custom_properties["outcome"].string_value)
+    return f"{words}, {len(count)} findings, see {verdict.uri}/{PAGE_FILE}" if count else words
 
 
 def _baseline(outputs: Outputs) -> str:
@@ -72,6 +90,8 @@ def _pushed(outputs: Outputs) -> str:
 _WORDS: dict[str, Callable[[Outputs], str]] = {
     "examples": _ingested,
     "anomalies": _anomalies,
+    "candidate_report": _previous,
+    "verdict": _verdict,
     "candidate": _baseline,
     "model": _model,
     "evaluation": _evaluation,

@@ -2,11 +2,14 @@
 
 import errno
 import logging
+import os
 from pathlib import Path
 
 from rich.console import Console
 
 from components.errors import PipelineError
+from components.gate.rules import check_acceptance
+from components.ingest.config import SALT_VARIABLE
 from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
 from components.trainer.weights import progress_bar, resolve_weights
@@ -50,7 +53,9 @@ def run_pipeline(
             if config.data is None:
                 ensure_sample(work.sample, config.sample, console)
             # What can be known to be wrong is better known before TFX starts.
-            list_images(data)
+            check_acceptance(config.accept_anomalies, config.accept_reason)
+            list_images(data, span=config.ingest.span, window=config.ingest.window)
+            os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
             _fetch_weights(config.model, console)
             try:
                 with console.status("starting TensorFlow and TFX"):

@@ -84,6 +84,13 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
             f"({by_class})",
             soft_wrap=True,
         )
+    if verdict.seen and verdict.novel:
+        console.print(
+            f"{'':<15}novel {verdict.novel.accuracy:.3f} on {verdict.novel.examples:,}; with a "
+            f"match in the training folder {verdict.seen.accuracy:.3f} on "
+            f"{verdict.seen.examples:,}",
+            soft_wrap=True,
+        )
     if verdict.blessed:
         console.print("blessing       [green]blessed[/]: every threshold is met")
     else:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -52,6 +53,14 @@ class Work:
     def runs(self) -> Path:
         """One folder a run, named by the run's id: its compiled graph and its log."""
         return self.root / "runs"
+
+    def patient_salt(self) -> str:
+        """The secret that patient ids are hashed with here; made once, for its owner's eyes."""
+        path = self.root / "patient-salt"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(16), encoding="ascii")
+        return path.read_text(encoding="ascii")
 
     def new_run(self) -> Path:
         """Makes the folder of a new run; its name, the time to the millisecond, is the run's id."""

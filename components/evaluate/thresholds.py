@@ -5,21 +5,21 @@ from typing import Any
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate.config import EvaluateConfig
-from components.transform.preprocessing import CLASS, LABEL
+from components.transform.preprocessing import CLASS, LABEL, SEEN
 
 ACCURACY = "sparse_categorical_accuracy"
 SIGNATURE = "evaluate"
 
 
-def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> config_pb2.EvalConfig:
+def eval_config(config: EvaluateConfig) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
     Args:
         config: The thresholds.
-        has_baseline: Whether an earlier blessed model may be there to compare with.
 
     Returns:
-        Accuracy and loss overall and by true class, through the exported graph.
+        Accuracy and loss through the exported graph: overall, by true class, and for test images
+        that were or were not seen in the original training folder.
     """
     change = config_pb2.GenericChangeThreshold(
         absolute={"value": -config.max_accuracy_drop - 1e-9},
@@ -29,7 +29,7 @@ def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> config_pb2.Eva
         value_threshold=config_pb2.GenericValueThreshold(
             lower_bound={"value": config.min_accuracy}
         ),
-        change_threshold=change if has_baseline else None,
+        change_threshold=change,
     )
     model: dict[str, Any] = {
         "label_key": CLASS,
@@ -38,7 +38,11 @@ def eval_config(config: EvaluateConfig, *, has_baseline: bool) -> config_pb2.Eva
     }
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(**model)],
-        slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[LABEL])],
+        slicing_specs=[
+            config_pb2.SlicingSpec(),
+            config_pb2.SlicingSpec(feature_keys=[LABEL]),
+            config_pb2.SlicingSpec(feature_keys=[SEEN]),
+        ],
         metrics_specs=[
             config_pb2.MetricsSpec(
                 metrics=[

@@ -6,8 +6,22 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import validation_result_pb2
 
 from components.evaluate.thresholds import ACCURACY
+from components.transform.preprocessing import LABEL, SEEN
 
 _TITLES = {ACCURACY: "accuracy"}
+
+
+@dataclass(frozen=True)
+class SliceAccuracy:
+    """How good the model is on a part of the test split.
+
+    Attributes:
+        accuracy: 0 to 1.
+        examples: Images in it.
+    """
+
+    accuracy: float
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,8 @@ class Verdict:
         accuracy: On the whole test split, 0 to 1; None where TFMA could not compute it.
         examples: Test images.
         accuracy_by_class: Share of each true class that is recognised (its recall).
+        seen: Accuracy on test images with a match in the original training folder, or None.
+        novel: On the others, or None.
         blessed: Whether every threshold is met.
         reasons: A sentence for each threshold that is missed.
     """
@@ -25,6 +41,8 @@ class Verdict:
     accuracy: float | None
     examples: int
     accuracy_by_class: dict[str, float]
+    seen: SliceAccuracy | None
+    novel: SliceAccuracy | None
     blessed: bool
     reasons: tuple[str, ...]
 
@@ -39,7 +57,7 @@ def read_verdict(evaluation: str) -> Verdict:
         Figures and blessing.
     """
     overall: dict[str, float] = {}
-    by_class: dict[str, float] = {}
+    slices: dict[str, dict[str, SliceAccuracy]] = {LABEL: {}, SEEN: {}}
     for slice_key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:
         values = {
             name: next(iter(value.values()))
@@ -47,14 +65,19 @@ def read_verdict(evaluation: str) -> Verdict:
             if isinstance(value, dict) and value
         }
         if slice_key:
-            by_class[str(slice_key[0][1])] = float(values.get(ACCURACY, float("nan")))
+            [(feature, value)] = slice_key
+            slices[feature][str(value)] = SliceAccuracy(
+                float(values.get(ACCURACY, float("nan"))), int(values.get("example_count", 0))
+            )
         else:
             overall = values
     validation = tfma.load_validation_result(evaluation)
     return Verdict(
         accuracy=overall.get(ACCURACY),
         examples=int(overall.get("example_count", 0)),
-        accuracy_by_class=dict(sorted(by_class.items())),
+        accuracy_by_class={label: one.accuracy for label, one in sorted(slices[LABEL].items())},
+        seen=slices[SEEN].get("1"),
+        novel=slices[SEEN].get("0"),
         blessed=validation.validation_ok,
         reasons=tuple(_reasons(validation)),
     )

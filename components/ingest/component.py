@@ -5,22 +5,19 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
+from components.ingest.artifacts import IngestReportFile, RejectedImages, SplitAssignment
 from components.ingest.config import IngestConfig
 from components.ingest.driver import IngestDriver
 from components.ingest.executor import IngestExecutor
 from components.source_digest import source_digest
 
 
-class RejectedImages(types.Artifact):
-    """Files that were found and not ingested: `rejected.csv` with a name and a reason a row."""
-
-    TYPE_NAME = "RejectedImages"
-
-
 class IngestSpec(types.ComponentSpec):
     """What ingest takes and gives.
 
-    `fingerprint` is filled in by the driver, so that a changed folder is never answered from cache.
+    The driver fills in `fingerprint` and `split_file`, digests of the folder's listing and of the
+    split file, so that what has changed is never answered from cache; and `history`, where an
+    earlier ingestion of the same folder wrote down its splits.
     """
 
     PARAMETERS = {
@@ -28,11 +25,15 @@ class IngestSpec(types.ComponentSpec):
         "config": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str, optional=True),
+        "split_file": ExecutionParameter(type=str, optional=True),
+        "history": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: dict[str, ChannelParameter] = {}
     OUTPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "rejected": ChannelParameter(type=RejectedImages),
+        "splits": ChannelParameter(type=SplitAssignment),
+        "report": ChannelParameter(type=IngestReportFile),
     }
 
 
@@ -57,5 +58,7 @@ class Ingest(base_beam_component.BaseBeamComponent):
                 code=source_digest("ingest"),
                 examples=types.Channel(type=standard_artifacts.Examples),
                 rejected=types.Channel(type=RejectedImages),
+                splits=types.Channel(type=SplitAssignment),
+                report=types.Channel(type=IngestReportFile),
             )
         )

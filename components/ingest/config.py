@@ -1,28 +1,98 @@
 """What can be chosen about ingestion."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from components.strict_config import StrictConfig
+
+SALT_VARIABLE = "MRI_PATIENT_SALT"
+"""Environment variable with the secret that patient ids are hashed with."""
+
+
+class DicomConfig(StrictConfig):
+    """How DICOM files become images.
+
+    Attributes:
+        frames: Which frames of a multi-frame file are taken: `all`, or the `middle` one.
+    """
+
+    frames: Literal["all", "middle"] = "all"
+
+
+class NiftiConfig(StrictConfig):
+    """How NIfTI volumes become images.
+
+    Attributes:
+        plane: The plane of the slices, after the volume is turned to the closest canonical
+            orientation (right, anterior, superior).
+        slices: How many slices are taken, evenly spread between `first` and `last`.
+        first: Where the first slice lies, as a share of the volume's extent, 0 to 1.
+        last: Where the last slice lies.
+    """
+
+    plane: Literal["axial", "coronal", "sagittal"] = "axial"
+    slices: int = Field(5, ge=1, le=1000)
+    first: float = Field(0.35, ge=0, le=1)
+    last: float = Field(0.65, ge=0, le=1)
+
+
+class DuplicatesConfig(StrictConfig):
+    """When two images count as the same picture.
+
+    Attributes:
+        threshold: Least correlation of two signatures, over flips and 90-degree rotations, at
+            which their images are near duplicates.
+        exact_up_to: Up to this many images every pair is compared; beyond it, an approximate
+            nearest-neighbour index proposes the pairs that are compared.
+        max_group_share: A group that holds a larger share of all images than this was chained
+            together by lookalikes and is taken apart at higher thresholds.
+    """
+
+    threshold: float = Field(0.9, gt=0.5, lt=1)
+    exact_up_to: int = Field(50_000, ge=0)
+    max_group_share: float = Field(0.05, gt=0, le=1)
 
 
 class IngestConfig(StrictConfig):
     """How a folder of images becomes splits.
 
     Attributes:
-        split_policy: `as_is` keeps every image on the side of the folder it came in.
+        classes: The class folders that are read; files in any other are rejected. An image's class
+            is its label's index in the sorted names.
+        split_policy: `leak_free` keeps the test folder and sets aside training images that match a
+            test image; `group` splits everything anew by group; `as_is` keeps every image on the
+            side of the folder that it came in and only reports what leaks.
+        split_file: A `splits.csv` of an earlier run, edited or not, that decides instead.
         eval_share: Share of the training images that becomes the `eval` split, class by class,
             where the folder has none of its own.
-        test_share: Share of all images that becomes the `test` split where the folder has none.
+        test_share: Share of all images that becomes the `test` split where it is drawn.
+        span: Which `span-NNN` folder is the newest to read; None is the newest there is.
+        window: How many spans are read, up to the newest.
+        duplicates: When two images count as the same picture.
+        dicom: How DICOM files are read.
+        nifti: How NIfTI files are read.
         max_pixels: Images with more pixels than this are rejected before they are decoded.
         max_file_bytes: Files larger than this are rejected before they are read.
-        max_rejected_share: Above this share of rejected files the run stops.
     """
 
-    split_policy: Literal["as_is"] = "as_is"
+    classes: tuple[str, ...] = Field(("glioma", "meningioma", "notumor", "pituitary"), min_length=2)
+    split_policy: Literal["leak_free", "group", "as_is"] = "leak_free"
+    split_file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     eval_share: float = Field(0.1, gt=0, lt=0.5)
     test_share: float = Field(0.2, gt=0, lt=0.5)
+    span: int | None = Field(None, ge=0)
+    window: int = Field(1, ge=1)
+    duplicates: DuplicatesConfig = DuplicatesConfig()
+    dicom: DicomConfig = DicomConfig()
+    nifti: NiftiConfig = NiftiConfig()
     max_pixels: int = Field(50_000_000, gt=0)
     max_file_bytes: int = Field(100_000_000, gt=0)
-    max_rejected_share: float = Field(0.01, ge=0, le=1)
+
+    @field_validator("classes")
+    @classmethod
+    def _sorted(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
+            raise ValueError("class names must be different and not empty")
+        return tuple(sorted(classes))

@@ -1,19 +1,23 @@
 """Looks at the data folder before ingest runs, so that TFX's cache knows when it has changed."""
 
+import hashlib
 from pathlib import Path
 
+from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+from components.ingest.artifacts import SplitAssignment
+from components.ingest.config import IngestConfig
 from components.ingest.folder import list_images
 
 
 # TFX's component class demands the one base, its launcher calls the other.
 class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Adds the folder's fingerprint to the execution properties, which TFX's cache is keyed by."""
+    """Adds to the execution properties, which TFX's cache is keyed by, what depends on the day."""
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:
         """Keeps ML Metadata's handle, as the launcher wants it."""
@@ -21,10 +25,41 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         portable_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Fingerprints the listing of the data folder."""
+        """Fingerprints the data folder's listing and finds what earlier ingestions decided."""
+        properties = dict(execution_info.exec_properties)
+        config = IngestConfig.model_validate_json(properties["config"])
+        folder = list_images(Path(properties["input_base"]), span=config.span, window=config.window)
+        properties["fingerprint"] = folder.fingerprint
+        properties["split_file"] = _digest(config.split_file)
+        properties["history"] = self._history(properties["input_base"], config, folder.fingerprint)
         output = driver_output_pb2.DriverOutput()
-        folder = list_images(Path(execution_info.exec_properties["input_base"]))
-        for name, value in execution_info.exec_properties.items():
+        for name, value in properties.items():
             output.exec_properties[name].string_value = value
-        output.exec_properties["fingerprint"].string_value = folder.fingerprint
         return output
+
+    def _history(self, input_base: str, config: IngestConfig, fingerprint: str) -> str:
+        """Folder of the newest splits of the same data folder and policy, but of other content.
+
+        The same content again finds the same history, and so is answered from cache.
+        """
+        with self._mlmd_connection as handle:
+            earlier = [
+                artifact
+                for artifact in handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
+                if artifact.state == pb.Artifact.LIVE
+                and _text(artifact, "input_base") == input_base
+                and _text(artifact, "policy") == config.split_policy
+                and _text(artifact, "fingerprint") != fingerprint
+            ]
+        return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
+
+
+def _digest(split_file: Path | None) -> str:
+    # One that cannot be read is the executor's to explain.
+    if split_file is None or not split_file.is_file():
+        return ""
+    return hashlib.sha256(split_file.read_bytes()).hexdigest()
+
+
+def _text(artifact: pb.Artifact, name: str) -> str:
+    return str(artifact.custom_properties[name].string_value)

@@ -1,10 +1,10 @@
-"""The work of ingest: one Beam pass that looks at every image, one that writes the Examples."""
+"""The work of ingest: look at every image, decide its split, write the Examples."""
 
 import csv
 import hashlib
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,21 @@ from tfx.types import artifact_utils
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
-from components.ingest.folder import FoundFile, ImageFolder, list_images
-from components.ingest.quality import measure
-from components.ingest.readers import RejectedImageError, read_image
+from components.ingest.folder import list_images
+from components.ingest.history import History
+from components.ingest.readers import RejectedImageError, read_images
 from components.ingest.records import ImageRecord
-from components.ingest.splits import SPLITS, assign_splits
+from components.ingest.report import IngestReport
+from components.ingest.splits import (
+    EXCLUDED,
+    SPLIT_FILE,
+    SPLITS,
+    Assignment,
+    assign_splits,
+    remember,
+    write_splits,
+)
+from components.ingest.survey import Rejection, Survey, frame_of, survey
 
 REJECTED_FILE = "rejected.csv"
 
@@ -32,7 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class IngestExecutor(base_beam_executor.BaseBeamExecutor):
-    """Lists, inspects, splits and writes the images of a folder."""
+    """Looks at, splits and writes the images of a folder."""
 
     def Do(  # noqa: N802 - TFX's name
         self,
@@ -40,65 +50,68 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Turns the data folder into Examples and a list of rejected files.
+        """Turns the data folder into Examples, and says what became of every file.
 
         Args:
             input_dict: Empty.
-            output_dict: `examples` and `rejected`.
-            exec_properties: `input_base`, `config` (JSON of an `IngestConfig`), `fingerprint`.
+            output_dict: `examples`, `rejected`, `splits` and `report`.
+            exec_properties: `input_base`, `config` (JSON of an `IngestConfig`), and from the
+                driver `fingerprint` and `history` (a folder, or nothing).
 
         Raises:
-            PipelineError: Too many files are rejected, or the images cannot be split.
+            PipelineError: No image can be used, the images cannot be split, or the folder changes.
         """
         config = IngestConfig.model_validate_json(exec_properties["config"])
-        folder = list_images(Path(exec_properties["input_base"]))
-        examples = artifact_utils.get_single_instance(output_dict["examples"])
-        rejected = artifact_utils.get_single_instance(output_dict["rejected"])
-
-        _LOG.info("looking at %s files", f"{len(folder.files):,}")
-        records, rejections = self._inspect(folder, config)
-        _write_rejected(Path(rejected.uri) / REJECTED_FILE, rejections)
-        _check_rejected(folder, rejections, config)
-        splits = assign_splits(records, config)
-
-        _LOG.info("writing %s examples", f"{len(records):,}")
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        self._write(folder, records, splits, examples)
-        _describe(examples, rejected, exec_properties["fingerprint"], folder, splits, rejections)
-
-    def _inspect(
-        self, folder: ImageFolder, config: IngestConfig
-    ) -> tuple[list[ImageRecord], list[tuple[str, str]]]:
-        """Returns the accepted images, and name and reason of each rejected file, both sorted."""
-        scratch = Path(self._get_tmp_dir())
-        with self._make_beam_pipeline() as pipeline:
-            outcome = (
-                pipeline
-                | "Files" >> beam.Create(folder.files)
-                | "Spread" >> beam.Reshuffle()
-                | "Inspect" >> beam.ParDo(_Inspect(config)).with_outputs("rejected", main="records")
+        outputs = {
+            name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()
+        }
+        folder = list_images(
+            Path(exec_properties["input_base"]), span=config.span, window=config.window
+        )
+        if folder.fingerprint != exec_properties["fingerprint"]:
+            raise PipelineError(
+                f"{folder.root} changes while it is being listed: run again when nothing writes to "
+                "it, or bring new images as a span-NNN folder that is renamed into place."
             )
-            for name in ("records", "rejected"):
-                outcome[name] | f"Write {name}" >> beam.io.WriteToText(str(scratch / name))
-        records = [ImageRecord.from_json(line) for line in _lines(scratch, "records")]
-        rejections = [tuple(json.loads(line)) for line in _lines(scratch, "rejected")]
-        return sorted(records, key=lambda record: record.name), sorted(rejections)
+        history = History.empty()
+        if remembered := exec_properties.get("history"):
+            history = History.read(Path(remembered))
+
+        scratch = Path(self._get_tmp_dir())
+        found = survey(folder, config, self._beam_pipeline_args or (), scratch, history)
+        _check_usable(found)
+        assignment = assign_splits(found, config, history)
+
+        _LOG.info("writing %s images", f"{len(found.records):,}")
+        outputs["examples"].split_names = artifact_utils.encode_split_names(list(SPLITS))
+        self._write(found, assignment.splits, config, outputs["examples"])
+        _write_rejected(Path(outputs["rejected"].uri) / REJECTED_FILE, found.rejections)
+        write_splits(Path(outputs["splits"].uri) / SPLIT_FILE, found, assignment.splits)
+        remember(found, assignment.splits, history).write(Path(outputs["splits"].uri))
+        report = _report(found, assignment, config)
+        report.write(Path(outputs["report"].uri))
+        _describe(outputs, report, exec_properties["input_base"])
 
     def _write(
         self,
-        folder: ImageFolder,
-        records: Sequence[ImageRecord],
-        splits: dict[str, str],
+        found: Survey,
+        splits: Sequence[str],
+        config: IngestConfig,
         examples: types.Artifact,
     ) -> None:
-        to_example = _ToExample(folder.classes, Path(folder.root).name)
+        files: dict[str, dict[str, list[_Chosen]]] = {split: defaultdict(list) for split in SPLITS}
+        for record, split, group, seen in zip(
+            found.records, splits, found.grouping.groups, found.seen, strict=False
+        ):
+            if split != EXCLUDED:
+                files[split][record.path].append((record, group, seen))
+        to_examples = _ToExamples(config, found.folder.name)
         with self._make_beam_pipeline() as pipeline:
             for split in SPLITS:
                 (
                     pipeline
-                    | f"Records {split}"
-                    >> beam.Create([r for r in records if splits[r.name] == split])
-                    | f"Examples {split}" >> beam.ParDo(to_example)
+                    | f"Images {split}" >> beam.Create(list(files[split].values()))
+                    | f"Examples {split}" >> beam.ParDo(to_examples)
                     | f"Write {split}"
                     >> WriteSplit(
                         artifact_utils.get_split_uri([examples], split),
@@ -107,97 +120,123 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
                 )
 
 
-class _Inspect(beam.DoFn):
-    """Looks at one file: a line of JSON as a record, or as a rejection."""
+_Chosen = tuple[ImageRecord, str, bool]
+"""A record, its group, and whether it was seen in the training folder."""
 
-    def __init__(self, config: IngestConfig) -> None:
+
+class _ToExamples(beam.DoFn):
+    """Reads a file once more and builds the tf.Examples of its images."""
+
+    def __init__(self, config: IngestConfig, source: str) -> None:
         self._config = config
-
-    def process(self, file: FoundFile) -> Iterator[Any]:
-        try:
-            image = read_image(file.path, self._config)
-        except RejectedImageError as rejection:
-            yield beam.pvalue.TaggedOutput("rejected", json.dumps([file.name, str(rejection)]))
-            return
-        yield ImageRecord(
-            path=file.path,
-            name=file.name,
-            label=file.label,
-            folder_split=file.folder_split,
-            sha256=hashlib.sha256(image.encoded).hexdigest(),
-            group=_picture_digest(image.pixels),
-            format=image.format,
-            height=image.pixels.shape[0],
-            width=image.pixels.shape[1],
-            channels=image.channels,
-            quality=measure(image.pixels),
-        ).to_json()
-
-
-def _picture_digest(pixels: Any) -> str:
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-
-
-class _ToExample(beam.DoFn):
-    """Reads an accepted file once more and builds its tf.Example."""
-
-    def __init__(self, classes: Sequence[str], source: str) -> None:
-        self._class_index = {name: index for index, name in enumerate(classes)}
+        self._class_index = {name: index for index, name in enumerate(config.classes)}
         self._source = source
 
-    def process(self, record: ImageRecord) -> Iterator[tf.train.Example]:
-        encoded = Path(record.path).read_bytes()
-        if hashlib.sha256(encoded).hexdigest() != record.sha256:
-            raise PipelineError(
-                f"{record.name} changed while it was being ingested: run again when nothing writes "
-                "to the data folder."
+    def process(self, chosen: list[_Chosen]) -> Iterator[tf.train.Example]:
+        for (record, group, seen), encoded in zip(chosen, self._encoded(chosen), strict=True):
+            yield record.to_example(
+                encoded,
+                class_index=self._class_index[record.label],
+                source=self._source,
+                group=group,
+                seen=seen,
             )
-        yield record.to_example(encoded, self._class_index[record.label], self._source)
+
+    def _encoded(self, chosen: list[_Chosen]) -> list[bytes]:
+        records = [record for record, _, _ in chosen]
+        first = records[0]
+        try:
+            if first.source_format == first.format:
+                # The file is the image: no need to decode it again.
+                encoded = [Path(first.path).read_bytes()]
+            else:
+                file = read_images(first.path, self._config)
+                encoded = [frame_of(file, record).encoded for record in records]
+        except (OSError, RejectedImageError) as error:
+            raise _changed(first) from error
+        if [hashlib.sha256(one).hexdigest() for one in encoded] != [r.sha256 for r in records]:
+            raise _changed(first)
+        return encoded
 
 
-def _lines(folder: Path, prefix: str) -> Iterator[str]:
-    for shard in sorted(folder.glob(f"{prefix}-*")):
-        with shard.open(encoding="utf-8") as lines:
-            yield from (line for line in lines if line.strip())
+def _changed(record: ImageRecord) -> PipelineError:
+    return PipelineError(
+        f"{record.name} changed while it was being ingested: run again when nothing writes to the "
+        "data folder."
+    )
 
 
-def _write_rejected(path: Path, rejections: Sequence[tuple[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "reason"])
-        writer.writerows(rejections)
-
-
-def _check_rejected(
-    folder: ImageFolder, rejections: Sequence[tuple[str, str]], config: IngestConfig
-) -> None:
-    share = len(rejections) / len(folder.files)
-    if share > config.max_rejected_share:
-        reasons = Counter(reason for _, reason in rejections).most_common(3)
+def _check_usable(found: Survey) -> None:
+    if not found.records:
+        reasons = Counter(rejection.reason for rejection in found.rejections).most_common(3)
         raise PipelineError(
-            f"{len(rejections):,} of {len(folder.files):,} files ({share:.1%}) in {folder.root} "
-            f"cannot be used, more than the limit of {config.max_rejected_share:.1%} "
-            f"({'; '.join(f'{count} x {reason}' for reason, count in reasons)}; for example "
-            f"{rejections[0][0]!r}): mend the files or raise ingest.max_rejected_share."
+            f"None of the {len(found.folder.files):,} files in {found.folder.root} can be used "
+            f"({'; '.join(f'{count:,} x {reason}' for reason, count in reasons)})."
         )
 
 
-def _describe(
-    examples: types.Artifact,
-    rejected: types.Artifact,
-    fingerprint: str,
-    folder: ImageFolder,
-    splits: dict[str, str],
-    rejections: Sequence[tuple[str, str]],
-) -> None:
-    """Records on the artifacts what a summary, a report and a later run need to know."""
-    counts = Counter(splits.values())
+def _write_rejected(path: Path, rejections: Sequence[Rejection]) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "reason"])
+        writer.writerows([rejection.name, rejection.reason] for rejection in rejections)
+
+
+def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> IngestReport:
+    records, groups = found.records, found.grouping.groups[: len(found.records)]
+    labels = defaultdict(set)
+    for record, group in zip(records, groups, strict=True):
+        labels[group].add(record.label)
+    return IngestReport(
+        source=found.folder.name,
+        span=found.folder.spans[-1],
+        spans=found.folder.spans,
+        fingerprint=found.folder.fingerprint,
+        policy=config.split_policy,
+        classes=config.classes,
+        found=len(found.folder.files),
+        ingested=len({record.path for record in records}),
+        rejected=len(found.rejections),
+        reasons=dict(Counter(rejection.reason for rejection in found.rejections).most_common()),
+        images={
+            split: {
+                name: sum(
+                    record.label == name and side == split
+                    for record, side in zip(records, assignment.splits, strict=True)
+                )
+                for name in config.classes
+            }
+            for split in (*SPLITS, EXCLUDED)
+        },
+        groups=len(labels),
+        largest_group=max(Counter(groups).values()),
+        exact_cross_split=sum(found.seen_exactly),
+        near_cross_split=sum(found.seen),
+        seen={
+            name: sum(
+                seen and record.label == name
+                for record, seen in zip(records, found.seen, strict=True)
+            )
+            for name in config.classes
+        },
+        remaining_cross_split=assignment.remaining_cross_split,
+        label_conflicts=sum(len(names) > 1 for names in labels.values()),
+        history=assignment.remembered,
+    )
+
+
+def _describe(outputs: dict[str, types.Artifact], report: IngestReport, input_base: str) -> None:
+    """Records on the artifacts what the terminal, the driver and a later run need to know."""
+    examples = outputs["examples"]
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, "tfrecords_gzip")
-    examples.set_string_custom_property("fingerprint", fingerprint)
-    examples.set_string_custom_property("classes", json.dumps(folder.classes))
-    examples.set_int_custom_property("span", 0)
-    for split in SPLITS:
-        examples.set_int_custom_property(f"images_{split}", counts[split])
-    rejected.set_int_custom_property("found", len(folder.files))
-    rejected.set_int_custom_property("rejected", len(rejections))
+    for artifact in (examples, outputs["splits"]):
+        artifact.set_string_custom_property("fingerprint", report.fingerprint)
+        artifact.set_string_custom_property("policy", report.policy)
+        artifact.set_int_custom_property("span", report.span)
+    outputs["splits"].set_string_custom_property("input_base", input_base)
+    examples.set_string_custom_property("classes", json.dumps(report.classes))
+    for split in (*SPLITS, EXCLUDED):
+        examples.set_int_custom_property(f"images_{split}", report.count(split))
+    outputs["rejected"].set_int_custom_property("found", report.found)
+    outputs["rejected"].set_int_custom_property("rejected", report.rejected)

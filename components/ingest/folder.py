@@ -1,11 +1,14 @@
-"""What is in a folder of images: class folders, and the splits that they stand in.
+"""What is in a folder of images: spans, the splits that images came in, and class folders.
 
 Three layouts are known: `Training/` and `Testing/`, or `train/`, `val/` and `test/`, each holding
-one folder a class; or class folders alone.
+one folder a class; or class folders alone. A data folder has one of them, or holds `span-NNN`
+folders that do.
 """
 
 import hashlib
 import os
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +25,19 @@ _SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
+_SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file in a class folder.
 
     Attributes:
         path: Where it is.
         name: Its path below the data folder, with forward slashes.
-        label: The name of its class folder.
+        label: The name of its class folder, in Unicode's composed form.
         folder_split: `train`, `eval` or `test` by the folder that it came in.
+        span: The number of its span folder, 0 without one.
         size: Bytes.
         modified: Modification time in nanoseconds.
     """
@@ -41,6 +46,7 @@ class FoundFile:
     name: str
     label: str
     folder_split: str
+    span: int
     size: int
     modified: int
 
@@ -52,12 +58,19 @@ class ImageFolder:
     Attributes:
         root: The folder.
         files: Every file in a class folder, sorted by name.
-        classes: Sorted names of the class folders; an image's class is its index here.
+        classes: Sorted names of the class folders.
+        spans: The spans that were listed, in order; (0,) where the folder has none.
     """
 
     root: str
     files: tuple[FoundFile, ...]
     classes: tuple[str, ...]
+    spans: tuple[int, ...] = (0,)
+
+    @property
+    def name(self) -> str:
+        """The data folder's own name."""
+        return Path(self.root).name
 
     @property
     def fingerprint(self) -> str:
@@ -68,33 +81,34 @@ class ImageFolder:
         return digest.hexdigest()
 
 
-def list_images(root: Path) -> ImageFolder:
+def list_images(root: Path, *, span: int | None = None, window: int = 1) -> ImageFolder:
     """Lists the class folders below a data folder.
 
     Hidden files and folders (a leading dot) are passed over, links to files are followed.
 
     Args:
         root: The data folder.
+        span: The newest `span-NNN` folder to list; None for the newest there is.
+        window: How many spans are listed, up to that one.
 
     Returns:
         Its files and classes.
 
     Raises:
-        PipelineError: The folder is missing, unreadable, empty, or has fewer than two classes.
+        PipelineError: The folder is missing, unreadable or empty, has fewer than two classes, or
+            not the span that is asked for.
     """
     if not root.is_dir():
         raise PipelineError(f"There is no folder {root}; --data takes a folder of class folders.")
-    splits = {
-        folder: split
-        for folder in _subfolders(root)
-        if (split := _SPLIT_FOLDERS.get(folder.name.lower()))
-    }
     files: list[FoundFile] = []
     classes: set[str] = set()
-    for split_folder, split in (splits or {root: "train"}).items():
-        for class_folder in _subfolders(split_folder):
-            classes.add(class_folder.name)
-            files.extend(_files(root, class_folder, split))
+    spans = _spans(root, span, window)
+    for number, span_folder in spans.items():
+        for split_folder, split in _split_folders(span_folder).items():
+            for class_folder in _subfolders(split_folder):
+                label = unicodedata.normalize("NFC", class_folder.name)
+                classes.add(label)
+                files.extend(_files(root, class_folder, label, split, number))
     if len(classes) < 2:
         found = "1 class folder" if len(classes) == 1 else f"{len(classes)} class folders"
         raise PipelineError(
@@ -108,7 +122,37 @@ def list_images(root: Path) -> ImageFolder:
         root=str(root),
         files=tuple(sorted(files, key=lambda file: file.name)),
         classes=tuple(sorted(classes)),
+        spans=tuple(spans),
     )
+
+
+def _spans(root: Path, newest: int | None, window: int) -> dict[int, Path]:
+    """The span folders to list by number, in order; the root itself where it has none."""
+    found = {
+        int(match[1]): folder
+        for folder in _subfolders(root)
+        if (match := _SPAN_FOLDER.fullmatch(folder.name))
+    }
+    if not found and newest is None:
+        return {0: root}
+    newest = max(found) if newest is None else newest
+    if newest not in found:
+        there = f"it has {', '.join(map(str, sorted(found)))}" if found else "it has none"
+        raise PipelineError(
+            f"{root} has no folder span-{newest:03}; {there}. Choose one with --span."
+        )
+    listed = [number for number in sorted(found) if number <= newest][-window:]
+    return {number: found[number] for number in listed}
+
+
+def _split_folders(span_folder: Path) -> dict[Path, str]:
+    """Folders that hold class folders, with the split that each stands for."""
+    named = {
+        folder: split
+        for folder in _subfolders(span_folder)
+        if (split := _SPLIT_FOLDERS.get(folder.name.lower()))
+    }
+    return named or {span_folder: "train"}
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -120,22 +164,30 @@ def _subfolders(folder: Path) -> list[Path]:
         raise PipelineError(f"{folder} cannot be listed: {error.strerror}.") from error
 
 
-def _files(root: Path, class_folder: Path, split: str) -> Iterator[FoundFile]:
+def _files(
+    root: Path, class_folder: Path, label: str, split: str, span: int
+) -> Iterator[FoundFile]:
+    prefix = len(str(root)) + 1
     for folder, subfolders, names in os.walk(class_folder, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in names:
             if name.startswith("."):
                 continue
-            path = Path(folder, name)
+            # Plain strings: a folder may hold a million files.
+            path = os.path.join(folder, name)  # noqa: PTH118
             try:
-                status = path.stat()
-            except OSError:
-                status = path.lstat()
+                status = os.stat(path)  # noqa: PTH116
+            except OSError:  # a link to nowhere: found, and later rejected as unreadable
+                try:
+                    status = os.lstat(path)
+                except FileNotFoundError:  # gone since it was listed
+                    continue
             yield FoundFile(
-                path=str(path),
-                name=path.relative_to(root).as_posix(),
-                label=class_folder.name,
+                path=path,
+                name=path[prefix:].replace(os.sep, "/"),
+                label=label,
                 folder_split=split,
+                span=span,
                 size=status.st_size,
                 modified=status.st_mtime_ns,
             )

@@ -11,7 +11,7 @@ _BACKGROUND = 0.1
 
 @dataclass(frozen=True)
 class Quality:
-    """What an image looks like in five numbers.
+    """What an image looks like in six numbers.
 
     Attributes:
         mean: Mean grey level, 0 to 255.
@@ -19,6 +19,7 @@ class Quality:
         foreground: Share of pixels brighter than a tenth of the brightest, 0 to 1.
         aspect: Width divided by height.
         sharpness: Standard deviation of the Laplacian of the grey levels: low for blurred images.
+        border: Share of the rows and columns that hold nothing but background, 0 to 1.
     """
 
     mean: float
@@ -26,6 +27,7 @@ class Quality:
     foreground: float
     aspect: float
     sharpness: float
+    border: float
 
 
 def measure(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
@@ -35,16 +37,19 @@ def measure(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
         pixels: uint8 RGB, shape [height, width, 3].
 
     Returns:
-        Its five numbers.
+        Its six numbers.
     """
     grey = pixels.mean(axis=2, dtype=np.float32)
     laplacian = (
         4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     )
+    foreground = grey > _BACKGROUND * grey.max()
+    empty = (~foreground.any(axis=1)).sum() + (~foreground.any(axis=0)).sum()
     return Quality(
         mean=float(grey.mean()),
         std=float(grey.std()),
-        foreground=float((grey > _BACKGROUND * grey.max()).mean()),
+        foreground=float(foreground.mean()),
         aspect=grey.shape[1] / grey.shape[0],
         sharpness=float(laplacian.std()) if laplacian.size else 0.0,
+        border=float(empty) / sum(grey.shape),
     )

@@ -2,13 +2,14 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import tensorflow as tf
 
 from components.ingest.quality import Quality
-from components.transform.preprocessing import CLASS, ENCODED, LABEL
+from components.ingest.readers import TechnicalTags
+from components.transform.preprocessing import CLASS, ENCODED, LABEL, SEEN
 
 
 @dataclass(frozen=True)
@@ -16,30 +17,40 @@ class ImageRecord:
     """An accepted image.
 
     Attributes:
-        path: Where the file is.
-        name: Its path below the data folder.
+        path: Where its file is.
+        name: The file's path below the data folder.
+        frame: Which frame or slice of the file, 0 where it has one.
         label: Class name.
         folder_split: The split by the folder that it came in.
-        sha256: Digest of the file's bytes.
-        group: Digest of the decoded pixels: images of one group are the same picture.
-        format: `JPEG` or `PNG`.
+        span: The span that it came in.
+        file_sha256: Digest of the file's bytes.
+        sha256: Digest of the encoded image's bytes.
+        picture: Digest of the decoded pixels.
+        format: `JPEG` or `PNG`, of the encoded image.
+        source_format: Of the file.
         height: Pixels.
         width: Pixels.
         channels: Colour channels in the file.
         quality: Scalar features.
+        tags: What the file says of how it was made.
     """
 
     path: str
     name: str
+    frame: int
     label: str
     folder_split: str
+    span: int
+    file_sha256: str
     sha256: str
-    group: str
+    picture: str
     format: str
+    source_format: str
     height: int
     width: int
     channels: int
     quality: Quality
+    tags: TechnicalTags
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -48,34 +59,52 @@ class ImageRecord:
     @staticmethod
     def from_json(line: str) -> "ImageRecord":
         """Reads what `to_json` wrote."""
-        fields = json.loads(line)
-        return ImageRecord(**{**fields, "quality": Quality(**fields["quality"])})
+        values = json.loads(line)
+        return ImageRecord(
+            **{
+                **values,
+                "quality": Quality(**values["quality"]),
+                "tags": TechnicalTags(**values["tags"]),
+            }
+        )
 
-    def to_example(self, encoded: bytes, class_index: int, source: str) -> tf.train.Example:
+    def to_example(
+        self, encoded: bytes, *, class_index: int, source: str, group: str, seen: bool
+    ) -> tf.train.Example:
         """Builds the tf.Example that every later component reads.
 
         Args:
-            encoded: The file's bytes.
+            encoded: The image's bytes.
             class_index: Index of the label in the sorted class names.
             source: Name of the data folder.
+            group: Images of one group show the same picture, or the same patient.
+            seen: Whether this is a test image with a match in the original training folder.
 
         Returns:
-            One image with its label, identity and scalar features.
+            One image with its label, identity, scalar features and known technical tags.
         """
         features: dict[str, Any] = {
             ENCODED: encoded,
             LABEL: self.label.encode(),
             CLASS: class_index,
             "image/format": self.format.encode(),
+            "image/source_format": self.source_format.encode(),
+            "image/frame": self.frame,
             "image/height": self.height,
             "image/width": self.width,
             "image/channels": self.channels,
             "image/filename": os.fsencode(self.name),
             "image/source": os.fsencode(source),
             "image/sha256": self.sha256.encode(),
-            "image/group": self.group.encode(),
-            **{f"image/{name}": value for name, value in asdict(self.quality).items()},
+            "image/group": group.encode(),
+            SEEN: int(seen),
         }
+        for described in (self.quality, self.tags):
+            for field in fields(described):
+                if (value := getattr(described, field.name)) is not None:
+                    features[f"image/{field.name}"] = (
+                        value.encode() if isinstance(value, str) else value
+                    )
         return tf.train.Example(
             features=tf.train.Features(feature={k: _feature(v) for k, v in features.items()})
         )

@@ -1,70 +1,230 @@
-"""Which image goes to which split."""
+"""Which image goes to which split, so that no picture and no patient stands on two sides."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
-from components.ingest.records import ImageRecord
+from components.ingest.history import History
+from components.ingest.survey import Survey
 
 SPLITS = ("train", "eval", "test")
+EXCLUDED = "excluded"
+SPLIT_FILE = "splits.csv"
+
+_COLUMNS = ("name", "frame", "label", "split", "group", "seen")
+_CLAIM = {"test": 0, "eval": 1, "train": 2}
+"""Where a group stands on two sides, the one with the lowest number keeps its images."""
 
 
-def assign_splits(records: Sequence[ImageRecord], config: IngestConfig) -> dict[str, str]:
-    """Assigns every image to train, eval or test.
+@dataclass(frozen=True)
+class Assignment:
+    """The split of every image.
 
-    Images keep the side of the folder that they came in. Where the folder has no test images, a
-    share of each class becomes `test`; where it has no eval images, a share of each class of the
-    training images becomes `eval`. Identical pictures that are drawn move together, and the draw
-    depends on the pictures' content alone: neither on names nor on order.
+    Attributes:
+        splits: For each of the survey's records: `train`, `eval`, `test` or `excluded`.
+        remembered: Records whose side was known from an earlier ingestion.
+        remaining_cross_split: Found pairs whose images still stand in two different splits.
+    """
+
+    splits: tuple[str, ...]
+    remembered: int
+    remaining_cross_split: int
+
+
+def assign_splits(survey: Survey, config: IngestConfig, history: History) -> Assignment:
+    """Assigns every image to train, eval or test, or sets it aside.
+
+    The folder that an image came in, or the split file, gives its side; under policy `group` only
+    the split file does. Where no image is given to test, or none to eval, a share of each class is
+    drawn: whole groups, in the order of their digests, so that the draw depends on the pictures'
+    content alone, neither on names nor on order.
+
+    Unless the policy is `as_is`, a group that stands on a side, now or in an earlier ingestion,
+    stays on it: its other images join it there if that side is drawn, and are set aside if it is
+    given. So is, in the end, whatever still matches an image on another side.
 
     Args:
-        records: All accepted images.
-        config: The shares.
+        survey: All accepted images and what they resemble.
+        config: Policy and shares.
+        history: The sides of earlier ingestions' images.
 
     Returns:
-        Split by image name.
+        The splits.
 
     Raises:
-        PipelineError: A class is left without training images, or a split is empty.
+        PipelineError: The split file cannot be used, or a split is left empty.
     """
-    splits = {record.name: record.folder_split for record in records}
-    for split, share in (("test", config.test_share), ("eval", config.eval_share)):
-        if split not in splits.values():
-            train = [record for record in records if splits[record.name] == "train"]
-            splits.update(dict.fromkeys(_draw(train, share), split))
-    _check(records, splits)
+    known = history.splits_by_picture()
+    remembered = [known.get(record.picture) for record in survey.records]
+    sides = _given(survey, config)
+    drawn = [split for split in ("test", "eval") if split not in sides]
+    if config.split_policy != "as_is":
+        _claim(sides, [*remembered, *survey.history.splits], survey, drawn)
+    shares = {"test": config.test_share, "eval": config.eval_share}
+    for split in drawn:
+        for index in list(_draw(split, shares[split], sides, survey)):
+            sides[index] = split
+    splits = [side or "train" for side in sides]
+    if config.split_policy != "as_is":
+        _separate(splits, survey)
+    _check(splits)
+    return Assignment(
+        splits=tuple(splits),
+        remembered=sum(side is not None for side in remembered),
+        remaining_cross_split=sum(1 for _ in _crossing([*splits, *survey.history.splits], survey)),
+    )
+
+
+def write_splits(path: Path, survey: Survey, splits: Sequence[str]) -> None:
+    """Writes the splits as CSV, to be read, edited and fed back as `ingest.split_file`."""
+    # A file's name need not be valid UTF-8; its bytes are kept as they are.
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for record, split, group, seen in zip(
+            survey.records, splits, survey.grouping.groups, survey.seen, strict=False
+        ):
+            writer.writerow([record.name, record.frame, record.label, split, group, int(seen)])
+
+
+def remember(survey: Survey, splits: Sequence[str], history: History) -> History:
+    """What the next ingestion must know: every image that ever was on a side, test for good.
+
+    Args:
+        survey: This ingestion's images.
+        splits: Their sides.
+        history: What this ingestion knew.
+
+    Returns:
+        Both together.
+    """
+    known = history.splits_by_picture()
+    sides: dict[int, str] = {}
+    for index, (record, split) in enumerate(zip(survey.records, splits, strict=True)):
+        before = known.get(record.picture)
+        side = before if before == "test" or split == EXCLUDED else split
+        if side is not None:
+            sides[index] = side
+    patients = survey.patients
+    return History(
+        pictures=(*(survey.records[i].picture for i in sides), *survey.history.pictures),
+        patients=(*(patients[i] for i in sides), *survey.history.patients),
+        splits=(*sides.values(), *survey.history.splits),
+        signatures=np.concatenate([survey.signatures[list(sides)], survey.history.signatures]),
+    )
+
+
+def _given(survey: Survey, config: IngestConfig) -> list[str | None]:
+    """The sides that are given to test, eval, train or none; None is still open."""
+    by_file = _read_splits(config.split_file) if config.split_file else {}
+    given: list[str | None] = []
+    for record in survey.records:
+        side = by_file.get((record.name, record.frame))
+        if side is None and config.split_policy != "group" and record.folder_split != "train":
+            side = record.folder_split
+        given.append(side)
+    return given
+
+
+def _read_splits(path: Path) -> dict[tuple[str, int], str]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if not {"name", "frame", "split"} <= set(reader.fieldnames or ()):
+                raise ValueError
+            splits = {(row["name"], int(row["frame"])): row["split"].strip() for row in reader}
+    except OSError as error:
+        raise PipelineError(f"The split file {path} cannot be read: {error.strerror}.") from error
+    except (csv.Error, TypeError, ValueError, AttributeError) as error:
+        raise PipelineError(
+            f"The split file {path} is no CSV with the columns name, frame and split: start from "
+            f"the {SPLIT_FILE} of an earlier run."
+        ) from error
+    if unknown := sorted(set(splits.values()) - {*SPLITS, EXCLUDED}):
+        raise PipelineError(
+            f"The split file {path} names the split {unknown[0]!r}; known are "
+            f"{', '.join([*SPLITS, EXCLUDED])}."
+        )
     return splits
 
 
-def _draw(records: Iterable[ImageRecord], share: float) -> Iterable[str]:
-    """Draws whole groups of each class, by the order of their digests, until the share is met."""
-    groups: dict[str, list[ImageRecord]] = defaultdict(list)
-    for record in records:
-        groups[record.group].append(record)
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for group in sorted(groups):
-        by_label[min(record.label for record in groups[group])].append(group)
-    for label_groups in by_label.values():
-        wanted = round(share * sum(len(groups[group]) for group in label_groups))
-        for group in label_groups:
-            if wanted <= 0:
-                break
-            wanted -= len(groups[group])
-            yield from (record.name for record in groups[group])
+def _claim(
+    sides: list[str | None],
+    remembered: Sequence[str | None],
+    survey: Survey,
+    drawn: Sequence[str],
+) -> None:
+    """Puts the open images of groups that stand on a side there, or sets them aside."""
+    claims: dict[str, str] = {}
+    for group, *held in zip(
+        survey.grouping.groups, [*sides, *survey.history.splits], remembered, strict=True
+    ):
+        for side in held:
+            if side in _CLAIM and _CLAIM[side] < _CLAIM.get(claims.get(group, ""), len(_CLAIM)):
+                claims[group] = side
+    for index, side in enumerate(sides):
+        claim = claims.get(survey.grouping.groups[index])
+        if side is None and claim is not None:
+            sides[index] = claim if claim == "train" or claim in drawn else EXCLUDED
 
 
-def _check(records: Sequence[ImageRecord], splits: Mapping[str, str]) -> None:
-    labels = {record.label for record in records}
-    trained = {record.label for record in records if splits[record.name] == "train"}
-    if missing := sorted(labels - trained):
-        raise PipelineError(
-            f"No training image is left of class {', '.join(missing)}: add images to its training "
-            "folder or remove the class."
-        )
+def _draw(split: str, share: float, sides: Sequence[str | None], survey: Survey) -> Iterator[int]:
+    """Draws whole open groups of each class until the split has its share of the open images."""
+    members: dict[str, list[int]] = defaultdict(list)
+    wanted: Counter[str] = Counter()
+    for index, (record, side) in enumerate(zip(survey.records, sides, strict=True)):
+        if side is None:
+            members[survey.grouping.groups[index]].append(index)
+        if side in (None, split, "train"):
+            wanted[record.label] += 1
+    wanted = Counter({label: round(share * count) for label, count in wanted.items()})
+    for record, side in zip(survey.records, sides, strict=True):
+        if side == split:
+            wanted[record.label] -= 1
+    for group in sorted(members):
+        labels = Counter(survey.records[index].label for index in members[group])
+        label = min(labels, key=lambda name: (-labels[name], name))
+        if wanted[label] > 0:
+            wanted[label] -= len(members[group])
+            yield from members[group]
+
+
+def _separate(splits: list[str], survey: Survey) -> None:
+    """Sets aside what matches an image on a side that comes before its own."""
+    everywhere = [*splits, *survey.history.splits]
+    first: dict[str, int] = {}
+    for group, side in zip(survey.grouping.groups, everywhere, strict=True):
+        if side in _CLAIM:
+            first[group] = min(_CLAIM[side], first.get(group, len(_CLAIM)))
+    for index, side in enumerate(splits):
+        if side in _CLAIM and _CLAIM[side] > first[survey.grouping.groups[index]]:
+            splits[index] = EXCLUDED
+    # A chain of lookalikes that was taken apart leaves pairs between its parts.
+    everywhere = [*splits, *survey.history.splits]
+    for pair in _crossing(everywhere, survey):
+        later = max(pair, key=lambda index: _CLAIM[everywhere[index]])
+        if later < len(splits):
+            splits[later] = EXCLUDED
+
+
+def _crossing(sides: Sequence[str], survey: Survey) -> Iterator[tuple[int, int]]:
+    """The found pairs whose images stand in two different splits."""
+    pairs = survey.grouping.pairs
+    for one, other in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
+        if EXCLUDED not in (sides[one], sides[other]) and sides[one] != sides[other]:
+            yield one, other
+
+
+def _check(splits: Sequence[str]) -> None:
     for split in SPLITS:
-        if split not in splits.values():
+        if split not in splits:
             raise PipelineError(
-                f"The {split} split is empty: {len(records)} images are too few to draw it from; "
-                "add images."
+                f"The {split} split is empty: {len(splits):,} images are too few, or resemble each "
+                "other too much, to fill it; add images."
             )

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.disclaimer import DISCLAIMER
@@ -21,7 +20,6 @@ from components.trainer.progress import LogProgress
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.trainer.weights import load_weights, resolve_weights
 from components.transform.config import TransformConfig
-from components.transform.preprocessing import CLASSES_VOCABULARY
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,8 +31,8 @@ def run_fn(fn_args: FnArgs) -> None:
     probabilities), `history.json` and `curves.png`.
 
     Args:
-        fn_args: Files and folders from TFX; `custom_config` holds the fields of `model`, `train`
-            and `transform`.
+        fn_args: Files and folders from TFX; `custom_config` holds `classes`, the names in the order
+            of ingest's class index, and the fields of `model`, `train` and `transform`.
 
     Raises:
         PipelineError: The loss is no longer a number.
@@ -43,7 +41,7 @@ def run_fn(fn_args: FnArgs) -> None:
     model_config = ModelConfig.model_validate(fn_args.custom_config["model"])
     train = TrainConfig.model_validate(fn_args.custom_config["train"])
     transform = TransformConfig.model_validate(fn_args.custom_config["transform"])
-    classes = _class_names(fn_args.transform_graph_path)
+    classes = list(fn_args.custom_config["classes"])
 
     keras.utils.set_random_seed(train.seed)
     model = build_model(
@@ -99,12 +97,6 @@ def _weights(config: ModelConfig) -> dict[str, np.ndarray[Any, np.dtype[np.float
     _LOG.info("loading VGG16's weights")
     path = None if config.weights == "imagenet" else Path(config.weights)
     return load_weights(resolve_weights(path))
-
-
-def _class_names(transform_graph: str) -> list[str]:
-    """Class names in the order of ingest's class index: sorted."""
-    output = tft.TFTransformOutput(transform_graph)
-    return sorted(name.decode() for name in output.vocabulary_by_name(CLASSES_VOCABULARY))
 
 
 def _write_metadata(folder: Path, classes: list[str], transform: TransformConfig) -> None:

@@ -13,8 +13,8 @@ from components.transform.config import TransformConfig
 ENCODED = "image/encoded"
 LABEL = "image/label"
 CLASS = "image/class"
+SEEN = "image/seen"
 PIXELS = "image/pixels"
-CLASSES_VOCABULARY = "classes"
 
 _BACKGROUND = 0.1
 """Share of an image's brightest level up to which a pixel counts as empty background."""
@@ -108,7 +108,7 @@ def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """TFX Transform's entry point: pixels as lossless PNG, the class, and the class names.
+    """TFX Transform's entry point: pixels as lossless PNG, and the class.
 
     Args:
         inputs: The raw features of ingest's tf.Examples, each of shape [batch, 1].
@@ -117,10 +117,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     Returns:
         `image/pixels` string [batch] (PNG of image_size), `image/class` int64 [batch].
     """
-    import tensorflow_transform as tft
-
     config = TransformConfig.model_validate(custom_config["transform"])
-    tft.vocabulary(inputs[LABEL], vocab_filename=CLASSES_VOCABULARY)
     pixels = preprocess(tf.reshape(inputs[ENCODED], [-1]), config)
     return {
         PIXELS: tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string),

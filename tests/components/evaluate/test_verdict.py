@@ -22,9 +22,10 @@ class _FixedModel(tf.Module):
         return {"probabilities": tf.io.parse_example(examples, features)[self._key]}
 
 
-def _example(label: int, **probabilities: list[float]) -> bytes:
+def _example(label: int, seen: bool, **probabilities: list[float]) -> bytes:
     features = {
         "image/class": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "image/seen": tf.train.Feature(int64_list=tf.train.Int64List(value=[seen])),
         "image/label": tf.train.Feature(
             bytes_list=tf.train.BytesList(value=[(b"glioma", b"notumor")[label]])
         ),
@@ -44,10 +45,10 @@ def _evaluate(tmp_path, right: dict[str, int], config: EvaluateConfig, *, count:
                 name: np.eye(2)[label if index < number else 1 - label].tolist()
                 for name, number in right.items()
             }
-            writer.write(_example(label, **wrong_or_right))
+            writer.write(_example(label, index < 5, **wrong_or_right))
     models = []
     settings = config_util.update_eval_config_with_defaults(
-        eval_config(config, has_baseline=True),
+        eval_config(config),
         has_baseline="baseline" in right,
         rubber_stamp=True,
     )
@@ -84,6 +85,9 @@ def test_figures_by_class_and_a_blessing(tmp_path):
         "glioma": pytest.approx(1.0),
         "notumor": pytest.approx(0.9),
     }
+    # The first five were seen in training; the one that is wrong is the last.
+    assert (verdict.seen.accuracy, verdict.seen.examples) == (pytest.approx(1.0), 5)
+    assert (verdict.novel.accuracy, verdict.novel.examples) == (pytest.approx(14 / 15), 15)
 
 
 def test_too_low_an_accuracy_is_refused_in_words(tmp_path):

@@ -89,3 +89,50 @@ def test_missing_file_or_empty_folders_are_refused(tmp_path):
     (tmp_path / "b").mkdir()
     with pytest.raises(PipelineError, match="hold no file"):
         list_images(tmp_path)
+
+
+def test_the_newest_spans_are_listed(tmp_path):
+    for span in ("span-001", "span-002", "span-010"):
+        _touch(tmp_path, f"{span}/Training/a/1.jpg", f"{span}/Testing/b/1.jpg")
+    _touch(tmp_path, "span-999.partial/a/1.jpg", "README.md")
+    newest = list_images(tmp_path)
+    assert newest.spans == (10,)
+    assert [file.name for file in newest.files] == [
+        "span-010/Testing/b/1.jpg",
+        "span-010/Training/a/1.jpg",
+    ]
+    assert {(file.span, file.folder_split) for file in newest.files} == {
+        (10, "test"),
+        (10, "train"),
+    }
+    assert list_images(tmp_path, window=2).spans == (2, 10)
+    assert list_images(tmp_path, span=2, window=9).spans == (1, 2)
+
+
+def test_a_span_that_is_not_there_is_refused(tmp_path):
+    _touch(tmp_path, "span-001/a/1.jpg", "span-001/b/1.jpg")
+    with pytest.raises(PipelineError, match=r"no folder span-007; it has 1\."):
+        list_images(tmp_path, span=7)
+    _touch(tmp_path / "plain", "a/1.jpg", "b/1.jpg")
+    with pytest.raises(PipelineError, match="no folder span-001; it has none"):
+        list_images(tmp_path / "plain", span=1)
+
+
+def test_class_names_are_composed(tmp_path):
+    _touch(tmp_path, "e\u0301tage/1.jpg", "b/1.jpg")
+    listing = list_images(tmp_path)
+    assert listing.classes == ("b", "\u00e9tage")
+    assert {file.label for file in listing.files} == {"b", "\u00e9tage"}
+
+
+def test_a_file_that_vanishes_while_listing_is_not_found(tmp_path, monkeypatch):
+    _touch(tmp_path, "a/1.jpg", "b/1.jpg", "b/2.jpg")
+    stat = os.stat
+
+    def vanishing(path, *args, **kwargs):
+        if str(path).endswith("2.jpg"):
+            Path(path).unlink(missing_ok=True)
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", vanishing)
+    assert len(list_images(tmp_path).files) == 2

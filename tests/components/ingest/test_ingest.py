@@ -1,46 +1,17 @@
-import csv
-import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import draw, encode
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import standard_artifacts
+from ingesting import ingest
+from PIL import Image
 
 from components.errors import PipelineError
-from components.ingest.component import Ingest, RejectedImages
+from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
-from components.ingest.executor import IngestExecutor
-
-
-def _ingest(root: Path, out: Path, **settings: object) -> tuple[dict, list[tuple[str, str]]]:
-    """Runs the executor as the launcher does: Examples by split, and the rejected files."""
-    examples, rejected = standard_artifacts.Examples(), RejectedImages()
-    examples.uri, rejected.uri = str(out / "examples"), str(out / "rejected")
-    Path(rejected.uri).mkdir(parents=True)
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=["--direct_running_mode=in_memory"],
-        tmp_dir=str(out / "tmp"),
-        unique_id="1",
-    )
-    IngestExecutor(context).Do(
-        {},
-        {"examples": [examples], "rejected": [rejected]},
-        {
-            "input_base": str(root),
-            "config": IngestConfig(**settings).model_dump_json(),
-            "fingerprint": "f",
-        },
-    )
-    found = {}
-    for split in json.loads(examples.split_names):
-        files = sorted(tf.io.gfile.glob(f"{examples.uri}/Split-{split}/*"))
-        records = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
-        found[split] = [tf.train.Example.FromString(record) for record in records]
-    with (Path(rejected.uri) / "rejected.csv").open(encoding="utf-8", newline="") as file:
-        return found, [(row["name"], row["reason"]) for row in csv.DictReader(file)]
+from components.ingest.folder import list_images
 
 
 def _bytes(example: tf.train.Example, name: str) -> bytes:
@@ -49,14 +20,14 @@ def _bytes(example: tf.train.Example, name: str) -> bytes:
 
 def test_examples_hold_the_contract(make_folder, tmp_path):
     root = make_folder(classes=("a", "b"), train=20, test=4)
-    found, rejected = _ingest(root, tmp_path / "out")
-    assert {split: len(examples) for split, examples in found.items()} == {
+    found = ingest(root, tmp_path / "out", classes=("b", "a"))
+    assert {split: len(examples) for split, examples in found.examples.items()} == {
         "train": 36,
         "eval": 4,
         "test": 8,
     }
-    assert rejected == []
-    for example in found["train"] + found["eval"] + found["test"]:
+    assert found.rejected == []
+    for example in [one for examples in found.examples.values() for one in examples]:
         name = _bytes(example, "image/filename").decode()
         assert _bytes(example, "image/encoded") == (root / name).read_bytes()
         label = _bytes(example, "image/label").decode()
@@ -64,6 +35,7 @@ def test_examples_hold_the_contract(make_folder, tmp_path):
         assert example.features.feature["image/class"].int64_list.value[0] == "ab".index(label)
         assert example.features.feature["image/height"].int64_list.value[0] == 48
         assert example.features.feature["image/width"].int64_list.value[0] == 40
+        assert example.features.feature["image/seen"].int64_list.value[0] == 0
         assert 0 < example.features.feature["image/mean"].float_list.value[0] < 255
         assert str(tmp_path).encode() not in example.SerializeToString()
 
@@ -79,26 +51,127 @@ def test_bad_files_are_listed_and_the_good_ones_ingested(make_folder, tmp_path):
     }
     for name, content in bad.items():
         (root / "Training" / "glioma" / name).write_bytes(content)
-    found, rejected = _ingest(root, tmp_path / "out", max_rejected_share=0.5)
-    assert sum(map(len, found.values())) == 48
-    assert {name for name, _ in rejected} == {f"Training/glioma/{name}" for name in bad}
-    assert all(reason for _, reason in rejected)
+    found = ingest(root, tmp_path / "out")
+    assert sum(map(len, found.examples.values())) == 48
+    assert {name for name, _ in found.rejected} == {f"Training/glioma/{name}" for name in bad}
+    assert all(reason for _, reason in found.rejected)
+    assert (found.report.found, found.report.ingested, found.report.rejected) == (52, 48, 4)
+    assert sum(found.report.reasons.values()) == 4
 
 
-def test_too_many_bad_files_stop_the_run_with_the_reasons(make_folder, tmp_path):
+def test_files_of_an_unknown_class_are_rejected_and_one_setting_takes_them(make_folder, tmp_path):
+    root = make_folder(classes=("glioma", "notumor", "métastase"), train=20, test=4)
+    found = ingest(root, tmp_path / "out")
+    assert found.report.rejected == 24
+    assert {reason for _, reason in found.rejected} == {
+        "class folder 'métastase' is not one of the classes (glioma, notumor)"
+    }
+    classes = ("glioma", "métastase", "notumor")
+    found = ingest(root, tmp_path / "again", classes=classes)
+    assert found.report.rejected == 0
+    labels = {_bytes(e, "image/label").decode() for e in found.examples["test"]}
+    assert labels == set(classes)
+
+
+def test_a_folder_without_one_usable_image_is_refused(make_folder, tmp_path):
+    root = make_folder(train=2, test=1)
+    for file in root.glob("*/*/*"):
+        file.write_bytes(b"")
+    with pytest.raises(PipelineError, match=r"None of the 6 files .*6 x empty file"):
+        ingest(root, tmp_path / "out")
+
+
+def test_a_folder_that_changes_after_it_was_listed_is_refused(make_folder, tmp_path, monkeypatch):
+    root = make_folder(train=4, test=2)
+    real = list_images
+
+    def growing(*args, **kwargs):
+        (root / "Training" / "glioma" / "late.png").write_bytes(encode(draw(1234)))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr("components.ingest.executor.list_images", growing)
+    with pytest.raises(PipelineError, match="changes while it is being listed"):
+        ingest(root, tmp_path / "out")
+
+
+def test_a_file_that_changes_while_it_is_read_stops_the_run(make_folder, tmp_path, monkeypatch):
     root = make_folder(train=20, test=4)
-    (root / "Training" / "glioma" / "bad.jpg").write_bytes(b"")
-    with pytest.raises(PipelineError, match=r"1 of 49 files .*1 x empty file.*bad\.jpg"):
-        _ingest(root, tmp_path / "out")
+    from components.ingest import executor
+
+    real = executor.assign_splits
+
+    def meanwhile(*args, **kwargs):
+        (root / "Training" / "glioma" / "000.png").write_bytes(encode(draw(1234)))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(executor, "assign_splits", meanwhile)
+    with pytest.raises(Exception, match=r"Training/glioma/000\.png changed while"):
+        ingest(root, tmp_path / "out")
+
+
+def test_copies_in_the_training_folder_are_set_aside_and_the_test_image_marked(
+    make_folder, tmp_path
+):
+    root = make_folder(train=20, test=4)
+    test_image = root / "Testing" / "notumor" / "000.png"
+    pixels = np.asarray(Image.open(test_image))
+    (root / "Training" / "notumor" / "same.png").write_bytes(test_image.read_bytes())
+    (root / "Training" / "notumor" / "mirror.jpg").write_bytes(encode(pixels[:, ::-1], "JPEG"))
+
+    found = ingest(root, tmp_path / "out")
+    excluded = {row["name"] for row in found.splits if row["split"] == "excluded"}
+    assert excluded == {"Training/notumor/same.png", "Training/notumor/mirror.jpg"}
+    assert found.report.images["excluded"] == {"glioma": 0, "notumor": 2}
+    assert (found.report.exact_cross_split, found.report.near_cross_split) == (1, 1)
+    assert found.report.remaining_cross_split == 0
+    seen = [
+        e for e in found.examples["test"] if e.features.feature["image/seen"].int64_list.value[0]
+    ]
+    assert [_bytes(e, "image/filename") for e in seen] == [b"Testing/notumor/000.png"]
+
+    leaking = ingest(root, tmp_path / "leaking", split_policy="as_is")
+    assert leaking.report.remaining_cross_split > 0
+    assert leaking.report.images["excluded"] == {"glioma": 0, "notumor": 0}
+
+
+def test_what_was_tested_once_is_remembered_in_the_next_span(tmp_path):
+    def span(number, seeds):
+        for label in ("glioma", "notumor"):
+            folder = tmp_path / "data" / f"span-{number:03}" / label
+            folder.mkdir(parents=True)
+            for seed in seeds:
+                (folder / f"{seed}.png").write_bytes(encode(draw(seed + 1000 * (label[0] == "g"))))
+
+    span(1, range(40))
+    first = ingest(tmp_path / "data", tmp_path / "first")
+    tested = {
+        Path(row["name"]).name + row["label"] for row in first.splits if row["split"] == "test"
+    }
+    span(2, range(20, 80))
+    second = ingest(tmp_path / "data", tmp_path / "second", history=first.out / "splits")
+    assert second.report.span == 2
+    assert second.report.history == 40
+    now = {Path(row["name"]).name + row["label"]: row["split"] for row in second.splits}
+    assert {now[name] for name in tested & set(now)} == {"test"}
+    assert sum(split == "test" for split in now.values()) == pytest.approx(24, abs=4)
 
 
 def test_identical_pictures_share_a_group(make_folder, tmp_path):
     root = make_folder(train=12, test=4)
     original = next((root / "Training" / "glioma").iterdir())
     (original.parent / "copy.png").write_bytes(original.read_bytes())
-    found, _ = _ingest(root, tmp_path / "out")
-    groups = Counter(_bytes(e, "image/group") for examples in found.values() for e in examples)
+    found = ingest(root, tmp_path / "out")
+    groups = Counter(
+        _bytes(e, "image/group") for examples in found.examples.values() for e in examples
+    )
     assert sorted(groups.values())[-2:] == [1, 2]
+
+
+def test_one_picture_with_two_labels_is_a_conflict(make_folder, tmp_path):
+    root = make_folder(train=20, test=4)
+    original = next((root / "Training" / "glioma").iterdir())
+    (root / "Training" / "notumor" / "copy.png").write_bytes(original.read_bytes())
+    assert ingest(root, tmp_path / "out").report.label_conflicts == 1
 
 
 def test_component_is_keyed_by_configuration_and_code():
@@ -114,6 +187,7 @@ def test_real_images_are_all_ingested(real_images, tmp_path):
         (root / folder.parent.name / folder.name).mkdir(parents=True)
         for image in sorted(folder.iterdir())[:12]:
             (root / folder.parent.name / folder.name / image.name).symlink_to(image)
-    found, rejected = _ingest(root, tmp_path / "out")
-    assert sum(map(len, found.values())) == 8 * 12
-    assert rejected == []
+    found = ingest(root, tmp_path / "out", classes=IngestConfig().classes)
+    assert found.report.ingested == 8 * 12
+    assert found.rejected == []
+    assert found.report.remaining_cross_split == 0

@@ -1,0 +1,10 @@
+"""Every number that the documentation quotes, as a command that prints it."""
+
+import os
+from pathlib import Path
+
+
+def default_data() -> Path:
+    """The folder of real MRI images: where MRI_TEST_DATA says, or beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
+    return Path(os.environ.get("MRI_TEST_DATA") or beside)

@@ -1,0 +1,216 @@
+"""Ingest, duplicate search included, against TFX's ImportExampleGen on the same images.
+
+    bin/python -m benchmarks.ingest [--quick] [--tenfold] [--data FOLDER]
+
+ImportExampleGen is given the images as ready-made TFRecords: it decodes nothing and compares
+nothing. The decode limit is what all cores decode when nothing else is done. `--tenfold` adds ten
+perturbed copies of every image, for the growth of time and memory. Each way runs in a process of
+its own, so that its peak memory is its own.
+"""
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_BEAM = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
+
+
+def main() -> None:
+    """Runs the ways one after the other and prints their figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="200 images of each class folder")
+    parser.add_argument("--tenfold", action="store_true", help="ten perturbed copies as well")
+    parser.add_argument("--data", type=Path, default=_default_data())
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        folder = scratch / "images"
+        _link(arguments.data, folder, limit=200 if arguments.quick else None)
+        figures = _compare(folder, scratch)
+        if arguments.tenfold:
+            _multiply(folder, scratch / "tenfold", copies=10)
+            tenfold = _in_process(_ingest, scratch / "tenfold", scratch / "tenfold-out")
+            figures |= {f"tenfold_{key}": value for key, value in tenfold.items()}
+            figures["tenfold_time_ratio"] = tenfold["seconds"] / figures["ingest_seconds"]
+            figures["bytes_of_memory_per_encoded_byte"] = (
+                tenfold["peak_bytes"] - figures["ingest_peak_bytes"]
+            ) / (tenfold["encoded_bytes"] - figures["encoded_bytes"])
+    for key, value in figures.items():
+        print(f"{key:<36} {value:,.3f}" if isinstance(value, float) else f"{key:<36} {value:,}")
+    print(json.dumps(figures))
+
+
+def _default_data() -> Path:
+    default = Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
+    return Path(os.environ.get("MRI_TEST_DATA") or default)
+
+
+def _compare(folder: Path, scratch: Path) -> dict[str, Any]:
+    ours = _in_process(_ingest, folder, scratch / "ours")
+    theirs = _in_process(_import, scratch / "ours", scratch / "theirs")
+    decode = _in_process(_decode, folder, scratch)
+    images = ours["images"]
+    return {
+        "images": images,
+        "encoded_bytes": ours["encoded_bytes"],
+        "ingest_seconds": ours["seconds"],
+        "ingest_images_per_second": images / ours["seconds"],
+        "ingest_peak_bytes": ours["peak_bytes"],
+        "import_example_gen_seconds": theirs["seconds"],
+        "import_example_gen_peak_bytes": theirs["peak_bytes"],
+        "times_import_example_gen": ours["seconds"] / theirs["seconds"],
+        "decode_limit_images_per_second": images / decode["seconds"],
+        "share_of_decode_limit": decode["seconds"] / ours["seconds"],
+    }
+
+
+def _in_process(work: Callable[..., dict[str, Any]], *paths: Path) -> dict[str, Any]:
+    """Runs one way in a fresh process and returns its figures with its peak memory."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_measured, (work, *paths))
+
+
+def _measured(work: Callable[..., dict[str, Any]], *paths: Path) -> dict[str, Any]:
+    figures = work(*paths)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**figures, "peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
+
+
+def _ingest(folder: Path, out: Path) -> dict[str, Any]:
+    from tfx.types import standard_artifacts
+
+    from components.ingest.artifacts import IngestReportFile, RejectedImages, SplitAssignment
+    from components.ingest.config import IngestConfig
+    from components.ingest.executor import IngestExecutor
+    from components.ingest.folder import list_images
+
+    outputs = {
+        "examples": standard_artifacts.Examples(),
+        "rejected": RejectedImages(),
+        "splits": SplitAssignment(),
+        "report": IngestReportFile(),
+    }
+    for name, artifact in outputs.items():
+        artifact.uri = str(out / name)
+        Path(artifact.uri).mkdir(parents=True)
+    executor = IngestExecutor(_context(out))
+    started = time.monotonic()
+    listing = list_images(folder)
+    properties = {
+        "input_base": str(folder),
+        "config": IngestConfig().model_dump_json(),
+        "fingerprint": listing.fingerprint,
+    }
+    executor.Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
+    return {
+        "seconds": time.monotonic() - started,
+        "images": len(listing.files),
+        "encoded_bytes": sum(file.size for file in listing.files),
+    }
+
+
+def _import(ours: Path, out: Path) -> dict[str, Any]:
+    import tensorflow as tf
+    from google.protobuf import json_format
+    from tfx.components.example_gen.import_example_gen.executor import Executor
+    from tfx.proto import example_gen_pb2
+    from tfx.types import standard_artifacts
+
+    source = out / "source"
+    source.mkdir(parents=True)
+    for split in (ours / "examples").iterdir():
+        with tf.io.TFRecordWriter(str(source / f"{split.name}.tfrecord")) as writer:
+            files = sorted(str(file) for file in split.iterdir())
+            for record in tf.data.TFRecordDataset(files, "GZIP"):
+                writer.write(record.numpy())
+    examples = standard_artifacts.Examples()
+    examples.uri = str(out / "examples")
+    splits = [path.name.removesuffix(".tfrecord") for path in sorted(source.iterdir())]
+    input_config = example_gen_pb2.Input(
+        splits=[example_gen_pb2.Input.Split(name=s, pattern=f"{s}.tfrecord") for s in splits]
+    )
+    properties = {
+        "input_base": str(source),
+        "input_config": json_format.MessageToJson(input_config),
+        "output_config": json_format.MessageToJson(example_gen_pb2.Output()),
+        "output_data_format": example_gen_pb2.FORMAT_TF_EXAMPLE,
+        "output_file_format": 5,
+    }
+    executor = Executor(_context(out))
+    started = time.monotonic()
+    executor.Do({}, {"examples": [examples]}, properties)
+    return {"seconds": time.monotonic() - started}
+
+
+def _context(out: Path) -> Any:
+    from tfx.dsl.components.base import base_beam_executor
+
+    return base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=_BEAM, tmp_dir=str(out / "tmp"), unique_id="1"
+    )
+
+
+def _decode(folder: Path, _: Path) -> dict[str, Any]:
+    import tensorflow as tf
+
+    from components.ingest.folder import list_images
+    from components.transform.preprocessing import decode
+
+    paths = [file.path for file in list_images(folder).files]
+
+    def one(path: str) -> None:
+        decode(tf.constant(Path(path).read_bytes()))
+
+    one(paths[0])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        started = time.monotonic()
+        list(pool.map(one, paths))
+        return {"seconds": time.monotonic() - started}
+
+
+def _link(data: Path, folder: Path, limit: int | None) -> None:
+    for source in sorted(path for path in data.glob("*/*") if path.is_dir()):
+        target = folder / source.parent.name / source.name
+        target.mkdir(parents=True)
+        for image in sorted(source.iterdir())[:limit]:
+            (target / image.name).symlink_to(image.resolve())
+
+
+def _multiply(folder: Path, out: Path, copies: int) -> None:
+    """Copies of every image, each a little brighter, cut and compressed differently."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for source in sorted(folder.glob("*/*/*")):
+        target = out / source.parent.parent.name / source.parent.name
+        target.mkdir(parents=True, exist_ok=True)
+        with Image.open(source) as opened:
+            pixels = np.asarray(opened.convert("RGB"), np.float32)
+        for number in range(copies):
+            top, left = random.integers(0, 8, 2)
+            changed = pixels[top : len(pixels) - 8 + top, left:] * random.uniform(0.8, 1.1)
+            changed += random.normal(0, 3, changed.shape)
+            stream = io.BytesIO()
+            image = Image.fromarray(np.clip(changed, 0, 255).astype(np.uint8))
+            image.save(stream, "JPEG", quality=int(random.integers(70, 90)))
+            (target / f"{source.stem}-{number}.jpg").write_bytes(stream.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The rules that data are judged by, and the names of what they find."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+from components.errors import PipelineError
+
+Severity = Literal["pass", "warn", "stop"]
+
+RULES: dict[str, Severity] = {
+    "rejected_files": "stop",
+    "empty_split": "stop",
+    "missing_class": "stop",
+    "class_imbalance": "warn",
+    "excluded_images": "warn",
+    "leak": "stop",
+    "label_conflicts": "warn",
+    "shrunk": "warn",
+    "schema": "stop",
+    "range": "warn",
+    "drift": "stop",
+}
+"""Every rule with the severity of what it finds, unless the configuration says otherwise."""
+
+FEATURE_RULES = ("schema", "range", "drift")
+"""Rules that find something in one feature: the finding is named `rule:feature`."""
+
+
+def rule_of(name: str) -> str:
+    """The rule that makes findings of this name.
+
+    Args:
+        name: A finding's name, such as `drift:image/mean`, or a rule's, which stands for all that
+            the rule finds.
+
+    Returns:
+        The rule's name.
+
+    Raises:
+        ValueError: There is no such rule; the message names the nearest.
+    """
+    rule, colon, feature = name.partition(":")
+    if rule in RULES and (not colon or (feature and rule in FEATURE_RULES)):
+        return rule
+    nearest = difflib.get_close_matches(rule, RULES, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(RULES)}"
+    raise ValueError(f"the gate finds nothing named {name!r}; {hint}")
+
+
+def check_acceptance(names: Iterable[str], reason: str) -> None:
+    """Refuses to accept what cannot be found, or without a reason.
+
+    Args:
+        names: Names of findings or of rules.
+        reason: Why they are accepted.
+
+    Raises:
+        PipelineError: A name is unknown, or there is no reason.
+    """
+    for name in names:
+        try:
+            rule_of(name)
+        except ValueError as error:
+            raise PipelineError(f"--accept-anomalies: {error}") from error
+    if list(names) and not reason.strip():
+        raise PipelineError(
+            "--accept-anomalies needs --reason TEXT: why the data may be used all the same."
+        )

@@ -1,0 +1,148 @@
+"""What the gate came to: findings, and whether the run goes on."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Literal
+
+from components.errors import PipelineError
+from components.gate.rules import Severity, rule_of
+from components.strict_config import StrictConfig
+
+VERDICT_FILE = "verdict.json"
+PAGE_FILE = "index.html"
+
+Outcome = Literal["passed", "warned", "stopped"]
+
+
+class Finding(StrictConfig):
+    """Something about the data that a person should know.
+
+    Attributes:
+        name: The rule, and behind a colon the feature where the rule is about one.
+        severity: What it does to the run.
+        found: What is the matter, in a sentence.
+        expected: What would have been in order.
+        action: What can be done.
+        figures: The numbers behind it.
+        accepted: Whether it would have stopped the run, and a person accepted it.
+    """
+
+    name: str
+    severity: Severity
+    found: str
+    expected: str
+    action: str
+    figures: dict[str, int | float] = {}
+    accepted: bool = False
+
+
+class Distance(StrictConfig):
+    """How far a feature's distribution lies from that of the previous data.
+
+    Attributes:
+        feature: The feature.
+        value: Jensen-Shannon divergence of the training images, 0 (alike) to 1.
+        allowed: Up to which value it counts as the same distribution.
+    """
+
+    feature: str
+    value: float
+    allowed: float
+
+
+class Previous(StrictConfig):
+    """The data that were compared with: the last that passed.
+
+    Attributes:
+        source: Name of their folder.
+        span: Their newest span.
+        images: How many images they had in all splits.
+    """
+
+    source: str
+    span: int
+    images: int
+
+
+class Verdict(StrictConfig):
+    """The gate's judgement of one ingestion.
+
+    Attributes:
+        outcome: `stopped` if a finding stops the run, `warned` if one warns, else `passed`.
+        source: Name of the data folder.
+        span: The newest span in the data.
+        findings: The most severe first.
+        reason: Why findings were accepted.
+        previous: What the data were compared with; None where nothing has passed before.
+        distances: How far the features lie from those of the previous data.
+    """
+
+    outcome: Outcome
+    source: str
+    span: int
+    findings: tuple[Finding, ...]
+    reason: str = ""
+    previous: Previous | None = None
+    distances: tuple[Distance, ...] = ()
+
+    def named(self, severity: Severity) -> tuple[str, ...]:
+        """Names of the findings of one severity."""
+        return tuple(finding.name for finding in self.findings if finding.severity == severity)
+
+    def write(self, folder: Path) -> None:
+        """Writes the verdict into a folder."""
+        (folder / VERDICT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> "Verdict":
+        """Reads what `write` wrote."""
+        return Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())
+
+
+class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
+    """The data must not be used as they are."""
+
+    def __init__(self, folder: Path) -> None:
+        """Says what stopped the run, where to read why, and how to go on.
+
+        Args:
+            folder: The verdict's folder.
+        """
+        names = Verdict.read(folder).named("stop")
+        super().__init__(
+            f"The data gate stopped the run: {', '.join(names)}. {folder / PAGE_FILE} shows why; "
+            f"mend the data, or accept them with --accept-anomalies {','.join(names)} "
+            "--reason TEXT."
+        )
+
+
+_ORDER: tuple[Severity, ...] = ("stop", "warn", "pass")
+
+
+def weigh(
+    findings: Iterable[Finding], accepted: Collection[str]
+) -> tuple[Outcome, tuple[Finding, ...]]:
+    """Decides what findings come to.
+
+    Args:
+        findings: All that was found.
+        accepted: Names of findings, or of rules, that shall warn instead of stop.
+
+    Returns:
+        The outcome, and the findings, the most severe first.
+    """
+    weighed = sorted(
+        (_accept(finding, accepted) for finding in findings),
+        key=lambda finding: (_ORDER.index(finding.severity), finding.name),
+    )
+    severities = {finding.severity for finding in weighed}
+    outcome: Outcome = (
+        "stopped" if "stop" in severities else "warned" if "warn" in severities else "passed"
+    )
+    return outcome, tuple(weighed)
+
+
+def _accept(finding: Finding, accepted: Collection[str]) -> Finding:
+    if finding.severity == "stop" and {finding.name, rule_of(finding.name)} & set(accepted):
+        return finding.model_copy(update={"severity": "warn", "accepted": True})
+    return finding

@@ -1,0 +1,370 @@
+"""Which images show the same picture: near duplicates by signature, and the groups they make.
+
+Two signatures are compared by their correlation in the best of the eight orientations that flips
+and 90-degree rotations give. In the cosine transform (DCT-II) a flip only changes the signs of the
+odd coefficients and a transposition only swaps the axes, so the correlations of all orientations
+come from the same few products of the four parts with even or odd rows and columns. Most of a
+signature lies in its lowest frequencies: what those leave open is bounded by the product of the
+norms of the rests (Cauchy and Schwarz). So one short matrix product a pair rules out all but a few
+pairs, without missing any, and only those are compared in full.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.ingest.config import DuplicatesConfig
+from components.ingest.signature import SIGNATURE_SHAPE
+
+_HALF = SIGNATURE_SHAPE[0] // 2
+_LOW = 8
+"""Frequencies along each axis of each part that pairs are ruled out by."""
+_BLOCK = 384
+"""Images a side of one matrix product."""
+_CHUNK = 64
+"""Pairs or images that are in memory in full at a time."""
+_ROUNDING = 1e-4
+"""Slack of the bound, far above float32's errors."""
+_LEAST_INDEXED = 1000
+"""Images: an index over fewer has nothing to learn its lists from."""
+_LISTS_SEARCHED = 16
+"""Of the index's lists, for each image and orientation."""
+_MOST_PARTNERS = 500
+"""An image with this many matches is not compared further: memory stays bounded on any data."""
+_COMPLETE = 32
+"""Sets of identical pictures up to this size are listed pair by pair, larger ones as a star."""
+_CUTTABLE = 50
+"""Images: no smaller group counts as chained together."""
+_CUTS = 10
+"""Steps from the threshold to 1 in which a chain is taken apart."""
+_SECONDS_BETWEEN_MESSAGES = 3.0
+
+_LOG = logging.getLogger(__name__)
+
+Indices = np.ndarray[Any, np.dtype[np.int32]]
+Signatures = np.ndarray[Any, np.dtype[np.int8]]
+_Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Unordered pairs of images that match.
+
+    Attributes:
+        first: int32 [pairs], index of an image.
+        second: int32 [pairs], index of a later image.
+        correlation: float32 [pairs], in the best of eight orientations; 1.0 for identical pixels.
+    """
+
+    first: Indices
+    second: Indices
+    correlation: _Floats
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which images belong together.
+
+    Attributes:
+        groups: The group of each image: a digest that depends on the pictures in it alone, neither
+            on names nor on order.
+        pairs: All found pairs, identical pictures included, and those that lie between two groups
+            because a chain was cut there.
+    """
+
+    groups: tuple[str, ...]
+    pairs: Pairs
+
+
+def find_pairs(signatures: Signatures, config: DuplicatesConfig) -> Pairs:
+    """Finds the near duplicates.
+
+    Up to `config.exact_up_to` images no pair at or over the threshold is missed; beyond it, an
+    approximate index proposes the pairs. Every returned pair was compared in full. Signatures that
+    are zero match nothing.
+
+    Args:
+        signatures: int8 [images, 80, 80], see `components.ingest.signature`.
+        config: The threshold, and up to how many images the search is exact.
+
+    Returns:
+        The pairs, sorted.
+    """
+    count = len(signatures)
+    spectra = _spectra(signatures)
+    propose = _rule_out if count <= max(config.exact_up_to, _LEAST_INDEXED) else _ask_index
+    partners = np.zeros(count, np.int64)
+    found = [_no_pairs()]
+    for first, second in propose(spectra, config.threshold):
+        wanted = partners[first] < _MOST_PARTNERS
+        first, second = first[wanted], second[wanted]
+        correlation = _correlate(signatures, first, second)
+        kept = correlation >= config.threshold
+        found.append(Pairs(first[kept], second[kept], correlation[kept]))
+        partners += np.bincount(first[kept], minlength=count)
+    if partners.max(initial=0) >= _MOST_PARTNERS:
+        _LOG.warning("some images have %d or more near duplicates each", _MOST_PARTNERS)
+    return _joined(found, count)
+
+
+def group_images(
+    pictures: Sequence[str],
+    patients: Sequence[str | None],
+    pairs: Pairs,
+    config: DuplicatesConfig,
+) -> Grouping:
+    """Joins the images that match, directly or through others, into groups.
+
+    Identical pictures and images of one patient always stay together. A group that holds more than
+    `config.max_group_share` of all images is a chain of lookalikes: its weakest pairs are cut, step
+    by step, until its parts are small enough.
+
+    Args:
+        pictures: For each image, the digest of its pixels.
+        patients: For each image, what links it to others beyond its looks, or None.
+        pairs: The near duplicates.
+        config: The threshold, and the largest share of the images that a group may hold.
+
+    Returns:
+        The groups, and all pairs, cut ones included.
+    """
+    count = len(pictures)
+    identical = _identical_pairs(pictures)
+    fixed = np.concatenate([_chains(pictures), _chains(patients)], axis=1)
+    most = max(_CUTTABLE, config.max_group_share * count)
+    kept = np.ones(len(pairs.first), bool)
+    labels = np.zeros(0, np.int64)
+    for cut in np.linspace(config.threshold, 1, _CUTS, endpoint=False):
+        weak = pairs.correlation < cut
+        if labels.size:
+            oversized = np.bincount(labels)[labels] > most
+            kept &= ~(oversized[pairs.first] & weak)
+        near = np.stack([pairs.first[kept], pairs.second[kept]])
+        labels = _components(np.concatenate([fixed, near], axis=1), count)
+    return Grouping(_group_names(pictures, labels), _joined([identical, pairs], count))
+
+
+def _parts(signatures: Signatures) -> _Floats:
+    """Splits each signature, at unit norm, by what the two flips do to it.
+
+    Returns:
+        float32 [images, 4, 40, 40]: what neither flip changes, what both turn to its negative,
+        what only the flip of the columns does, and what only the flip of the rows does.
+    """
+    whole = signatures.astype(np.float32)
+    norms = np.sqrt(np.einsum("nij,nij->n", whole, whole))
+    whole /= 2 * np.where(norms > 0, norms, 1)[:, None, None]
+    top, bottom = whole[:, :_HALF], whole[:, : _HALF - 1 : -1]
+    parts = np.empty((len(whole), 4, _HALF, _HALF), np.float32)
+    for rows, even, odd in ((top + bottom, 0, 2), (top - bottom, 3, 1)):
+        left, right = rows[:, :, :_HALF], rows[:, :, : _HALF - 1 : -1]
+        np.add(left, right, out=parts[:, even])
+        np.subtract(left, right, out=parts[:, odd])
+    return parts
+
+
+def _transposed(parts: _Floats) -> _Floats:
+    """The parts of the transposed signatures."""
+    return parts[:, [0, 1, 3, 2]].swapaxes(2, 3)
+
+
+def _best(products: _Floats) -> _Floats:
+    """The correlation in the best of four flips, from the products of the four parts [4, ...]."""
+    even, odd, one, other = products
+    same = np.abs(one + other)
+    same += odd
+    opposite = np.abs(one - other)
+    opposite -= odd
+    return np.maximum(same, opposite, out=same) + even
+
+
+def _spectra(signatures: Signatures) -> _Floats:
+    """The lowest frequencies of each signature.
+
+    Returns:
+        float32 [images, 4, 8, 8]: the cosine transform of each part. The first coefficient, which
+        the mean would take, is the norm of all that is left out, so that no sum of products of two
+        signatures is less than their correlation.
+    """
+    from scipy.fft import dct
+
+    basis = dct(np.eye(2 * _HALF), axis=0, norm="ortho")[: 2 * _LOW, :_HALF] * 2**0.5
+    even, odd = basis[::2].astype(np.float32), basis[1::2].astype(np.float32)
+    out = np.zeros((len(signatures), 4, _LOW, _LOW), np.float32)
+    for start in range(0, len(signatures), _CHUNK):
+        parts = _parts(signatures[start : start + _CHUNK])
+        low = out[start : start + _CHUNK]
+        for part, rows, columns in ((0, even, even), (1, odd, odd), (2, even, odd), (3, odd, even)):
+            low[:, part] = rows @ parts[:, part] @ columns.T
+        low[:, 0, 0, 0] = 0
+        left = np.einsum("npij,npij->n", parts, parts) - np.einsum("npij,npij->n", low, low)
+        low[:, 0, 0, 0] = np.sqrt(np.maximum(left, 0))
+    return out
+
+
+def _rule_out(spectra: _Floats, threshold: float) -> Iterator[tuple[Indices, Indices]]:
+    """Yields, block by block, the pairs that may reach the threshold."""
+    starts = range(0, len(spectra), _BLOCK)
+    progress = _Progress(len(starts) * (len(starts) + 1) // 2)
+    for start in starts:
+        rows = spectra[start : start + _BLOCK]
+        for other in starts[start // _BLOCK :]:
+            columns = spectra[other : other + _BLOCK]
+            bound = np.maximum(_bound(rows, columns), _bound(rows, _transposed(columns)))
+            first, second = np.nonzero(bound >= threshold - _ROUNDING)
+            first, second = first + start, second + other
+            later = second > first
+            yield first[later].astype(np.int32), second[later].astype(np.int32)
+            progress.step()
+
+
+def _bound(rows: _Floats, columns: _Floats) -> _Floats:
+    """The most that two signatures may correlate in one of four flips, float32 [rows, columns]."""
+    rows = rows.reshape(len(rows), 4, -1).transpose(1, 0, 2)
+    columns = columns.reshape(len(columns), 4, -1).transpose(1, 2, 0)
+    return _best(rows @ columns)
+
+
+def _ask_index(spectra: _Floats, threshold: float) -> Iterator[tuple[Indices, Indices]]:
+    """Yields the pairs that an inverted-file index finds for any orientation.
+
+    The index is asked for all products at or over the threshold, which is what `_bound` is compared
+    with: what it misses are images that fall into lists that are not searched.
+    """
+    import faiss
+
+    count, size = len(spectra), spectra[0].size
+    vectors = spectra.reshape(count, size)
+    lists = min(round(4 * count**0.5), count // 39)  # faiss wants 39 images a list to learn from
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
+    generator = np.random.default_rng(0)
+    index.train(vectors[np.sort(generator.permutation(count)[: 64 * lists])])
+    index.add(vectors)
+    index.nprobe = min(lists, _LISTS_SEARCHED)
+    progress = _Progress(-(-count // _BLOCK))
+    for start in range(0, count, _BLOCK):
+        queries = spectra[start : start + _BLOCK]
+        own = np.arange(start, start + len(queries))
+        keys = []
+        for oriented in _orientations(queries):
+            limits, _, hits = index.range_search(oriented.reshape(-1, size), threshold - _ROUNDING)
+            asked = np.repeat(own, np.diff(limits.astype(np.int64)))
+            low, high = np.minimum(asked, hits), np.maximum(asked, hits)
+            keys.append((low * count + high)[low < high])
+        first, second = np.divmod(np.unique(np.concatenate(keys)), count)
+        yield first.astype(np.int32), second.astype(np.int32)
+        progress.step()
+
+
+def _orientations(spectra: _Floats) -> Iterator[_Floats]:
+    """The spectra of the signatures in each of the eight orientations."""
+    for turned in (spectra, _transposed(spectra)):
+        for vertical, horizontal in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            signs = (1, vertical * horizontal, horizontal, vertical)
+            yield turned * np.array(signs, np.float32)[:, None, None]
+
+
+def _correlate(signatures: Signatures, first: Indices, second: Indices) -> _Floats:
+    """The full correlation of each pair in its best orientation."""
+    best = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        images, positions = np.unique([first[chunk], second[chunk]], return_inverse=True)
+        parts = _parts(signatures[images])
+        one, other = positions.reshape(2, -1)
+        best[chunk] = np.maximum(
+            *(
+                _best(np.einsum("npij,npij->pn", parts[one], oriented[other]))
+                for oriented in (parts, _transposed(parts))
+            )
+        )
+    return np.minimum(best, 1)
+
+
+def _identical_pairs(pictures: Sequence[str]) -> Pairs:
+    """Pairs of identical pictures."""
+    pairs = [np.empty((2, 0), np.int64)]
+    for members in _members(pictures):
+        few = members[:_COMPLETE]
+        pairs.append(few[np.stack(np.triu_indices(len(few), 1))])
+        pairs.append(np.stack(np.broadcast_arrays(few[0], members[_COMPLETE:])))
+    first, second = np.concatenate(pairs, axis=1).astype(np.int32)
+    return Pairs(first, second, np.ones(len(first), np.float32))
+
+
+def _chains(keys: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Links that join the images of each key, int64 [2, links]."""
+    links = [np.empty((2, 0), np.int64)]
+    links += [np.stack([members[:-1], members[1:]]) for members in _members(keys)]
+    return np.concatenate(links, axis=1)
+
+
+def _members(keys: Sequence[str | None]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """The images of each key that several have, in ascending order."""
+    members: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        if key is not None:
+            members.setdefault(key, []).append(index)
+    return [np.array(several) for several in members.values() if len(several) > 1]
+
+
+def _components(
+    links: np.ndarray[Any, np.dtype[np.int64]], count: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The connected component of each image, int64 [images]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(links.shape[1], bool), (links[0], links[1])), (count, count))
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    _, labels = connected_components(graph, directed=False)
+    return labels
+
+
+def _group_names(
+    pictures: Sequence[str], labels: np.ndarray[Any, np.dtype[np.int64]]
+) -> tuple[str, ...]:
+    """Names each component after the smallest digest of its pictures."""
+    smallest: dict[int, str] = {}
+    for picture, label in zip(pictures, labels.tolist(), strict=True):
+        smallest[label] = min(picture, smallest.get(label, picture))
+    names = {
+        label: hashlib.sha256(f"group {picture}".encode()).hexdigest()
+        for label, picture in smallest.items()
+    }
+    return tuple(names[label] for label in labels.tolist())
+
+
+def _no_pairs() -> Pairs:
+    return Pairs(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _joined(several: Sequence[Pairs], count: int) -> Pairs:
+    """All pairs once, sorted, the smaller index first; the first mention of a pair counts."""
+    first = np.concatenate([pairs.first for pairs in several]).astype(np.int64)
+    second = np.concatenate([pairs.second for pairs in several]).astype(np.int64)
+    correlation = np.concatenate([pairs.correlation for pairs in several])
+    keys = np.minimum(first, second) * count + np.maximum(first, second)
+    keys, positions = np.unique(keys, return_index=True)
+    low, high = np.divmod(keys, max(count, 1))
+    return Pairs(low.astype(np.int32), high.astype(np.int32), correlation[positions])
+
+
+class _Progress:
+    """Says now and then how far the comparison is."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._done = 0
+        self._told = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        if time.monotonic() - self._told >= _SECONDS_BETWEEN_MESSAGES:
+            self._told = time.monotonic()
+            _LOG.info("comparing images, %d%%", 100 * self._done // self._steps)

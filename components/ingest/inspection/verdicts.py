@@ -1,0 +1,120 @@
+"""What the figures of a folder mean, in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.ingest.inspection.findings import Findings
+
+_UNBALANCED = 3.0
+"""How many times the largest class may be the smallest before it is mentioned."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing to know before the images are used.
+
+    Attributes:
+        good: Whether there is nothing to do.
+        title: The finding, as a sentence without its full stop.
+        advice: What it means or what to do.
+    """
+
+    good: bool
+    title: str
+    advice: str
+
+
+def judge(findings: Findings) -> tuple[Verdict, ...]:
+    """Puts the figures into sentences.
+
+    Args:
+        findings: The figures.
+
+    Returns:
+        One verdict a question, in a fixed order.
+    """
+    return tuple(_verdicts(findings))
+
+
+def _verdicts(findings: Findings) -> Iterator[Verdict]:
+    yield _files(findings)
+    if findings.images:
+        yield _leak(findings)
+        yield _conflicts(findings)
+        yield _shortcuts(findings)
+        yield _balance(findings)
+
+
+def _files(findings: Findings) -> Verdict:
+    if not findings.rejected:
+        return Verdict(True, f"All {findings.found:,} files can be used", "")
+    return Verdict(
+        False,
+        f"{findings.rejected:,} of {findings.found:,} files cannot be used",
+        "A run leaves them out and lists them with their reasons.",
+    )
+
+
+def _leak(findings: Findings) -> Verdict:
+    if findings.why_no_test:
+        return Verdict(
+            True, "Nothing can match across the split", "The folder has no test images of its own."
+        )
+    if not findings.near_cross_split:
+        return Verdict(True, "No test image has a match in the training folder", "")
+    share = findings.near_cross_split / findings.test_images
+    return Verdict(
+        False,
+        f"{findings.near_cross_split:,} of {findings.test_images:,} test images ({share:.1%}) show "
+        "a picture that the training folder has too",
+        f"{findings.exact_cross_split:,} of them pixel for pixel. A model is measured on what it "
+        "has learnt by heart: keep the split policy leak_free, which sets those training images "
+        "aside.",
+    )
+
+
+def _conflicts(findings: Findings) -> Verdict:
+    if not findings.label_conflicts:
+        return Verdict(True, "No picture carries two labels", "")
+    groups = "group" if findings.label_conflicts == 1 else "groups"
+    return Verdict(
+        False,
+        f"{findings.label_conflicts:,} {groups} of matching images carry different labels",
+        "One of the labels is wrong, or two lookalikes were matched: look at them.",
+    )
+
+
+def _shortcuts(findings: Findings) -> Verdict:
+    shortcuts = findings.shortcuts
+    if not shortcuts.tested:
+        return Verdict(
+            True, "Shortcuts were not tested", "That takes two classes of five different images."
+        )
+    if not shortcuts.worrying:
+        return Verdict(True, "No trivial feature predicts the class", "")
+    told = ", ".join(
+        f"{shortcut.feature} {shortcut.balanced_accuracy:.0%}" for shortcut in shortcuts.worrying
+    )
+    return Verdict(
+        False,
+        "The class can be told without a look at the brain",
+        f"Share of a class that is found by one feature alone, on average: {told}; by chance "
+        f"{shortcuts.chance:.0%}. Crop to the head, resize, and compare figures by such features.",
+    )
+
+
+def _balance(findings: Findings) -> Verdict:
+    counts = findings.classes
+    largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if not counts[smallest]:
+        return Verdict(
+            False, f"Class {smallest} has no usable image", "Add images or leave it out."
+        )
+    times = counts[largest] / counts[smallest]
+    if times < _UNBALANCED:
+        return Verdict(True, "The classes are of similar size", "")
+    return Verdict(
+        False,
+        f"Class {largest} has {times:.1f} times the images of class {smallest}",
+        "Read figures class by class: overall accuracy favours the large one.",
+    )

@@ -1,0 +1,110 @@
+"""One picture out of a file, before it is encoded, and what may be known about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+Values = np.ndarray[Any, Any]
+"""Numbers of any kind and shape."""
+Levels = np.ndarray[Any, np.dtype[np.uint8]]
+"""Pixels as a picture file holds them: uint8, [height, width] or [height, width, 3]."""
+
+
+class RejectedImageError(Exception):
+    """A file that cannot be used.
+
+    The message is the reason, without the file's name and without anything that the file says:
+    reasons are counted, written to artifacts and shown, and a file may name a patient.
+    """
+
+
+@dataclass(frozen=True)
+class TechnicalTags:
+    """All that is kept of what a file says besides its pixels; None where it is not known.
+
+    Attributes:
+        modality: `MR`, `CT` and so on.
+        plane: `axial`, `coronal` or `sagittal`, the nearest one.
+        pixel_spacing: Millimetres between the picture's rows.
+        slice_thickness: Millimetres.
+        field_strength: Tesla.
+        manufacturer_model: The scanner's model.
+        patient: A salted hash, 32 hexadecimal digits, that is the same for the images of one
+            patient: for grouping only.
+    """
+
+    modality: str | None = None
+    plane: str | None = None
+    pixel_spacing: float | None = None
+    slice_thickness: float | None = None
+    field_strength: float | None = None
+    manufacturer_model: str | None = None
+    patient: str | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels that came out of a file.
+
+    Attributes:
+        levels: uint8, shape [height, width] or, in RGB, [height, width, 3].
+        frame: Which frame or slice of the file.
+        channels: Colour channels in the file.
+        tags: What is kept of the rest.
+    """
+
+    levels: Levels
+    frame: int
+    channels: int
+    tags: TechnicalTags
+
+
+def as_float(values: Values) -> Values:
+    """Numbers of any kind as float32, or as float64 where float32 would lose whole numbers."""
+    return values.astype(np.result_type(values.dtype.newbyteorder("="), np.float32))
+
+
+def to_levels(values: Values, low: float, high: float) -> Levels:
+    """Maps a range of values to the 256 grey levels.
+
+    Args:
+        values: Numbers of any shape.
+        low: What becomes 0; so does all below, and what is not a finite number.
+        high: What becomes 255; so does all above.
+
+    Returns:
+        uint8, of the same shape; all 0 where the range is empty.
+    """
+    with np.errstate(all="ignore"):
+        share = np.clip((as_float(values) - low) / (high - low), 0, 1)
+    share[~(np.isfinite(values) & np.isfinite(share))] = 0
+    return np.round(share * 255).astype(np.uint8)
+
+
+def square_pixels(levels: Levels, rows: float, columns: float, limit: int) -> Levels:
+    """Resamples a picture so that its pixels are as wide as they are high.
+
+    Args:
+        levels: The picture.
+        rows: Distance between its rows, finite and positive.
+        columns: Distance between its columns, in the same unit.
+        limit: The most pixels that it may have.
+
+    Returns:
+        The picture with the smaller distance both ways; itself where they differ by 1 % or less.
+
+    Raises:
+        RejectedImageError: It would have more pixels than the limit.
+    """
+    least = min(rows, columns)
+    if max(rows, columns) / least <= 1.01:
+        return levels
+    height, width = (
+        round(n * (size / least)) for n, size in zip(levels.shape, (rows, columns), strict=False)
+    )
+    if height * width > limit:
+        raise RejectedImageError(f"with square pixels, more of them than the limit of {limit:,}")
+    resized = Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

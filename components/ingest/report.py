@@ -1,0 +1,71 @@
+"""What ingest found in a folder, in figures: written beside the splits, read by the gate."""
+
+from pathlib import Path
+
+from components.strict_config import StrictConfig
+
+REPORT_FILE = "report.json"
+
+
+class IngestReport(StrictConfig):
+    """The figures of one ingestion.
+
+    Files are counted in `found`, `ingested` and `rejected`; everything else counts images, of which
+    a DICOM or NIfTI file may hold several.
+
+    Attributes:
+        source: Name of the data folder.
+        span: The newest span that was read; 0 where the folder has none.
+        spans: All spans that were read.
+        fingerprint: Digest of the listing.
+        policy: The split policy.
+        classes: Class names in the order of their indices.
+        found: Files in the folder.
+        ingested: Files of which at least one image was taken.
+        rejected: Files of which none was; `found` is the sum of both.
+        reasons: Rejected files by reason.
+        images: Images by split (`train`, `eval`, `test`, `excluded`) and class.
+        groups: Groups of images that show the same picture, those of one image included.
+        largest_group: Images in the largest group.
+        exact_cross_split: Test images whose pixels are those of an image in the original training
+            folder.
+        near_cross_split: Test images with any match there, exact or near.
+        seen: `near_cross_split` by class.
+        remaining_cross_split: Found pairs that the final splits still keep on two sides: none but
+            under `as_is`.
+        label_conflicts: Groups whose images carry different labels.
+        history: Images whose side was known from an earlier ingestion.
+    """
+
+    source: str
+    span: int
+    spans: tuple[int, ...]
+    fingerprint: str
+    policy: str
+    classes: tuple[str, ...]
+    found: int
+    ingested: int
+    rejected: int
+    reasons: dict[str, int]
+    images: dict[str, dict[str, int]]
+    groups: int
+    largest_group: int
+    exact_cross_split: int
+    near_cross_split: int
+    seen: dict[str, int]
+    remaining_cross_split: int
+    label_conflicts: int
+    history: int
+
+    def count(self, split: str) -> int:
+        """Images in a split."""
+        return sum(self.images.get(split, {}).values())
+
+    def write(self, folder: Path) -> None:
+        """Writes the report into a folder."""
+        (folder / REPORT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> "IngestReport":
+        """Reads what `write` wrote."""
+        return IngestReport.model_validate_json((folder / REPORT_FILE).read_bytes())

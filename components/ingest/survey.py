@@ -1,0 +1,294 @@
+"""Looks at every image of a folder once: can it be used, what is it, and what does it resemble."""
+
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from components.ingest.config import SALT_VARIABLE, IngestConfig
+from components.ingest.duplicates import Grouping, Pairs, find_pairs, group_images
+from components.ingest.folder import FoundFile, ImageFolder
+from components.ingest.history import History
+from components.ingest.quality import measure
+from components.ingest.readers import DecodedImage, ImageFile, RejectedImageError, read_images
+from components.ingest.records import ImageRecord
+from components.ingest.signature import SIGNATURE_SHAPE, signature
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_MESSAGES = 2.0
+_LOOK = pa.schema(
+    [
+        ("record", pa.string()),
+        ("signature", pa.binary()),
+        ("name", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+Signatures = np.ndarray[Any, np.dtype[np.int8]]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A file that cannot be used.
+
+    Attributes:
+        name: Its path below the data folder.
+        reason: Why, in words.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in a folder.
+
+    Where an earlier ingestion is remembered, `grouping` and `pictures` go on behind the records
+    with its images, in the order of `history`.
+
+    Attributes:
+        folder: The listing.
+        records: The accepted images, sorted by name and frame.
+        rejections: The other files, sorted by name.
+        signatures: int8 [records, 80, 80].
+        history: Images of earlier ingestions that are not in the folder now.
+        patients: For each record, what links it to others beyond its looks, or None.
+        grouping: Which images show the same picture or the same patient.
+        pictures: int64 [records + history]: equal numbers mean identical pixels.
+        seen_exactly: For each record, whether it is a test image whose pixels are those of an image
+            in the original training folder.
+        seen: The same, for any match, exact or near.
+    """
+
+    folder: ImageFolder
+    records: tuple[ImageRecord, ...]
+    rejections: tuple[Rejection, ...]
+    signatures: Signatures
+    history: History
+    patients: tuple[str | None, ...]
+    grouping: Grouping
+    pictures: Indices
+    seen_exactly: tuple[bool, ...]
+    seen: tuple[bool, ...]
+
+
+def survey(
+    folder: ImageFolder,
+    config: IngestConfig,
+    beam_options: Sequence[str],
+    scratch: Path,
+    history: History | None = None,
+) -> Survey:
+    """Looks at every file of a folder.
+
+    Args:
+        folder: The listing.
+        config: Classes, limits, and when two images count as the same picture.
+        beam_options: Options for Apache Beam.
+        scratch: An existing folder for what Beam writes in between.
+        history: Images of earlier ingestions to compare with, too.
+
+    Returns:
+        What was found.
+    """
+    _look(folder, config, beam_options, scratch)
+    records, signatures, rejections = _read_looks(scratch)
+    history = (history or History.empty()).without({record.picture for record in records})
+    digests = [*(record.picture for record in records), *history.pictures]
+    patients = tuple(_patients(records))
+    _, representatives, pictures = np.unique(digests, return_index=True, return_inverse=True)
+    everything = np.concatenate([signatures, history.signatures])
+    pairs = find_pairs(everything[representatives], config.duplicates)
+    pairs = Pairs(
+        first=representatives[pairs.first].astype(np.int32),
+        second=representatives[pairs.second].astype(np.int32),
+        correlation=pairs.correlation,
+    )
+    exactly, near = _seen(records, pictures, pairs)
+    return Survey(
+        folder=folder,
+        records=tuple(records),
+        rejections=tuple(rejections),
+        signatures=signatures,
+        history=history,
+        patients=patients,
+        grouping=group_images(digests, [*patients, *history.patients], pairs, config.duplicates),
+        pictures=pictures,
+        seen_exactly=exactly,
+        seen=near,
+    )
+
+
+def read_picture(record: ImageRecord, config: IngestConfig) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Reads one image again.
+
+    Args:
+        record: The image.
+        config: As it was read before.
+
+    Returns:
+        uint8 RGB pixels, shape [height, width, 3].
+
+    Raises:
+        RejectedImageError: It cannot be read any longer.
+    """
+    return frame_of(read_images(record.path, config), record).pixels
+
+
+def frame_of(file: ImageFile, record: ImageRecord) -> DecodedImage:
+    """The frame of a file that a record describes.
+
+    Raises:
+        RejectedImageError: The file has changed.
+    """
+    for image in file.images:
+        if image.frame == record.frame and file.sha256 == record.file_sha256:
+            return image
+    raise RejectedImageError("changed while it was being read")
+
+
+def _look(
+    folder: ImageFolder, config: IngestConfig, beam_options: Sequence[str], scratch: Path
+) -> None:
+    """Writes what each file is to `scratch`; only listings, records and signatures leave a step."""
+    salt = os.environ.get(SALT_VARIABLE, "").encode() or secrets.token_bytes(16)
+    with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
+        _ = (
+            pipeline
+            | "Files" >> beam.Create(folder.files)
+            | "Spread" >> beam.Reshuffle()
+            | "Batch" >> beam.BatchElements(min_batch_size=32, max_batch_size=32)
+            | "Look" >> beam.ParDo(_Look(config, salt, len(folder.files)))
+            | "Write" >> beam.io.WriteToParquet(str(scratch / "looks"), _LOOK, codec="none")
+        )
+
+
+class _Look(beam.DoFn):
+    """Looks at a batch of files, several at a time: decoding leaves Python free."""
+
+    def __init__(self, config: IngestConfig, salt: bytes, total: int) -> None:
+        self._config = config
+        self._salt = salt
+        self._total = total
+        self._done = 0
+        self._told = 0.0
+
+    def setup(self) -> None:
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+
+    def teardown(self) -> None:
+        self._pool.shutdown()
+
+    def process(self, files: list[FoundFile]) -> Iterator[dict[str, Any]]:
+        for rows in self._pool.map(self._look, files):
+            yield from rows
+        self._done += len(files)
+        if time.monotonic() - self._told > _SECONDS_BETWEEN_MESSAGES:
+            self._told = time.monotonic()
+            _LOG.info("looking at files, %d%%", 100 * self._done / self._total)
+
+    def _look(self, file: FoundFile) -> list[dict[str, Any]]:
+        try:
+            if file.label not in self._config.classes:
+                raise RejectedImageError(
+                    f"class folder {file.label!r} is not one of the classes "
+                    f"({', '.join(self._config.classes)})"
+                )
+            found = read_images(file.path, self._config, self._salt)
+        except RejectedImageError as rejection:
+            return [_row(name=os.fsencode(file.name).hex(), reason=str(rejection))]
+        return [
+            _row(
+                record=_record(file, found.sha256, image).to_json(),
+                signature=signature(image.pixels).tobytes(),
+            )
+            for image in found.images
+        ]
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(_LOOK.names), **values}
+
+
+def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageRecord:
+    pixels = image.pixels
+    return ImageRecord(
+        path=file.path,
+        name=file.name,
+        frame=image.frame,
+        label=file.label,
+        folder_split=file.folder_split,
+        span=file.span,
+        file_sha256=file_sha256,
+        sha256=hashlib.sha256(image.encoded).hexdigest(),
+        picture=hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest(),
+        format=image.format,
+        source_format=image.source_format,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        channels=image.channels,
+        quality=measure(pixels),
+        tags=image.tags,
+    )
+
+
+def _read_looks(scratch: Path) -> tuple[list[ImageRecord], Signatures, list[Rejection]]:
+    looks = pa.concat_tables([pq.read_table(shard) for shard in sorted(scratch.glob("looks-*"))])
+    accepted = looks.filter(pa.compute.is_valid(looks["record"]))
+    records = [ImageRecord.from_json(line) for line in accepted["record"].to_pylist()]
+    order = sorted(range(len(records)), key=lambda i: (records[i].name, records[i].frame))
+    signatures = np.frombuffer(b"".join(accepted["signature"].to_pylist()), np.int8)
+    refused = looks.filter(pa.compute.is_valid(looks["reason"]))
+    rejections = [
+        Rejection(os.fsdecode(bytes.fromhex(name)), reason)
+        for name, reason in zip(
+            refused["name"].to_pylist(), refused["reason"].to_pylist(), strict=True
+        )
+    ]
+    return (
+        [records[i] for i in order],
+        signatures.reshape(-1, *SIGNATURE_SHAPE)[order],
+        sorted(rejections, key=lambda rejection: rejection.name),
+    )
+
+
+def _patients(records: Sequence[ImageRecord]) -> Iterator[str | None]:
+    """What links images beyond their looks: the patient, or the file that holds several."""
+    frames: dict[str, int] = {}
+    for record in records:
+        frames[record.path] = frames.get(record.path, 0) + 1
+    for record in records:
+        if record.tags.patient:
+            yield f"patient {record.tags.patient}"
+        else:
+            yield f"file {record.file_sha256}" if frames[record.path] > 1 else None
+
+
+def _seen(
+    records: Sequence[ImageRecord], pictures: Indices, pairs: Pairs
+) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+    """Which records are test images with an exact, and with any, match in the training folder."""
+    is_test = np.array([record.folder_split == "test" for record in records], bool)
+    own = pictures[: len(records)]
+    in_training = np.zeros(len(pictures), bool)
+    in_training[own[~is_test]] = True
+    matched = in_training.copy()
+    for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
+        matched[pictures[one[in_training[pictures[other]]]]] = True
+    exactly = is_test & in_training[own]
+    return tuple(exactly.tolist()), tuple((is_test & matched[own]).tolist())

@@ -1,0 +1,1 @@
+"""SchemaGen: the curated schema, for the classes that are configured."""

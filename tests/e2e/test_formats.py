@@ -1,0 +1,86 @@
+"""Hospital formats and other classes, from files to a pushed model."""
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from dicom_files import file as dicom_file
+from dicom_files import head
+from drawing import draw, encode
+from nilearn.datasets import load_mni152_template
+from pydicom.data import get_testdata_file
+from toy_run import mri, run
+
+
+def _pushed(work):
+    [version] = (work / "serving" / "brain_mri").iterdir()
+    return version
+
+
+def _fill(root, label, files):
+    folder = root / label
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """The MNI152 template, resampled to 4 mm, and deformations of it."""
+    template = load_mni152_template(resolution=4)
+    values = np.asarray(template.dataobj)
+
+    def make(seed):
+        random = np.random.default_rng(seed)
+        blocks = random.uniform(0.3, 1.7, [extent // 4 + 1 for extent in values.shape])
+        rough = np.kron(blocks, np.ones((4, 4, 4)))
+        changed = values * rough[tuple(slice(extent) for extent in values.shape)]
+        path = tmp_path / f"{seed}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(changed.astype(np.float32), template.affine), path)
+        return path.read_bytes()
+
+    return make
+
+
+def test_dicom_and_nifti_reach_a_pushed_model(tmp_path, volume):
+    data, work = tmp_path / "data", tmp_path / "work"
+    names = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "emri_small.dcm")
+    shipped = {name: Path(get_testdata_file(name)).read_bytes() for name in names}
+    made = {
+        f"{seed}.dcm": dicom_file(head(seed), PatientID=f"XQZ {seed}", PatientName="XQZ^Marker")
+        for seed in range(40)
+    }
+    _fill(data, "glioma", {**shipped, **made})
+    _fill(data, "notumor", {f"{seed}.nii.gz": volume(seed) for seed in range(24)})
+    result = run(data, work)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (_pushed(work) / "saved_model.pb").exists()
+    # No name and no number of a patient, in any file of the run.
+    for path in work.rglob("*"):
+        if path.is_file() and path.suffix != ".gz":
+            assert b"XQZ" not in path.read_bytes(), path
+
+    # The four shipped files hold the same slice, or its frames: one group each.
+    [splits] = work.glob("artifacts/Ingest/splits/*/splits.csv")
+    rows = [line.split(",") for line in splits.read_text().splitlines()[1:]]
+    groups = {row[4] for row in rows if row[0].startswith("glioma/MR_small")}
+    assert len(groups) == 1
+    assert len({row[4] for row in rows if row[0].startswith("notumor/3.nii")}) == 1
+
+
+def test_a_fifth_class_takes_one_setting(tmp_path):
+    data, work = tmp_path / "data", tmp_path / "work"
+    classes = ["glioma", "meningioma", "metastasis", "notumor", "pituitary"]
+    seed = 0
+    for label in classes:
+        for _ in range(20):
+            seed += 1
+            _fill(data, label, {f"{seed}.png": encode(draw(seed))})
+    result = run(data, work, "--set", f"ingest.classes=[{', '.join(classes)}]")
+    assert result.returncode == 0, result.stdout + result.stderr
+    metadata = json.loads((_pushed(work) / "assets.extra" / "metadata.json").read_text())
+    assert metadata["classes"] == classes
+    answer = mri("predict", "--json", "--work", str(work), str(data / "metastasis" / "41.png"))
+    assert answer.returncode == 0, answer.stderr

@@ -1,0 +1,105 @@
+"""Spans that come in one after the other: a clean one passes, a bad one is stopped."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from drawing import draw, encode
+from toy_run import mri, node_states, run
+
+CLASSES = ("glioma", "meningioma", "notumor")
+SETTINGS = (
+    "--set", "ingest.classes=[glioma, meningioma, notumor]",
+    "--set", "gate.max_rejected_share=0.01",
+)  # fmt: skip
+
+
+def _span(data, number, *, classes=CLASSES, gain=1.0, broken=0.0, count=130):
+    """A span of small images; `gain` darkens them, a share of them is `broken`."""
+    folder = data / f"span-{number:03}"
+    for index, label in enumerate(classes):
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            pixels = draw(100_000 * number + 1_000 * index + i)
+            content = encode((pixels * gain).astype(np.uint8))
+            bad = i < broken * count
+            (folder / label / f"{i:03}.png").write_bytes(content[:60] if bad else content)
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory):
+    """A data folder and a work folder in which two clean spans have passed."""
+    root = tmp_path_factory.mktemp("spans")
+    data, work = root / "incoming", root / "work"
+    _span(data, 1)
+    first = run(data, work, *SETTINGS)
+    assert first.returncode == 0, first.stdout + first.stderr
+    _span(data, 2)
+    second = run(data, work, *SETTINGS)
+    return data, work, second
+
+
+def _page(work):
+    newest = max(work.glob("artifacts/Gate/verdict/*/index.html"), key=lambda p: int(p.parent.name))
+    return newest.read_text(), json.loads((newest.parent / "verdict.json").read_text())
+
+
+def _run_with(passed, tmp_path, number, *more, **span):
+    """Brings one more span, in copies of the folders."""
+    data, work, _ = passed
+    _span(data, number, **span)
+    copy = tmp_path / "work"
+    shutil.copytree(work, copy, ignore=shutil.ignore_patterns("lock"))
+    try:
+        return run(data, copy, *SETTINGS, "--span", str(number), *more), copy
+    finally:
+        shutil.rmtree(data / f"span-{number:03}")
+
+
+def test_a_clean_second_span_passes_and_is_compared_with_the_first(passed):
+    _, work, second = passed
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert node_states(second.stdout)["Gate"] == "done"
+    page, verdict = _page(work)
+    assert verdict["outcome"] in ("passed", "warned")
+    assert "previous" in page.lower()
+
+
+@pytest.mark.parametrize(
+    ("number", "span", "finding"),
+    [
+        (3, {"gain": 0.5}, "drift:image/mean"),
+        (4, {"classes": CLASSES[:2]}, "missing_class"),
+        (5, {"broken": 0.2}, "rejected_files"),
+    ],
+)
+def test_a_bad_span_is_stopped_with_a_page_that_says_why(passed, tmp_path, number, span, finding):
+    result, work = _run_with(passed, tmp_path, number, **span)
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert finding in result.stderr
+    assert "index.html" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    page, verdict = _page(work)
+    assert verdict["outcome"] == "stopped"
+    assert finding in page
+    assert len(list((work / "serving" / "brain_mri").iterdir())) == 2
+
+
+def test_what_was_found_can_be_accepted_with_a_reason(passed, tmp_path):
+    accept = ("--accept-anomalies", "drift", "--reason", "a new scanner, checked by hand")
+    result, work = _run_with(passed, tmp_path, 6, *accept, "--to", "Gate", gain=0.5)
+    assert result.returncode == 0, result.stdout + result.stderr
+    page, _ = _page(work)
+    assert "a new scanner, checked by hand" in page
+
+
+def test_accepting_needs_a_reason(tmp_path):
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    result = run(tmp_path / "data", tmp_path / "work", "--accept-anomalies", "drift")
+    assert result.returncode == 1
+    assert "--reason" in result.stderr
+
+
+def test_help_names_the_exit_code():
+    assert "3 stopped by the data gate" in mri("run", "--help").stdout
