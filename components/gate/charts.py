@@ -83,6 +83,8 @@ def _histogram(numbers: statistics_pb2.NumericStatistics) -> Histogram | None:
 
 def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]) -> Chart:
     low, high = min(n.min for n in numbers.values()), max(n.max for n in numbers.values())
+    if low == high:
+        low, high = low - 1, high + 1
     densities = {name: _density(_histogram(n), high - low) for name, n in numbers.items()}
     peak = max(height for bars in densities.values() for _, _, height in bars)
     return Chart(
@@ -105,7 +107,7 @@ def _density(histogram: Histogram | None, span: float) -> list[tuple[float, floa
     """Left end, right end and share per unit of each bucket; a bucket without width gets some."""
     buckets = histogram.buckets if histogram else ()
     total = sum(bucket.sample_count for bucket in buckets) or 1.0
-    least = span / 60 or 1.0
+    least = span / 60
     return [
         (
             bucket.low_value,
@@ -119,10 +121,8 @@ def _density(histogram: Histogram | None, span: float) -> list[tuple[float, floa
 def _outline(
     bars: Sequence[tuple[float, float, float]], low: float, high: float, peak: float
 ) -> str:
-    middle, span = (low + high) / 2, (high - low) or 2.0
-
     def place(value: float) -> float:
-        return round(min(max(0.5 + (value - middle) / span, 0), 1) * WIDTH, 1)
+        return round(min(max((value - low) / (high - low), 0), 1) * WIDTH, 1)
 
     steps = [f"M{place(bars[0][0])} {HEIGHT}"]
     for left, right, height in bars:

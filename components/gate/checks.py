@@ -175,7 +175,7 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Finding | None:
         severity=config.severity_of("label_conflicts"),
         found=f"{report.label_conflicts:,} groups of matching images carry different labels.",
         expected="One label a group.",
-        action="Look at them with `mri data inspect`, and correct the labels.",
+        action="Look at them with mri data inspect, and correct the labels.",
         figures={"groups": report.label_conflicts},
     )
 

@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from components.gate.config import GateConfig
 from components.gate.rules import Severity
 from components.gate.verdict import Distance, Finding
+from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
 
 Statistics = statistics_pb2.DatasetFeatureStatisticsList
@@ -34,15 +35,29 @@ def measure_drift(
     allowance = config.drift_noise * sum(
         1 / max(statistics.datasets[0].num_examples, 1) for statistics in (now, before)
     )
+    means, previous_means = _means(now), _means(before)
     return tuple(
         Distance(
-            feature=".".join(info.path.step),
+            feature=feature,
             value=measured.value,
             allowed=measured.threshold + allowance,
+            mean=means.get(feature),
+            previous_mean=previous_means.get(feature),
         )
-        for info in sorted(anomalies.drift_skew_info, key=lambda info: list(info.path.step))
-        for measured in info.drift_measurements
+        for feature, measurements in sorted(
+            (".".join(info.path.step), info.drift_measurements)
+            for info in anomalies.drift_skew_info
+        )
+        for measured in measurements
     )
+
+
+def _means(statistics: Statistics) -> dict[str, float]:
+    return {
+        ".".join(feature.path.step): feature.num_stats.mean
+        for feature in statistics.datasets[0].features
+        if feature.HasField("num_stats")
+    }
 
 
 def check_drift(
@@ -66,17 +81,24 @@ def check_drift(
     """
     alike = (report.source, report.classes) == (previous.source, previous.classes)
     default: Severity | None = None if alike else "warn"
-    of = f"the last data that passed ({previous.source}, span {previous.span})"
+    of = f"the last data that passed ({shown(previous.source)}, span {previous.span})"
     return [
         Finding(
             name=f"drift:{distance.feature}",
             severity=config.severity_of(f"drift:{distance.feature}", default),
-            found=f"{distance.feature} lies {distance.value:.3f} (Jensen-Shannon divergence) from "
-            f"{of}.",
-            expected=f"At most {distance.allowed:.3f}, with as few images as these and those.",
+            found=f"{_change(distance)} in {of}: a divergence of {distance.value:.3f}.",
+            expected=f"At most {distance.allowed:.3f}, for as many images as there are.",
             action="Find out what has changed: scanner, protocol, conversion or patients.",
-            figures={"value": distance.value, "allowed": distance.allowed},
+            figures=distance.model_dump(exclude={"feature"}, exclude_none=True),
         )
         for distance in distances
         if distance.value > distance.allowed
     ]
+
+
+def _change(distance: Distance) -> str:
+    if distance.mean is None or distance.previous_mean is None:
+        return f"{distance.feature} is spread otherwise than"
+    return (
+        f"{distance.feature} is {distance.mean:.4g} on average and was {distance.previous_mean:.4g}"
+    )

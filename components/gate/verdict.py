@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import PipelineError
-from components.gate.rules import Severity, rule_of
+from components.gate.rules import RULES, Severity, rule_of
 from components.strict_config import StrictConfig
 
 VERDICT_FILE = "verdict.json"
@@ -43,11 +43,15 @@ class Distance(StrictConfig):
         feature: The feature.
         value: Jensen-Shannon divergence of the training images, 0 (alike) to 1.
         allowed: Up to which value it counts as the same distribution.
+        mean: Of the feature's values, where they are numbers.
+        previous_mean: The same of the previous data.
     """
 
     feature: str
     value: float
     allowed: float
+    mean: float | None = None
+    previous_mean: float | None = None
 
 
 class Previous(StrictConfig):
@@ -129,11 +133,16 @@ def weigh(
         accepted: Names of findings, or of rules, that shall warn instead of stop.
 
     Returns:
-        The outcome, and the findings, the most severe first.
+        The outcome, and the findings, the most severe first, then in the order of the rules.
     """
+    rules = list(RULES)
     weighed = sorted(
         (_accept(finding, accepted) for finding in findings),
-        key=lambda finding: (_ORDER.index(finding.severity), finding.name),
+        key=lambda finding: (
+            _ORDER.index(finding.severity),
+            rules.index(rule_of(finding.name)),
+            finding.name,
+        ),
     )
     severities = {finding.severity for finding in weighed}
     outcome: Outcome = (

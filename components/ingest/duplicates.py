@@ -11,9 +11,12 @@ pairs, without missing any, and only those are compared in full.
 
 import hashlib
 import logging
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,13 +24,12 @@ import numpy as np
 from components.ingest.config import DuplicatesConfig
 from components.ingest.signature import SIGNATURE_SHAPE
 
-_HALF = SIGNATURE_SHAPE[0] // 2
 _LOW = 8
-"""Frequencies along each axis of each part that pairs are ruled out by."""
+"""Even and odd frequencies along each axis that pairs are ruled out by."""
 _BLOCK = 384
 """Images a side of one matrix product."""
 _CHUNK = 64
-"""Pairs or images that are in memory in full at a time."""
+"""Signatures that are held as float32 at a time."""
 _ROUNDING = 1e-4
 """Slack of the bound, far above float32's errors."""
 _LEAST_INDEXED = 1000
@@ -49,6 +51,9 @@ _LOG = logging.getLogger(__name__)
 Indices = np.ndarray[Any, np.dtype[np.int32]]
 Signatures = np.ndarray[Any, np.dtype[np.int8]]
 _Floats = np.ndarray[Any, np.dtype[np.float32]]
+_Candidates = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]
+_Proposals = Callable[[int, float], Iterator[_Candidates]]
+"""From the first image of a block and the threshold, pairs that may reach it, in batches."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +100,28 @@ def find_pairs(signatures: Signatures, config: DuplicatesConfig) -> Pairs:
     Returns:
         The pairs, sorted.
     """
+    from threadpoolctl import threadpool_limits
+
     count = len(signatures)
     spectra = _spectra(signatures)
-    propose = _rule_out if count <= max(config.exact_up_to, _LEAST_INDEXED) else _ask_index
-    partners = np.zeros(count, np.int64)
+    exact = count <= max(config.exact_up_to, _LEAST_INDEXED)
+    propose = _rule_out(spectra) if exact else _ask_index(spectra)
+
+    def search(start: int) -> Pairs:
+        return _confirmed(signatures, propose(start, config.threshold), config.threshold)
+
+    starts = range(0, count, _BLOCK)
+    progress = _Progress(len(starts))
     found = [_no_pairs()]
-    for first, second in propose(spectra, config.threshold):
-        wanted = partners[first] < _MOST_PARTNERS
-        first, second = first[wanted], second[wanted]
-        correlation = _correlate(signatures, first, second)
-        kept = correlation >= config.threshold
-        found.append(Pairs(first[kept], second[kept], correlation[kept]))
-        partners += np.bincount(first[kept], minlength=count)
-    if partners.max(initial=0) >= _MOST_PARTNERS:
-        _LOG.warning("some images have %d or more near duplicates each", _MOST_PARTNERS)
-    return _joined(found, count)
+    # Many small matrix products: one a thread is faster than all threads on each.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for pairs in pool.map(search, starts):
+            found.append(pairs)
+            progress.step()
+    pairs = _joined(found, count)
+    if np.bincount(pairs.first, minlength=1).max() >= _MOST_PARTNERS:
+        _LOG.warning("some images have %d or more near duplicates", _MOST_PARTNERS)
+    return pairs
 
 
 def group_images(
@@ -138,104 +150,81 @@ def group_images(
     fixed = np.concatenate([_chains(pictures), _chains(patients)], axis=1)
     most = max(_CUTTABLE, config.max_group_share * count)
     kept = np.ones(len(pairs.first), bool)
-    labels = np.zeros(0, np.int64)
-    for cut in np.linspace(config.threshold, 1, _CUTS, endpoint=False):
-        weak = pairs.correlation < cut
-        if labels.size:
-            oversized = np.bincount(labels)[labels] > most
-            kept &= ~(oversized[pairs.first] & weak)
-        near = np.stack([pairs.first[kept], pairs.second[kept]])
-        labels = _components(np.concatenate([fixed, near], axis=1), count)
+    near = np.stack([pairs.first, pairs.second])
+    labels = _components(np.concatenate([fixed, near], axis=1), count)
+    for cut in np.linspace(config.threshold, 1, _CUTS, endpoint=False)[1:]:
+        oversized = (np.bincount(labels) > most)[labels]
+        kept &= ~(oversized[pairs.first] & (pairs.correlation < cut))
+        labels = _components(np.concatenate([fixed, near[:, kept]], axis=1), count)
     return Grouping(_group_names(pictures, labels), _joined([identical, pairs], count))
 
 
-def _parts(signatures: Signatures) -> _Floats:
-    """Splits each signature, at unit norm, by what the two flips do to it.
-
-    Returns:
-        float32 [images, 4, 40, 40]: what neither flip changes, what both turn to its negative,
-        what only the flip of the columns does, and what only the flip of the rows does.
-    """
-    whole = signatures.astype(np.float32)
-    norms = np.sqrt(np.einsum("nij,nij->n", whole, whole))
-    whole /= 2 * np.where(norms > 0, norms, 1)[:, None, None]
-    top, bottom = whole[:, :_HALF], whole[:, : _HALF - 1 : -1]
-    parts = np.empty((len(whole), 4, _HALF, _HALF), np.float32)
-    for rows, even, odd in ((top + bottom, 0, 2), (top - bottom, 3, 1)):
-        left, right = rows[:, :, :_HALF], rows[:, :, : _HALF - 1 : -1]
-        np.add(left, right, out=parts[:, even])
-        np.subtract(left, right, out=parts[:, odd])
-    return parts
-
-
-def _transposed(parts: _Floats) -> _Floats:
-    """The parts of the transposed signatures."""
-    return parts[:, [0, 1, 3, 2]].swapaxes(2, 3)
-
-
-def _best(products: _Floats) -> _Floats:
-    """The correlation in the best of four flips, from the products of the four parts [4, ...]."""
-    even, odd, one, other = products
-    same = np.abs(one + other)
-    same += odd
-    opposite = np.abs(one - other)
-    opposite -= odd
-    return np.maximum(same, opposite, out=same) + even
-
-
 def _spectra(signatures: Signatures) -> _Floats:
-    """The lowest frequencies of each signature.
+    """The lowest frequencies of each signature, scaled to unit norm.
 
     Returns:
-        float32 [images, 4, 8, 8]: the cosine transform of each part. The first coefficient, which
-        the mean would take, is the norm of all that is left out, so that no sum of products of two
-        signatures is less than their correlation.
+        float32 [images, 4, 8, 8]: the coefficients that neither flip changes, that both change,
+        that only the flip of the columns does, and that only the flip of the rows does. The first,
+        which the mean would take, is the norm of all that is left out, so that no sum of products
+        of two signatures is less than their correlation.
     """
     from scipy.fft import dct
 
-    basis = dct(np.eye(2 * _HALF), axis=0, norm="ortho")[: 2 * _LOW, :_HALF] * 2**0.5
-    even, odd = basis[::2].astype(np.float32), basis[1::2].astype(np.float32)
-    out = np.zeros((len(signatures), 4, _LOW, _LOW), np.float32)
+    basis = dct(np.eye(SIGNATURE_SHAPE[0]), axis=0, norm="ortho")[: 2 * _LOW].astype(np.float32)
+    out = np.empty((len(signatures), 4, _LOW, _LOW), np.float32)
     for start in range(0, len(signatures), _CHUNK):
-        parts = _parts(signatures[start : start + _CHUNK])
-        low = out[start : start + _CHUNK]
-        for part, rows, columns in ((0, even, even), (1, odd, odd), (2, even, odd), (3, odd, even)):
-            low[:, part] = rows @ parts[:, part] @ columns.T
-        low[:, 0, 0, 0] = 0
-        left = np.einsum("npij,npij->n", parts, parts) - np.einsum("npij,npij->n", low, low)
-        low[:, 0, 0, 0] = np.sqrt(np.maximum(left, 0))
+        whole = signatures[start : start + _CHUNK].astype(np.float32)
+        power = np.einsum("nij,nij->n", whole, whole)
+        low = basis @ whole @ basis.T
+        low[:, 0, 0] = 0
+        rest = power - np.einsum("nij,nij->n", low, low)
+        low[:, 0, 0] = np.sqrt(np.maximum(rest, 0))
+        low /= np.sqrt(np.where(power > 0, power, 1))[:, None, None]
+        parts = (low[:, ::2, ::2], low[:, 1::2, 1::2], low[:, ::2, 1::2], low[:, 1::2, ::2])
+        out[start : start + _CHUNK] = np.stack(parts, axis=1)
     return out
 
 
-def _rule_out(spectra: _Floats, threshold: float) -> Iterator[tuple[Indices, Indices]]:
-    """Yields, block by block, the pairs that may reach the threshold."""
-    starts = range(0, len(spectra), _BLOCK)
-    progress = _Progress(len(starts) * (len(starts) + 1) // 2)
-    for start in starts:
+def _rule_out(spectra: _Floats) -> _Proposals:
+    """Compares all images, and proposes the pairs that may reach the threshold."""
+
+    def propose(start: int, threshold: float) -> Iterator[_Candidates]:
         rows = spectra[start : start + _BLOCK]
-        for other in starts[start // _BLOCK :]:
+        for other in range(start, len(spectra), _BLOCK):
             columns = spectra[other : other + _BLOCK]
             bound = np.maximum(_bound(rows, columns), _bound(rows, _transposed(columns)))
             first, second = np.nonzero(bound >= threshold - _ROUNDING)
-            first, second = first + start, second + other
-            later = second > first
-            yield first[later].astype(np.int32), second[later].astype(np.int32)
-            progress.step()
+            yield first + start, second + other
+
+    return propose
 
 
 def _bound(rows: _Floats, columns: _Floats) -> _Floats:
     """The most that two signatures may correlate in one of four flips, float32 [rows, columns]."""
     rows = rows.reshape(len(rows), 4, -1).transpose(1, 0, 2)
     columns = columns.reshape(len(columns), 4, -1).transpose(1, 2, 0)
-    return _best(rows @ columns)
+    even, odd, across, down = rows @ columns
+    same = np.abs(across + down)  # in place from here on: each line is a pass over the block
+    same += odd
+    opposite = np.abs(np.subtract(across, down, out=across), out=across)
+    opposite -= odd
+    even += np.maximum(same, opposite, out=same)
+    return even
 
 
-def _ask_index(spectra: _Floats, threshold: float) -> Iterator[tuple[Indices, Indices]]:
-    """Yields the pairs that an inverted-file index finds for any orientation.
+def _transposed(spectra: _Floats) -> _Floats:
+    """The spectra of the transposed signatures."""
+    return spectra[:, [0, 1, 3, 2]].swapaxes(2, 3)
 
-    The index is asked for all products at or over the threshold, which is what `_bound` is compared
-    with: what it misses are images that fall into lists that are not searched.
+
+def _ask_index(spectra: _Floats) -> _Proposals:
+    """Builds an inverted-file index, which proposes pairs in any orientation.
+
+    It is asked for all products at or over the threshold, which is what `_bound` is compared with:
+    what it misses are images in lists that are not searched.
     """
+    # It tells everyone which variants of itself it tries.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss
 
     count, size = len(spectra), spectra[0].size
@@ -246,19 +235,18 @@ def _ask_index(spectra: _Floats, threshold: float) -> Iterator[tuple[Indices, In
     index.train(vectors[np.sort(generator.permutation(count)[: 64 * lists])])
     index.add(vectors)
     index.nprobe = min(lists, _LISTS_SEARCHED)
-    progress = _Progress(-(-count // _BLOCK))
-    for start in range(0, count, _BLOCK):
+
+    def propose(start: int, threshold: float) -> Iterator[_Candidates]:
+        faiss.omp_set_num_threads(1)  # of this thread: the others have blocks of their own
         queries = spectra[start : start + _BLOCK]
-        own = np.arange(start, start + len(queries))
-        keys = []
+        found = []
         for oriented in _orientations(queries):
             limits, _, hits = index.range_search(oriented.reshape(-1, size), threshold - _ROUNDING)
-            asked = np.repeat(own, np.diff(limits.astype(np.int64)))
-            low, high = np.minimum(asked, hits), np.maximum(asked, hits)
-            keys.append((low * count + high)[low < high])
-        first, second = np.divmod(np.unique(np.concatenate(keys)), count)
-        yield first.astype(np.int32), second.astype(np.int32)
-        progress.step()
+            asked = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
+            found.append((asked + start) * count + hits)
+        yield np.divmod(np.unique(np.concatenate(found)), count)
+
+    return propose
 
 
 def _orientations(spectra: _Floats) -> Iterator[_Floats]:
@@ -269,20 +257,30 @@ def _orientations(spectra: _Floats) -> Iterator[_Floats]:
             yield turned * np.array(signs, np.float32)[:, None, None]
 
 
+def _confirmed(signatures: Signatures, proposals: Iterator[_Candidates], threshold: float) -> Pairs:
+    """Compares the proposed pairs of one block in full."""
+    found = [_no_pairs()]
+    partners = np.zeros(len(signatures), np.int32)
+    for first, second in proposals:
+        wanted = (first < second) & (partners[first] < _MOST_PARTNERS)
+        pairs = np.stack([first[wanted], second[wanted]]).astype(np.int32)
+        correlation = _correlate(signatures, *pairs)
+        kept = correlation >= threshold
+        found.append(Pairs(*pairs[:, kept], correlation[kept]))
+        np.add.at(partners, pairs[0, kept], 1)
+    return _joined(found, len(signatures))
+
+
 def _correlate(signatures: Signatures, first: Indices, second: Indices) -> _Floats:
-    """The full correlation of each pair in its best orientation."""
+    """The full correlation of each pair in its best orientation; `first` is in ascending order."""
     best = np.empty(len(first), np.float32)
-    for start in range(0, len(first), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        images, positions = np.unique([first[chunk], second[chunk]], return_inverse=True)
-        parts = _parts(signatures[images])
-        one, other = positions.reshape(2, -1)
-        best[chunk] = np.maximum(
-            *(
-                _best(np.einsum("npij,npij->pn", parts[one], oriented[other]))
-                for oriented in (parts, _transposed(parts))
-            )
-        )
+    for start, end in pairwise([*np.flatnonzero(np.diff(first, prepend=-1)), len(first)]):
+        image = signatures[first[start]].astype(np.float32)
+        turned = [np.rot90(one, turns) for one in (image, image.T) for turns in range(4)]
+        others = signatures[second[start:end]].reshape(end - start, -1).astype(np.float32)
+        norms = np.sqrt(np.einsum("nk,nk->n", others, others) * np.vdot(image, image))
+        products = others @ np.stack(turned).reshape(len(turned), -1).T
+        best[start:end] = products.max(axis=1) / norms
     return np.minimum(best, 1)
 
 

@@ -14,6 +14,9 @@ SIGNATURE_SHAPE = (80, 80)
 
 _LONGEST = 512
 """Pixels: larger images are reduced first, so that a signature's cost is bounded."""
+QU = 0.5
+_DARK = 0.1
+_BRIGHT = 0.25
 _UNIFORM = 0.25
 """Lines along an edge whose levels spread less than this share of the brightest are border."""
 _THUMBNAIL = 32
@@ -97,8 +100,9 @@ def _without_border(grey: Pixels) -> Pixels:
     while True:
         before = grey.shape
         for axis in (1, 0):
-            spread = grey.max(axis) - grey.min(axis)
-            kept = np.flatnonzero(spread > _UNIFORM * grey.max())
+            lowest = grey.min(axis)
+            uniform = np.where(lowest > _BRIGHT * grey.max(), _UNIFORM, _DARK)
+            kept = np.flatnonzero(grey.max(axis) - lowest > uniform * grey.max())
             if not kept.size:
                 return grey
             inner = slice(kept[0], kept[-1] + 1)
@@ -139,7 +143,7 @@ def _middle_level(view: Structure) -> float:
     """The level that half of all brightness lies below: background and clipping hardly move it."""
     levels = np.sort(view, axis=None)
     brightness = np.cumsum(levels)
-    return float(levels[np.searchsorted(brightness, brightness[-1] / 2)])
+    return float(levels[np.searchsorted(brightness, brightness[-1] * QU)])
 
 
 def _extent(filled: Structure, first: float, last: float) -> tuple[float, float]:

@@ -46,12 +46,13 @@ def volume(tmp_path):
 
 def test_dicom_and_nifti_reach_a_pushed_model(tmp_path, volume):
     data, work = tmp_path / "data", tmp_path / "work"
-    names = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "emri_small.dcm")
+    names = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_truncated.dcm")
     shipped = {name: Path(get_testdata_file(name)).read_bytes() for name in names}
     made = {
-        f"{seed}.dcm": dicom_file(head(seed), PatientID=f"XQZ {seed}", PatientName="XQZ^Marker")
+        f"{seed}.dcm": dicom_file(head(seed), PatientID=f"XQZMARKER {seed}", PatientName="XQZMARKER^Name")
         for seed in range(40)
     }
+    made["frames.dcm"] = dicom_file(head(41, (3, 48, 40)), PatientID="XQZMARKER 41")
     _fill(data, "glioma", {**shipped, **made})
     _fill(data, "notumor", {f"{seed}.nii.gz": volume(seed) for seed in range(24)})
     result = run(data, work)
@@ -60,14 +61,15 @@ def test_dicom_and_nifti_reach_a_pushed_model(tmp_path, volume):
     # No name and no number of a patient, in any file of the run.
     for path in work.rglob("*"):
         if path.is_file() and path.suffix != ".gz":
-            assert b"XQZ" not in path.read_bytes(), path
+            assert b"XQZMARKER" not in path.read_bytes(), path
 
-    # The four shipped files hold the same slice, or its frames: one group each.
+    # What is the same slice, the same patient or the same volume is one group.
     [splits] = work.glob("artifacts/Ingest/splits/*/splits.csv")
     rows = [line.split(",") for line in splits.read_text().splitlines()[1:]]
-    groups = {row[4] for row in rows if row[0].startswith("glioma/MR_small")}
-    assert len(groups) == 1
-    assert len({row[4] for row in rows if row[0].startswith("notumor/3.nii")}) == 1
+    for name, images in (("glioma/MR_small", 3), ("glioma/frames", 3), ("notumor/3.nii", 5)):
+        groups = [row[4] for row in rows if row[0].startswith(name)]
+        assert len(groups) == images
+        assert len(set(groups)) == 1
 
 
 def test_a_fifth_class_takes_one_setting(tmp_path):

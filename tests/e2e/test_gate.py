@@ -63,7 +63,8 @@ def test_a_clean_second_span_passes_and_is_compared_with_the_first(passed):
     assert node_states(second.stdout)["Gate"] == "done"
     page, verdict = _page(work)
     assert verdict["outcome"] in ("passed", "warned")
-    assert "previous" in page.lower()
+    assert verdict["previous"]["span"] == 1
+    assert "compared with" in page.lower()
 
 
 @pytest.mark.parametrize(

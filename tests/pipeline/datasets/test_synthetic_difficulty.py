@@ -7,6 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.ingest.config import DuplicatesConfig
+from components.ingest.duplicates import find_pairs
+from components.ingest.signature import signature
 from pipeline.datasets.synthetic import CLASSES, write_sample
 
 PER_CLASS = 60
@@ -67,31 +70,11 @@ def test_size_brightness_and_border_do_not_tell_the_classes(sample: Path) -> Non
     assert accuracy(features, labels) <= 0.5
 
 
-def signature(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Foreground crop at 80 x 80 without its local mean and deviation, of unit norm."""
-    from scipy.ndimage import uniform_filter
-
-    bright = image > max(12.0, 0.12 * float(np.percentile(image, 99)))
-    rows, columns = (np.flatnonzero(bright.mean(axis) > 0.02) for axis in (1, 0))
-    crop = Image.fromarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    small = np.asarray(crop.resize((80, 80), Image.Resampling.BILINEAR), np.float32)
-    mean = uniform_filter(small, 11)
-    deviation = np.sqrt(np.maximum(uniform_filter(small * small, 11) - mean * mean, 0))
-    flat = (small - mean) / (deviation + 5)
-    flat -= flat.mean()
-    return np.asarray(flat / np.linalg.norm(flat), np.float32)
-
-
-def test_fewer_than_two_percent_have_a_near_duplicate(sample: Path) -> None:
+def test_no_subject_resembles_another(sample: Path) -> None:
+    """With the default split policy a training image that does would be set aside."""
     images = read(sample, "Training")[0] + read(sample, "Testing")[0]
-    signatures = np.stack([signature(image) for image in images])
-    count = len(signatures)
-    flat = signatures.reshape(count, -1)
-    best = np.full((count, count), -1.0, np.float32)
-    for turns in range(4):
-        turned = np.rot90(signatures, turns, (1, 2))
-        for oriented in (turned, turned[:, :, ::-1]):
-            best = np.maximum(best, flat @ oriented.reshape(count, -1).T)
-    np.fill_diagonal(best, -1)
-    assert (best.max(axis=1) >= 0.9).mean() < 0.02
-    assert (best.max(axis=1) >= 0.85).mean() < 0.02
+    signatures = np.stack([signature(np.stack([image] * 3, axis=-1)) for image in images])
+    for threshold in (DuplicatesConfig().threshold, 0.75):
+        pairs = find_pairs(signatures, DuplicatesConfig(threshold=threshold))
+        paired = {*pairs.first.tolist(), *pairs.second.tolist()}
+        assert len(paired) < 0.02 * len(images)

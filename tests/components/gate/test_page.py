@@ -1,0 +1,112 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+from gating import heads, images_with, judge, report
+
+from components.disclaimer import DISCLAIMER
+
+BEFORE = (report(span=1, fingerprint="before"), heads(60, 2))
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+
+
+class _Page(HTMLParser):
+    """Elements, attributes and text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements, self.attributes, self.text = [], [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def _page(out, *arguments, **settings):
+    judge(out, *arguments, **settings)
+    return _Page(out / "verdict" / "index.html")
+
+
+def test_a_stopped_run_shows_why_and_what_can_be_done(tmp_path):
+    counts = report(
+        found=300,
+        ingested=240,
+        rejected=60,
+        reasons={"empty file": 60},
+        images=images_with("train", "notumor", 0),
+    )
+    page = _page(tmp_path, counts, heads(60, 1, lambda pixels: pixels * 0.5), BEFORE)
+    assert "Stopped" in page.text
+    for name in ("rejected_files", "missing_class", "drift:image/mean"):
+        assert name in page.text
+    assert "60 of 300 files (20.0%)" in page.text
+    assert "empty file" in page.text
+    assert "--accept-anomalies rejected_files,missing_class,drift:image/mean" in page.text
+    assert DISCLAIMER in page.text
+    assert page.text.count("Before") == page.text.count("Now") == 3
+
+
+def test_clean_data_are_compared_with_the_data_before(tmp_path):
+    page = _page(tmp_path, report(), heads(60, 1), BEFORE)
+    assert "Nothing is out of the ordinary." in page.text
+    assert "Compared with the last data that passed: incoming, span 1, 260 images." in page.text
+    assert "Findings" not in page.text
+    assert "Drift" in page.text
+    assert "Before" not in page.text
+
+
+def test_the_first_data_are_compared_with_nothing(tmp_path):
+    page = _page(tmp_path, report(), heads(60, 1))
+    assert "No other data have passed before" in page.text
+    assert "Drift" not in page.text
+    assert "svg" in page.elements
+
+
+def test_a_reason_is_shown_with_what_it_accepted(tmp_path):
+    counts = report(remaining_cross_split=3)
+    page = _page(
+        tmp_path, counts, heads(60, 1), accepted=["leak"], reason="the same <b>patients</b>"
+    )
+    assert "Passed, with warnings" in page.text
+    assert "Accepted: the same <b>patients</b>" in page.text
+    assert "--accept-anomalies" not in page.text
+
+
+def test_names_and_reasons_that_other_people_chose_stay_text(tmp_path):
+    classes = (HOSTILE, "b")
+    images = {split: dict.fromkeys(classes, 60) for split in ("train", "eval", "test", "excluded")}
+    counts = report(
+        source=HOSTILE,
+        classes=classes,
+        images=images | {"train": {HOSTILE: 0, "b": 60}},
+        seen=dict.fromkeys(classes, 0),
+        rejected=200,
+        reasons={HOSTILE: 200},
+    )
+    page = _page(
+        tmp_path, counts, heads(60, 1), BEFORE, accepted=["drift"], reason=HOSTILE, plane=HOSTILE
+    )
+    assert not {"script", "img"} & set(page.elements)
+    assert "onerror" not in page.attributes
+    assert page.text.count("<script>alert(1)</script>") >= 5
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path):
+    page = _page(tmp_path, report(), heads(60, 1), BEFORE)
+    assert not {"script", "link", "img", "iframe"} & set(page.elements)
+    assert not {"src", "href"} & set(page.attributes)
+    source = (tmp_path / "verdict" / "index.html").read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in source
+    assert "@media print" in source
+    assert len(source) < 100_000
+
+
+def test_values_that_are_all_the_same_are_drawn(tmp_path):
+    page = _page(tmp_path, report(), [heads(1, 1)[0]] * 60)
+    assert page.elements.count("svg") >= 6
+    source = (tmp_path / "verdict" / "index.html").read_text(encoding="utf-8")
+    assert "nan" not in source.lower().split("</style>")[1]
+    assert "inf" not in source.split("</style>")[1]

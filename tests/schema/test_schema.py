@@ -1,0 +1,136 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from apache_beam.options.pipeline_options import PipelineOptions
+from drawing import encode
+from gating import heads
+from surveys import record
+from tensorflow_transform.tf_metadata import schema_utils
+
+from components.ingest.picture import TechnicalTags
+from components.ingest.quality import measure
+from components.schema_gen.executor import curated_schema
+from pipeline.config import Config
+from schema import SCHEMA_FILE
+from schema.statistics import statistics_options
+
+CLASSES = ("glioma", "notumor")
+SCHEMA = curated_schema(CLASSES)
+TAGS = TechnicalTags("MR", "axial", 0.9, 5.0, 1.5, "Scanner 3000", "0" * 32)
+
+
+def _examples(count: int, tags: TechnicalTags | None = None, encoded: bytes | None = None):
+    """Examples as ingest writes them."""
+    made = []
+    for index, pixels in enumerate(heads(count, 1)):
+        described = replace(
+            record(f"{index}", CLASSES[index % 2]),
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            channels=3,
+            quality=measure(pixels),
+            **({"tags": tags} if tags else {}),
+        )
+        made.append(
+            described.to_example(
+                encoded or encode(pixels),
+                class_index=index % 2,
+                source="images",
+                group=f"{index}",
+                seen=False,
+            )
+        )
+    return made
+
+
+def _statistics(examples, folder: Path):
+    path = folder / "examples.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    options = statistics_options()
+    options.schema = SCHEMA
+    return tfdv.generate_statistics_from_tfrecord(
+        str(path), stats_options=options, pipeline_options=PipelineOptions(list(Config().beam))
+    )
+
+
+def _anomalies(examples, folder, environment=None):
+    found = tfdv.validate_statistics(_statistics(examples, folder), SCHEMA, environment)
+    return {name: info.short_description for name, info in found.anomaly_info.items()}
+
+
+@pytest.mark.parametrize("tags", [None, TAGS])
+def test_what_ingest_writes_is_in_order(tmp_path, tags):
+    assert _anomalies(_examples(110, tags), tmp_path) == {}
+
+
+def test_the_schema_knows_every_feature_that_ingest_writes():
+    [example] = _examples(1, TAGS)
+    assert set(example.features.feature) == {feature.name for feature in SCHEMA.feature}
+
+
+@pytest.mark.parametrize("tags", [None, TAGS])
+def test_transform_can_parse_examples_with_and_without_tags(tags):
+    spec = schema_utils.schema_as_feature_spec(SCHEMA).feature_spec
+    parsed = tf.io.parse_example([e.SerializeToString() for e in _examples(2, tags)], spec)
+    assert parsed["image/encoded"].shape == (2, 1)
+    spacing = tf.sparse.to_dense(parsed["image/pixel_spacing"]).numpy()
+    np.testing.assert_allclose(spacing, [[0.9], [0.9]] if tags else np.zeros((2, 0)))
+
+
+def test_only_a_request_for_a_prediction_may_lack_label_and_class(tmp_path):
+    examples = _examples(4)
+    for example in examples:
+        del example.features.feature["image/label"], example.features.feature["image/class"]
+    assert _anomalies(examples, tmp_path, "SERVING") == {}
+    assert set(_anomalies(examples, tmp_path, "TRAINING")) == {"image/label", "image/class"}
+    assert set(_anomalies(examples, tmp_path)) == {"image/label", "image/class"}
+
+
+@pytest.mark.parametrize("bad", [b"", b"\xff\xd8\xff cut off", b"hello" * 20])
+def test_images_that_cannot_be_decoded_do_not_fail_the_statistics(tmp_path, bad):
+    examples = _examples(110)
+    for example in examples[:40]:
+        example.features.feature["image/encoded"].bytes_list.value[0] = bad
+    [encoded] = [
+        feature
+        for feature in _statistics(examples, tmp_path).datasets[0].features
+        if feature.path.step == ["image/encoded"]
+    ]
+    assert encoded.bytes_stats.common_stats.num_non_missing == 110
+
+
+def test_bytes_that_are_no_image_are_an_anomaly(tmp_path):
+    examples = _examples(110)
+    examples[0].features.feature["image/encoded"].bytes_list.value[0] = b"hello"
+    assert set(_anomalies(examples, tmp_path)) == {"image/encoded"}
+
+
+def test_every_number_that_describes_a_picture_is_watched_for_drift_and_skew():
+    for feature in SCHEMA.feature:
+        watched = feature.name in {f"image/{name}" for name in measure(heads(1, 1)[0]).__dict__}
+        drift = feature.drift_comparator.jensen_shannon_divergence
+        skew = feature.skew_comparator.jensen_shannon_divergence
+        assert (skew.threshold > 0) == watched
+        assert (drift.threshold > 0) == (watched or feature.name == "image/label")
+        assert not watched or skew == drift
+
+
+def test_the_readme_quotes_the_ranges_and_thresholds():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in SCHEMA_FILE.with_name("README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `image/")
+    ]
+    quoted = {name.strip("` "): cells for names, *cells in rows for name in names.split(",")}
+    for feature in SCHEMA.feature:
+        if threshold := feature.drift_comparator.jensen_shannon_divergence.threshold:
+            assert f"{threshold:.2f}" in quoted[feature.name], feature.name
+        domain = feature.float_domain if feature.HasField("float_domain") else feature.int_domain
+        if domain.max and not getattr(domain, "is_categorical", False):
+            assert f"{domain.min:g} to {domain.max:g}" in quoted[feature.name][0], feature.name
