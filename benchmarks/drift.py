@@ -65,6 +65,8 @@ def main() -> None:
     few = sorted(random.choice(len(files), min(_CHANGED_IMAGES, len(files)), replace=False))
     some = [files[index] for index in few]
     print(f"{len(files):,} images; {GateConfig().drift_noise:g} allowed for small data")
+    for feature, values in clean.drop(columns="image/label").items():
+        print(f"{feature:<24} {values.min():.4g} to {values.max():.4g}")
     for size in _SIZES:
         if 2 * size <= len(clean):
             _report(f"drawn, {size}", _drawn(clean, clean, size, arguments.draws), max)

@@ -34,6 +34,7 @@ _COPIED = 10
 """Every tenth image is copied."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Signatures = np.ndarray[Any, np.dtype[np.int8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -147,22 +148,24 @@ def _limits(
 def _agreement(fast: Pairs, exhaustive: Pairs, is_test: Flags) -> dict[str, Any]:
     """How the test images with a training match agree, and the pairs."""
     ours, theirs = _seen(fast, is_test), _seen(exhaustive, is_test)
-    keys = [
-        pairs.first.astype(np.int64) * len(is_test) + pairs.second for pairs in (fast, exhaustive)
-    ]
-    both, here, there = np.intersect1d(*keys, return_indices=True)
-    difference = np.abs(fast.correlation[here] - exhaustive.correlation[there])
+    here, there = _by_pair(fast), _by_pair(exhaustive)
+    both = here.keys() & there.keys()
     return {
         "test_images": int(is_test.sum()),
         "test_images_with_match": int(ours.sum()),
         "test_images_with_match_exhaustive": int(theirs.sum()),
         "recall": _share((ours & theirs).sum(), theirs.sum()),
         "precision": _share((ours & theirs).sum(), ours.sum()),
-        "pairs": len(keys[0]),
-        "pairs_recall": _share(len(both), len(keys[1])),
-        "pairs_precision": _share(len(both), len(keys[0])),
-        "largest_difference_by_int8": float(difference.max(initial=0)),
+        "pairs": len(here),
+        "pairs_recall": _share(len(both), len(there)),
+        "pairs_precision": _share(len(both), len(here)),
+        "largest_difference_by_int8": max((abs(here[p] - there[p]) for p in both), default=0.0),
     }
+
+
+def _by_pair(pairs: Pairs) -> dict[tuple[int, int], float]:
+    keys = zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    return dict(zip(keys, pairs.correlation.tolist(), strict=True))
 
 
 def _seen(pairs: Pairs, is_test: Flags) -> Flags:
@@ -186,7 +189,7 @@ def _groups(pairs: Pairs, is_test: Flags, config: DuplicatesConfig) -> dict[str,
 
 
 def _copies_found(
-    sources: Pixels, copied: dict[str, Pixels], config: DuplicatesConfig
+    sources: Signatures, copied: dict[str, Signatures], config: DuplicatesConfig
 ) -> dict[str, float]:
     """The share of copies that match their own source, by change."""
     count = len(sources)
@@ -198,20 +201,17 @@ def _copies_found(
     return shares
 
 
-def _index_recall(signatures: Pixels, config: DuplicatesConfig) -> dict[str, Any]:
+def _index_recall(signatures: Signatures, config: DuplicatesConfig) -> dict[str, Any]:
     """Which share of the exact pairs the approximate index finds."""
     exact = find_pairs(signatures, config.model_copy(update={"exact_up_to": len(signatures)}))
     start = time.perf_counter()
     approximate = find_pairs(signatures, config.model_copy(update={"exact_up_to": 0}))
     seconds = time.perf_counter() - start
-    keys = [
-        pairs.first.astype(np.int64) * len(signatures) + pairs.second
-        for pairs in (exact, approximate)
-    ]
+    here, there = _by_pair(approximate), _by_pair(exact)
     return {
         "index_images": len(signatures),
         "index_seconds": round(seconds, 2),
-        "index_recall": _share(len(np.intersect1d(*keys)), len(keys[0])),
+        "index_recall": _share(len(here.keys() & there.keys()), len(there)),
     }
 
 
@@ -237,7 +237,8 @@ def _bordered(image: Pixels, level: int) -> Pixels:
 
 
 def _brightened(image: Pixels, factor: float) -> Pixels:
-    return np.clip(np.rint(image * factor), 0, 255).astype(np.uint8)
+    changed: Pixels = np.clip(np.rint(image * factor), 0, 255).astype(np.uint8)
+    return changed
 
 
 _CHANGES: dict[str, Callable[[Pixels], Pixels]] = {

@@ -53,7 +53,7 @@ class NodeProgress(logging.Handler):
         """
         seconds = time.monotonic() - self._started
         self._ending = Text.assemble(
-            (f"{self._title:<22} ", "bold"),
+            (f"{self._title:<24} ", "bold"),
             (f"{seconds:7.1f} s  ", "dim"),
             (f"{state:<7}", "green" if state == "done" else "cyan"),
             outcome,
@@ -63,7 +63,7 @@ class NodeProgress(logging.Handler):
         """The line while the node runs."""
         seconds = time.monotonic() - self._started
         self._spinner.text = Text.assemble(
-            (f"{self._title:<20} ", "bold"), (f"{seconds:7.1f} s  ", "dim"), self._message
+            (f"{self._title:<22} ", "bold"), (f"{seconds:7.1f} s  ", "dim"), self._message
         )
         yield self._spinner
 

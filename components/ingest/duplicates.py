@@ -51,8 +51,8 @@ _LOG = logging.getLogger(__name__)
 Indices = np.ndarray[Any, np.dtype[np.int32]]
 Signatures = np.ndarray[Any, np.dtype[np.int8]]
 _Floats = np.ndarray[Any, np.dtype[np.float32]]
-_Candidates = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]
-_Proposals = Callable[[int, float], Iterator[_Candidates]]
+_Positions = np.ndarray[Any, np.dtype[np.int64]]
+_Proposals = Callable[[int, float], Iterator[tuple[_Positions, _Positions]]]
 """From the first image of a block and the threshold, pairs that may reach it, in batches."""
 
 
@@ -188,7 +188,7 @@ def _spectra(signatures: Signatures) -> _Floats:
 def _rule_out(spectra: _Floats) -> _Proposals:
     """Compares all images, and proposes the pairs that may reach the threshold."""
 
-    def propose(start: int, threshold: float) -> Iterator[_Candidates]:
+    def propose(start: int, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
         rows = spectra[start : start + _BLOCK]
         for other in range(start, len(spectra), _BLOCK):
             columns = spectra[other : other + _BLOCK]
@@ -208,13 +208,14 @@ def _bound(rows: _Floats, columns: _Floats) -> _Floats:
     same += odd
     opposite = np.abs(np.subtract(across, down, out=across), out=across)
     opposite -= odd
-    even += np.maximum(same, opposite, out=same)
-    return even
+    bound: _Floats = np.add(even, np.maximum(same, opposite, out=same), out=even)
+    return bound
 
 
 def _transposed(spectra: _Floats) -> _Floats:
     """The spectra of the transposed signatures."""
-    return spectra[:, [0, 1, 3, 2]].swapaxes(2, 3)
+    swapped: _Floats = spectra[:, [0, 1, 3, 2]].swapaxes(2, 3)
+    return swapped
 
 
 def _ask_index(spectra: _Floats) -> _Proposals:
@@ -236,7 +237,7 @@ def _ask_index(spectra: _Floats) -> _Proposals:
     index.add(vectors)
     index.nprobe = min(lists, _LISTS_SEARCHED)
 
-    def propose(start: int, threshold: float) -> Iterator[_Candidates]:
+    def propose(start: int, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
         faiss.omp_set_num_threads(1)  # of this thread: the others have blocks of their own
         queries = spectra[start : start + _BLOCK]
         found = []
@@ -257,21 +258,25 @@ def _orientations(spectra: _Floats) -> Iterator[_Floats]:
             yield turned * np.array(signs, np.float32)[:, None, None]
 
 
-def _confirmed(signatures: Signatures, proposals: Iterator[_Candidates], threshold: float) -> Pairs:
+def _confirmed(
+    signatures: Signatures, proposals: Iterator[tuple[_Positions, _Positions]], threshold: float
+) -> Pairs:
     """Compares the proposed pairs of one block in full."""
     found = [_no_pairs()]
     partners = np.zeros(len(signatures), np.int32)
     for first, second in proposals:
         wanted = (first < second) & (partners[first] < _MOST_PARTNERS)
-        pairs = np.stack([first[wanted], second[wanted]]).astype(np.int32)
-        correlation = _correlate(signatures, *pairs)
+        first, second = first[wanted], second[wanted]
+        correlation = _correlate(signatures, first, second)
         kept = correlation >= threshold
-        found.append(Pairs(*pairs[:, kept], correlation[kept]))
-        np.add.at(partners, pairs[0, kept], 1)
+        found.append(
+            Pairs(first[kept].astype(np.int32), second[kept].astype(np.int32), correlation[kept])
+        )
+        np.add.at(partners, first[kept], 1)
     return _joined(found, len(signatures))
 
 
-def _correlate(signatures: Signatures, first: Indices, second: Indices) -> _Floats:
+def _correlate(signatures: Signatures, first: _Positions, second: _Positions) -> _Floats:
     """The full correlation of each pair in its best orientation; `first` is in ascending order."""
     best = np.empty(len(first), np.float32)
     for start, end in pairwise([*np.flatnonzero(np.diff(first, prepend=-1)), len(first)]):
@@ -295,14 +300,14 @@ def _identical_pairs(pictures: Sequence[str]) -> Pairs:
     return Pairs(first, second, np.ones(len(first), np.float32))
 
 
-def _chains(keys: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _chains(keys: Sequence[str | None]) -> _Positions:
     """Links that join the images of each key, int64 [2, links]."""
     links = [np.empty((2, 0), np.int64)]
     links += [np.stack([members[:-1], members[1:]]) for members in _members(keys)]
     return np.concatenate(links, axis=1)
 
 
-def _members(keys: Sequence[str | None]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+def _members(keys: Sequence[str | None]) -> list[_Positions]:
     """The images of each key that several have, in ascending order."""
     members: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
@@ -311,22 +316,18 @@ def _members(keys: Sequence[str | None]) -> list[np.ndarray[Any, np.dtype[np.int
     return [np.array(several) for several in members.values() if len(several) > 1]
 
 
-def _components(
-    links: np.ndarray[Any, np.dtype[np.int64]], count: int
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _components(links: _Positions, count: int) -> _Positions:
     """The connected component of each image, int64 [images]."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(links.shape[1], bool), (links[0], links[1])), (count, count))
-    labels: np.ndarray[Any, np.dtype[np.int64]]
+    labels: _Positions
     _, labels = connected_components(graph, directed=False)
     return labels
 
 
-def _group_names(
-    pictures: Sequence[str], labels: np.ndarray[Any, np.dtype[np.int64]]
-) -> tuple[str, ...]:
+def _group_names(pictures: Sequence[str], labels: _Positions) -> tuple[str, ...]:
     """Names each component after the smallest digest of its pictures."""
     smallest: dict[int, str] = {}
     for picture, label in zip(pictures, labels.tolist(), strict=True):

@@ -14,15 +14,17 @@ SIGNATURE_SHAPE = (80, 80)
 
 _LONGEST = 512
 """Pixels: larger images are reduced first, so that a signature's cost is bounded."""
-QU = 0.5
-_DARK = 0.1
-_BRIGHT = 0.25
-_UNIFORM = 0.25
-"""Lines along an edge whose levels spread less than this share of the brightest are border."""
+_BORDER_SPREAD, _DARK_BORDER_SPREAD = 0.25, 0.1
+"""Lines along an edge whose levels spread less than this, as a share of the brightest level, are
+border. Dark lines may hold faint tissue."""
+_DARK = 0.25
+"""Share of the brightest level that a line without dark pixels stays above."""
 _THUMBNAIL = 32
 """Side, in cells, of the view that the head is found in: too coarse for text, rims and noise."""
-_EMPTY, _FILLED = 0.45, 0.75
-"""Shares of the middle level at which a cell counts as not and as wholly belonging to the head."""
+_DARKER = 0.4
+"""Share of all brightness that lies below the head's level."""
+_EMPTY, _FILLED = 0.4, 0.7
+"""Shares of the head's level at which a cell counts as not and as wholly belonging to the head."""
 _MARGIN = 0.125
 """What a view of the head shows beyond it, as a share of its box on each side."""
 _SMOOTHING = 1.0
@@ -30,7 +32,7 @@ _SMOOTHING = 1.0
 _WINDOW = 13
 """Side, in cells, of the neighbourhood whose mean and deviation are removed."""
 _FAINT = 0.05
-"""Share of the middle level below which a local deviation is noise rather than structure."""
+"""Share of the head's level below which a local deviation is noise rather than structure."""
 _CENTRE = slice(20, 60)
 """Cells along each axis that neither the head's outline nor the frame reaches."""
 _FEATURELESS = 0.1
@@ -60,7 +62,8 @@ def signature(pixels: Pixels) -> Signature:
     largest = float(np.abs(found).max())
     if largest == 0:
         return np.zeros(SIGNATURE_SHAPE, np.int8)
-    return np.rint(found * (127 / largest)).astype(np.int8)
+    scaled: Signature = np.rint(found * (127 / largest)).astype(np.int8)
+    return scaled
 
 
 def structure(pixels: Pixels) -> Structure:
@@ -82,7 +85,8 @@ def structure(pixels: Pixels) -> Structure:
     found: Structure = (head - mean) / (deviation + np.float32(_FAINT * level + 1))
     if float(np.sqrt(np.mean(found[_CENTRE, _CENTRE] ** 2))) < _FEATURELESS:
         return np.zeros(SIGNATURE_SHAPE, np.float32)
-    return found - found.mean()
+    found -= found.mean()
+    return found
 
 
 def _grey(pixels: Pixels) -> Pixels:
@@ -101,8 +105,9 @@ def _without_border(grey: Pixels) -> Pixels:
         before = grey.shape
         for axis in (1, 0):
             lowest = grey.min(axis)
-            uniform = np.where(lowest > _BRIGHT * grey.max(), _UNIFORM, _DARK)
-            kept = np.flatnonzero(grey.max(axis) - lowest > uniform * grey.max())
+            dark = lowest <= _DARK * grey.max()
+            spread = np.where(dark, _DARK_BORDER_SPREAD, _BORDER_SPREAD) * grey.max()
+            kept = np.flatnonzero(grey.max(axis) - lowest > spread)
             if not kept.size:
                 return grey
             inner = slice(kept[0], kept[-1] + 1)
@@ -120,14 +125,14 @@ def _edge_levels(grey: Pixels) -> _Levels:
 
 
 def _find_head(grey: Pixels) -> tuple[_Box, float]:
-    """Finds the head's box and its middle level, first in the whole frame, then around the head."""
+    """Finds the head's box and its level, first in the whole frame, then around the head."""
     left, top, right, bottom = 0.0, 0.0, float(grey.shape[1]), float(grey.shape[0])
     level = 0.0
     for _ in range(2):
         left, right = _widened(left, right)
         top, bottom = _widened(top, bottom)
         view = _view(grey, (left, top, right, bottom), _THUMBNAIL, _BLACK)
-        level = _middle_level(view)
+        level = _level(view)
         filled = np.clip((view / max(level, 1) - _EMPTY) / (_FILLED - _EMPTY), 0, 1)
         left, right = _extent(filled.sum(axis=0), left, right)
         top, bottom = _extent(filled.sum(axis=1), top, bottom)
@@ -139,11 +144,11 @@ def _widened(first: float, last: float) -> tuple[float, float]:
     return first - margin, last + margin
 
 
-def _middle_level(view: Structure) -> float:
-    """The level that half of all brightness lies below: background and clipping hardly move it."""
+def _level(view: Structure) -> float:
+    """The head's level: one that background and clipped highlights hardly move."""
     levels = np.sort(view, axis=None)
     brightness = np.cumsum(levels)
-    return float(levels[np.searchsorted(brightness, brightness[-1] * QU)])
+    return float(levels[np.searchsorted(brightness, _DARKER * brightness[-1])])
 
 
 def _extent(filled: Structure, first: float, last: float) -> tuple[float, float]:

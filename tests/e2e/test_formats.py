@@ -49,7 +49,9 @@ def test_dicom_and_nifti_reach_a_pushed_model(tmp_path, volume):
     names = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_truncated.dcm")
     shipped = {name: Path(get_testdata_file(name)).read_bytes() for name in names}
     made = {
-        f"{seed}.dcm": dicom_file(head(seed), PatientID=f"XQZMARKER {seed}", PatientName="XQZMARKER^Name")
+        f"{seed}.dcm": dicom_file(
+            head(seed), PatientID=f"XQZMARKER {seed}", PatientName="XQZMARKER^Name"
+        )
         for seed in range(40)
     }
     made["frames.dcm"] = dicom_file(head(41, (3, 48, 40)), PatientID="XQZMARKER 41")

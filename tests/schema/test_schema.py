@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from components.ingest.picture import TechnicalTags
 from components.ingest.quality import measure
 from components.schema_gen.executor import curated_schema
 from pipeline.config import Config
-from schema import SCHEMA_FILE
 from schema.statistics import statistics_options
 
 CLASSES = ("glioma", "notumor")
 SCHEMA = curated_schema(CLASSES)
+README = Path(__file__).parents[2] / "schema" / "README.md"
 TAGS = TechnicalTags("MR", "axial", 0.9, 5.0, 1.5, "Scanner 3000", "0" * 32)
 
 
@@ -59,8 +60,8 @@ def _statistics(examples, folder: Path):
     )
 
 
-def _anomalies(examples, folder, environment=None):
-    found = tfdv.validate_statistics(_statistics(examples, folder), SCHEMA, environment)
+def _anomalies(examples, folder):
+    found = tfdv.validate_statistics(_statistics(examples, folder), SCHEMA)
     return {name: info.short_description for name, info in found.anomaly_info.items()}
 
 
@@ -87,12 +88,14 @@ def test_only_a_request_for_a_prediction_may_lack_label_and_class(tmp_path):
     examples = _examples(4)
     for example in examples:
         del example.features.feature["image/label"], example.features.feature["image/class"]
-    assert _anomalies(examples, tmp_path, "SERVING") == {}
-    assert set(_anomalies(examples, tmp_path, "TRAINING")) == {"image/label", "image/class"}
-    assert set(_anomalies(examples, tmp_path)) == {"image/label", "image/class"}
+    statistics = _statistics(examples, tmp_path)
+    assert not tfdv.validate_statistics(statistics, SCHEMA, "SERVING").anomaly_info
+    for environment in ("TRAINING", None):
+        missing = tfdv.validate_statistics(statistics, SCHEMA, environment).anomaly_info
+        assert set(missing) == {"image/label", "image/class"}
 
 
-@pytest.mark.parametrize("bad", [b"", b"\xff\xd8\xff cut off", b"hello" * 20])
+@pytest.mark.parametrize("bad", [b"", b"\xff\xd8\xff cut off"])
 def test_images_that_cannot_be_decoded_do_not_fail_the_statistics(tmp_path, bad):
     examples = _examples(110)
     for example in examples[:40]:
@@ -122,15 +125,15 @@ def test_every_number_that_describes_a_picture_is_watched_for_drift_and_skew():
 
 
 def test_the_readme_quotes_the_ranges_and_thresholds():
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in SCHEMA_FILE.with_name("README.md").read_text(encoding="utf-8").splitlines()
+    quoted = {
+        name: [cell.strip() for cell in line.split("|")]
+        for line in README.read_text(encoding="utf-8").splitlines()
         if line.startswith("| `image/")
-    ]
-    quoted = {name.strip("` "): cells for names, *cells in rows for name in names.split(",")}
+        for name in re.findall(r"`(image/\w+)`", line)
+    }
     for feature in SCHEMA.feature:
         if threshold := feature.drift_comparator.jensen_shannon_divergence.threshold:
             assert f"{threshold:.2f}" in quoted[feature.name], feature.name
         domain = feature.float_domain if feature.HasField("float_domain") else feature.int_domain
         if domain.max and not getattr(domain, "is_categorical", False):
-            assert f"{domain.min:g} to {domain.max:g}" in quoted[feature.name][0], feature.name
+            assert f"{domain.min:g} to {domain.max:g}" in quoted[feature.name], feature.name

@@ -229,12 +229,11 @@ def test_images_are_grouped_through_others() -> None:
 
 
 def test_identical_pictures_and_patients_are_grouped() -> None:
-    grouping = group_images(
-        ["x", "y", "x", "z", "w"], [None, "p", None, "q", "p"], made_pairs(), CONFIG
-    )
-    assert parts(grouping.groups) == {frozenset({0, 2}), frozenset({1, 4}), frozenset({3})}
-    assert as_set(grouping.pairs) == {(0, 2)}
-    assert grouping.pairs.correlation.tolist() == [1.0]
+    pictures, patients = ["x", "y", "x", "a", "w"], [None, "p", None, None, "p"]
+    grouping = group_images(pictures, patients, made_pairs((2, 3, 0.95)), CONFIG)
+    assert parts(grouping.groups) == {frozenset({0, 2, 3}), frozenset({1, 4})}
+    assert as_set(grouping.pairs) == {(0, 2), (2, 3)}
+    assert grouping.pairs.correlation.tolist() == pytest.approx([1.0, 0.95])
 
 
 def test_a_group_is_named_after_its_pictures_alone() -> None:

@@ -136,3 +136,17 @@ def test_a_file_that_vanishes_while_listing_is_not_found(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "stat", vanishing)
     assert len(list_images(tmp_path).files) == 2
+
+
+def test_a_very_large_folder_is_listed(tmp_path, monkeypatch):
+    _touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    real, one = os.stat, os.stat(tmp_path / "a" / "1.jpg")
+    names = [f"{number}.jpg" for number in range(100_000)]
+    monkeypatch.setattr(os, "walk", lambda folder, onerror=None: [(str(folder), [], names)])
+    monkeypatch.setattr(
+        os, "stat", lambda path, **how: one if str(path).endswith(".jpg") else real(path, **how)
+    )
+    listing = list_images(tmp_path)
+    assert len(listing.files) == 200_000
+    assert listing.files[0].name == "a/0.jpg"
+    assert len(listing.fingerprint) == 64

@@ -104,9 +104,10 @@ def test_any_size_is_taken(size: tuple[int, int]) -> None:
     assert signature(pixels).shape == SIGNATURE_SHAPE
 
 
-@pytest.mark.parametrize("place", [(0, 0), (50, 40), (99, 79)])
-def test_a_single_bright_pixel_is_taken(place: tuple[int, int]) -> None:
-    pixels = np.zeros((100, 80, 3), np.uint8)
+@pytest.mark.parametrize("place", [np.s_[0, 0], np.s_[50, 40], np.s_[99, 79], np.s_[5:-5, 40]])
+def test_a_single_bright_pixel_or_line_is_taken(place: tuple[int | slice, int]) -> None:
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    pixels[[0, 0, -1, -1], [0, -1, 0, -1]] = 40  # dim corners, so that nothing is border
     pixels[place] = 255
     assert signature(pixels).shape == SIGNATURE_SHAPE
 
