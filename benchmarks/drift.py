@@ -88,7 +88,9 @@ def _default_data() -> Path:
 def _measure(files: list[Path], change: str | None) -> pd.DataFrame:
     """A row an image: its scalar features and its label."""
     with ThreadPoolExecutor() as pool:
-        return pd.DataFrame(pool.map(partial(_row, change=change), files)).add_prefix("image/")
+        rows = list(pool.map(partial(_row, change=change), files))
+    table: pd.DataFrame = pd.DataFrame(rows).add_prefix("image/")
+    return table
 
 
 def _row(file: Path, change: str | None) -> dict[str, object]:
@@ -114,10 +116,11 @@ def _neighbours(table: pd.DataFrame, size: int, draws: int) -> Pairs:
     each = size // len(classes)
     runs = min(map(len, classes)) // each
     for first in range(min(runs - 1, draws)):
-        yield tuple(  # type: ignore[misc]
+        one, other = (
             pd.concat([rows.iloc[each * run : each * (run + 1)] for rows in classes])
             for run in (first, first + 1)
         )
+        yield one, other
 
 
 def _report(title: str, pairs: Pairs, extreme: Callable[[list[float]], float]) -> None:

@@ -4,8 +4,11 @@ import hashlib
 from pathlib import Path
 
 
+_SOURCES = {".py", ".html"}
+
+
 def source_digest(*packages: str) -> str:
-    """Digests the Python source of some of the components.
+    """Digests the source of some of the components, page templates included.
 
     TFX keys its cache by an executor's class path and properties, not by what the code says. A
     component that passes this digest as a property runs again when its code has changed.
@@ -19,7 +22,9 @@ def source_digest(*packages: str) -> str:
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for package in sorted(packages):
-        for source in sorted((root / package).rglob("*.py")):
+        for source in sorted((root / package).rglob("*")):
+            if source.suffix not in _SOURCES:
+                continue
             digest.update(source.relative_to(root).as_posix().encode())
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

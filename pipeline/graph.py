@@ -77,6 +77,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         schema=schema.outputs["schema"],
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        disable_analyzer_cache=True,  # nothing is analysed: every image stands for itself
         disable_statistics=True,
         custom_config=_custom_config("transform", transform=config.transform),
     )

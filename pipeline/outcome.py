@@ -59,9 +59,10 @@ def _previous(outputs: Outputs) -> str:
 
 def _verdict(outputs: Outputs) -> str:
     verdict = outputs["verdict"][0]
-    count = Verdict.read(Path(verdict.uri)).findings
     words = str(verdict.custom_properties["outcome"].string_value)
-    return f"{words}, {len(count)} findings, see {verdict.uri}/{PAGE_FILE}" if count else words
+    if names := [finding.name for finding in Verdict.read(Path(verdict.uri)).findings]:
+        words += f" ({', '.join(names)}), see {verdict.uri}/{PAGE_FILE}"
+    return words
 
 
 def _baseline(outputs: Outputs) -> str:

@@ -35,8 +35,6 @@ def check_anomalies(
     """
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for split, of_split in anomalies.items():
-        if of_split.data_missing:  # an empty split, which is a finding of its own
-            continue
         for feature, info in of_split.anomaly_info.items():
             types = {reason.type for reason in info.reason}
             rule = "range" if types and types <= _OUT_OF_RANGE else "schema"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
@@ -11,7 +12,7 @@ WIDTH, HEIGHT = 240, 84
 _LEFT_OUT = ("image/class", "image/frame", "image/seen", "image/channels")
 """Numbers that count or number something, of which a distribution says nothing."""
 
-Histogram = statistics_pb2.Histogram
+Histogram: TypeAlias = statistics_pb2.Histogram
 
 
 @dataclass(frozen=True)

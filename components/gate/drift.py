@@ -1,5 +1,7 @@
 """How far the training images lie from those of the last data that passed."""
 
+from typing import TypeAlias
+
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
@@ -9,7 +11,7 @@ from components.gate.verdict import Distance, Finding
 from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
 
-Statistics = statistics_pb2.DatasetFeatureStatisticsList
+Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 
 
 def measure_drift(

@@ -11,7 +11,7 @@ from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
 
 _REASONS = 20
-_BEFORE = "before"
+_TRAIN, _BEFORE = "train", "before"
 
 
 def render(
@@ -46,9 +46,9 @@ def render(
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["number"] = "{:.4g}".format
     environment.filters["shown"] = shown
+    found = {finding.name for finding in verdict.findings}
     lines = {**statistics, **({_BEFORE: before} if before else {})}
-    charts = draw_charts(lines)
-    drifted = {finding.name for finding in verdict.findings}
+    beside = draw_charts({name: lines[name] for name in (_BEFORE, _TRAIN) if name in lines})
     return environment.get_template("page.html").render(
         verdict=verdict,
         report=report,
@@ -56,8 +56,8 @@ def render(
         disclaimer=DISCLAIMER,
         width=WIDTH,
         height=HEIGHT,
-        charts=charts,
-        drifted=[chart for chart in charts if f"drift:{chart.feature}" in drifted],
+        charts=draw_charts(lines),
+        drifted=[chart for chart in beside if f"drift:{chart.feature}" in found],
         reasons=list(report.reasons.items())[:_REASONS],
         more_reasons=max(len(report.reasons) - _REASONS, 0),
     )

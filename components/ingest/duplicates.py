@@ -34,7 +34,7 @@ _ROUNDING = 1e-4
 """Slack of the bound, far above float32's errors."""
 _LEAST_INDEXED = 1000
 """Images: an index over fewer has nothing to learn its lists from."""
-_LISTS_SEARCHED = 16
+_LISTS_SEARCHED = 8
 """Of the index's lists, for each image and orientation."""
 _MOST_PARTNERS = 500
 """An image with this many matches is not compared further: memory stays bounded on any data."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import draw, encode
-from toy_run import NODES, assert_whole, mri, node_states, run, store
+from toy_run import NODES, RESOLVERS, assert_whole, mri, node_states, run, store
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_again_is_answered_from_cache_and_part_of_it_on_request(first, data, tmp
     work, _ = first
     states = node_states(run(data, work).stdout)
     assert {states[name] for name in NODES} - {"done"} == {"cached"}
-    assert [name for name in NODES if states[name] == "done"] == ["Baseline"]
+    assert [name for name in NODES if states[name] == "done"] == RESOLVERS
 
     states = node_states(run(data, work, "--from", "Evaluator", "--set", "cache=false").stdout)
     assert states["Trainer"] == "reused"
