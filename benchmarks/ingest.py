@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks import default_data
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _BEAM = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
@@ -32,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="200 images of each class folder")
     parser.add_argument("--tenfold", action="store_true", help="ten perturbed copies as well")
-    parser.add_argument("--data", type=Path, default=_default_data())
+    parser.add_argument("--data", type=Path, default=default_data())
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
@@ -52,11 +54,6 @@ def main() -> None:
     for key, value in figures.items():
         print(f"{key:<36} {value:,.3f}" if isinstance(value, float) else f"{key:<36} {value:,}")
     print(json.dumps(figures))
-
-
-def _default_data() -> Path:
-    default = Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
-    return Path(os.environ.get("MRI_TEST_DATA") or default)
 
 
 def _compare(folder: Path, scratch: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-
 _SOURCES = {".py", ".html"}
 
 

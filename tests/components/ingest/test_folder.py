@@ -140,7 +140,7 @@ def test_a_file_that_vanishes_while_listing_is_not_found(tmp_path, monkeypatch):
 
 def test_a_very_large_folder_is_listed(tmp_path, monkeypatch):
     _touch(tmp_path, "a/1.jpg", "b/1.jpg")
-    real, one = os.stat, os.stat(tmp_path / "a" / "1.jpg")
+    real, one = os.stat, (tmp_path / "a" / "1.jpg").stat()
     names = [f"{number}.jpg" for number in range(100_000)]
     monkeypatch.setattr(os, "walk", lambda folder, onerror=None: [(str(folder), [], names)])
     monkeypatch.setattr(
