@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-_SOURCES = {".py", ".html"}
+_SOURCES = {".py", ".html", ".css"}
 
 
 def source_digest(*packages: str) -> str:

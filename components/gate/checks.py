@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from components.gate.config import GateConfig
 from components.gate.rules import Severity
 from components.gate.verdict import Finding
-from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
+from components.pages.names import shown
 
 _SPLITS = ("train", "eval", "test")
 

@@ -8,8 +8,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from components.gate.config import GateConfig
 from components.gate.rules import Severity
 from components.gate.verdict import Distance, Finding
-from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
+from components.pages.names import shown
 
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
 

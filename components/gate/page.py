@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.disclaimer import DISCLAIMER
 from components.gate.charts import HEIGHT, WIDTH, draw_charts
 from components.gate.drift import Statistics
 from components.gate.verdict import Verdict
-from components.ingest.inspection.names import shown
 from components.ingest.report import IngestReport
+from components.pages.templates import render_page
 
 _REASONS = 20
 _TRAIN, _BEFORE = "train", "before"
@@ -33,27 +32,14 @@ def render(
     Returns:
         HTML with its style and drawings in it; it loads nothing and runs nothing.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = "{:,}".format
-    environment.filters["percent"] = "{:.1%}".format
-    environment.filters["number"] = "{:.4g}".format
-    environment.filters["shown"] = shown
     found = {finding.name for finding in verdict.findings}
     lines = {**statistics, **({_BEFORE: before} if before else {})}
     beside = draw_charts({name: lines[name] for name in (_BEFORE, _TRAIN) if name in lines})
-    return environment.get_template("page.html").render(
+    return render_page(
+        Path(__file__).with_name("page.html"),
         verdict=verdict,
         report=report,
         previous=previous,
-        disclaimer=DISCLAIMER,
         width=WIDTH,
         height=HEIGHT,
         charts=draw_charts(lines),

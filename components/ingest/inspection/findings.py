@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.ingest.inspection.matches import groups_of_several, label_conflicts
-from components.ingest.inspection.names import shown
 from components.ingest.inspection.shortcuts import Shortcuts, find_shortcuts
+from components.pages.names import shown
 
 if TYPE_CHECKING:
     from components.ingest.survey import Survey

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from components.ingest.inspection.names import shown
+from components.pages.names import shown
 
 if TYPE_CHECKING:
     from components.ingest.config import IngestConfig

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.disclaimer import DISCLAIMER
 from components.ingest.inspection.findings import SPLITS, Findings
 from components.ingest.inspection.matches import (
     CrossMatch,
@@ -17,8 +16,9 @@ from components.ingest.inspection.matches import (
     label_conflicts,
 )
 from components.ingest.inspection.montage import Album, Thumbnail, examples, spread
-from components.ingest.inspection.names import shown
 from components.ingest.inspection.verdicts import judge
+from components.pages.names import shown
+from components.pages.templates import render_page
 
 if TYPE_CHECKING:
     from components.ingest.config import IngestConfig
@@ -67,17 +67,6 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
     Returns:
         HTML with its style and pictures in it; it loads nothing and runs nothing.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = "{:,}".format
-    environment.filters["percent"] = "{:.1%}".format
     album = Album(survey.records, config)
     matches = cross_matches(survey)
     exact = [match for match in matches if match.exact]
@@ -85,10 +74,10 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
     groups = groups_of_several(survey)
     conflicts = label_conflicts(survey.records, groups)
     by_class = examples(survey.records, _EXAMPLES)
-    return environment.get_template("page.html").render(
+    return render_page(
+        Path(__file__).with_name("page.html"),
         findings=findings,
         verdicts=judge(findings),
-        disclaimer=DISCLAIMER,
         threshold=config.duplicates.threshold,
         splits=[split for split in SPLITS if split in findings.splits],
         split_names=SPLIT_NAMES,

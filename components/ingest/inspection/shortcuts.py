@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from components.ingest.inspection.names import shown
+from components.pages.names import shown
 
 if TYPE_CHECKING:
     from components.ingest.records import ImageRecord

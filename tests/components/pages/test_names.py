@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from components.ingest.inspection.names import shown
+from components.pages.names import shown
 
 
 @pytest.mark.parametrize(
