@@ -39,7 +39,9 @@ def measure(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
     Returns:
         Its six numbers.
     """
-    grey = pixels.mean(axis=2, dtype=np.float32)
+    # Several times faster than a reduction along the shortest axis.
+    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
+    grey = (red + green + blue) / 3
     laplacian = (
         4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     )
