@@ -45,6 +45,11 @@ class Work:
         return self.root / "sample"
 
     @property
+    def cache(self) -> Path:
+        """What spares later runs work, and may be removed at any time."""
+        return self.root / "cache"
+
+    @property
     def temporary(self) -> Path:
         """What libraries write and forget."""
         return self.root / "tmp"

@@ -31,21 +31,91 @@ class ModelConfig(StrictConfig):
     dense_dropout: float = Field(0.2, ge=0, lt=1)
 
 
+class AugmentConfig(StrictConfig):
+    """How training images are varied.
+
+    Attributes:
+        versions: Versions of each training image, used in turn, one an epoch. Each costs one pass
+            through the frozen layers, once.
+        keep_original: Whether the first version is the image as it is.
+        brightness: Levels are multiplied by a factor within 1 +- this.
+        contrast: The distance from the mean level is multiplied by a factor within 1 +- this.
+        gamma: Levels, as shares of the brightest, are raised to a power within exp(+- this).
+        flip: Whether left and right may change places.
+        rotate: Degrees, at most, either way.
+        zoom: The side is multiplied by a factor within 1 +- this.
+        shift: Share of the side, at most, in any direction.
+        seed: Of these draws. Trainings with other seeds share them, and so their features.
+    """
+
+    versions: int = Field(2, ge=1, le=100)
+    keep_original: bool = True
+    brightness: float = Field(0.2, ge=0, lt=1)
+    contrast: float = Field(0.2, ge=0, lt=1)
+    gamma: float = Field(0.0, ge=0, le=2)
+    flip: bool = False
+    rotate: float = Field(0.0, ge=0, le=180)
+    zoom: float = Field(0.0, ge=0, lt=1)
+    shift: float = Field(0.0, ge=0, lt=1)
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
 class TrainConfig(StrictConfig):
     """The recipe.
 
     Attributes:
-        epochs: Passes over the training images.
+        epochs: Passes over the training images, at most.
         batch_size: Images a step.
-        learning_rate: Adam's step size.
-        brightness: A training image's levels are multiplied by a factor within 1 +- this.
-        contrast: Its distance from its mean level is multiplied by a factor within 1 +- this.
-        seed: Of initial weights, shuffling, dropout and augmentation.
+        learning_rate: Adam's step size at its highest.
+        schedule: `constant`, or `cosine`: falling to nothing at the last step.
+        warmup_epochs: Epochs over which the step size rises from nothing.
+        weight_decay: AdamW's; 0 is plain Adam.
+        label_smoothing: Share of a label's weight that is spread over all classes.
+        class_weights: How much a rare class's images count: `none` alike, `balanced` inversely to
+            its frequency, `square_root` inversely to the root of it.
+        mixup: Images are mixed in pairs with a share drawn from Beta(this, this); 0 mixes none.
+            Mixed are the activations below the layers that train (Verma et al., "Manifold Mixup",
+            2019).
+        patience: Training stops when the loss on eval has not fallen for so many epochs; None
+            trains to the end.
+        keep_best: Whether the weights of the epoch with the least loss on eval are kept, rather
+            than the last.
+        augment: How training images are varied.
+        precision: What the layers compute in; `auto` takes mixed_float16 on a GPU, mixed_bfloat16
+            where this processor is measured to be faster in it, else float32. Weights are
+            float32 always.
+        strategy: `none`, or `mirrored` for all GPUs of this machine.
+        cache_gigabytes: Most that the activations of frozen layers may take on disk, in 10^9 bytes.
+        seed: Of initial weights, order, dropout and mixing.
     """
 
     epochs: int = Field(5, ge=1)
     batch_size: int = Field(20, ge=1)
     learning_rate: float = Field(1e-4, gt=0)
-    brightness: float = Field(0.2, ge=0, lt=1)
-    contrast: float = Field(0.2, ge=0, lt=1)
-    seed: int = 0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced", "square_root"] = "none"
+    mixup: float = Field(0.0, ge=0)
+    patience: int | None = Field(None, ge=1)
+    keep_best: bool = False
+    augment: AugmentConfig = AugmentConfig()
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    strategy: Literal["none", "mirrored"] = "none"
+    cache_gigabytes: float = Field(50.0, gt=0)
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
+class ConfidenceConfig(StrictConfig):
+    """When the model says that it does not know.
+
+    Attributes:
+        refer_below: Calibrated probability of the likeliest class below which the answer is "refer
+            to a reader"; 0 refers nothing.
+        foreign_deviations: How many standard deviations above the mean of eval's images, on a
+            logarithmic scale, an image's distance from the training images must lie to be foreign.
+    """
+
+    refer_below: float = Field(0.7, ge=0, le=1)
+    foreign_deviations: float = Field(4.0, gt=0)

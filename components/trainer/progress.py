@@ -15,17 +15,18 @@ class LogProgress(keras.callbacks.Callback):
     Rate and time left are those of the whole training so far, evaluation after each epoch included.
     """
 
-    def __init__(self, images: int, batch_size: int) -> None:
+    def __init__(self, images: int, batch_size: int, done: int = 0) -> None:
         """Sets the scale.
 
         Args:
             images: Training images.
             batch_size: Images a step.
+            done: Epochs of an earlier attempt that training goes on from.
         """
         super().__init__()
         self._images = images
         self._batch_size = batch_size
-        self._epoch = 0
+        self._first = self._epoch = done
         self._started = self._last = time.monotonic()
 
     def on_train_begin(
@@ -50,8 +51,9 @@ class LogProgress(keras.callbacks.Callback):
             return
         self._last = now
         in_epoch = min((batch + 1) * self._batch_size, self._images)
-        done = self._epoch * self._images + in_epoch
+        done = (self._epoch - self._first) * self._images + in_epoch
         epochs = self.params["epochs"]
+        left = (epochs - self._first) * self._images - done
         rate = done / (now - self._started)
         _LOG.info(
             "epoch %d/%d, %d%%, %.0f images/s, about %d:%02d left, accuracy %.3f",
@@ -59,6 +61,6 @@ class LogProgress(keras.callbacks.Callback):
             epochs,
             100 * in_epoch // self._images,
             rate,
-            *divmod(int((epochs * self._images - done) / rate), 60),
+            *divmod(int(left / rate), 60),
             (logs or {}).get("accuracy", 0.0),
         )

@@ -1,6 +1,7 @@
-"""The SavedModel's signatures: from the bytes of image files to probabilities.
+"""The SavedModel's signatures: from the bytes of image files to probabilities and their reasons.
 
-Preprocessing is inside the graph, so a client sends a file and nothing else.
+Preprocessing, calibration and the doubts about an image are inside the graph, so a client sends a
+file and nothing else.
 """
 
 from collections.abc import Sequence
@@ -9,18 +10,27 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from components.trainer.confidence import Confidence
+from components.trainer.explain import Explainer, overlay
+from components.trainer.observations import observer
 from components.transform.config import TransformConfig
-from components.transform.preprocessing import ENCODED, preprocess
+from components.transform.preprocessing import ENCODED, preprocess_and_locate
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
 """How the files start that the graph can decode: JPEG, PNG, GIF, BMP."""
+
+_EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer")
 
 
 class ServingModule(tf.Module):
     """The trained model behind the signatures that TensorFlow Serving offers."""
 
     def __init__(
-        self, model: keras.Model, transform: TransformConfig, classes: Sequence[str]
+        self,
+        model: keras.Model,
+        transform: TransformConfig,
+        classes: Sequence[str],
+        confidence: Confidence,
     ) -> None:
         """Wraps a trained model.
 
@@ -28,35 +38,76 @@ class ServingModule(tf.Module):
             model: From RGB pixels in 0..255 to probabilities.
             transform: The preprocessing that it was trained with.
             classes: Class names in the order of the probabilities.
+            confidence: What was fitted on the observations of this very model.
         """
         super().__init__()
         self.model = model
         self.classes = tf.constant(list(classes), name="classes")
         self._transform = transform
+        self._confidence = confidence
+        self._observer = observer(model)
+        self._explainer = Explainer(model)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies the bytes of image files, string [batch]."""
-        probabilities = self._probabilities(image_bytes)
+        return self._answer(**self._observe(image_bytes))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def explain(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classifies the bytes of image files, string [batch], and shows where the network looked.
+
+        `heatmap` lies over the part of the image that `crop_box` names: top, left, bottom and right
+        as shares of its height and width.
+        """
+        pixels, boxes = self._read(image_bytes)
+        explanation = self._explainer(tf.cast(pixels, tf.float32))
         return {
-            "probabilities": probabilities,
-            "classes": self._class_rows(probabilities),
-            "label": tf.gather(self.classes, tf.argmax(probabilities, axis=1)),
-            "confidence": tf.reduce_max(probabilities, axis=1),
+            **self._answer(explanation.logits, explanation.features),
+            "heatmap": explanation.heat,
+            "crop_box": boxes,
+            "overlay_bytes": overlay(pixels, explanation.heat),
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """TensorFlow Serving's Classify: serialised tf.Examples with `image/encoded`."""
-        scores = self._probabilities(_encoded_images(inputs))
-        return {"classes": self._class_rows(scores), "scores": scores}
+        answer = self._answer(**self._observe(_encoded_images(inputs)))
+        return {"classes": answer["classes"], "scores": answer["probabilities"]}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What TFMA calls: serialised tf.Examples as ingest writes them."""
-        return {"probabilities": self._probabilities(_encoded_images(examples))}
+        """What TFMA calls: serialised tf.Examples as ingest writes them.
 
-    def _probabilities(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        `uncalibrated` is the network's own softmax.
+        """
+        observed = self._observe(_encoded_images(examples))
+        answer = self._answer(**observed)
+        return {
+            **{name: answer[name] for name in _EVALUATED},
+            "uncalibrated": tf.nn.softmax(observed["logits"]),
+        }
+
+    def _observe(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels, _ = self._read(image_bytes)
+        observed: dict[str, tf.Tensor] = self._observer(tf.cast(pixels, tf.float32), training=False)
+        return observed
+
+    def _answer(self, logits: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = self._confidence.calibration(logits)
+        confidence = tf.reduce_max(probabilities, axis=1)
+        foreign = self._confidence.foreign(features)
+        return {
+            "probabilities": probabilities,
+            "classes": self._class_rows(probabilities),
+            "label": tf.gather(self.classes, tf.argmax(probabilities, axis=1)),
+            "confidence": confidence,
+            "in_distribution": foreign <= 1.0,
+            "ood_score": foreign,
+            "refer": confidence < self._confidence.refer_below,
+        }
+
+    def _read(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         unknown = tf.where(~_starts_like_an_image(image_bytes))[:, 0]
         readable = tf.debugging.Assert(
             tf.size(unknown) == 0,
@@ -65,8 +116,7 @@ class ServingModule(tf.Module):
         # oneDNN's convolutions fail on an empty batch with words that help nobody.
         filled = tf.debugging.Assert(tf.size(image_bytes) > 0, ["The request holds no image."])
         with tf.control_dependencies([readable, filled]):
-            pixels = preprocess(image_bytes, self._transform)
-        return self.model(tf.cast(pixels, tf.float32), training=False)
+            return preprocess_and_locate(image_bytes, self._transform)
 
     def _class_rows(self, probabilities: tf.Tensor) -> tf.Tensor:
         return tf.tile(self.classes[tf.newaxis, :], [tf.shape(probabilities)[0], 1])
@@ -82,7 +132,7 @@ def _encoded_images(examples: tf.Tensor) -> tf.Tensor:
 
 
 def export_saved_model(module: ServingModule, path: Path) -> None:
-    """Writes the SavedModel with its three signatures.
+    """Writes the SavedModel with its four signatures.
 
     Args:
         module: The trained model.
@@ -91,6 +141,7 @@ def export_saved_model(module: ServingModule, path: Path) -> None:
     signatures = {
         "serving_default": module.serving_default,
         "classify": module.classify,
+        "explain": module.explain,
         "evaluate": module.evaluate,
     }
     tf.saved_model.save(module, str(path), signatures=signatures)

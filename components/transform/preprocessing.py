@@ -67,7 +67,7 @@ def _extent(filled: tf.Tensor) -> tf.Tensor:
     )
 
 
-def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tf.Tensor:
+def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Tensor]:
     """Crops to the head, if asked to, and resizes with antialiasing.
 
     Args:
@@ -75,15 +75,18 @@ def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tf.Tensor:
         config: Size and crop.
 
     Returns:
-        uint8, shape [image_size, image_size, 3].
+        uint8, shape [image_size, image_size, 3], and the box that was cut out, float32 [4]: top,
+        left, bottom, right as shares of height and width.
     """
+    box = tf.constant([0.0, 0.0, 1.0, 1.0])
     if config.crop == "head":
+        box = head_box(pixels)
         shape = tf.cast(tf.shape(pixels)[:2], tf.float32)
-        box = tf.cast(tf.round(head_box(pixels) * tf.tile(shape, [2])), tf.int32)
-        pixels = pixels[box[0] : box[2], box[1] : box[3]]
+        edges = tf.cast(tf.round(box * tf.tile(shape, [2])), tf.int32)
+        pixels = pixels[edges[0] : edges[2], edges[1] : edges[3]]
     size = [config.image_size, config.image_size]
     resized = tf.image.resize(pixels, size, method="bilinear", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8), box
 
 
 def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
@@ -99,12 +102,32 @@ def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: One of the files is no whole image.
     """
+    return preprocess_and_locate(encoded, config)[0]
+
+
+def preprocess_and_locate(
+    encoded: tf.Tensor, config: TransformConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Turns image files into the network's input, and says what part of each it is.
+
+    Args:
+        encoded: string, shape [batch], the bytes of image files.
+        config: Size and crop.
+
+    Returns:
+        uint8 RGB pixels, shape [batch, image_size, image_size, 3], and float32 [batch, 4]: top,
+        left, bottom, right of the part as shares of the file's height and width.
+
+    Raises:
+        tf.errors.InvalidArgumentError: One of the files is no whole image.
+    """
     shape = [config.image_size, config.image_size, 3]
-    return tf.map_fn(
+    pixels, boxes = tf.map_fn(
         lambda one: crop_and_resize(decode(one), config),
         encoded,
-        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+        fn_output_signature=(tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([4], tf.float32)),
     )
+    return pixels, boxes
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,15 @@
+import dataclasses
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from confidence_fits import fit_on_noise
 from drawing import draw, encode
+from PIL import Image
 
-from components.trainer.config import ModelConfig
+from components.trainer.calibration import Calibration
+from components.trainer.config import ConfidenceConfig, ModelConfig
 from components.trainer.model import build_model
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
@@ -11,6 +17,10 @@ from components.transform.preprocessing import preprocess
 
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 TRANSFORM = TransformConfig(image_size=32)
+ANSWER = {
+    *("probabilities", "classes", "label", "confidence"),
+    *("in_distribution", "ood_score", "refer"),
+}
 IMAGES = [encode(draw(1), "JPEG"), encode(draw(2), "PNG"), encode(draw(3, channels=1), "PNG")]
 
 
@@ -21,15 +31,28 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def served(model, tmp_path_factory):
+def confidence(model):
+    fitted = fit_on_noise(model, ConfidenceConfig(refer_below=0.3))
+    return dataclasses.replace(fitted, calibration=Calibration(2.0))
+
+
+@pytest.fixture(scope="module")
+def served(model, confidence, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "1"
-    export_saved_model(ServingModule(model, TRANSFORM, CLASSES), path)
+    export_saved_model(ServingModule(model, TRANSFORM, CLASSES, confidence), path)
     return tf.saved_model.load(str(path)).signatures
 
 
 @pytest.fixture(scope="module")
-def expected(model):
+def uncalibrated(model):
     return model(tf.cast(preprocess(tf.constant(IMAGES), TRANSFORM), tf.float32)).numpy()
+
+
+@pytest.fixture(scope="module")
+def expected(uncalibrated):
+    """Calibrated at a temperature of 2: square roots, made to sum to 1."""
+    roots = np.sqrt(uncalibrated)
+    return roots / roots.sum(axis=1, keepdims=True)
 
 
 def _example(encoded: bytes) -> bytes:
@@ -42,12 +65,14 @@ def _example(encoded: bytes) -> bytes:
 
 def test_serving_default_takes_bytes_and_gives_the_contract(served, expected):
     outputs = served["serving_default"](image_bytes=tf.constant(IMAGES))
-    assert set(outputs) == {"probabilities", "classes", "label", "confidence"}
+    assert set(outputs) == ANSWER
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
     assert outputs["classes"].numpy().tolist() == [[name.encode() for name in CLASSES]] * 3
     best = expected.argmax(axis=1)
     assert outputs["label"].numpy().tolist() == [CLASSES[index].encode() for index in best]
     np.testing.assert_allclose(outputs["confidence"], expected.max(axis=1), atol=1e-5)
+    np.testing.assert_array_equal(outputs["refer"], expected.max(axis=1) < 0.3)
+    np.testing.assert_array_equal(outputs["in_distribution"], outputs["ood_score"].numpy() <= 1)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +83,41 @@ def test_examples_give_the_same_probabilities(served, expected, signature, argum
     examples = tf.constant([_example(encoded) for encoded in IMAGES])
     outputs = served[signature](**{argument: examples})
     np.testing.assert_allclose(outputs[output], expected, atol=1e-5)
+
+
+def test_evaluate_gives_what_a_report_needs(served, uncalibrated):
+    examples = tf.constant([_example(encoded) for encoded in IMAGES])
+    outputs = served["evaluate"](examples=examples)
+    answer = served["serving_default"](image_bytes=tf.constant(IMAGES))
+    assert set(outputs) == {
+        *("probabilities", "uncalibrated"),
+        *("in_distribution", "ood_score", "refer"),
+    }
+    np.testing.assert_allclose(outputs["uncalibrated"], uncalibrated, atol=1e-5)
+    for name in ("in_distribution", "ood_score", "refer"):
+        np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-5)
+
+
+def test_explain_gives_the_answer_and_where_the_network_looked(served):
+    framed = np.zeros((100, 80, 3), np.uint8)
+    framed[20:60, 10:70] = draw(4, (40, 60))
+    images = tf.constant([*IMAGES, encode(framed)])
+    outputs = served["explain"](image_bytes=images)
+    answer = served["serving_default"](image_bytes=images)
+    assert set(outputs) == {*ANSWER, "heatmap", "crop_box", "overlay_bytes"}
+    for name in ANSWER - {"classes", "label"}:
+        np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-4)
+    assert outputs["label"].numpy().tolist() == answer["label"].numpy().tolist()
+    heat = outputs["heatmap"].numpy()
+    assert heat.shape == (4, 32, 32)
+    assert heat.min() >= 0
+    assert heat.max() <= 1
+    top, left, bottom, right = outputs["crop_box"].numpy()[3]
+    assert 0.2 <= top < bottom <= 0.6
+    assert 0.125 <= left < right <= 0.875
+    for overlay in outputs["overlay_bytes"].numpy():
+        with Image.open(io.BytesIO(overlay)) as image:
+            assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
 
 
 def test_an_empty_batch_is_refused_in_words(served):

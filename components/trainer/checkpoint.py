@@ -1,0 +1,90 @@
+"""What an interrupted training goes on from: weights, optimizer, figures, the best epoch so far."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from components.trainer.history import History
+
+_LAST, _BEST, _HISTORY = "last.weights.h5", "best.weights.h5", "history.json"
+_LOSS = "val_loss"
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps a folder from which the same training goes on after the last whole epoch.
+
+    Unlike Keras' BackupAndRestore, which writes weights and epoch to two files, it cannot be killed
+    between them: the epoch is read off the optimizer's step, in the file of the weights. That file
+    is written last. Early stopping is here too, as what it counts has to survive as well.
+    """
+
+    def __init__(self, folder: Path, steps: int, *, patience: int | None) -> None:
+        """Prepares the folder.
+
+        Args:
+            folder: Made if it does not exist; it belongs to this one training.
+            steps: Steps an epoch.
+            patience: Epochs without a lower loss on eval after which training stops, or None.
+        """
+        super().__init__()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._steps = steps
+        self._patience = patience
+        self.history: History = {}
+        self.diverged = False
+        """Whether training was stopped because a loss was no longer a number."""
+
+    def resume(self, model: keras.Model) -> int:
+        """Gives a compiled model the state of the last whole epoch.
+
+        Args:
+            model: The model, built as it was then.
+
+        Returns:
+            How many epochs are done.
+        """
+        if not (self._folder / _LAST).exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(self._folder / _LAST)
+        done = int(model.optimizer.iterations) // self._steps
+        written: History = json.loads((self._folder / _HISTORY).read_text(encoding="utf-8"))
+        self.history = {name: values[:done] for name, values in written.items()}
+        return done
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Writes the state, unless the loss is no longer a number."""
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        if not all(math.isfinite(value) for value in figures.values()):
+            self.diverged = self.model.stop_training = True
+            return
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(value)
+        text = json.dumps(self.history)
+        _replace(self._folder / _HISTORY, lambda path: path.write_text(text, encoding="utf-8"))
+        if self.best_epoch == epoch:
+            _replace(self._folder / _BEST, self.model.save_weights)
+        _replace(self._folder / _LAST, self.model.save_weights)
+        if self._patience is not None and epoch - self.best_epoch >= self._patience:
+            self.model.stop_training = True
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the least loss on eval, from 0."""
+        losses = self.history[_LOSS]
+        return losses.index(min(losses))
+
+    def take_best(self, model: keras.Model) -> None:
+        """Gives the model the weights of the best epoch."""
+        model.load_weights(self._folder / _BEST)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file so that its name only ever holds all of it."""
+    unfinished = path.with_name(f"unfinished.{path.name}")
+    write(unfinished)
+    unfinished.replace(path)

@@ -1,0 +1,52 @@
+"""How far the model trusts its own answers: calibration, foreign images, abstention."""
+
+from dataclasses import dataclass
+
+from components.trainer.calibration import Calibration, fit_calibration
+from components.trainer.config import ConfidenceConfig
+from components.trainer.foreign import ForeignScore, fit_foreign
+from components.trainer.observations import Observations
+
+
+@dataclass(frozen=True, eq=False)
+class Confidence:
+    """What the exported graph adds to the network's own answer.
+
+    Attributes:
+        calibration: From logits to probabilities that mean what they say.
+        foreign: The distance from the training images; above 1 the image is no brain MRI.
+        refer_below: Probability of the likeliest class below which a reader must decide.
+    """
+
+    calibration: Calibration
+    foreign: ForeignScore
+    refer_below: float
+
+    def describe(self) -> dict[str, float]:
+        """The fitted numbers for the model's metadata."""
+        return {
+            "temperature": self.calibration.temperature,
+            "foreign_limit": self.foreign.limit,
+            "refer_below": self.refer_below,
+        }
+
+
+def fit_confidence(
+    train: Observations, held_out: Observations, config: ConfidenceConfig
+) -> Confidence:
+    """Fits all that can be fitted; test images have no part in it.
+
+    Args:
+        train: What the network makes of training images, a sample of which is enough.
+        held_out: What it makes of `eval`.
+        config: Thresholds.
+
+    Returns:
+        What `ServingModule` takes.
+
+    Raises:
+        PipelineError: All training images look the same to the network.
+    """
+    return Confidence(
+        fit_calibration(held_out), fit_foreign(train, held_out, config), config.refer_below
+    )

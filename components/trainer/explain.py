@@ -1,0 +1,186 @@
+"""Where the network looked: a heatmap over the image, computed in the graph that is served.
+
+HiResCAM (Draelos and Carnegie, "Use HiResCAM instead of Grad-CAM for faithful explanations of
+convolutional neural networks", arXiv:2011.08891): the last convolution's output times the gradient
+of the class towards it, element by element, summed over channels. Grad-CAM averages the gradient
+over places first, which a head that begins with Flatten does not warrant.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components.trainer.observations import LOGITS_LAYER, features_of, logits_of
+
+LAST_CONVOLUTION = "block5_conv3"
+RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", LAST_CONVOLUTION)
+"""Whose weights the sanity check takes away, one after the other, from the top."""
+
+_OPACITY = 0.6
+"""Share of the colour where heat is greatest."""
+
+
+class Explainer:
+    """A classifier's logits, features and heatmaps, in one forward and a short backward pass.
+
+    Example:
+        heat = Explainer(model)(pixels).heat
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        """Cuts the classifier after its last convolution; the weights stay shared.
+
+        Args:
+            model: From RGB pixels in 0..255 to probabilities, with the layer names of VGG16.
+        """
+        maps = model.get_layer(LAST_CONVOLUTION).output
+        self._trunk = keras.Model(model.input, {"maps": maps, "features": features_of(model)})
+        self._head = keras.Model(maps, logits_of(model))
+
+    def __call__(self, pixels: tf.Tensor) -> "Explanation":
+        """Explains the likeliest class of each image.
+
+        Args:
+            pixels: float32 [batch, side, side, 3], RGB in 0..255.
+
+        Returns:
+            The explanation.
+        """
+        trunk = self._trunk(pixels, training=False)
+        with tf.GradientTape() as tape:
+            tape.watch(trunk["maps"])
+            logits = self._head(trunk["maps"], training=False)
+            evidence = _evidence(logits)
+        gradient = tape.gradient(evidence, trunk["maps"])
+        coarse = tf.reduce_sum(tf.cast(trunk["maps"] * gradient, tf.float32), axis=3)
+        return Explanation(logits, trunk["features"], _heat(coarse, tf.shape(pixels)[1:3]))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What an explainer says of a batch.
+
+    Attributes:
+        logits: float32 [batch, classes].
+        features: float32 [batch, width], see `components.trainer.observations`.
+        heat: float32 [batch, side, side] in [0, 1], greatest where most speaks for the class; zero
+            everywhere if nothing does.
+    """
+
+    logits: tf.Tensor
+    features: tf.Tensor
+    heat: tf.Tensor
+
+
+def _evidence(logits: tf.Tensor) -> tf.Tensor:
+    """The likeliest class's log-odds against all others, float32 [batch]."""
+    likeliest = tf.one_hot(
+        tf.argmax(logits, axis=1), tf.shape(logits)[1], on_value=True, off_value=False
+    )
+    others = tf.where(likeliest, logits.dtype.min, logits)
+    return tf.reduce_max(logits, axis=1) - tf.reduce_logsumexp(others, axis=1)
+
+
+def _heat(coarse: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Positive evidence [batch, rows, columns], enlarged to size and scaled to a greatest of 1."""
+    positive = tf.image.resize(tf.nn.relu(coarse)[..., tf.newaxis], size, method="bilinear")
+    return tf.math.divide_no_nan(positive, tf.reduce_max(positive, axis=(1, 2, 3), keepdims=True))[
+        ..., 0
+    ]
+
+
+def overlay(pixels: tf.Tensor, heat: tf.Tensor) -> tf.Tensor:
+    """Paints heat over images, red to yellow, and encodes them.
+
+    Args:
+        pixels: uint8 [batch, side, side, 3].
+        heat: float32 [batch, side, side] in [0, 1].
+
+    Returns:
+        string [batch], PNG files.
+    """
+    colour = 255.0 * tf.stack([tf.ones_like(heat), heat, tf.zeros_like(heat)], axis=-1)
+    share = _OPACITY * heat[..., tf.newaxis]
+    painted = tf.cast(pixels, tf.float32) * (1.0 - share) + colour * share
+    return tf.map_fn(
+        tf.io.encode_png, tf.cast(tf.round(painted), tf.uint8), fn_output_signature=tf.string
+    )
+
+
+@dataclass(frozen=True)
+class RandomisationCheck:
+    """How much of a heatmap is left when the network forgets what it learnt.
+
+    Attributes:
+        correlations: Mean rank correlation of the heatmaps before and after, by the last layer
+            that was randomised, from the top down.
+    """
+
+    correlations: dict[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the heatmaps are about the network, not about the image alone."""
+        return max(self.correlations.values()) < 0.5
+
+
+def check_randomisation(model: keras.Model, pixels: tf.Tensor, seed: int) -> RandomisationCheck:
+    """Compares heatmaps with those of the network whose top layers' weights are shuffled.
+
+    Adebayo and others, "Sanity Checks for Saliency Maps", 2018: cascading randomisation.
+
+    Args:
+        model: The classifier; it is left as it was.
+        pixels: float32 [batch, side, side, 3], RGB in 0..255.
+        seed: Of the shuffles.
+
+    Returns:
+        The correlations.
+    """
+    learnt = Explainer(model)(pixels).heat.numpy()
+    correlations = {}
+    for count, name in enumerate(RANDOMISED_LAYERS, start=1):
+        forgetful = shuffle_weights(model, RANDOMISED_LAYERS[:count], seed)
+        correlations[name] = _mean_rank_correlation(
+            learnt, Explainer(forgetful)(pixels).heat.numpy()
+        )
+    return RandomisationCheck(correlations)
+
+
+def shuffle_weights(model: keras.Model, layers: tuple[str, ...], seed: int) -> keras.Model:
+    """A copy of a model in which the weights of some layers have swapped places at random.
+
+    Args:
+        model: The model.
+        layers: Names of layers.
+        seed: Of the shuffle.
+
+    Returns:
+        The copy.
+    """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    random = np.random.default_rng(seed)
+    for name in layers:
+        layer = copy.get_layer(name)
+        layer.set_weights(
+            [
+                random.permutation(weight.ravel()).reshape(weight.shape)
+                for weight in layer.get_weights()
+            ]
+        )
+    return copy
+
+
+def _mean_rank_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Spearman's correlation of each image's two heatmaps, averaged; 0 where one is constant."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(heat.reshape(len(heat), -1), axis=1) for heat in (first, second)]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    products = (centred[0] * centred[1]).sum(axis=1)
+    norms = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    return float(np.divide(products, norms, out=np.zeros_like(products), where=norms > 0).mean())

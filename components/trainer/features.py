@@ -1,0 +1,306 @@
+"""Activations of the frozen layers: computed once an image and version, kept on disk.
+
+What a frozen network makes of an image is a constant. Each constant lies in a store, a folder named
+by a digest of all that it depends on: weights, layers, image size, number format and augmentation.
+Later epochs, runs and tuning trials map it into memory. An interrupted pass goes on where it was.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.errors import PipelineError
+from components.trainer.augment import augment
+from components.trainer.config import AugmentConfig
+from components.trainer.inputs import TransformedImage, decode_pixels
+
+_LOG = logging.getLogger(__name__)
+_BATCH = 16
+"""Images a step: more are no faster."""
+_SHARD = 512
+"""Images a file, some 32 MB at 128 pixels."""
+_SECONDS_BETWEEN_LINES = 1.0
+_DIGEST_BYTES = 32
+_INDEX = ".index"
+
+Activations = np.ndarray[Any, np.dtype[Any]]
+
+
+class FeatureStore:
+    """One version of the images, as the frozen layers see it.
+
+    A shard is two files: the activations, and the digests of their images. The second is written
+    last and makes the first count.
+    """
+
+    def __init__(self, folder: Path, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+        """Opens a store and drops what is damaged in it.
+
+        Args:
+            folder: Made if it does not exist.
+            shape: Of one image's activations.
+            dtype: Of the activations.
+        """
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self._folder = folder
+        self._row_bytes = math.prod(shape) * dtype.itemsize
+        self._shards: list[Activations] = []
+        self._places: dict[bytes, tuple[int, int]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # eviction goes by when a store was last opened
+        for index in sorted(folder.glob(f"*{_INDEX}")):
+            self._open(index)
+
+    def __contains__(self, digest: bytes) -> bool:
+        """Whether an image's activations are there."""
+        return digest in self._places
+
+    def add(self, digests: Sequence[bytes], activations: Activations) -> None:
+        """Writes a shard.
+
+        Args:
+            digests: Of the images, 32 bytes each.
+            activations: Shape [len(digests), *shape].
+
+        Raises:
+            OSError: It cannot be written; nothing of it is left behind.
+        """
+        name = self._folder / uuid.uuid4().hex
+        data, index = name.with_suffix(".data"), name.with_suffix(_INDEX)
+        try:
+            _write(data, np.ascontiguousarray(activations).view(np.uint8).data)
+            _write(index, b"".join(digests))
+        except OSError:
+            data.unlink(missing_ok=True)
+            raise
+        self._open(index)
+
+    def __getitem__(self, digest: bytes) -> Activations:
+        """One image's activations, of shape `shape`, mapped from disk."""
+        shard, row = self._places[digest]
+        activations: Activations = self._shards[shard][row]
+        return activations
+
+    def _open(self, index: Path) -> None:
+        data = index.with_suffix(".data")
+        digests = index.read_bytes()
+        rows, rest = divmod(len(digests), _DIGEST_BYTES)
+        whole = data.is_file() and data.stat().st_size == rows * self._row_bytes
+        if rest or not rows or not whole:
+            _LOG.warning("a shard of cached features was damaged and is made anew: %s", data)
+            index.unlink()
+            data.unlink(missing_ok=True)
+            return
+        shard = np.memmap(data, self.dtype, "r", shape=(rows, *self.shape))
+        for row in range(rows):
+            digest = digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES]
+            self._places[digest] = (len(self._shards), row)
+        self._shards.append(shard)
+
+
+@dataclass(frozen=True)
+class FrozenFeatures:
+    """Every version of every image, as the layers that train see them.
+
+    Attributes:
+        digests: Of the images, sorted, so that nothing depends on the order of files.
+        labels: int64 [images].
+        versions: A store for each.
+    """
+
+    digests: tuple[bytes, ...]
+    labels: np.ndarray[Any, np.dtype[np.int64]]
+    versions: tuple[FeatureStore, ...]
+
+    def originals(
+        self, batch_size: int, limit: int | None = None
+    ) -> Iterator[tuple[Activations, np.ndarray[Any, np.dtype[np.int64]]]]:
+        """The first version of each image.
+
+        Args:
+            batch_size: Images a batch.
+            limit: How many images at most; the first ones are as good as drawn, as digests are.
+
+        Yields:
+            Activations [batch, ...] and classes, int64 [batch].
+        """
+        end = len(self.digests) if limit is None else min(limit, len(self.digests))
+        for start in range(0, end, batch_size):
+            chosen = slice(start, min(start + batch_size, end))
+            activations = [self.versions[0][digest] for digest in self.digests[chosen]]
+            yield np.stack(activations), self.labels[chosen]
+
+
+class FrozenPrefix:
+    """The frozen layers, and the stores of what they make of images."""
+
+    def __init__(
+        self, prefix: keras.Model | None, image_size: int, cache: Path, limit: float
+    ) -> None:
+        """Prepares the pass.
+
+        Args:
+            prefix: From pixels to activations, or None where no layer is frozen: what is kept then
+                are the pixels of each version.
+            image_size: Height and width in pixels.
+            cache: The folder of all stores.
+            limit: The most bytes that they may take together.
+        """
+        self._cache = cache
+        self._limit = limit
+        if prefix is None:
+            self.shape: tuple[int, ...] = (image_size, image_size, 3)
+            self.dtype = np.dtype(np.uint8)
+            self._run: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+            self._identity = hashlib.sha256(b"pixels")
+        else:
+            self.shape = tuple(prefix.output.shape[1:])
+            self.dtype = np.dtype(tf.as_dtype(prefix.output.dtype).as_numpy_dtype)
+            self._run = tf.function(lambda pixels: prefix(pixels, training=False))
+            self._identity = _digest(prefix)
+
+    def features(
+        self, images: Callable[[], Iterable[TransformedImage]], config: AugmentConfig
+    ) -> FrozenFeatures:
+        """Makes sure that all versions of all images are in the cache.
+
+        Args:
+            images: Called once or twice, gives a split as a stream.
+            config: How many versions there are, and how they are drawn.
+
+        Returns:
+            The features of all images.
+
+        Raises:
+            PipelineError: There is no image, or the features would take more room than there may
+                be or is.
+        """
+        labels = {image.digest: image.label for image in images()}
+        if not labels:
+            raise PipelineError("There is no image to train on: one of the splits is empty.")
+        folders = [self._folder(version, config) for version in range(config.versions)]
+        stores = tuple(FeatureStore(folder, self.shape, self.dtype) for folder in folders)
+        missing = sum(digest not in store for store in stores for digest in labels)
+        if missing:
+            self._make_room(len(labels) * len(stores), missing, keep=set(folders))
+            progress = _Progress(missing)
+            self._fill(images(), stores, config, progress)
+        digests = tuple(sorted(labels))
+        return FrozenFeatures(
+            digests, np.array([labels[digest] for digest in digests], np.int64), stores
+        )
+
+    def _folder(self, version: int, config: AugmentConfig) -> Path:
+        """A store's folder is named by all that its content depends on."""
+        original = version == 0 and config.keep_original
+        drawn = config.model_dump(exclude={"versions", "keep_original"})
+        chosen = None if original else {"version": version, **drawn}
+        identity = self._identity.copy()
+        identity.update(json.dumps([chosen, self.shape, self.dtype.name]).encode())
+        return self._cache / identity.hexdigest()[:32]
+
+    def _fill(
+        self,
+        images: Iterable[TransformedImage],
+        stores: Sequence[FeatureStore],
+        config: AugmentConfig,
+        progress: "_Progress",
+    ) -> None:
+        stream = iter(images)
+        while shard := list(islice(stream, _SHARD)):
+            for version, store in enumerate(stores):
+                todo = list({i.digest: i for i in shard if i.digest not in store}.values())
+                if not todo:
+                    continue
+                activations = []
+                for start in range(0, len(todo), _BATCH):
+                    batch = todo[start : start + _BATCH]
+                    digests = [image.digest for image in batch]
+                    pixels = augment(decode_pixels(batch), digests, version, config)
+                    activations.append(self._run(pixels).numpy())
+                    progress.advance(len(batch))
+                store.add([image.digest for image in todo], np.concatenate(activations))
+
+    def _make_room(self, rows: int, missing: int, keep: set[Path]) -> None:
+        """Removes the stores that were not used for longest, as many as must go."""
+        row_bytes = math.prod(self.shape) * self.dtype.itemsize
+        if rows * row_bytes > self._limit:
+            raise PipelineError(
+                f"The activations of the frozen layers would take {rows * row_bytes / 1e9:.1f} GB, "
+                f"and train.cache_gigabytes allows {self._limit / 1e9:.1f}: raise it, or lower "
+                "train.augment.versions."
+            )
+        others = [path for path in self._cache.iterdir() if path not in keep]
+        others.sort(key=lambda path: path.stat().st_mtime)
+        used = sum(_size(path) for path in (*others, *keep)) + missing * row_bytes
+        while others and used > self._limit:
+            oldest = others.pop(0)
+            used -= _size(oldest)
+            shutil.rmtree(oldest, ignore_errors=True)
+            _LOG.info("removed cached features that were not used for longest: %s", oldest.name)
+        free = shutil.disk_usage(self._cache).free
+        if missing * row_bytes > free:
+            raise PipelineError(
+                f"The activations of the frozen layers take {missing * row_bytes / 1e9:.1f} GB "
+                f"more, and {free / 1e9:.1f} are free on the disk of {self._cache}: free some "
+                "space, or lower train.augment.versions."
+            )
+
+
+class _Progress:
+    """Tells through the log how far the pass is, about once a second."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._started = self._last = time.monotonic()
+
+    def advance(self, images: int) -> None:
+        self._done += images
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        rate = self._done / (now - self._started)
+        _LOG.info(
+            "frozen layers, %d%%, %.0f images/s, about %d:%02d left",
+            100 * self._done // self._total,
+            rate,
+            *divmod(int((self._total - self._done) / rate), 60),
+        )
+
+
+def _digest(prefix: keras.Model) -> "hashlib._Hash":
+    digest = hashlib.sha256(json.dumps(prefix.get_config(), sort_keys=True).encode())
+    for weight in prefix.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file so that its name only ever holds all of it."""
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

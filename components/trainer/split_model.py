@@ -1,0 +1,79 @@
+"""Splits the network where training begins: a frozen prefix, computed once, and a tail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class SplitModel:
+    """The two parts of a network, copies of its layers under a dtype policy.
+
+    Attributes:
+        prefix: From pixels to the last activations that training does not change; None where all
+            convolutions train.
+        tail: From there to probabilities.
+        cut: Name of the prefix's last layer, empty without one.
+    """
+
+    prefix: keras.Model | None
+    tail: keras.Model
+    cut: str
+
+
+def split_model(model: keras.Model, policy: str) -> SplitModel:
+    """Splits a chain of layers before the first one that trains.
+
+    Scaling and the softmax stay in float32 under any policy: pixels and probabilities need it.
+
+    Args:
+        model: As `build_model` makes it.
+        policy: Name of the Keras dtype policy that the copies compute in.
+
+    Returns:
+        The parts. Their weights are copies: see `take_weights`.
+    """
+    layers = model.layers[1:]  # without the input
+    first = next(i for i, layer in enumerate(layers) if layer.trainable and layer.weights)
+    # Dropout draws anew every time, so it is no part of what is computed once.
+    while isinstance(layers[first - 1], keras.layers.Dropout | keras.layers.Flatten):
+        first -= 1
+    if layers[first - 1].name == "scaling":
+        return SplitModel(None, _copy(layers, model.input_shape[1:], policy, "tail"), "")
+    cut = layers[first - 1]
+    return SplitModel(
+        prefix=_copy(layers[:first], model.input_shape[1:], policy, "prefix"),
+        tail=_copy(layers[first:], cut.output.shape[1:], policy, "tail"),
+        cut=cut.name,
+    )
+
+
+def take_weights(model: keras.Model, part: keras.Model) -> None:
+    """Gives the network the weights of one of its parts.
+
+    Args:
+        model: The network.
+        part: A part that `split_model` made of it.
+    """
+    for layer in part.layers:
+        if layer.weights:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def _copy(
+    layers: Sequence[keras.layers.Layer], input_shape: Sequence[int], policy: str, name: str
+) -> keras.Model:
+    inputs = keras.Input(tuple(input_shape), name=f"{name}_input")
+    hidden = inputs
+    copies = []
+    for layer in layers:
+        exact = layer.name in ("scaling", "probabilities")
+        config = {**layer.get_config(), "dtype": "float32" if exact else policy}
+        copy = type(layer).from_config(config)
+        hidden = copy(hidden)
+        copies.append(copy)
+    for layer, copy in zip(layers, copies, strict=True):
+        copy.set_weights(layer.get_weights())
+        copy.trainable = layer.trainable
+    return keras.Model(inputs, hidden, name=name)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from transformed import SIZE, images
+
+from components.trainer.batches import TrainingBatches, class_weights, plain_batches
+from components.trainer.config import AugmentConfig, TrainConfig
+from components.trainer.features import FrozenPrefix
+
+CONFIG = TrainConfig(batch_size=4, augment=AugmentConfig(versions=3))
+
+
+@pytest.fixture
+def features(tmp_path):
+    split = images(tmp_path / "split", 10)
+    frozen = FrozenPrefix(None, SIZE, tmp_path / "cache", 1e9)
+    return frozen.features(lambda: split, CONFIG.augment)
+
+
+def _epoch(features, config: TrainConfig = CONFIG, epoch: int = 0):
+    batches = TrainingBatches(features, 2, config)
+    batches.epoch = epoch
+    found = list(batches.dataset().as_numpy_iterator())
+    assert len(found) == batches.steps
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+
+def _place(features, pixels: np.ndarray) -> tuple[int, int]:
+    """Which image, and which version of it, these pixels are."""
+    for row, digest in enumerate(features.digests):
+        for version, store in enumerate(features.versions):
+            if np.array_equal(store[digest], pixels):
+                return row, version
+    raise AssertionError("not one of the versions")
+
+
+def test_an_epoch_holds_every_image_once_with_its_label(features):
+    pixels, labels, weights = _epoch(features)
+    rows = [_place(features, one)[0] for one in pixels]
+    assert sorted(rows) == list(range(10))
+    assert rows != list(range(10))
+    np.testing.assert_array_equal(labels.argmax(axis=1), features.labels[rows])
+    np.testing.assert_array_equal(weights, 1)
+
+
+def test_each_image_goes_through_all_its_versions(features):
+    seen = [set() for _ in features.digests]
+    for epoch in range(3):
+        places = [_place(features, one) for one in _epoch(features, epoch=epoch)[0]]
+        assert len({version for _, version in places}) > 1
+        for row, version in places:
+            seen[row].add(version)
+    assert seen == [{0, 1, 2}] * 10
+
+
+def test_an_epoch_follows_from_seed_and_number_alone(features):
+    config = CONFIG.model_copy(update={"mixup": 0.4})
+    for first, again in zip(_epoch(features, config, 5), _epoch(features, config, 5), strict=True):
+        np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(_epoch(features, config, 5)[0], _epoch(features, config, 6)[0])
+    other = config.model_copy(update={"seed": 1})
+    assert not np.array_equal(_epoch(features, config, 5)[0], _epoch(features, other, 5)[0])
+
+
+def test_mixing_mixes_labels_as_it_mixes_pixels(features):
+    config = CONFIG.model_copy(update={"mixup": 1.0, "batch_size": 10})
+    _, labels, _ = _epoch(features, config)
+    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+    assert ((labels > 0.01) & (labels < 0.99)).any()
+    assert (labels.max(axis=1) >= 0.5).all()
+
+
+def test_plain_batches_are_the_originals_in_order(features):
+    found = list(plain_batches(features, 2, 4).as_numpy_iterator())
+    pixels = np.concatenate([part for part, _ in found])
+    assert [_place(features, one) for one in pixels] == [(row, 0) for row in range(10)]
+
+
+@pytest.mark.parametrize(("kind", "ratio"), [("none", 1), ("square_root", 3), ("balanced", 9)])
+def test_rare_classes_count_more(kind, ratio):
+    labels = np.array([0] * 9 + [1])
+    weights = class_weights(labels, 2, TrainConfig(class_weights=kind))
+    assert weights[1] / weights[0] == pytest.approx(ratio)
+    assert weights[labels].mean() == pytest.approx(1)

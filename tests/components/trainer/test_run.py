@@ -1,0 +1,78 @@
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from transformed import SIZE, TOY, write_split
+
+from components.errors import PipelineError
+from components.trainer.config import ConfidenceConfig, TrainConfig
+from components.trainer.inputs import decode_pixels, read_images
+from components.trainer.run import run_fn
+from components.transform.config import TransformConfig
+
+CLASSES = ["glioma", "notumor"]
+
+
+@pytest.fixture
+def fn_args(tmp_path):
+    """What TFX hands over, of a toy run."""
+
+    def make(train: int = 20, *, rare=False, classes=CLASSES, model=TOY, **recipe):
+        config = TrainConfig(**{"epochs": 2, "batch_size": 8, "precision": "float32", **recipe})
+        sections = {
+            "model": model,
+            "train": config,
+            "confidence": ConfidenceConfig(),
+            "transform": TransformConfig(image_size=SIZE, crop="none"),
+        }
+        fields = {key: value.model_dump(mode="json") for key, value in sections.items()}
+        return SimpleNamespace(
+            train_files=write_split(tmp_path / "train", train, rare=rare),
+            eval_files=write_split(tmp_path / "eval", 12, first=100),
+            serving_model_dir=str(tmp_path / "run" / "Format-Serving"),
+            model_run_dir=str(tmp_path / "run" / "logs"),
+            custom_config={"classes": classes, "cache": str(tmp_path / "cache"), **fields},
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("trainable", [0, 3, 13])
+def test_the_exported_graph_is_the_whole_trained_network(fn_args, tmp_path, trainable):
+    arguments = fn_args(model=TOY.model_copy(update={"trainable_convolutions": trainable}))
+    run_fn(arguments)
+    folder = tmp_path / "run"
+    [image] = list(read_images(arguments.eval_files))[:1]
+    model = keras.models.load_model(folder / "model.keras")
+    expected = model(tf.cast(decode_pixels([image]), tf.float32)).numpy()
+    served = tf.saved_model.load(str(folder / "Format-Serving"))
+    example = tf.train.Example()
+    example.features.feature["image/encoded"].bytes_list.value.append(image.png)
+    found = served.signatures["evaluate"](examples=tf.constant([example.SerializeToString()]))
+    np.testing.assert_allclose(found["uncalibrated"], expected, atol=1e-5)
+    history = json.loads((folder / "history.json").read_text())
+    assert {len(values) for values in history.values()} == {2}
+    assert not list((tmp_path / "cache" / "training").iterdir())
+
+
+def test_a_class_without_a_training_image_is_named(fn_args):
+    with pytest.raises(PipelineError, match="no training image of pituitary"):
+        run_fn(fn_args(classes=[*CLASSES, "pituitary"]))
+
+
+def test_one_image_of_a_class_is_enough(fn_args, tmp_path):
+    run_fn(fn_args(rare=True, class_weights="balanced"))
+    assert (tmp_path / "run" / "model.keras").exists()
+
+
+def test_an_empty_split_is_named(fn_args):
+    with pytest.raises(PipelineError, match="no image to train on"):
+        run_fn(fn_args(0))
+
+
+def test_a_diverging_training_says_what_to_lower(fn_args):
+    with pytest.raises(PipelineError, match=r"Lower train\.learning_rate \(it was 1e\+30\)"):
+        run_fn(fn_args(learning_rate=1e30, schedule="constant"))

@@ -1,0 +1,198 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from transformed import SIZE, images, toy_model
+
+from components.errors import PipelineError
+from components.trainer import checkpoint as checkpoint_module
+from components.trainer.config import AugmentConfig, TrainConfig
+from components.trainer.features import FrozenPrefix
+from components.trainer.split_model import split_model
+from components.trainer.strategy import strategy_scope
+from components.trainer.training import train
+
+CONFIG = TrainConfig(
+    epochs=4, batch_size=8, learning_rate=1e-2, mixup=0.2, augment=AugmentConfig(versions=2)
+)
+
+
+class _KilledError(Exception):
+    """Stands for the signal that ends a process."""
+
+
+@pytest.fixture
+def splits(tmp_path):
+    parts = split_model(toy_model(), "float32")
+    frozen = FrozenPrefix(parts.prefix, SIZE, tmp_path / "cache", 1e9)
+    found = images(tmp_path / "train", 20), images(tmp_path / "eval", 10, first=100)
+    return [frozen.features(lambda split=split: split, CONFIG.augment) for split in found]
+
+
+def _tail(strategy: str = "none") -> keras.Model:
+    model = toy_model()
+    keras.utils.set_random_seed(1)
+    with strategy_scope(strategy):
+        return split_model(model, "float32").tail
+
+
+def _train(splits, state, config: TrainConfig = CONFIG, **arguments):
+    tail = _tail()
+    return tail, train(tail, *splits, config, state, **arguments)
+
+
+def _assert_equal(first: keras.Model, second: keras.Model, tolerance: float = 0.0) -> None:
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=tolerance, rtol=0)
+
+
+def test_the_loss_falls(splits, tmp_path):
+    config = CONFIG.model_copy(update={"epochs": 12, "mixup": 0.0})
+    _, history = _train(splits, tmp_path / "state", config)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert {len(values) for values in history.values()} == {12}
+
+
+def test_a_training_that_has_ended_is_not_done_again(splits, tmp_path):
+    first, history = _train(splits, tmp_path / "state")
+    second, again = _train(splits, tmp_path / "state", callbacks=(_KillAt(0, 0),))
+    _assert_equal(first, second)
+    assert again == history
+
+
+def test_same_seed_same_weights(splits, tmp_path):
+    first, _ = _train(splits, tmp_path / "one")
+    second, _ = _train(splits, tmp_path / "two")
+    other, _ = _train(splits, tmp_path / "three", CONFIG.model_copy(update={"seed": 5}))
+    _assert_equal(first, second)
+    with pytest.raises(AssertionError):
+        _assert_equal(first, other, 1e-4)
+
+
+class _KillAt(keras.callbacks.Callback):
+    def __init__(self, epoch: int, batch: int) -> None:
+        super().__init__()
+        self._at = epoch, batch
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        if (self._epoch, batch) == self._at:
+            raise _KilledError
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_a_killed_training_ends_as_if_it_had_not_been(splits, tmp_path, keep_best):
+    config = CONFIG.model_copy(update={"keep_best": keep_best})
+    whole, history = _train(splits, tmp_path / "whole", config)
+    with pytest.raises(_KilledError):
+        _train(splits, tmp_path / "killed", config, callbacks=(_KillAt(2, 1),))
+    resumed, again = _train(splits, tmp_path / "killed", config)
+    _assert_equal(whole, resumed)
+    assert again == history
+
+
+@pytest.mark.parametrize("file", ["history.json", "best.weights.h5", "last.weights.h5"])
+def test_killed_while_its_state_is_written_it_ends_the_same(splits, tmp_path, monkeypatch, file):
+    whole, history = _train(splits, tmp_path / "whole")
+    replace = checkpoint_module._replace
+    epochs = []
+
+    def die(path, write):
+        epochs.append(path.name)
+        if path.name == file and epochs.count(file) == 2:
+            raise _KilledError
+        replace(path, write)
+
+    monkeypatch.setattr(checkpoint_module, "_replace", die)
+    with pytest.raises(_KilledError):
+        _train(splits, tmp_path / "killed")
+    monkeypatch.setattr(checkpoint_module, "_replace", replace)
+    resumed, again = _train(splits, tmp_path / "killed")
+    _assert_equal(whole, resumed)
+    assert again == history
+
+
+def test_the_best_epoch_is_kept_and_waiting_ends(splits, tmp_path):
+    config = CONFIG.model_copy(
+        update={"epochs": 40, "patience": 2, "keep_best": True, "learning_rate": 0.05}
+    )
+    tail, history = _train(splits, tmp_path / "state", config)
+    losses = history["val_loss"]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 3 < 40
+    held_out = splits[1]
+    activations = np.stack([held_out.versions[0][digest] for digest in held_out.digests])
+    chosen = tail.predict(activations, verbose=0)[np.arange(10), held_out.labels]
+    assert -np.log(chosen).mean() == pytest.approx(losses[best], rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_last_good_weights(splits, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs=None) -> None:
+            if epoch == 2:
+                dense = self.model.get_layer("dense")
+                dense.bias.assign(dense.bias * float("nan"))
+
+    with pytest.raises(PipelineError, match=r"diverged in epoch 3.*learning_rate.*after epoch 2"):
+        _train(splits, tmp_path / "state", callbacks=(Poison(),))
+    good = _tail()
+    good.compile("adam")
+    good.load_weights(tmp_path / "state" / "best.weights.h5")
+    assert all(np.isfinite(weight).all() for weight in good.get_weights())
+    assert len(json.loads((tmp_path / "state" / "history.json").read_text())["loss"]) == 2
+
+
+_TWO_DEVICES = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+[device] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from transformed import SIZE, images, toy_model
+from components.trainer.config import AugmentConfig, TrainConfig
+from components.trainer.features import FrozenPrefix
+from components.trainer.split_model import split_model
+from components.trainer.strategy import strategy_scope
+from components.trainer.training import train
+
+folder, strategy = Path(sys.argv[1]), sys.argv[2]
+config = TrainConfig(epochs=3, batch_size=8, augment=AugmentConfig(versions=1), strategy=strategy)
+model = toy_model()
+for layer in model.layers:
+    if isinstance(layer, keras.layers.Dropout):
+        layer.rate = 0.0
+with strategy_scope(config.strategy):
+    parts = split_model(model, "float32")
+frozen = FrozenPrefix(parts.prefix, SIZE, folder / "cache", 1e9)
+split = images(folder / "split", 20)
+features = frozen.features(lambda: split, config.augment)
+history = train(parts.tail, features, features, config, folder / strategy)
+print(parts.tail.distribute_strategy.num_replicas_in_sync, *history["loss"])
+"""
+
+
+def test_two_devices_train_as_one_does(tmp_path):
+    paths = [str(Path(__file__).parents[2] / "fixtures"), *sys.path]
+    found = {}
+    for strategy in ("none", "mirrored"):
+        done = subprocess.run(
+            [sys.executable, "-c", _TWO_DEVICES, str(tmp_path), strategy],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        found[strategy] = [float(word) for word in done.stdout.split()]
+    assert found["none"][0] == 1
+    assert found["mirrored"][0] == 2
+    np.testing.assert_allclose(found["mirrored"][1:], found["none"][1:], rtol=1e-3)
