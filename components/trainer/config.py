@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.strict_config import StrictConfig
 
@@ -119,3 +119,34 @@ class ConfidenceConfig(StrictConfig):
 
     refer_below: float = Field(0.7, ge=0, le=1)
     foreign_deviations: float = Field(4.0, gt=0)
+
+
+class TuneConfig(StrictConfig):
+    """The search for a better recipe on the eval split, before training.
+
+    Attributes:
+        enabled: Whether there is one.
+        trials: Trainings, at most; the first one is the recipe as it is.
+        minutes: After which no further trial begins.
+        learning_rate: Least and greatest.
+        dropout: Least and greatest, of both dropouts.
+        dense_units: Widths of the hidden layer to choose from, beside the recipe's own.
+        trainable_convolutions: Depths to choose from, beside the recipe's own. Each costs a pass of
+            its own through the frozen layers.
+    """
+
+    enabled: bool = False
+    trials: int = Field(8, ge=1)
+    minutes: float = Field(12.0, gt=0)
+    learning_rate: tuple[float, float] = (3e-5, 1e-3)
+    dropout: tuple[float, float] = (0.1, 0.6)
+    dense_units: tuple[int, ...] = (64, 128, 256)
+    trainable_convolutions: tuple[int, ...] = (0,)
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> "TuneConfig":
+        for name in ("learning_rate", "dropout"):
+            lowest, highest = getattr(self, name)
+            if not 0 <= lowest < highest:
+                raise ValueError(f"{name}: the least value must lie below the greatest")
+        return self

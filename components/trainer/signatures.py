@@ -5,6 +5,7 @@ file and nothing else.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -41,11 +42,13 @@ class ServingModule(tf.Module):
             confidence: What was fitted on the observations of this very model.
         """
         super().__init__()
-        self.model = model
+        # The values of Keras' variables, and nothing of Keras: saved with a Keras model, the graph
+        # would hold each variable twice, and TensorFlow Serving would fill the one not used.
+        self._weights = [variable.value for variable in model.variables]
         self.classes = tf.constant(list(classes), name="classes")
         self._transform = transform
         self._confidence = confidence
-        self._observer = observer(model)
+        self._observer = partial(observer(model), training=False)  # no model, so not tracked
         self._explainer = Explainer(model)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
@@ -90,7 +93,7 @@ class ServingModule(tf.Module):
 
     def _observe(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels, _ = self._read(image_bytes)
-        observed: dict[str, tf.Tensor] = self._observer(tf.cast(pixels, tf.float32), training=False)
+        observed: dict[str, tf.Tensor] = self._observer(tf.cast(pixels, tf.float32))
         return observed
 
     def _answer(self, logits: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:

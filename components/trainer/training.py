@@ -18,6 +18,10 @@ _LOG = logging.getLogger(__name__)
 _EVAL_BATCH = 64
 
 
+class DivergedError(PipelineError):
+    """The loss is no longer a number."""
+
+
 def train(
     tail: keras.Model,
     features: FrozenFeatures,
@@ -41,7 +45,7 @@ def train(
         Loss and accuracy, one value an epoch, on train and eval.
 
     Raises:
-        PipelineError: The loss is no longer a number.
+        DivergedError: The loss is no longer a number.
     """
     class_count = tail.output.shape[-1]
     batches = TrainingBatches(features, class_count, config)
@@ -65,7 +69,7 @@ def train(
         ],
     )
     if checkpoint.diverged:
-        raise PipelineError(_diverged(checkpoint, config, state))
+        raise DivergedError(_diverged(checkpoint, config, state))
     if config.keep_best:
         checkpoint.take_best(tail)
     return checkpoint.history

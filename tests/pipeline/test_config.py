@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from pipeline.config import ConfigError, load_config, preset_names
+from pipeline.config import ConfigError, load_config, preset_names, tuned_settings
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -79,3 +81,18 @@ def test_a_preset_file_may_be_empty_or_missing(tmp_path):
     assert load_config(str(tmp_path / "empty.yaml")).train.epochs > 0
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(str(tmp_path / "missing.yaml"))
+
+
+def test_what_a_tuner_found_becomes_settings(tmp_path):
+    found = {"space": [], "values": {"train.learning_rate": 0.0003, "model.dense_units": 64}}
+    (tmp_path / "best_hyperparameters.txt").write_text(json.dumps(found))
+    config = load_config("ci", tuned_settings(tmp_path))
+    assert (config.train.learning_rate, config.model.dense_units) == (0.0003, 64)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"values": 3}'])
+def test_a_folder_without_hyperparameters_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "best_hyperparameters.txt").write_text(content)
+    with pytest.raises(ConfigError, match="holds no hyperparameters"):
+        tuned_settings(tmp_path)

@@ -34,6 +34,7 @@ def fn_args(tmp_path):
             eval_files=write_split(tmp_path / "eval", 12, first=100),
             serving_model_dir=str(tmp_path / "run" / "Format-Serving"),
             model_run_dir=str(tmp_path / "run" / "logs"),
+            hyperparameters=None,
             custom_config={"classes": classes, "cache": str(tmp_path / "cache"), **fields},
         )
 
@@ -56,6 +57,17 @@ def test_the_exported_graph_is_the_whole_trained_network(fn_args, tmp_path, trai
     history = json.loads((folder / "history.json").read_text())
     assert {len(values) for values in history.values()} == {2}
     assert not list((tmp_path / "cache" / "training").iterdir())
+
+
+def test_what_the_tuner_found_is_what_is_trained(fn_args, tmp_path):
+    arguments = fn_args()
+    arguments.hyperparameters = {"values": {"model.dense_units": 5, "train.learning_rate": 0.002}}
+    run_fn(arguments)
+    folder = tmp_path / "run" / "Format-Serving" / "assets.extra"
+    recipe = json.loads((folder / "metadata.json").read_text())["recipe"]
+    assert (recipe["model"]["dense_units"], recipe["train"]["learning_rate"]) == (5, 0.002)
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert model.get_layer("dense").units == 5
 
 
 def test_a_class_without_a_training_image_is_named(fn_args):

@@ -136,3 +136,19 @@ def test_a_bad_image_fails_its_request_and_no_other(served, expected, bad):
 def test_a_file_of_another_kind_is_named_by_its_index(served):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"by index:\] \[1\]"):
         served["serving_default"](image_bytes=tf.constant([IMAGES[0], b"%PDF-1.4"]))
+
+
+def test_a_session_gives_the_same_as_tensorflow_serving_runs_the_graph_in_one(
+    model, confidence, served, tmp_path
+):
+    export_saved_model(ServingModule(model, TRANSFORM, CLASSES, confidence), tmp_path / "1")
+    for name in ("serving_default", "explain"):
+        expected = served[name](image_bytes=tf.constant(IMAGES))["probabilities"].numpy()
+        with tf.compat.v1.Session(graph=tf.Graph()) as session:
+            loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "1"))
+            signature = loaded.signature_def[name]
+            answered = session.run(
+                signature.outputs["probabilities"].name,
+                {signature.inputs["image_bytes"].name: IMAGES},
+            )
+        np.testing.assert_allclose(answered, expected, atol=1e-5)

@@ -1,0 +1,313 @@
+"""The notebook's training loop against ours: same images, same recipe, same number of epochs.
+
+    bin/python -m benchmarks.train [--quick] [--epochs N] [--versions K] [--data FOLDER]
+
+The notebook's loop opens each image with PIL, draws brightness and contrast in a Python generator
+and sends it through the whole network in float32, every epoch. Ours runs the frozen layers once an
+image and version, in the number format that this machine is fastest in, and trains the rest. Each
+runs in a process of its own, one after the other, so that its peak memory is its own; both times go
+from image files to a trained network. A second training, of another head, finds all features.
+
+The table shows each layer's share of the work, and with it how much faster ours can be at most.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import default_data
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_SIZE, _BATCH = 128, 20
+_CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+_QUICK = 100
+"""Images of each class."""
+
+
+def main() -> None:
+    """Runs the ways one after the other and prints their figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="400 images, 2 epochs")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--versions", type=int, default=1, help="of each image, in our way")
+    parser.add_argument("--data", type=Path, default=default_data())
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
+    epochs = 2 if arguments.quick else arguments.epochs
+    limit = _QUICK if arguments.quick else None
+    work = (str(arguments.data), limit, epochs, arguments.versions)
+    notebook = _in_process(_notebook, *work)
+    ours = _in_process(_ours, *work)
+    layers = _in_process(_layers)
+    _print_layers(layers, epochs, arguments.versions)
+    figures = {
+        "images": ours["images"],
+        "epochs": epochs,
+        "versions": arguments.versions,
+        "precision": ours["precision"],
+        "notebook_s": notebook["seconds"],
+        "ours_s": ours["seconds"],
+        "ratio": notebook["seconds"] / ours["seconds"],
+        "ours_prefix_s": ours["prefix_seconds"],
+        "second_s": ours["second_seconds"],
+        "second_ratio": notebook["seconds"] / ours["second_seconds"],
+        "limit": _limit(layers, epochs, arguments.versions),
+        "notebook_accuracy": notebook["accuracy"],
+        "ours_accuracy": ours["accuracy"],
+        "prefix_gflops": ours["prefix_gflops"],
+        "peak_gflops": ours["peak_gflops"],
+        "peak_rss_mb": ours["peak_rss_mb"],
+        "notebook_peak_rss_mb": notebook["peak_rss_mb"],
+    }
+    for key, value in figures.items():
+        print(f"{key:<24} {value:,.3f}" if isinstance(value, float) else f"{key:<24} {value}")
+    print(json.dumps(figures))
+
+
+def _in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measured, (work, *arguments))
+
+
+def _measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    figures = work(*arguments)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**figures, "peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
+
+
+def _files(data: str, folder: str, limit: int | None) -> list[tuple[Path, int]]:
+    return [
+        (path, label)
+        for label, name in enumerate(_CLASSES)
+        for path in sorted((Path(data) / folder / name).iterdir())[:limit]
+    ]
+
+
+def _recipe(epochs: int, versions: int, **model: Any) -> Any:
+    from components.trainer.config import AugmentConfig, ModelConfig, TrainConfig
+    from components.trainer.recipe import Recipe
+    from components.transform.config import TransformConfig
+
+    augment = AugmentConfig(versions=versions, keep_original=False)
+    return Recipe(
+        ModelConfig(input_scaling="imagenet", **model),
+        TrainConfig(epochs=epochs, batch_size=_BATCH, schedule="constant", augment=augment),
+        TransformConfig(image_size=_SIZE, crop="none"),
+        _CLASSES,
+    )
+
+
+def _notebook(data: str, limit: int | None, epochs: int, versions: int) -> dict[str, Any]:
+    """The loop of the notebook, with our weights and ImageNet's scaling."""
+    import keras
+    import numpy as np
+    from PIL import Image, ImageEnhance
+
+    from components.trainer.model import build_model
+    from components.trainer.weights import load_weights, resolve_weights
+
+    files = _files(data, "Training", limit)
+    recipe = _recipe(epochs, versions)
+    weights = load_weights(resolve_weights(None))
+    random = np.random.default_rng(0)
+
+    def batches() -> Iterator[tuple[Any, Any]]:
+        while True:
+            order = random.permutation(len(files))
+            for start in range(0, len(order), _BATCH):
+                chosen = [files[i] for i in order[start : start + _BATCH]]
+                yield (
+                    np.stack([load(path, augment=True) for path, _ in chosen]),
+                    np.array([label for _, label in chosen]),
+                )
+
+    def load(path: Path, *, augment: bool) -> Any:
+        image = Image.open(path).convert("RGB").resize((_SIZE, _SIZE))
+        if augment:
+            image = ImageEnhance.Brightness(image).enhance(random.uniform(0.8, 1.2))
+            image = ImageEnhance.Contrast(image).enhance(random.uniform(0.8, 1.2))
+        return np.asarray(image, np.float32)
+
+    started = time.monotonic()
+    keras.utils.set_random_seed(0)
+    model = build_model(recipe.model, image_size=_SIZE, class_count=4, weights=weights)
+    model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
+    steps = -(-len(files) // _BATCH)
+    model.fit(batches(), steps_per_epoch=steps, epochs=epochs, verbose=0)
+    seconds = time.monotonic() - started
+    test = _files(data, "Testing", limit)
+    pixels = np.stack([load(path, augment=False) for path, _ in test])
+    found = model.predict(pixels, verbose=0).argmax(axis=1)
+    return {"seconds": seconds, "accuracy": float((found == [label for _, label in test]).mean())}
+
+
+def _ours(data: str, limit: int | None, epochs: int, versions: int) -> dict[str, Any]:
+    import numpy as np
+    import tensorflow as tf
+
+    from components.trainer.features import FrozenPrefix
+    from components.trainer.inputs import decode_pixels, read_images
+    from components.trainer.precision import resolve_precision
+
+    recipe, second = _recipe(epochs, versions), _recipe(epochs, versions, dense_units=64)
+    with tempfile.TemporaryDirectory() as folder:
+        cache, train, test = Path(folder), Path(folder) / "train.gz", Path(folder) / "test.gz"
+        started = time.monotonic()
+        _transform(_files(data, "Training", limit), train, recipe.transform)
+        prefix = _prefix(recipe)
+        frozen = FrozenPrefix(prefix, _SIZE, cache / "features", 1e12)
+        passed = time.monotonic()
+        images = len(
+            frozen.features(lambda: read_images([str(train)]), recipe.train.augment).digests
+        )
+        prefix_seconds = time.monotonic() - passed
+        # Early stopping is off: what is held out does not matter, so it is next to nothing.
+        _transform(_files(data, "Testing", 2), cache / "eval.gz", recipe.transform)
+        patterns = [str(train)], [str(cache / "eval.gz")]
+        trained = recipe.fit(*patterns, cache)
+        seconds = time.monotonic() - started
+
+        began = time.monotonic()
+        second.fit(*patterns, cache)
+        second_seconds = time.monotonic() - began
+
+        _transform(_files(data, "Testing", limit), test, recipe.transform)
+        held_out = list(read_images([str(test)]))
+        pixels = tf.cast(decode_pixels(held_out), tf.float32)
+        found = trained.model.predict(pixels, verbose=0).argmax(axis=1)
+        gigaflops = _gigaflops(prefix)
+        return {
+            "images": images,
+            "precision": resolve_precision("auto"),
+            "seconds": seconds,
+            "prefix_seconds": prefix_seconds,
+            "second_seconds": second_seconds,
+            "accuracy": float(np.mean(found == [image.label for image in held_out])),
+            "prefix_gflops": gigaflops * images * versions / prefix_seconds,
+            "peak_gflops": gigaflops * 16 / _best_seconds(prefix, (16, _SIZE, _SIZE, 3)),
+        }
+
+
+def _transform(files: list[tuple[Path, int]], path: Path, config: Any) -> None:
+    """What the Transform component does, as the time to a trained network includes it."""
+    import tensorflow as tf
+
+    from components.transform.preprocessing import preprocess
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def pack(encoded: Any) -> Any:
+        return tf.io.encode_png(preprocess(encoded, config)[0])
+
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for file, label in files:
+            example = tf.train.Example()
+            png = pack([file.read_bytes()]).numpy()
+            example.features.feature["image/pixels"].bytes_list.value.append(png)
+            example.features.feature["image/class"].int64_list.value.append(label)
+            writer.write(example.SerializeToString())
+
+
+def _prefix(recipe: Any) -> Any:
+    from components.trainer.model import build_model
+    from components.trainer.precision import resolve_precision
+    from components.trainer.split_model import split_model
+    from components.trainer.weights import load_weights, resolve_weights
+
+    weights = load_weights(resolve_weights(None))
+    model = build_model(recipe.model, image_size=_SIZE, class_count=4, weights=weights)
+    return split_model(model, resolve_precision(recipe.train.precision)).prefix
+
+
+def _gigaflops(model: Any) -> float:
+    from components.trainer.complexity import complexity
+
+    return complexity(model)["gigaflops_per_image"]
+
+
+def _best_seconds(model: Any, shape: tuple[int, ...], repeats: int = 5) -> float:
+    import tensorflow as tf
+
+    run = tf.function(lambda inputs: model(inputs, training=False))
+    inputs = tf.random.uniform(shape, maxval=255)
+    run(inputs)
+    least = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        run(inputs).numpy()
+        least = min(least, time.perf_counter() - started)
+    return least
+
+
+def _layers() -> dict[str, Any]:
+    """Seconds an image of each convolution, forward, in both number formats."""
+    import keras
+
+    from components.trainer.complexity import flops
+    from components.trainer.config import ModelConfig
+    from components.trainer.model import build_model
+    from components.trainer.precision import resolve_precision
+
+    config = ModelConfig(weights="random")
+    model = build_model(config, image_size=_SIZE, class_count=4, weights=None)
+    policy = resolve_precision("auto")
+    rows = []
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Conv2D):
+            continue
+        shape = (_BATCH, *layer.input.shape[1:])
+        seconds = {}
+        for name in ("float32", policy):
+            inputs = keras.Input(shape[1:])
+            one = type(layer).from_config({**layer.get_config(), "dtype": name})
+            seconds[name] = _best_seconds(keras.Model(inputs, one(inputs)), shape) / _BATCH
+        rows.append(
+            {
+                "layer": layer.name,
+                "trained": layer.trainable,
+                "gigaflops": flops(layer) / 1e9,
+                "notebook_seconds": seconds["float32"],
+                "ours_seconds": seconds[policy],
+            }
+        )
+    return {"layers": rows, "policy": policy}
+
+
+def _limit(layers: dict[str, Any], epochs: int, versions: int) -> float:
+    """How many times faster ours can be, if nothing took time but convolutions.
+
+    Training a layer costs three times what running it does: output, gradient of its input and of
+    its weights.
+    """
+
+    def cost(column: str, passes: float) -> float:
+        return sum(
+            row[column] * (3 * epochs if row["trained"] else passes) for row in layers["layers"]
+        )
+
+    return cost("notebook_seconds", epochs) / cost("ours_seconds", versions)
+
+
+def _print_layers(layers: dict[str, Any], epochs: int, versions: int) -> None:
+    policy = layers["policy"]
+    print(f"{'layer':<14}{'GFLOP':>7}{'float32 GFLOP/s':>17}{policy + ' GFLOP/s':>26}  passes")
+    for row in layers["layers"]:
+        passes = f"3 x {epochs} both" if row["trained"] else f"{epochs} against {versions}"
+        print(
+            f"{row['layer']:<14}{row['gigaflops']:>7.2f}"
+            f"{row['gigaflops'] / row['notebook_seconds']:>17.0f}"
+            f"{row['gigaflops'] / row['ours_seconds']:>26.0f}  {passes}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import log_softmax, softmax
+
+from components.errors import PipelineError
+from components.trainer.calibration import Calibration, fit_calibration
+from components.trainer.observations import Observations
+
+
+def _observations(logits, labels) -> Observations:
+    logits = np.asarray(logits, "float32")
+    return Observations(logits, np.ones((len(logits), 2), "float32"), np.asarray(labels, "int64"))
+
+
+def _drawn(count: int, temperature: float, seed: int = 0) -> Observations:
+    """Labels drawn from a network's probabilities at a temperature that it does not know."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 4, (count, 4))
+    labels = [random.choice(4, p=row) for row in softmax(logits / temperature, axis=1)]
+    return _observations(logits, labels)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_of_the_labels_is_found(temperature):
+    fitted = fit_calibration(_drawn(4000, temperature))
+    assert fitted.temperature == pytest.approx(temperature, rel=0.1)
+
+
+def test_unseen_images_are_better_calibrated_and_classified_as_before():
+    fitted = fit_calibration(_drawn(600, 3.0))
+    unseen = _drawn(600, 3.0, seed=1)
+    before, after = log_softmax(unseen.logits, axis=1), np.log(fitted(unseen.logits))
+    own = np.arange(600), unseen.labels
+    assert -after[own].mean() < -before[own].mean() - 0.2
+    np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
+
+
+def test_probabilities_are_the_softmax_of_divided_logits():
+    probabilities = Calibration(2.0)(tf.constant([[2.0, 0.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(
+        probabilities, [[1 / (1 + np.exp(-1)), 1 / (1 + np.e)], [0.5, 0.5]], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_split_without_mistakes_does_not_make_the_model_certain(count):
+    labels = np.arange(count) % 4
+    fitted = fit_calibration(_observations(np.eye(4)[labels] * 5, labels))
+    best = fitted(tf.constant(np.eye(4, dtype="float32")[:1] * 5)).numpy().max()
+    # the Laplace estimate: (n + 1) / (n + classes)
+    assert best == pytest.approx((count + 1) / (count + 4), abs=0.01)
+
+
+def test_an_absent_class_and_hopeless_logits_still_give_numbers():
+    assert np.isfinite(fit_calibration(_observations(np.eye(4)[[0, 1]], [0, 1])).temperature)
+    wrong = fit_calibration(_observations(np.eye(4)[[0, 1, 2]] * 9, [1, 2, 3]))
+    assert wrong.temperature == pytest.approx(20, rel=0.01)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_diverged_network_is_refused_in_words(bad):
+    with pytest.raises(PipelineError, match=r"for 1 of 2 images: training diverged"):
+        _observations([[0, 1], [bad, 0]], [0, 1])
+
+
+def test_no_images_are_refused_in_words():
+    with pytest.raises(PipelineError, match="no image"):
+        _observations(np.zeros((0, 4)), [])

@@ -1,0 +1,109 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components.trainer.config import ModelConfig
+from components.trainer.explain import Explainer, check_randomisation, overlay, shuffle_weights
+from components.trainer.model import build_model
+from components.trainer.observations import observer
+
+TOY = ModelConfig(weights="random", widths=(4, 4, 8, 8, 8), dense_units=8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Trained to tell whether a bright square on noise is there."""
+    keras.utils.set_random_seed(3)
+    model = build_model(
+        TOY.model_copy(update={"trainable_convolutions": 13}),
+        image_size=64,
+        class_count=2,
+        weights=None,
+    )
+    pixels, labels, _ = _squares(192, seed=0)
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    model.fit(pixels, labels, batch_size=16, epochs=8, verbose=0)
+    return model
+
+
+def _squares(count: int, seed: int):
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 60, (count, 64, 64, 1)).repeat(3, axis=3).astype("float32")
+    labels, masks = np.arange(count) % 2, np.zeros((count, 64, 64), bool)
+    for index in np.flatnonzero(labels):
+        row, column = random.integers(0, 44, 2)
+        masks[index, row : row + 20, column : column + 20] = True
+    pixels[masks] = 220
+    return pixels, labels, masks
+
+
+def test_heat_lies_on_what_decides(model):
+    pixels, labels, masks = _squares(40, seed=1)
+    explanation = Explainer(model)(tf.constant(pixels))
+    found = (explanation.logits.numpy().argmax(axis=1) == 1) & (labels == 1)
+    assert found.sum() >= 16
+    heat = explanation.heat.numpy()[found]
+    inside = (heat * masks[found]).sum(axis=(1, 2)) / heat.sum(axis=(1, 2))
+    assert (inside / masks[found].mean(axis=(1, 2))).mean() >= 2
+    np.testing.assert_allclose(heat.max(axis=(1, 2)), 1, rtol=1e-5)
+
+
+def test_logits_and_features_are_those_of_the_observer(model):
+    pixels = tf.constant(_squares(4, seed=2)[0])
+    explanation, observed = Explainer(model)(pixels), observer(model)(pixels)
+    np.testing.assert_allclose(explanation.logits, observed["logits"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(explanation.features, observed["features"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_without_evidence_has_no_heat(model):
+    silent = shuffle_weights(model, (), seed=0)
+    silent.get_layer("dense").set_weights(
+        [np.zeros_like(weight) for weight in silent.get_layer("dense").get_weights()]
+    )
+    heat = Explainer(silent)(tf.constant(_squares(3, seed=2)[0])).heat.numpy()
+    assert not heat.any()
+
+
+def test_randomised_layers_change_the_heat(model):
+    pixels, _, _ = _squares(24, seed=1)
+    check = check_randomisation(model, tf.constant(pixels[1::2]), seed=0)
+    assert check.passed
+    assert list(check.correlations)[:2] == ["probabilities", "dense"]
+
+
+def test_a_heatmap_of_the_image_alone_fails_the_check(model, monkeypatch):
+    def brightness(self, pixels):
+        heat = tf.reduce_mean(pixels, axis=3) / 255
+        return type("Edges", (), {"heat": heat})
+
+    monkeypatch.setattr(Explainer, "__call__", brightness)
+    check = check_randomisation(model, tf.constant(_squares(4, seed=1)[0]), seed=0)
+    assert not check.passed
+
+
+def test_shuffling_leaves_the_model_as_it_was_and_is_repeatable(model):
+    before = model.get_weights()
+    first, second = (shuffle_weights(model, ("dense",), seed=1) for _ in range(2))
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    kernel, shuffled = (each.get_layer("dense").get_weights()[0] for each in (model, first))
+    assert (kernel != shuffled).any()
+    np.testing.assert_array_equal(np.sort(kernel, axis=None), np.sort(shuffled, axis=None))
+
+
+def test_the_overlay_is_the_image_where_it_is_cold_and_coloured_where_it_is_hot(tmp_path):
+    pixels = np.full((1, 4, 4, 3), 100, np.uint8)
+    heat = np.zeros((1, 4, 4), np.float32)
+    heat[0, 0, 0] = 1
+    path = tmp_path / "overlay.png"
+    path.write_bytes(overlay(tf.constant(pixels), tf.constant(heat)).numpy()[0])
+    painted = np.asarray(Image.open(path))
+    assert painted[1:].tolist() == pixels[0, 1:].tolist()
+    red, green, blue = painted[0, 0]
+    assert red > 180
+    assert green > 180
+    assert blue < 50

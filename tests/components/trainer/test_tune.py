@@ -1,0 +1,109 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+from keras_tuner.errors import FatalError
+from transformed import SIZE, TOY, write_split
+
+from components.errors import PipelineError
+from components.trainer import tune
+from components.trainer.config import TrainConfig, TuneConfig
+from components.trainer.recipe import Recipe
+from components.trainer.tune import tuner_fn
+from components.transform.config import TransformConfig
+
+CLASSES = ("glioma", "notumor")
+RECIPE = Recipe(
+    TOY,
+    TrainConfig(epochs=1, batch_size=8, precision="float32", learning_rate=1e-3),
+    TransformConfig(image_size=SIZE, crop="none"),
+    CLASSES,
+)
+
+
+@pytest.fixture
+def fn_args(tmp_path):
+    def make(classes=CLASSES, **bounds):
+        config = TuneConfig(**{"trials": 3, "dense_units": (4,), **bounds})
+        sections = {"model": RECIPE.model, "train": RECIPE.train, "transform": RECIPE.transform}
+        return SimpleNamespace(
+            train_files=write_split(tmp_path / "train", 12),
+            eval_files=write_split(tmp_path / "eval", 8, first=100),
+            custom_config={
+                "classes": list(classes),
+                "cache": str(tmp_path / "cache"),
+                "tune": config.model_dump(mode="json"),
+                **{name: one.model_dump(mode="json") for name, one in sections.items()},
+            },
+        )
+
+    return make
+
+
+def _search(fn_args):
+    tuner = tuner_fn(fn_args).tuner
+    tuner.search()
+    return tuner
+
+
+def test_the_first_trial_is_the_recipe_and_the_best_is_no_worse(fn_args, tmp_path):
+    tuner = _search(fn_args())
+    trials = [tuner.oracle.trials[name] for name in sorted(tuner.oracle.trials)]
+    assert len(trials) == 3
+    first = RECIPE.with_values(trials[0].hyperparameters.values)
+    assert first == RECIPE
+    [best] = tuner.get_best_hyperparameters()
+    scores = {json.dumps(trial.hyperparameters.values): trial.score for trial in trials}
+    assert scores[json.dumps(best.values)] == min(scores.values()) <= trials[0].score
+    assert not list((tmp_path / "cache" / "training").iterdir())
+    assert not list((tmp_path / "cache" / "tuning").iterdir())
+
+
+def test_no_trial_begins_when_the_time_is_over(fn_args):
+    assert len(_search(fn_args(minutes=1e-6)).oracle.trials) == 1
+
+
+def test_an_interrupted_search_goes_on(fn_args, monkeypatch):
+    fit = Recipe.fit
+    fits = []
+
+    def die(self, *arguments):
+        fits.append(self)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(Recipe, "fit", die)
+    with pytest.raises(KeyboardInterrupt):
+        _search(fn_args())
+    tuner = _search(fn_args())
+    assert len(tuner.oracle.trials) == 3
+    assert len(fits) == 4  # the first one is not done again
+    assert fits[1] == fits[2]
+
+
+def test_what_no_trial_can_mend_ends_the_search(fn_args):
+    with pytest.raises(FatalError, match="no training image of pituitary"):
+        _search(fn_args(classes=(*CLASSES, "pituitary")))
+
+
+def test_a_trial_that_diverges_does_not_end_the_search(fn_args, monkeypatch):
+    fit = Recipe.fit
+    fits = []
+
+    def diverge(self, *arguments):
+        fits.append(self)
+        if len(fits) == 2:
+            raise tune.DivergedError("the loss is not a number")
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(Recipe, "fit", diverge)
+    tuner = _search(fn_args())
+    assert [trial.score is None for trial in tuner.oracle.trials.values()].count(True) == 1
+    assert tuner.get_best_hyperparameters()
+
+
+@pytest.mark.parametrize("values", [{"train.nothing": 1}, {"model.dense_units": -3}, {"x": 1}])
+def test_hyperparameters_of_another_project_are_refused(values):
+    with pytest.raises(PipelineError, match="hyperparameters"):
+        RECIPE.with_values(values)
