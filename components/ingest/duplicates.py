@@ -86,7 +86,9 @@ class Grouping:
     pairs: Pairs
 
 
-def find_pairs(signatures: Signatures, config: DuplicatesConfig) -> Pairs:
+def find_pairs(
+    signatures: Signatures, config: DuplicatesConfig, rows: _Positions | None = None
+) -> Pairs:
     """Finds the near duplicates.
 
     Up to `config.exact_up_to` images no pair at or over the threshold is missed; beyond it, an
@@ -96,19 +98,22 @@ def find_pairs(signatures: Signatures, config: DuplicatesConfig) -> Pairs:
     Args:
         signatures: int8 [images, 80, 80], see `components.ingest.signature`.
         config: The threshold, and up to how many images the search is exact.
+        rows: The images to compare, ascending; all if None.
 
     Returns:
         The pairs, sorted.
     """
     from threadpoolctl import threadpool_limits
 
-    count = len(signatures)
-    spectra = _spectra(signatures)
+    rows = np.arange(len(signatures)) if rows is None else rows
+    count = len(rows)
+    spectra = _spectra(signatures, rows)
     exact = count <= max(config.exact_up_to, _LEAST_INDEXED)
     propose = _rule_out(spectra) if exact else _ask_index(spectra)
 
     def search(start: int) -> Pairs:
-        return _confirmed(signatures, propose(start, config.threshold), config.threshold)
+        proposals = propose(start, config.threshold)
+        return _confirmed(signatures, rows, proposals, config.threshold)
 
     starts = range(0, count, _BLOCK)
     progress = _Progress(len(starts))
@@ -118,7 +123,7 @@ def find_pairs(signatures: Signatures, config: DuplicatesConfig) -> Pairs:
         for pairs in pool.map(search, starts):
             found.append(pairs)
             progress.step()
-    pairs = _joined(found, count)
+    pairs = _joined(found, len(signatures))
     if np.bincount(pairs.first, minlength=1).max() >= _MOST_PARTNERS:
         _LOG.warning("some images have %d or more near duplicates", _MOST_PARTNERS)
     return pairs
@@ -159,11 +164,11 @@ def group_images(
     return Grouping(_group_names(pictures, labels), _joined([identical, pairs], count))
 
 
-def _spectra(signatures: Signatures) -> _Floats:
-    """The lowest frequencies of each signature, scaled to unit norm.
+def _spectra(signatures: Signatures, rows: _Positions) -> _Floats:
+    """The lowest frequencies of some of the signatures, scaled to unit norm.
 
     Returns:
-        float32 [images, 4, 8, 8]: the coefficients that neither flip changes, that both change,
+        float32 [rows, 4, 8, 8]: the coefficients that neither flip changes, that both change,
         that only the flip of the columns does, and that only the flip of the rows does. The first,
         which the mean would take, is the norm of all that is left out, so that no sum of products
         of two signatures is less than their correlation.
@@ -171,9 +176,9 @@ def _spectra(signatures: Signatures) -> _Floats:
     from scipy.fft import dct
 
     basis = dct(np.eye(SIGNATURE_SHAPE[0]), axis=0, norm="ortho")[: 2 * _LOW].astype(np.float32)
-    out = np.empty((len(signatures), 4, _LOW, _LOW), np.float32)
-    for start in range(0, len(signatures), _CHUNK):
-        whole = signatures[start : start + _CHUNK].astype(np.float32)
+    out = np.empty((len(rows), 4, _LOW, _LOW), np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        whole = signatures[rows[start : start + _CHUNK]].astype(np.float32)
         power = np.einsum("nij,nij->n", whole, whole)
         low = basis @ whole @ basis.T
         low[:, 0, 0] = 0
@@ -259,13 +264,18 @@ def _orientations(spectra: _Floats) -> Iterator[_Floats]:
 
 
 def _confirmed(
-    signatures: Signatures, proposals: Iterator[tuple[_Positions, _Positions]], threshold: float
+    signatures: Signatures,
+    rows: _Positions,
+    proposals: Iterator[tuple[_Positions, _Positions]],
+    threshold: float,
 ) -> Pairs:
-    """Compares the proposed pairs of one block in full."""
+    """Compares the proposed pairs of one block of rows in full."""
     found = [_no_pairs()]
     partners = np.zeros(len(signatures), np.int32)
     for first, second in proposals:
-        wanted = (first < second) & (partners[first] < _MOST_PARTNERS)
+        wanted = first < second
+        first, second = rows[first[wanted]], rows[second[wanted]]
+        wanted = partners[first] < _MOST_PARTNERS
         first, second = first[wanted], second[wanted]
         correlation = _correlate(signatures, first, second)
         kept = correlation >= threshold

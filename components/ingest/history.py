@@ -13,6 +13,16 @@ from components.ingest.signature import SIGNATURE_SHAPE
 
 HISTORY_FILE = "history.parquet"
 
+_ROWS_AT_ONCE = 1024
+_COLUMNS = pa.schema(
+    [
+        ("picture", pa.string()),
+        ("patient", pa.string()),
+        ("split", pa.string()),
+        ("signature", pa.binary()),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class History:
@@ -46,24 +56,35 @@ class History:
 
     def write(self, folder: Path) -> None:
         """Writes the history into a folder."""
-        columns = {
-            "picture": list(self.pictures),
-            "patient": pa.array(self.patients, pa.string()),
-            "split": list(self.splits),
-            "signature": pa.array([one.tobytes() for one in self.signatures], pa.binary()),
-        }
-        pq.write_table(pa.table(columns), folder / HISTORY_FILE, compression="zstd")
+        with pq.ParquetWriter(folder / HISTORY_FILE, _COLUMNS, compression="zstd") as writer:
+            for start in range(0, len(self.pictures), _ROWS_AT_ONCE):
+                rows = slice(start, start + _ROWS_AT_ONCE)
+                columns = (
+                    self.pictures[rows],
+                    self.patients[rows],
+                    self.splits[rows],
+                    [one.tobytes() for one in self.signatures[rows]],
+                )
+                arrays = [pa.array(c, f.type) for c, f in zip(columns, _COLUMNS, strict=True)]
+                writer.write_table(pa.table(arrays, _COLUMNS))
 
     @staticmethod
     def read(folder: Path) -> "History":
         """Reads what `write` wrote."""
-        table = pq.read_table(folder / HISTORY_FILE)
-        signatures = np.frombuffer(b"".join(table["signature"].to_pylist()), np.int8)
+        file = pq.ParquetFile(folder / HISTORY_FILE)
+        table = file.read(["picture", "patient", "split"])
+        signatures = np.empty((table.num_rows, *SIGNATURE_SHAPE), np.int8)
+        row = 0
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["signature"]):
+            content = b"".join(batch["signature"].to_pylist())
+            found = np.frombuffer(content, np.int8).reshape(-1, *SIGNATURE_SHAPE)
+            signatures[row : row + len(found)] = found
+            row += len(found)
         return History(
             tuple(table["picture"].to_pylist()),
             tuple(table["patient"].to_pylist()),
             tuple(table["split"].to_pylist()),
-            signatures.reshape(-1, *SIGNATURE_SHAPE),
+            signatures,
         )
 
     def _take(self, indices: list[int]) -> "History":

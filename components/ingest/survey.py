@@ -28,6 +28,7 @@ from components.ingest.signature import SIGNATURE_SHAPE, signature
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
+_SIGNATURES_AT_ONCE = 1024
 _LOOK = pa.schema(
     [
         ("record", pa.string()),
@@ -112,13 +113,11 @@ def survey(
     digests = [*(record.picture for record in records), *history.pictures]
     patients = tuple(_patients(records))
     _, representatives, pictures = np.unique(digests, return_index=True, return_inverse=True)
-    everything = np.concatenate([signatures, history.signatures])
-    pairs = find_pairs(everything[representatives], config.duplicates)
-    pairs = Pairs(
-        first=representatives[pairs.first].astype(np.int32),
-        second=representatives[pairs.second].astype(np.int32),
-        correlation=pairs.correlation,
+    # A signature an image is all that has to fit into memory, so none is copied for nothing.
+    everything = (
+        np.concatenate([signatures, history.signatures]) if len(history.pictures) else signatures
     )
+    pairs = find_pairs(everything, config.duplicates, np.sort(representatives))
     exactly, near = _seen(records, pictures, pairs)
     return Survey(
         folder=folder,
@@ -248,11 +247,12 @@ def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageReco
 
 
 def _read_looks(scratch: Path) -> tuple[list[ImageRecord], Signatures, list[Rejection]]:
-    looks = pa.concat_tables([pq.read_table(shard) for shard in sorted(scratch.glob("looks-*"))])
-    accepted = looks.filter(pa.compute.is_valid(looks["record"]))
-    records = [ImageRecord.from_json(line) for line in accepted["record"].to_pylist()]
-    order = sorted(range(len(records)), key=lambda i: (records[i].name, records[i].frame))
-    signatures = np.frombuffer(b"".join(accepted["signature"].to_pylist()), np.int8)
+    shards = [pq.ParquetFile(shard) for shard in sorted(scratch.glob("looks-*"))]
+    looks = pa.concat_tables([shard.read(["record", "name", "reason"]) for shard in shards])
+    lines = looks["record"].to_pylist()
+    accepted = [row for row, line in enumerate(lines) if line is not None]
+    records = {row: ImageRecord.from_json(lines[row]) for row in accepted}
+    accepted.sort(key=lambda row: (records[row].name, records[row].frame))
     refused = looks.filter(pa.compute.is_valid(looks["reason"]))
     rejections = [
         Rejection(os.fsdecode(bytes.fromhex(name)), reason)
@@ -261,10 +261,25 @@ def _read_looks(scratch: Path) -> tuple[list[ImageRecord], Signatures, list[Reje
         )
     ]
     return (
-        [records[i] for i in order],
-        signatures.reshape(-1, *SIGNATURE_SHAPE)[order],
+        [records[row] for row in accepted],
+        _read_signatures(shards, accepted),
         sorted(rejections, key=lambda rejection: rejection.name),
     )
+
+
+def _read_signatures(shards: Sequence[pq.ParquetFile], rows: Sequence[int]) -> Signatures:
+    """Reads the signatures of some rows, in that order, without holding them twice."""
+    places = {row: place for place, row in enumerate(rows)}
+    signatures = np.empty((len(rows), *SIGNATURE_SHAPE), np.int8)
+    row = 0
+    for shard in shards:
+        for batch in shard.iter_batches(_SIGNATURES_AT_ONCE, columns=["signature"]):
+            for content in batch["signature"].to_pylist():
+                if row in places:
+                    flat = np.frombuffer(content, np.int8)
+                    signatures[places[row]] = flat.reshape(SIGNATURE_SHAPE)
+                row += 1
+    return signatures
 
 
 def _patients(records: Sequence[ImageRecord]) -> Iterator[str | None]:
