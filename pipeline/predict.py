@@ -23,6 +23,9 @@ class Prediction:
         label: The likeliest class; None where the image could not be read.
         confidence: Its probability.
         probabilities: Probability by class name.
+        in_distribution: Whether the image looks like those that the model was trained on; None
+            where the model does not say.
+        refer: Whether the model is too unsure, so that a reader must decide; None likewise.
         error: Why the image could not be classified.
     """
 
@@ -30,7 +33,18 @@ class Prediction:
     label: str | None = None
     confidence: float | None = None
     probabilities: dict[str, float] | None = None
+    in_distribution: bool | None = None
+    refer: bool | None = None
     error: str | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """What a person must be told beside the class, if anything."""
+        if self.in_distribution is False:
+            return "this does not look like a brain MRI"
+        if self.refer:
+            return "the model is not sure: refer to a reader"
+        return None
 
 
 class Predictor:
@@ -98,7 +112,14 @@ class Predictor:
             label=outputs["label"].numpy()[0].decode(),
             confidence=float(outputs["confidence"].numpy()[0]),
             probabilities=dict(zip(names, values, strict=True)),
+            in_distribution=_flag(outputs, "in_distribution"),
+            refer=_flag(outputs, "refer"),
         )
+
+
+def _flag(outputs: dict[str, Any], name: str) -> bool | None:
+    """A flag of the only image; None where the model, of an earlier version, has no such output."""
+    return bool(outputs[name].numpy()[0]) if name in outputs else None
 
 
 def latest_pushed(work: Path) -> Path:

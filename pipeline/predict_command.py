@@ -1,5 +1,6 @@
 """`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -12,21 +13,35 @@ from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from pipeline.config import Config
 from pipeline.predict import Prediction, Predictor
+from pipeline.server_predict import ServerPredictor
 from pipeline.terminal import libraries_to
+from serving.client.images import encode_image
 
 
 def classify(
-    images: Sequence[Path], model: Path | None, work: Path, *, as_json: bool, figure: Path | None
+    images: Sequence[Path],
+    model: Path | None,
+    work: Path,
+    *,
+    as_json: bool,
+    figure: Path | None,
+    server: str | None = None,
+    token: str | None = None,
+    ca: Path | None = None,
 ) -> bool:
     """Classifies images and shows the results.
 
     Args:
-        images: JPEG or PNG files.
-        model: A SavedModel, or None for the version pushed last.
+        images: JPEG or PNG files, and of a server's client any that it reads.
+        model: A SavedModel, or None for the version pushed last; of a server, the model's name.
         work: The work folder.
         as_json: Print JSON instead of bars.
         figure: Where to write a picture of the results, or None.
+        server: Address of a model server to ask instead, or None.
+        token: A bearer token for it, or None.
+        ca: PEM file of the authorities that vouch for it, or None.
 
     Returns:
         Whether every image could be classified.
@@ -35,23 +50,29 @@ def classify(
         PipelineError: There is no model, or the picture cannot be written.
     """
     with libraries_to(Path(os.devnull)) as console:
-        predictor = Predictor.load(model, work=work)
-        predictions = [predictor(image) for image in images]
+        if server is not None:
+            with ServerPredictor(server, str(model or Config().name), token, ca) as asked:
+                predictions = [asked(image) for image in images]
+            source, name = server, f"at {server}"
+        else:
+            predictor = Predictor.load(model, work=work)
+            predictions = [predictor(image) for image in images]
+            source, name = str(predictor.path), predictor.path.name
         if as_json:
-            console.print(_as_json(predictor, predictions), markup=False, soft_wrap=True)
+            console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
         else:
             for prediction in predictions:
                 _print_bars(prediction, console)
-            console.print(f"[dim]model {predictor.path.name}. {DISCLAIMER}[/]")
+            console.print(f"[dim]model {name}. {DISCLAIMER}[/]")
         if figure is not None:
             _draw(predictions, figure)
     return all(prediction.error is None for prediction in predictions)
 
 
-def _as_json(predictor: Predictor, predictions: Sequence[Prediction]) -> str:
+def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
     return json.dumps(
         {
-            "model": str(predictor.path),
+            "model": model,
             "notice": DISCLAIMER,
             "predictions": [
                 {**asdict(prediction), "image": str(prediction.image)} for prediction in predictions
@@ -66,6 +87,8 @@ def _print_bars(prediction: Prediction, console: Console) -> None:
     if prediction.probabilities is None:
         console.print(f"  [red]{prediction.error}[/]")
         return
+    if prediction.doubt is not None:
+        console.print(f"  [yellow]{prediction.doubt}[/]")
     table = Table.grid(padding=(0, 1))
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     for label, probability in ranked:
@@ -86,7 +109,7 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
     figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
     rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
     for (picture, bars), prediction in zip(rows, drawn, strict=True):
-        with Image.open(prediction.image) as image:
+        with Image.open(io.BytesIO(encode_image(prediction.image))) as image:
             picture.imshow(image.convert("RGB"))
         picture.set_axis_off()
         picture.set_title(prediction.image.name, fontsize=9)
@@ -99,6 +122,7 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
         bars.set_xticks([])
         bars.spines[["top", "right", "bottom"]].set_visible(False)
         bars.set_title(f"{prediction.label}, {prediction.confidence:.1%}", fontsize=11)
+        bars.set_xlabel(prediction.doubt or "", fontsize=9, color="#b00020")
     unfinished = path.with_name(f".{path.name}")
     try:
         figure.savefig(unfinished, dpi=150, format=path.suffix.lstrip(".") or "png")

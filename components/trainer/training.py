@@ -59,6 +59,7 @@ def train(
         validation_data=plain_batches(held_out, class_count, _EVAL_BATCH),
         initial_epoch=done,
         epochs=config.epochs,
+        shuffle=False,  # the batches are
         verbose=0,
         callbacks=[
             _EpochOf(batches, config.seed),

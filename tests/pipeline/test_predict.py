@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from confidence_fits import fit_on_noise
 from drawing import draw, encode
 from PIL import Image
+from small_model import save
 
 from components.errors import PipelineError
 from components.trainer.config import ModelConfig
 from components.trainer.model import build_model
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
-from pipeline.predict import latest_pushed, predict
+from pipeline.predict import Predictor, latest_pushed, predict
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,9 @@ def work(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("work")
     config = ModelConfig(weights="random", widths=(2, 2, 2, 2, 2), dense_units=3)
     model = build_model(config, image_size=32, class_count=2, weights=None)
-    module = ServingModule(model, TransformConfig(image_size=32), ["glioma", "notumor"])
+    module = ServingModule(
+        model, TransformConfig(image_size=32), ["glioma", "notumor"], fit_on_noise(model)
+    )
     for version in ("9", "10"):
         export_saved_model(module, root / "serving" / "brain_mri" / version)
     (root / "serving" / "brain_mri" / ".11.unfinished").mkdir()
@@ -56,6 +60,35 @@ def test_predict_as_a_function(work, image):
     assert prediction.confidence == pytest.approx(max(prediction.probabilities.values()))
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert prediction.error is None
+
+
+@pytest.fixture(scope="module")
+def doubtful_work(tmp_path_factory) -> Path:
+    """A work folder whose model takes white for foreign and does not know what black is."""
+    root = tmp_path_factory.mktemp("doubtful")
+    save(root / "serving" / "brain_mri" / "1", bias=0.4)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [(255, "does not look like a brain MRI"), (0, "refer to a reader"), (150, None)],
+)
+def test_doubts_are_said(doubtful_work, tmp_path, level, told):
+    path = tmp_path / "plain.png"
+    path.write_bytes(encode(np.full((32, 32, 3), level, np.uint8)))
+    prediction = Predictor.load(work=doubtful_work)(path)
+    assert prediction.in_distribution is (level != 255)
+    assert prediction.refer is (level == 0)
+    if told is None:
+        assert prediction.doubt is None
+    else:
+        assert told in prediction.doubt
+        result = _predict(doubtful_work, path, "--figure", tmp_path / "result.png")
+        assert told in result.stdout
+        assert json.loads(_predict(doubtful_work, path, "--json").stdout)["predictions"][0][
+            "refer"
+        ] is (level == 0)
 
 
 def test_bars_figure_and_disclaimer(work, image, tmp_path):
