@@ -1,0 +1,1 @@
+"""Monitor: what a model is asked in service, compared with what it was trained on."""

@@ -1,0 +1,32 @@
+"""The report as one HTML page that needs nothing but itself."""
+
+from pathlib import Path
+
+from components.gate.charts import HEIGHT, WIDTH, draw_charts
+from components.gate.drift import Statistics
+from components.monitor.compare import LABEL
+from components.monitor.report import MonitorReport
+from components.pages.templates import render_page
+
+
+def render(report: MonitorReport, window: Statistics, training: Statistics) -> str:
+    """Draws the page.
+
+    Args:
+        report: The report.
+        window: Statistics of the window.
+        training: Of the training images.
+
+    Returns:
+        HTML with its style and drawings in it; it loads nothing and runs nothing.
+    """
+    compared = {one.feature for one in report.distances}
+    charts = draw_charts({"training": training, "window": window})
+    return render_page(
+        Path(__file__).with_name("page.html"),
+        report=report,
+        label=LABEL,
+        width=WIDTH,
+        height=HEIGHT,
+        charts=[chart for chart in charts if chart.feature in compared],
+    )

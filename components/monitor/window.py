@@ -1,0 +1,71 @@
+"""A window of the server's request log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from components.errors import PipelineError
+
+FEATURES = ("mean", "std", "foreground", "aspect", "sharpness", "border")
+"""Columns that describe an image, as `components.ingest.quality` measures it."""
+_COLUMNS = (
+    "time", "model", "version", "label", "confidence", "in_distribution", "latency_ms", *FEATURES,
+)  # fmt: skip
+
+
+def read_window(
+    folder: Path, since: datetime | None, until: datetime | None, version: int | None = None
+) -> pd.DataFrame:
+    """Reads the logged requests of a span of time.
+
+    Args:
+        folder: Where the server logs, Parquet files.
+        since: Requests before are left out; None: from the first.
+        until: Requests from then on are left out; None: to the last.
+        version: Only of this version of the model.
+
+    Returns:
+        A row an image: `time`, `model`, `version`, `label`, `confidence`, `in_distribution`,
+        `latency_ms`, and the image's features.
+
+    Raises:
+        PipelineError: There is no log, it cannot be read, or no request is in the window.
+    """
+    files = sorted(str(path) for path in folder.glob("*.parquet") if path.name[0] not in "._")
+    if not files:
+        raise PipelineError(
+            f"There is no request log in {folder}: give the folder that the server was started "
+            "with, --request_log_dir."
+        )
+    try:
+        log = ds.dataset(files)
+        if missing := [name for name in _COLUMNS if name not in log.schema.names]:
+            raise PipelineError(f"The request log in {folder} has no column {', '.join(missing)}.")
+        rows = log.to_table(columns=list(_COLUMNS), filter=_filter(since, until, version))
+    except (OSError, pa.ArrowException) as error:
+        raise PipelineError(
+            f"The request log in {folder} cannot be read: {str(error).splitlines()[0]}"
+        ) from error
+    if not rows.num_rows:
+        raise PipelineError(
+            f"No request in {folder} is in the window: choose a longer one with --since."
+        )
+    table: pd.DataFrame = rows.to_pandas()
+    return table
+
+
+def _filter(since: datetime | None, until: datetime | None, version: int | None) -> ds.Expression:
+    conditions: Sequence[ds.Expression | None] = (
+        None if since is None else ds.field("time") >= pa.scalar(since, pa.timestamp("us", "UTC")),
+        None if until is None else ds.field("time") < pa.scalar(until, pa.timestamp("us", "UTC")),
+        None if version is None else ds.field("version") == version,
+    )
+    wanted = ds.scalar(True)
+    for condition in conditions:
+        if condition is not None:
+            wanted &= condition
+    return wanted

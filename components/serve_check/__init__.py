@@ -1,0 +1,1 @@
+"""Serve check: a candidate is asked through a real server before it may be pushed."""

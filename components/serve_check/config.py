@@ -1,0 +1,28 @@
+"""What can be chosen about the serve check."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.strict_config import StrictConfig
+
+
+class ServeCheckConfig(StrictConfig):
+    """How a candidate is asked, and what it must hold to.
+
+    Attributes:
+        server: `embedded`, this project's own server, or `tensorflow_serving`: its image, in Docker
+            or, in a cluster, as a pod.
+        image: TensorFlow Serving's image.
+        images: How many test images are sent, each as it is, as PNG and as JPEG.
+        tolerance: By how much a probability may differ from the same model's in process.
+        max_latency: Seconds within which 95 of 100 requests of one image must be answered.
+        timeout: Seconds within which the model must be available.
+    """
+
+    server: Literal["embedded", "tensorflow_serving"] = "embedded"
+    image: str = Field("tensorflow/serving:2.19.1", pattern=r"^[^:]+(:\d+/[^:]+)?:[\w.-]+$")
+    images: int = Field(8, ge=1, le=1000)
+    tolerance: float = Field(1e-3, gt=0, le=1)
+    max_latency: float = Field(5.0, gt=0)
+    timeout: float = Field(120.0, gt=0)

@@ -1,0 +1,124 @@
+"""The work of the serve check: load in process, start a server, ask both, bless or refuse."""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.serve_check.check import check
+from components.serve_check.config import ServeCheckConfig
+from components.serve_check.requests import Question, read_questions
+from components.serve_check.servers import start_server
+from components.serve_check.verdict import ServeVerdict
+from components.serve_check.wire import SIGNATURE, Probabilities, RefusedError
+
+_LOG = logging.getLogger(__name__)
+
+
+class ServeCheckExecutor(base_executor.BaseExecutor):
+    """Judges whether a candidate can be served."""
+
+    def Do(  # noqa: N802 - TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the blessing as TFX's InfraValidator does, and why beside it.
+
+        Args:
+            input_dict: `model` and `examples`.
+            output_dict: `blessing`.
+            exec_properties: `config`, JSON of a `ServeCheckConfig`.
+
+        Raises:
+            PipelineError: The server that is asked for is not on this machine.
+        """
+        config = ServeCheckConfig.model_validate_json(exec_properties["config"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        model = Path(path_utils.serving_model_path(_uri(input_dict, "model")))
+        verdict = judge(model, read_questions(examples, config.images), config)
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        _bless(blessing, verdict)
+        _LOG.info("%s", " ".join(verdict.reasons) or "served as it was made")
+
+
+def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) -> ServeVerdict:
+    """Checks a model.
+
+    Args:
+        model: The SavedModel's folder.
+        questions: What to ask.
+        config: The server, and what is demanded.
+
+    Returns:
+        The verdict; whatever is wrong with the model is a reason in it.
+
+    Raises:
+        PipelineError: The server that is asked for is not on this machine.
+    """
+    if not questions:
+        return ServeVerdict(reasons=("There is no test image to ask about.",), server=config.server)
+    try:
+        expected = _in_process(model, questions)
+        started = time.monotonic()
+        _LOG.info("starting the server")
+        with start_server(config, model) as endpoints:
+            loaded = time.monotonic() - started
+            _LOG.info("asking about %s images", len(questions))
+            verdict = check(endpoints, questions, expected, config)
+    except RefusedError as error:
+        reason = str(error)
+        return ServeVerdict(
+            reasons=(f"{reason[:1].upper()}{reason[1:]}.",),
+            server=config.server,
+        )
+    return verdict.model_copy(update={"load_seconds": round(loaded, 3)})
+
+
+def _in_process(model: Path, questions: Sequence[Question]) -> list[Probabilities]:
+    try:
+        signature = tf.saved_model.load(str(model)).signatures[SIGNATURE]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise RefusedError(f"the SavedModel cannot be loaded: {_line(error)}") from error
+    answers = []
+    for question in questions:
+        try:
+            outputs = signature(image_bytes=tf.constant([question.encoded]))
+        except tf.errors.OpError as error:
+            raise RefusedError(
+                f"the exported graph fails on {question.name}: {_line(error)}"
+            ) from error
+        if "probabilities" not in outputs:
+            raise RefusedError(f"the signature {SIGNATURE} gives no probabilities")
+        answers.append(outputs["probabilities"].numpy())
+    return answers
+
+
+def _bless(blessing: types.Artifact, verdict: ServeVerdict) -> None:
+    """Writes what `tfx.components.infra_validator.executor` writes."""
+    folder = Path(blessing.uri)
+    verdict.write(folder)
+    (folder / ("INFRA_BLESSED" if verdict.blessed else "INFRA_NOT_BLESSED")).touch()
+    blessing.set_int_custom_property("blessed", int(verdict.blessed))
+    blessing.set_string_custom_property("reasons", " ".join(verdict.reasons))
+
+
+def _uri(input_dict: dict[str, list[types.Artifact]], name: str) -> str:
+    return str(artifact_utils.get_single_instance(input_dict[name]).uri)
+
+
+def _line(error: BaseException) -> str:
+    """What TensorFlow says, on one line and without where in the graph it says so."""
+    message = " ".join(str(getattr(error, "message", None) or error).split())
+    return re.sub(r"^Graph execution error:.*<stack traces unavailable> | \[\[.*$", "", message)[
+        :300
+    ]

@@ -1,0 +1,152 @@
+"""Real model servers, each a process of its own: this project's, or TensorFlow Serving's image."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.errors import PipelineError
+from components.serve_check.config import ServeCheckConfig
+from components.serve_check.wire import MODEL, Endpoints, GrpcWire, RefusedError
+
+_SECONDS_BETWEEN_POLLS = 0.1
+_SECONDS_TO_STOP = 10
+_FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
+"""What cannot be loaded once is refused; waiting for it to change would only take time."""
+
+
+class _EndedError(Exception):
+    """The server's process is gone."""
+
+
+@contextmanager
+def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
+    """Runs a server for one model, and ends it.
+
+    Args:
+        config: Which server, and how long it may take.
+        model: The SavedModel's folder.
+
+    Yields:
+        Where it listens; the model is available.
+
+    Raises:
+        RefusedError: The model did not become available; the message says why.
+        PipelineError: The server that is asked for is not on this machine.
+    """
+    if config.server == "tensorflow_serving" and "KUBERNETES_SERVICE_HOST" in os.environ:
+        from components.serve_check.kubernetes import start_pod
+
+        with start_pod(config, model) as endpoints:
+            _wait_until_available(endpoints, config.timeout, None)
+            yield endpoints
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        grpc_port, rest_port = _free_ports(2)
+        command = (
+            _docker_command(config, model, grpc_port, rest_port)
+            if config.server == "tensorflow_serving"
+            else _embedded_command(base, model, grpc_port, rest_port)
+        )
+        log = base / "log.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"},
+            )
+        endpoints = Endpoints(f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}")
+        try:
+            _wait_until_available(endpoints, config.timeout, process)
+            yield endpoints
+        except _EndedError as error:
+            raise RefusedError(f"the server ended by itself: {_last_line(log)}") from error
+        finally:
+            _stop(process)
+            # For the run's log; components' own messages go to the terminal.
+            sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _embedded_command(base: Path, model: Path, grpc_port: int, rest_port: int) -> list[str]:
+    models = base / "models"
+    models.mkdir()
+    (models / "1").symlink_to(model.absolute(), target_is_directory=True)
+    return [
+        sys.executable,
+        *("-m", "serving.server"),
+        f"--port={grpc_port}",
+        f"--rest_api_port={rest_port}",
+        f"--model_name={MODEL}",
+        f"--model_base_path={models}",
+        *_FLAGS,
+    ]
+
+
+def _docker_command(
+    config: ServeCheckConfig, model: Path, grpc_port: int, rest_port: int
+) -> list[str]:
+    if shutil.which("docker") is None:
+        raise PipelineError(
+            "serve_check.server is tensorflow_serving, and this machine has no Docker: install it, "
+            "or set serve_check.server=embedded."
+        )
+    return [
+        *("docker", "run", "--rm", "--init"),
+        *("--publish", f"127.0.0.1:{grpc_port}:8500"),
+        *("--publish", f"127.0.0.1:{rest_port}:8501"),
+        *("--volume", f"{model.absolute()}:/models/{MODEL}/1:ro"),
+        *("--env", f"MODEL_NAME={MODEL}"),
+        config.image,
+        *_FLAGS,
+    ]
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _wait_until_available(
+    endpoints: Endpoints, timeout: float, process: subprocess.Popen[bytes] | None
+) -> None:
+    until = time.monotonic() + timeout
+    wire = GrpcWire(endpoints, timeout=5)
+    try:
+        while time.monotonic() < until:
+            if process is not None and process.poll() is not None:
+                raise _EndedError
+            state, message = wire.load_state()
+            if state == "AVAILABLE":
+                return
+            if state == "END":
+                raise RefusedError(f"the server could not load the model: {message}")
+            time.sleep(_SECONDS_BETWEEN_POLLS)
+    finally:
+        wire.close()
+    raise RefusedError(f"the model was not available within {timeout:g} s")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

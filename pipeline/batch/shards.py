@@ -1,0 +1,185 @@
+"""A batch in shards: fixed slices of the sorted listing, each of which is done whole or not at all.
+
+What a killed run has finished, the next one skips.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from components.errors import PipelineError
+from pipeline.batch.inference import SavedModelHandler
+from pipeline.batch.inputs import digest
+from pipeline.batch.rows import Format, Row, count_errors, write_rows
+
+_MANIFEST = "_batch.json"
+"""Readers of Parquet folders pass over names that begin with an underscore."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is to be done; the same again goes on where it was cut off.
+
+    Attributes:
+        files: How many files.
+        listing: Digest of their names.
+        model: Digest of the model.
+        shard_size: How many files make a shard.
+        format: Of the results.
+    """
+
+    files: int
+    listing: str
+    model: str
+    shard_size: int
+    format: Format
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return -(-self.files // self.shard_size)
+
+    def path(self, shard: int, out: Path) -> Path:
+        """Where the results of a shard are."""
+        return out / f"shard-{shard:05}-of-{self.shards:05}.{self.format}"
+
+
+def open_batch(
+    out: Path,
+    files: Sequence[str],
+    model: Path,
+    shard_size: int,
+    format: Format,  # noqa: A002 - as users call it
+) -> Batch:
+    """Begins a batch in a folder, or finds the same batch there.
+
+    Args:
+        out: The folder of the results; made where it is not there.
+        files: The sorted listing.
+        model: The SavedModel's folder.
+        shard_size: How many files make a shard.
+        format: Of the results.
+
+    Returns:
+        The batch.
+
+    Raises:
+        PipelineError: The folder holds something else, or cannot be written.
+    """
+    batch = Batch(len(files), digest(files), _model_digest(model), shard_size, format)
+    manifest = out / _MANIFEST
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if manifest.exists():
+            _check_same(json.loads(manifest.read_bytes()), batch, out)
+        elif next(out.iterdir(), None):
+            raise PipelineError(f"{out} holds other files: name a new folder for the results.")
+        else:
+            unfinished = manifest.with_name(f".{_MANIFEST}")
+            unfinished.write_text(json.dumps(asdict(batch), indent=2) + "\n", encoding="utf-8")
+            unfinished.replace(manifest)
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"The results cannot be written to {out}: {error}.") from error
+    return batch
+
+
+def run_batch(
+    batch: Batch,
+    files: Sequence[str],
+    model: Path,
+    out: Path,
+    *,
+    batch_size: int,
+    beam_options: Sequence[str],
+    done: Callable[[int, bool], None],
+) -> tuple[int, int]:
+    """Classifies every file whose shard is not done yet.
+
+    Args:
+        batch: What `open_batch` gave.
+        files: The sorted listing.
+        model: The SavedModel's folder.
+        out: The folder of the results.
+        batch_size: How many images go through the model at once.
+        beam_options: Options for Apache Beam.
+        done: Called after each shard with its number of files, and whether it was there before.
+
+    Returns:
+        How many rows there are in all shards, and how many of them have an error.
+
+    Raises:
+        PipelineError: The model cannot be loaded, or the results cannot be written.
+    """
+    handler = SavedModelHandler(model, batch_size)
+    handler.load_model()  # here, where it can be told in words that it cannot be
+    rows = errors = 0
+    for shard in range(batch.shards):
+        first = shard * batch.shard_size
+        slice_ = files[first : first + batch.shard_size]
+        path = batch.path(shard, out)
+        there = path.exists()
+        if not there:
+            _run_shard(handler, slice_, path, batch.format, beam_options)
+        counted, failed = count_errors(path)
+        rows, errors = rows + counted, errors + failed
+        done(len(slice_), there)
+    return rows, errors
+
+
+def _run_shard(
+    handler: SavedModelHandler,
+    files: Sequence[str],
+    path: Path,
+    format: Format,  # noqa: A002
+    beam_options: Sequence[str],
+) -> None:
+    try:
+        with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
+            _ = (
+                pipeline
+                | "Files" >> beam.Create(list(enumerate(map(os.fsencode, files))), reshuffle=False)
+                | "Classify" >> RunInference(handler)
+                | "Gather" >> beam.combiners.ToList()
+                | "Write" >> beam.Map(_write, path, format)
+            )
+    except RuntimeError as error:  # Beam's, whatever a worker raised
+        reason = str(error).strip().rsplit("\n", 1)[-1][:300]
+        raise PipelineError(
+            f"{path} was not finished: {reason}. The same command goes on from what is whole."
+        ) from error
+
+
+def _write(rows: Sequence[tuple[int, Row]], path: Path, format: Format) -> None:  # noqa: A002
+    in_order = [row for _, row in sorted(rows, key=lambda numbered: numbered[0])]
+    write_rows(in_order, path, format)
+
+
+def _check_same(before: dict[str, object], batch: Batch, out: Path) -> None:
+    words = {
+        "files": "another listing",
+        "listing": "another listing",
+        "model": "another model",
+        "shard_size": "shards of another size",
+        "format": "another format",
+    }
+    now = asdict(batch)
+    if other := sorted({words[name] for name in words if before.get(name) != now[name]}):
+        raise PipelineError(
+            f"{out} holds the results of {' and '.join(other)}: name another folder, or delete it."
+        )
+
+
+def _model_digest(model: Path) -> str:
+    total = hashlib.sha256()
+    for file in [model / "saved_model.pb", *sorted((model / "variables").glob("*"))]:
+        with file.open("rb") as opened:
+            while piece := opened.read(1 << 20):
+                total.update(piece)
+    return total.hexdigest()

@@ -1,0 +1,74 @@
+"""`mri batch`: many images with the pushed model, into Parquet or CSV."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
+from pipeline.batch.inputs import list_files
+from pipeline.config import Config
+from pipeline.predict import latest_pushed
+from pipeline.terminal import libraries_to
+
+
+def classify_files(
+    source: str,
+    out: Path,
+    model: Path | None,
+    work: Path,
+    *,
+    format: Literal["parquet", "csv"],  # noqa: A002 - as users call it
+    shard_size: int,
+    batch_size: int,
+) -> None:
+    """Classifies files, and goes on where the same command was cut off before.
+
+    Args:
+        source: A folder, a glob pattern, a `.txt` file with a path a line, or an image.
+        out: The folder of the results.
+        model: A SavedModel, or None for the version pushed last.
+        work: The work folder.
+        format: Of the results.
+        shard_size: How many files make a shard.
+        batch_size: How many images go through the model at once.
+
+    Raises:
+        PipelineError: There are no files or no model, or the results cannot be written.
+    """
+    files = list_files(source, out)
+    model = (model or latest_pushed(work)).absolute()
+    if not (model / "saved_model.pb").is_file():
+        raise PipelineError(f"{model} holds no SavedModel.")
+    with libraries_to(Path(os.devnull)) as console:
+        with console.status("starting TensorFlow and Beam"):
+            from pipeline.batch.shards import open_batch, run_batch
+        batch = open_batch(out, files, model, shard_size, format)
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        skipped = 0
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("files", total=len(files))
+
+            def done(count: int, there: bool) -> None:
+                nonlocal skipped
+                skipped += there
+                progress.advance(task, count)
+
+            rows, errors = run_batch(
+                batch, files, model, out,
+                batch_size=batch_size, beam_options=Config().beam, done=done,
+            )  # fmt: skip
+        if skipped:
+            console.print(f"{skipped:,} of {batch.shards:,} shards were there already")
+        console.print(
+            f"{rows:,} files, {rows - errors:,} classified, {errors:,} with an error; model "
+            f"{model.name}; results in {out}",
+            soft_wrap=True,
+            markup=False,
+        )
+        console.print(f"[dim]{DISCLAIMER}[/]")

@@ -1,0 +1,26 @@
+"""`mri serve files`: the configuration of TensorFlow Serving, Compose and Prometheus."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from serving.tf_serving.config import DeploymentConfig
+from serving.tf_serving.files import write_files
+
+
+def write_deployment(out: Path, work: Path, name: str) -> None:
+    """Writes what production needs for a model that runs push.
+
+    Args:
+        out: The folder.
+        work: The work folder.
+        name: The model's name.
+
+    Raises:
+        PipelineError: The files cannot be written.
+    """
+    config = DeploymentConfig(name=name, models=work.absolute() / "serving" / name)
+    console = Console(highlight=False)
+    for path in write_files(config, out):
+        console.print(str(path), markup=False, soft_wrap=True)
+    console.print(f"[dim]SECRET_KEY=... docker compose --file {out}/docker-compose.yaml up[/]")

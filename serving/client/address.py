@@ -1,0 +1,69 @@
+"""Where a model server is, and how it is spoken to."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from components.errors import PipelineError
+
+_PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 443}
+_FORMS = (
+    "HOST:8500, grpc://HOST:PORT, grpcs://HOST:PORT (TLS), unix:PATH, http://HOST:8501 or "
+    "https://HOST"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A model server.
+
+    Attributes:
+        protocol: Which of TensorFlow Serving's two protocols it is spoken to in.
+        target: `HOST:PORT` or `unix:PATH` for gRPC, a URL without a slash at its end for REST.
+        tls: Whether the connection is encrypted.
+        local: Whether it is on this machine.
+    """
+
+    protocol: Literal["grpc", "rest"]
+    target: str
+    tls: bool
+    local: bool
+
+    @staticmethod
+    def parse(address: str) -> "Address":
+        """Reads an address as a person writes it.
+
+        Args:
+            address: `HOST:PORT` (gRPC), or a URL of scheme grpc, grpcs, unix, http or https.
+
+        Returns:
+            The address.
+
+        Raises:
+            PipelineError: It is of another form.
+        """
+        if address.startswith("unix:"):
+            return Address("grpc", address, tls=False, local=True)
+        try:
+            parts = urlsplit(address if "://" in address else f"grpc://{address}")
+            port = parts.port or _PORTS[parts.scheme]
+        except (KeyError, ValueError) as error:
+            raise PipelineError(f"{address!r} is no server's address: give {_FORMS}.") from error
+        if not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise PipelineError(f"{address!r} is no server's address: give {_FORMS}.")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        tls, local = parts.scheme in ("grpcs", "https"), _is_loopback(parts.hostname)
+        if parts.scheme.startswith("grpc"):
+            if parts.path.strip("/"):
+                raise PipelineError(f"{address!r} is no server's address: gRPC has no path.")
+            return Address("grpc", f"{host}:{port}", tls, local)
+        url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+        return Address("rest", url, tls, local)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

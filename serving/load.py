@@ -1,0 +1,223 @@
+"""Load: asks a model server as fast as it answers, and measures."""
+
+import base64
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+
+from serving.client.address import Address
+from serving.client.errors import ServingError
+
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+Session = Callable[[int], None]
+"""Sends the request of a number over one connection and waits for the answer; raises
+ServingError where there is none."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How a server stood the load.
+
+    Attributes:
+        concurrency: How many connections asked at the same time.
+        requests: Answered requests.
+        errors: Requests without an answer, by their status.
+        seconds: How long the load lasted.
+        images_per_second: Images in answered requests.
+        p50_ms: Median latency of answered requests, milliseconds; None where there are none.
+        p95_ms: What 95 of 100 stay below.
+        p99_ms: What 99 of 100 stay below.
+    """
+
+    concurrency: int
+    requests: int
+    errors: dict[str, int]
+    seconds: float
+    images_per_second: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """The same for JSON."""
+        return asdict(self)
+
+
+def generate_load(
+    open_session: Callable[[], Session],
+    *,
+    concurrency: int,
+    seconds: float,
+    images: int = 1,
+    requests: int | None = None,
+) -> LoadReport:
+    """Keeps a number of requests in flight, each on a connection of its own.
+
+    Every connection's first request is not measured.
+
+    Args:
+        open_session: Opens a connection.
+        concurrency: How many requests are in flight.
+        seconds: How long.
+        images: How many images a request holds.
+        requests: Ends as soon as so many were sent, too.
+
+    Returns:
+        What was measured.
+    """
+    latencies: list[list[float]] = [[] for _ in range(concurrency)]
+    errors: Counter[str] = Counter()
+    numbers = count()
+    ready = threading.Barrier(concurrency + 1)
+    ended = threading.Event()
+
+    def ask(own: list[float]) -> None:
+        try:
+            session = open_session()
+            _try(session, 0, Counter())
+        except BaseException:
+            ready.abort()  # or everybody would wait for this one
+            raise
+        ready.wait()
+        ready.wait()
+        while not ended.is_set():
+            number = next(numbers)
+            if requests is not None and number >= requests:
+                return
+            started = time.perf_counter()
+            if _try(session, number, errors):
+                own.append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=ask, args=(own,), daemon=True) for own in latencies]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    started = time.perf_counter()
+    timer = threading.Timer(seconds, ended.set)
+    timer.start()
+    ready.wait()
+    for thread in threads:
+        thread.join()
+    timer.cancel()
+    elapsed = time.perf_counter() - started
+    every = [1000 * one for own in latencies for one in own]
+    p50, p95, p99 = np.percentile(every, (50, 95, 99)).tolist() if every else (None, None, None)
+    return LoadReport(
+        concurrency=concurrency,
+        requests=len(every),
+        errors=dict(errors),
+        seconds=elapsed,
+        images_per_second=len(every) * images / elapsed,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+    )
+
+
+def _try(session: Session, number: int, errors: "Counter[str]") -> bool:
+    try:
+        session(number)
+    except ServingError as error:
+        errors[error.code] += 1
+        return False
+    return True
+
+
+def sessions(
+    address: str,
+    model: str,
+    batches: Sequence[Sequence[bytes]],
+    *,
+    signature: str = "serving_default",
+    timeout: float = 60,
+) -> Callable[[], Session]:
+    """Connections to a model server that send ready-made requests and do not read the answers.
+
+    Args:
+        address: As the client's.
+        model: The model's name.
+        batches: The images of each request, which are sent over and over.
+        signature: A signature that takes `image_bytes`.
+        timeout: Seconds until an answer must be there.
+
+    Returns:
+        What opens a connection.
+
+    Raises:
+        PipelineError: The address is of another form.
+    """
+    parsed = Address.parse(address)
+    if parsed.protocol == "rest":
+        bodies = [_rest_body(signature, batch) for batch in batches]
+        return lambda: _rest_session(parsed, model, bodies, timeout)
+    requests = [_grpc_request(model, signature, batch) for batch in batches]
+    return lambda: _grpc_session(parsed, requests, timeout)
+
+
+def _rest_body(signature: str, batch: Sequence[bytes]) -> bytes:
+    rows = [{"b64": base64.b64encode(image).decode()} for image in batch]
+    return json.dumps({"signature_name": signature, "instances": rows}).encode()
+
+
+def _rest_session(address: Address, model: str, bodies: Sequence[bytes], timeout: float) -> Session:
+    parts = urlsplit(address.target)
+    kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
+    connection = kind(str(parts.hostname), parts.port, timeout=timeout)
+    path = f"{parts.path}/v1/models/{quote(model, safe='')}:predict"
+
+    def ask(number: int) -> None:
+        try:
+            connection.request("POST", path, bodies[number % len(bodies)])
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ServingError("UNAVAILABLE", str(error)) from error
+        if response.status != http.client.OK:
+            raise ServingError(f"HTTP_{response.status}", "refused")
+
+    return ask
+
+
+def _grpc_request(model: str, signature: str, batch: Sequence[bytes]) -> bytes:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(batch), tf.string))
+    return bytes(request.SerializeToString())
+
+
+def _grpc_session(address: Address, requests: Sequence[bytes], timeout: float) -> Session:
+    import grpc
+
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.use_local_subchannel_pool", 1),  # a connection of its own
+        ("grpc.enable_http_proxy", int(not address.local)),
+    ]
+    channel = (
+        grpc.secure_channel(address.target, grpc.ssl_channel_credentials(), options)
+        if address.tls
+        else grpc.insecure_channel(address.target, options)
+    )
+    predict = channel.unary_unary(_PREDICT)
+
+    def ask(number: int) -> None:
+        try:
+            predict(requests[number % len(requests)], timeout=timeout)
+        except grpc.RpcError as error:
+            raise ServingError(error.code().name, error.details() or "") from error
+
+    return ask

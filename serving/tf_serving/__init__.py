@@ -1,0 +1,1 @@
+"""TensorFlow Serving in production: its configuration files, and what runs beside it."""

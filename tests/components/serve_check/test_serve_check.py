@@ -1,0 +1,200 @@
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawing import draw, encode
+from gating import artifact
+from PIL import Image
+from small_model import save
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.errors import PipelineError
+from components.push.executor import AtomicPushExecutor
+from components.serve_check.config import ServeCheckConfig
+from components.serve_check.executor import ServeCheckExecutor
+from components.serve_check.requests import read_questions
+from components.serve_check.verdict import ServeVerdict
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """Ingest's Examples, with JPEG images alone in the test split."""
+    made = artifact(standard_artifacts.Examples, tmp_path / "examples")
+    made.split_names = artifact_utils.encode_split_names(["train", "eval", "test"])
+    folder = Path(artifact_utils.get_split_uri([made], "test"))
+    folder.mkdir(parents=True)
+    options = tf.io.TFRecordOptions(compression_type="GZIP")
+    with tf.io.TFRecordWriter(str(folder / "data.gz"), options) as writer:
+        for seed in range(5):
+            value = tf.train.BytesList(value=[encode(draw(seed), "JPEG")])
+            feature = {"image/encoded": tf.train.Feature(bytes_list=value)}
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+    return made
+
+
+def _check(model_folder: Path, examples, out: Path, **settings: object):
+    """Runs the executor as the launcher does, and gives the blessing and why."""
+    model = artifact(standard_artifacts.Model, model_folder)
+    blessing = artifact(standard_artifacts.InfraBlessing, out)
+    settings = {"images": 2, "timeout": 60, **settings}
+    ServeCheckExecutor().Do(
+        {"model": [model], "examples": [examples]},
+        {"blessing": [blessing]},
+        {"config": ServeCheckConfig(**settings).model_dump_json()},
+    )
+    return model, blessing, ServeVerdict.read(out)
+
+
+def _inputs(model, infra_blessing) -> dict:
+    """What Pusher gets where the Evaluator blessed the model."""
+    blessing = standard_artifacts.ModelBlessing()
+    blessing.set_int_custom_property("blessed", 1)
+    return {"model": [model], "model_blessing": [blessing], "infra_blessing": [infra_blessing]}
+
+
+def test_a_good_candidate_is_blessed_and_pushed(examples, tmp_path):
+    save(tmp_path / "model" / "Format-Serving")
+    model, blessing, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
+    assert verdict.reasons == ()
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
+    assert verdict.requests == 6
+    assert 0 <= verdict.max_difference < 1e-5
+    assert 0 < verdict.latency_p50_ms <= verdict.latency_p95_ms
+    assert verdict.load_seconds > 0
+    assert AtomicPushExecutor().CheckBlessing(_inputs(model, blessing))
+
+
+def test_a_graph_that_fails_on_png_is_refused_and_not_pushed(examples, tmp_path):
+    save(tmp_path / "model" / "Format-Serving", refuses_png=True)
+    model, blessing, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
+    [reason] = verdict.reasons
+    assert "The exported graph fails on test image 1 as PNG" in reason
+    assert "The graph has no decoder for PNG." in reason
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert blessing.get_string_custom_property("reasons") == reason
+    assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
+    assert not (tmp_path / "blessing" / "INFRA_BLESSED").exists()
+    pushed = artifact(standard_artifacts.PushedModel, tmp_path / "pushed")
+    destination = {"filesystem": {"base_directory": str(tmp_path / "serving")}}
+    AtomicPushExecutor().Do(
+        _inputs(model, blessing),
+        {"pushed_model": [pushed]},
+        {"push_destination": json.dumps(destination), "push": "auto"},
+    )
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "serving").exists()
+
+
+def test_questions_are_spread_and_of_every_format(examples):
+    questions = read_questions(examples, 3)
+    formats = [Image.open(io.BytesIO(question.encoded)).format for question in questions]
+    assert formats == ["JPEG", "PNG", "JPEG"] * 3
+    names = [question.name for question in questions]
+    assert names[:3] == ["test image 1", "test image 1 as PNG", "test image 1 as JPEG"]
+    assert questions[0].encoded == encode(draw(0), "JPEG")
+    assert questions[-3].encoded == encode(draw(4), "JPEG")
+    assert len(read_questions(examples, 100)) == 15
+
+
+_OTHER_SERVER = """#!{python}
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from serving.server.__main__ import main
+said = sys.argv[1:]
+assert said[:2] == ["run", "--rm"], said
+published = [said[i + 1].split(":") for i, word in enumerate(said) if word == "--publish"]
+ports = {{inside: outside for _, outside, inside in published}}
+sys.exit(main(["--port=" + ports["8500"], "--rest_api_port=" + ports["8501"],
+               "--model_name=candidate", "--model_base_path={model}"]))
+"""
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """A `docker` that runs a server on another model than it is given."""
+
+    def install(model: Path) -> None:
+        program = tmp_path / "bin" / "docker"
+        program.parent.mkdir()
+        program.write_text(_OTHER_SERVER.format(python=sys.executable, path=sys.path, model=model))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    return install
+
+
+def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, docker):
+    save(tmp_path / "model" / "Format-Serving")
+    save(tmp_path / "other" / "1", bias=0.5)
+    docker(tmp_path / "other")
+    *_, verdict = _check(
+        tmp_path / "model", examples, tmp_path / "blessing", server="tensorflow_serving"
+    )
+    assert len(verdict.reasons) == 2
+    for reason, protocol in zip(verdict.reasons, ("gRPC", "REST"), strict=True):
+        assert reason.startswith(f"Over {protocol}, the probabilities of test image 1 differ by")
+        assert "at most 0.001 is allowed" in reason
+        assert reason.endswith("The same holds for 6 more.")
+
+
+def test_a_slow_model_is_refused(examples, tmp_path):
+    save(tmp_path / "model" / "Format-Serving")
+    *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing", max_latency=1e-6)
+    [reason] = verdict.reasons
+    assert "95 of 100 requests are answered within" in reason
+
+
+def test_a_damaged_model_is_refused(examples, tmp_path):
+    path = save(tmp_path / "model" / "Format-Serving")
+    (path / "saved_model.pb").write_bytes(b"no graph")
+    *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
+    assert "SavedModel cannot be loaded" in verdict.reasons[0]
+
+
+def test_a_server_that_ends_or_never_begins_is_a_reason(examples, tmp_path, monkeypatch):
+    save(tmp_path / "model" / "Format-Serving")
+    program = tmp_path / "python"
+    monkeypatch.setattr("components.serve_check.servers.sys.executable", str(program))
+    for script, words in (
+        ("echo out of memory; exit 9", "The server ended by itself: out of memory."),
+        ("exec sleep 60", "The model was not available within 1 s."),
+    ):
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing", timeout=1)
+        assert verdict.reasons == (words,)
+
+
+def test_no_docker_is_said_in_words(examples, tmp_path, monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    save(tmp_path / "model" / "Format-Serving")
+    with pytest.raises(PipelineError, match="this machine has no Docker"):
+        _check(tmp_path / "model", examples, tmp_path / "b", server="tensorflow_serving")
+
+
+def test_nothing_to_ask_about_is_a_reason(examples, tmp_path):
+    for file in Path(artifact_utils.get_split_uri([examples], "test")).iterdir():
+        file.unlink()
+    save(tmp_path / "model" / "Format-Serving")
+    *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
+    assert verdict.reasons == ("There is no test image to ask about.",)
+
+
+def test_not_a_number_is_never_near(examples, tmp_path, monkeypatch):
+    from components.serve_check.check import _compare
+    from components.serve_check.requests import Question
+
+    answers = np.array([[np.nan, 0.5]], np.float32)
+    questions = [Question("test image 1", b"")]
+    _, differing, _ = _compare(lambda images: answers, questions, [answers], ServeCheckConfig())
+    assert "differ by nan" in differing[0]

@@ -1,0 +1,168 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+from dicom_files import file as dicom_file
+from drawing import draw, encode
+from small_model import brightness_answer, save
+from toy_run import mri
+
+from components.errors import PipelineError
+from pipeline.batch.inputs import list_files
+from pipeline.batch.shards import open_batch, run_batch
+from pipeline.config import Config
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return save(tmp_path_factory.mktemp("models") / "7")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Seven good files and the bad ones that a folder may hold."""
+    root = tmp_path_factory.mktemp("images")
+    (root / "a").mkdir()
+    for index in range(5):
+        (root / "a" / f"{index}.png").write_bytes(encode(draw(index)))
+    (root / "b.jpg").write_bytes(encode(draw(9), "JPEG"))
+    (root / "c.dcm").write_bytes(dicom_file())
+    (root / "cut.png").write_bytes(encode(draw(1))[:200])
+    (root / "empty.png").touch()
+    (root / "text.png").write_bytes(b"no image")
+    (root / "gone.png").symlink_to(root / "nowhere")
+    (root / ".hidden.png").write_bytes(b"no image")
+    return root
+
+
+def _rows(out: Path) -> list[dict]:
+    return ds.dataset(out).to_table().to_pylist()
+
+
+def _batch(images: object, out: Path, model: Path, *more: str) -> subprocess.CompletedProcess:
+    return mri("batch", str(images), str(out), "--model", str(model), *more)
+
+
+def test_every_file_has_a_row_and_a_bad_one_its_error(images, model, tmp_path):
+    out = tmp_path / "out"
+    result = _batch(images, out, model, "--shard-size", "4", "--batch-size", "3")
+    assert result.returncode == 0, result.stderr
+    assert "11 files, 7 classified, 4 with an error; model 7" in result.stdout
+    rows = _rows(out)
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+    by_name = {Path(row["path"]).name: row for row in rows}
+    assert {name for name, row in by_name.items() if row["error"]} == {
+        "cut.png", "empty.png", "gone.png", "text.png"
+    }  # fmt: skip
+    for index in range(5):
+        row = by_name[f"{index}.png"]
+        probabilities = dict(row["probabilities"])
+        assert probabilities["glioma"] == pytest.approx(brightness_answer(draw(index)), abs=1e-5)
+        assert row["label"] == max(probabilities, key=probabilities.get)
+        assert (row["in_distribution"], row["error"]) == (True, None)
+    assert by_name["c.dcm"]["label"]
+    assert by_name["text.png"]["label"] is None
+    assert not list(out.glob(".*"))
+
+
+def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    _batch(images, whole, model, "--shard-size", "2")
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, "batch", str(images), str(out), "--model", str(model),
+         "--shard-size", "2"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    done = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*")}
+    assert len(done) == 3
+    result = _batch(images, out, model, "--shard-size", "2")
+    assert "3 of 6 shards were there already" in result.stdout
+    assert {name: (out / name).stat().st_mtime_ns for name in done} == done
+    assert _rows(out) == _rows(whole)
+
+
+_KILLED = """
+import os, signal, sys
+from pipeline import cli
+from pipeline.batch import shards
+from pipeline.batch.rows import write_rows
+
+def die_in_the_fourth(rows, path, format):
+    if "00003" in path.name:
+        path.with_name(f".{path.name}.1").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    write_rows(rows, path, format)
+
+shards.write_rows = die_in_the_fourth
+sys.argv[0] = "mri"
+cli.main()
+"""
+
+
+def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):
+    """The same without a process of its own."""
+    files = list_files(str(source), out)
+    batch = open_batch(out, files, model, shard_size, format)
+    run_batch(
+        batch, files, model, out,
+        batch_size=16, beam_options=Config().beam, done=lambda count, there: None,
+    )  # fmt: skip
+
+
+def test_other_results_in_the_folder_are_not_mixed_with(images, model, tmp_path):
+    out = tmp_path / "out"
+    _here(images / "a", out, model)
+    for more in ({"shard_size": 2}, {"format": "parquet"}):
+        with pytest.raises(PipelineError, match="holds the results of"):
+            _here(images / "a", out, model, **more)
+    with pytest.raises(PipelineError, match="another listing and another model"):
+        _here(images, out, save(tmp_path / "8", bias=1.0))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(PipelineError, match="holds other files"):
+        _here(images, tmp_path / "other", model)
+
+
+def test_csv_globs_lists_and_names_that_are_no_text(images, model, tmp_path):
+    odd = tmp_path / "odd" / os.fsdecode(b'odd \xff,"\n.png')
+    odd.parent.mkdir()
+    odd.write_bytes(encode(draw(3)))
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"{images}/a/0.png\n\n{images}/none.png\n")
+    for source, count in ((f"{images}/**/*.png", 9), (listing, 2), (odd.parent, 1)):
+        out = tmp_path / f"out{count}"
+        _here(source, out, model)
+        with (out / "shard-00000-of-00001.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == count
+    assert rows[0]["path"] == f'{tmp_path}/odd/odd \\xff,"\n.png'
+    assert json.loads(rows[0]["probabilities"])["glioma"] > 0
+    assert (rows[0]["in_distribution"], rows[0]["error"]) == ("true", "")
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_shard(images, model, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.batch.rows.os.fsync", full)
+    with pytest.raises(PipelineError, match="No space left on device.*goes on"):
+        _here(images / "a", tmp_path / "out", model)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_batch.json"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("nowhere", "There is no nowhere"), ("*.nothing", "There is no file"), (".", "no SavedModel")],
+)
+def test_what_cannot_begin_says_why(source, words, tmp_path):
+    result = mri("batch", source, str(tmp_path / "out"), "--model", str(tmp_path))
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,172 @@
+"""The client, both halves, against the server that comes with the project."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_files import dataset, encoded, head
+from drawing import draw, encode
+from model_server import Server, running_server
+from small_model import brightness_answer, save
+
+from serving.client import Client, ServingError
+
+IMAGE = encode(draw(1))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """Two versions that answer differently."""
+    base = tmp_path_factory.mktemp("models") / "brain_mri"
+    save(base / "1", bias=1.0)
+    save(base / "2")
+    return base
+
+
+@pytest.fixture(scope="module")
+def server(base, tmp_path_factory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    models = folder / "models.config"
+    models.write_text(
+        f'model_config_list {{ config {{ name: "brain_mri" base_path: "{base}" '
+        'model_platform: "tensorflow" model_version_policy { all {} } '
+        'version_labels { key: "old" value: 1 } } }'
+    )
+    flags = (f"--model_config_file={models}", f"--grpc_socket_path={folder}/socket",
+             "--allow_version_labels_for_unavailable_models")  # fmt: skip
+    with running_server(folder, *flags) as running:
+        running.wait_for({1: "AVAILABLE", 2: "AVAILABLE"}, "brain_mri")
+        yield running
+
+
+@pytest.fixture(params=["grpc", "rest", "unix"])
+def address(request, server) -> str:
+    return {
+        "grpc": server.address,
+        "rest": f"http://127.0.0.1:{server.rest_port}",
+        "unix": f"unix:{server.log.parent}/socket",
+    }[request.param]
+
+
+def test_five_lines(address):
+    with Client(address) as client:
+        result = client.predict(IMAGE)
+    expected = brightness_answer(draw(1))
+    assert result.probabilities["glioma"] == pytest.approx(expected, abs=1e-5)
+    assert result.confidence == pytest.approx(max(expected, 1 - expected), abs=1e-5)
+    assert result.label == ("glioma" if expected > 0.5 else "notumor")
+    assert result.in_distribution is True
+    assert result.ood_score == pytest.approx(draw(1).mean() / 255, abs=1e-4)
+    assert isinstance(result.refer, bool)
+    assert result.version == (None if address.startswith("http") else 2)
+
+
+def test_bytes_paths_arrays_and_dicom_give_the_same(address, tmp_path):
+    pixels = draw(4)
+    path = tmp_path / "scan.png"
+    path.write_bytes(encode(pixels))
+    scan = encoded(dataset(head()))
+    with Client(address, batch_size=3) as client:
+        results = client.predict_batch([path.read_bytes(), path, str(path), pixels])
+        assert len({result.confidence for result in results}) == 1
+        assert client.predict(scan).label in {"glioma", "notumor"}
+        assert client.predict_batch(np.stack([pixels, pixels])) == results[:2]
+
+
+def test_an_explanation(address):
+    with Client(address) as client:
+        results = client.explain_batch([IMAGE, IMAGE])
+    for result in results:
+        np.testing.assert_array_equal(result.heatmap, np.array([[0, 1], [0.5, 0.25]], np.float32))
+        assert result.crop_box == (0, 0, 1, 0.5)
+        assert result.overlay == b"\x89PNG\r\n\x1a\n\0\0"
+        assert result.label
+
+
+def test_versions_and_labels(address):
+    for asked in ({"version": 1}, {"label": "old"}):
+        with Client(address, **asked) as client:
+            expected = brightness_answer(draw(1), bias=1.0)
+            result = client.predict(IMAGE)
+            assert result.probabilities["glioma"] == pytest.approx(expected, abs=1e-5)
+    with Client(address) as client:
+        states = [(status.version, status.state) for status in client.status()]
+    assert states == [(2, "AVAILABLE"), (1, "AVAILABLE")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "images", "code"),
+    [({"model": "other"}, [IMAGE], "NOT_FOUND"), ({"version": 9}, [IMAGE], "NOT_FOUND"),
+     ({"label": "none"}, [IMAGE], "INVALID_ARGUMENT"), ({}, [b"no image"], "INVALID_ARGUMENT"),
+     ({}, [IMAGE, IMAGE[:200]], "INVALID_ARGUMENT")],
+)  # fmt: skip
+def test_what_the_server_refuses_is_an_error_with_its_code(address, asked, images, code):
+    started = time.monotonic()
+    with Client(address, **asked) as client:
+        with pytest.raises(ServingError) as raised:
+            client.predict_batch(images)
+    assert raised.value.code == code
+    assert time.monotonic() - started < 5
+
+
+def test_a_client_serves_many_threads(address):
+    images = [draw(seed) for seed in range(8)]
+    answers: dict[int, float] = {}
+    with Client(address) as client:
+
+        def ask(index: int) -> None:
+            answers[index] = client.predict(images[index]).probabilities["glioma"]
+
+        threads = [threading.Thread(target=ask, args=(index,)) for index in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for index, image in enumerate(images):
+        assert answers[index] == pytest.approx(brightness_answer(image), abs=1e-5)
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_a_server_that_comes_late_is_waited_for(base, tmp_path, scheme):
+    from model_server import free_port
+
+    port = free_port()
+    flag = "--port" if not scheme else "--rest_api_port"
+    result = []
+
+    def ask() -> None:
+        with Client(f"{scheme}127.0.0.1:{port}", timeout=60, attempts=1000) as client:
+            result.append(client.predict(IMAGE))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with running_server(
+        tmp_path, f"{flag}={port}", "--model_name=brain_mri", f"--model_base_path={base}"
+    ):
+        asking.join(60)
+    assert result
+
+
+_GRPC_WHEN_USED = """
+import sys
+from serving.client import Client
+assert not {"grpc", "tensorflow"} & set(sys.modules)
+print(Client(sys.argv[1]).predict(open(sys.argv[2], "rb").read()).label)
+assert not {"tfx", "apache_beam", "pydicom"} & set(sys.modules)
+"""
+
+
+def test_the_grpc_half_comes_when_it_is_used_and_brings_no_tfx(server, tmp_path):
+    import subprocess
+
+    (tmp_path / "scan.png").write_bytes(IMAGE)
+    result = subprocess.run(
+        [sys.executable, "-c", _GRPC_WHEN_USED, server.address, str(tmp_path / "scan.png")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout in ("glioma\n", "notumor\n")

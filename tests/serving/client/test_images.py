@@ -1,0 +1,80 @@
+import io
+import os
+
+import numpy as np
+import pytest
+from dicom_files import MARKERS, dataset, encoded, head, marked
+from drawing import draw, encode
+from PIL import Image
+
+from serving.client import ImageError, encode_image
+
+
+def _pixels(encoded: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(encoded)))
+
+
+def test_bytes_and_files_go_as_they_are(tmp_path):
+    for name in ("PNG", "JPEG", "BMP", "GIF"):
+        encoded = encode(draw(1), name)
+        (tmp_path / name).write_bytes(encoded)
+        assert encode_image(encoded) == encode_image(tmp_path / name) == encoded
+        assert encode_image(os.fspath(tmp_path / name)) == encoded
+
+
+@pytest.mark.parametrize("shape", [(48, 40), (48, 40, 1), (48, 40, 3)])
+def test_an_array_becomes_a_png_of_the_same_pixels(shape):
+    pixels = draw(1, channels=1 if len(shape) == 2 or shape[2] == 1 else 3).reshape(shape)
+    encoded = encode_image(pixels[::-1])
+    assert encoded.startswith(b"\x89PNG")
+    np.testing.assert_array_equal(_pixels(encoded), pixels[::-1].squeeze())
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.float32), np.zeros((4, 4), np.int64), np.zeros((0, 4), np.uint8),
+     np.zeros((4,), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros((1, 4, 4, 3), np.uint8)],
+)  # fmt: skip
+def test_other_arrays_are_refused(pixels):
+    with pytest.raises(ImageError, match="An array must"):
+        encode_image(pixels)
+
+
+def test_a_tiff_becomes_a_png():
+    encoded = encode_image(encode(draw(1), "TIFF"))
+    np.testing.assert_array_equal(_pixels(encoded), draw(1))
+    with pytest.raises(ImageError, match="cannot be used"):
+        encode_image(encode(draw(1), "TIFF")[:40])
+
+
+def test_what_cannot_be_read_is_said_without_its_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    for bad in (tmp_path / "Doe^John.png", tmp_path, tmp_path / "pipe", tmp_path / "empty", b"",
+                "a\0b"):  # fmt: skip
+        with pytest.raises(ImageError) as raised:
+            encode_image(bad)
+        assert "Doe" not in str(raised.value)
+
+
+def test_a_huge_file_is_refused_before_it_is_read_whole(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ImageError, match="limit of 100,000,000"):
+        encode_image(tmp_path / "huge.png")
+
+
+def test_of_a_dicom_the_middle_frame_goes_and_no_tag():
+    frames = np.stack([head(seed) for seed in range(3)])
+    sent = encode_image(encoded(dataset(frames)))
+    np.testing.assert_array_equal(_pixels(sent), _pixels(encode_image(encoded(dataset(frames[1])))))
+    full = encode_image(encoded(marked()))
+    assert not any(marker in full for marker in MARKERS)
+
+
+def test_a_damaged_dicom_is_refused_without_a_word_of_it():
+    good = encoded(marked())
+    for bad in (good[:400], good[:-100], good[:140] + bytes(200)):
+        with pytest.raises(ImageError) as raised:
+            encode_image(bad)
+        assert not any(marker.decode() in str(raised.value) for marker in MARKERS)
