@@ -1,0 +1,78 @@
+"""`mri serve`: the pushed model behind TensorFlow Serving's gRPC and REST protocol."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.errors import PipelineError
+from pipeline.work import Work
+
+_BATCHING = """\
+max_batch_size { value: 16 }
+batch_timeout_micros { value: 0 }
+max_enqueued_batches { value: 64 }
+"""
+"""Nothing waits for a batch; what comes while the model works is its next batch. On a processor
+larger batches are no faster."""
+
+
+def serve_pushed(
+    work: Work,
+    name: str | None,
+    *,
+    port: int,
+    rest_port: int,
+    batching: bool,
+    request_log: Path | None,
+    flags: Sequence[str],
+) -> None:
+    """Serves the models that runs have pushed, and takes up new versions as they come.
+
+    Args:
+        work: The work folder.
+        name: The model; None: the only one that there is.
+        port: gRPC port.
+        rest_port: REST port; 0: no REST.
+        batching: Whether requests are merged.
+        request_log: Folder for a row for each prediction; None: nothing is logged.
+        flags: More of TensorFlow Serving's flags, as NAME=VALUE.
+
+    Raises:
+        PipelineError: No model was pushed, a flag is wrong, or a port is in use.
+    """
+    from serving.server.__main__ import serve_with
+
+    arguments = [
+        f"--port={port}",
+        f"--rest_api_port={rest_port}",
+        f"--model_name={(base_path := _base_path(work, name)).name}",
+        f"--model_base_path={base_path}",
+        "--enable_grpc_healthcheck_service",
+    ]
+    if batching:
+        parameters = work.root / "batching.config"
+        temporary = parameters.with_suffix(".tmp")
+        temporary.write_text(_BATCHING)
+        temporary.replace(parameters)
+        arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
+    if request_log is not None:
+        arguments.append(f"--request_log_dir={request_log.absolute()}")
+    serve_with([*arguments, *(f"--{flag.removeprefix('--')}" for flag in flags)])
+
+
+def _base_path(work: Work, name: str | None) -> Path:
+    """The folder of a model's versions."""
+    found = sorted(
+        {version.parent for version in work.serving.glob("*/*") if version.name.isdigit()}
+    )
+    names = [path.name for path in found]
+    if name is not None and name not in names:
+        raise PipelineError(
+            f"There is no pushed model {name} in {work.root}; there are: {', '.join(names) or '-'}."
+        )
+    if not found:
+        raise PipelineError(f"There is no pushed model in {work.root}: run `mri run` first.")
+    if name is None and len(found) > 1:
+        raise PipelineError(
+            f"There are several models: choose one with --model: {', '.join(names)}."
+        )
+    return work.serving / (name or names[0])

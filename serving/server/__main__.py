@@ -1,0 +1,95 @@
+"""`python -m serving.server`: a stand-in for `tensorflow_model_server` on a command line."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from components.errors import PipelineError
+from serving.server.flags import FlagError, Flags, parse_flags, usage
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serves until it is told to end.
+
+    Args:
+        arguments: The command line without the program.
+
+    Returns:
+        The exit code: 0 ended as told, 1 could not serve, 2 wrong flags.
+    """
+    try:
+        serve_with(arguments)
+    except PipelineError as error:
+        sys.stderr.write(f"Failed to start server. Error: {error}\n")
+        return 2 if isinstance(error, FlagError) else 1
+    return 0
+
+
+def serve_with(arguments: Sequence[str]) -> None:
+    """Serves until it is told to end.
+
+    Args:
+        arguments: The command line without the program.
+
+    Raises:
+        FlagError: The command line cannot be understood.
+        PipelineError: An address is taken, or a file that a flag names cannot be used.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
+    )
+    for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    if "--help" in arguments:
+        sys.stdout.write(usage())
+        return
+    flags, without_effect = parse_flags(arguments)
+    for name in without_effect:
+        logging.getLogger(__name__).warning("--%s has no effect here", name)
+    if flags.version:
+        _print_version()
+    else:
+        asyncio.run(_serve(flags))
+
+
+async def _serve(flags: Flags) -> None:
+    from serving.server.configuration import read_configuration
+    from serving.server.listeners import open_grpc, open_rest
+
+    # What is wrong is said at once; importing TensorFlow takes seconds.
+    configuration = read_configuration(flags)
+    rest_socket = open_rest(flags)
+    grpc_server = open_grpc(flags)
+
+    from serving.server.serve import serve
+
+    await serve(configuration, grpc_server, rest_socket, lambda: _say_ready(flags))
+
+
+def _say_ready(flags: Flags) -> None:
+    places = []
+    if flags.port:
+        places.append(f"gRPC at {flags.bind_address}:{flags.port}")
+    if flags.grpc_socket_path:
+        places.append(f"gRPC at unix:{flags.grpc_socket_path}")
+    if flags.rest_api_port:
+        places.append(f"HTTP/REST at {flags.bind_address}:{flags.rest_api_port}")
+    sys.stderr.write(f"Running ModelServer: {', '.join(places)}\n")
+    sys.stderr.flush()
+
+
+def _print_version() -> None:
+    from importlib.metadata import version
+
+    sys.stdout.write(
+        f"TensorFlow ModelServer protocol: brain-mri-pipeline embedded server\n"
+        f"TensorFlow Library: {version('tensorflow')}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

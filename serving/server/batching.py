@@ -1,0 +1,232 @@
+"""Dynamic batching: requests that arrive together run together.
+
+The parameters are TensorFlow Serving's. A batch runs when it is full, or when its first request has
+waited long enough and a thread is free. Where a batch fails, each of its requests is run again by
+itself, so that one bad image fails nobody else's; TensorFlow Serving fails them all.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from serving.server.batching_config import BatchingParameters
+from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.lifecycle import Version
+from serving.server.metrics import Metrics
+from serving.server.runner import Workers
+from serving.server.servable import Call
+from serving.server.tensors import Array
+
+_Key = tuple[Any, ...]
+
+
+@dataclass
+class _Task:
+    """A request, or a part of one, that waits."""
+
+    arrays: tuple[Array, ...]
+    size: int
+    future: asyncio.Future[list[Array]]
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class _Queue:
+    """Requests that may run together: same version, inputs, outputs, types and shapes."""
+
+    version: Version
+    call: Call
+    tasks: deque[_Task] = field(default_factory=deque)
+    size: int = 0
+
+    def take(self, most: int) -> list[_Task]:
+        """Takes the first requests, as many as fit."""
+        batch: list[_Task] = []
+        size = 0
+        while self.tasks and size + self.tasks[0].size <= most:
+            task = self.tasks.popleft()
+            self.size -= task.size
+            if not task.future.done():  # its client may have gone
+                size += task.size
+                batch.append(task)
+        return batch
+
+
+class BatchingRunner:
+    """Merges calls and runs them together."""
+
+    def __init__(self, parameters: BatchingParameters, workers: Workers, metrics: Metrics) -> None:
+        """Uses these threads.
+
+        Args:
+            parameters: How calls are merged.
+            workers: As many threads as batches may run.
+            metrics: What counts the runs.
+        """
+        self._parameters = parameters
+        self._workers = workers
+        self._metrics = metrics
+        self._queues: dict[_Key, _Queue] = {}
+        self._free = parameters.num_batch_threads
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, version: Version, call: Call) -> list[Array]:
+        """Runs one call, together with what else is there.
+
+        Raises:
+            ServingError: The inputs have no common first dimension, or the queue is full.
+        """
+        size = _batch_size(call.arrays)
+        queue = self._queue(version, call)
+        self._check_room(queue, size)
+        most = self._parameters.max_batch_size
+        starts = range(0, max(size, 1), most)
+        tasks = [self._add(queue, call, start, min(most, size - start)) for start in starts]
+        self._dispatch()
+        parts = await asyncio.gather(*(task.future for task in tasks))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _queue(self, version: Version, call: Call) -> _Queue:
+        forms = tuple((array.dtype.str, array.shape[1:]) for array in call.arrays)
+        key = (version.name, version.number, id(version), call.feeds, call.fetches, forms)
+        if key not in self._queues:
+            self._queues[key] = _Queue(version, call)
+        return self._queues[key]
+
+    def _check_room(self, queue: _Queue, size: int) -> None:
+        given = self._parameters
+        if size > given.max_batch_size and not given.split_large:
+            raise invalid_argument(
+                f"Task size {size} is larger than maximum input batch size {given.max_batch_size}"
+            )
+        # What a free thread takes at once does not wait.
+        room = (given.max_enqueued_batches + self._free) * given.max_batch_size - queue.size
+        if size > room:
+            raise ServingError(
+                Code.UNAVAILABLE,
+                "The batch scheduling queue to which this task was submitted is full; task size is"
+                f" {size} but scheduling capacity is only {room}"
+                f" (max_enqueued_batches={given.max_enqueued_batches},"
+                f" max_execution_batch_size={given.max_batch_size})",
+            )
+
+    def _add(self, queue: _Queue, call: Call, start: int, size: int) -> _Task:
+        whole = start == 0 and size == len(call.arrays[0])
+        arrays = call.arrays if whole else tuple(a[start : start + size] for a in call.arrays)
+        task = _Task(arrays, size, asyncio.get_running_loop().create_future())
+        queue.tasks.append(task)
+        queue.size += size
+        # Nobody reads the error of a part whose request has failed in another part.
+        task.future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    def _dispatch(self) -> None:
+        """Runs what is ready while a thread is free, and comes back when the next one is."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        timeout = self._parameters.batch_timeout_micros / 1e6
+        self._queues = {key: queue for key, queue in self._queues.items() if queue.tasks}
+        while self._free and self._queues:
+            key = min(self._queues, key=lambda key: self._due(self._queues[key], timeout))
+            queue = self._queues[key]
+            wait = self._due(queue, timeout) - time.monotonic()
+            if wait > 0:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(wait, self._dispatch)
+                return
+            if batch := queue.take(self._parameters.max_batch_size):
+                self._free -= 1
+                running = asyncio.create_task(self._run(queue, batch))
+                self._running.add(running)
+                running.add_done_callback(self._running.discard)
+            if not queue.tasks:
+                del self._queues[key]
+
+    def _due(self, queue: _Queue, timeout: float) -> float:
+        """When a queue's first batch may run, in seconds of the monotonic clock."""
+        full = queue.size >= self._parameters.max_batch_size
+        return queue.tasks[0].since + (0.0 if full else timeout)
+
+    async def _run(self, queue: _Queue, batch: Sequence[_Task]) -> None:
+        try:
+            results = await self._workers.run(
+                queue.version, lambda: self._results(queue, [task.arrays for task in batch])
+            )
+        finally:
+            self._free += 1
+        for task, result in zip(batch, results, strict=True):
+            if task.future.done():
+                continue
+            if isinstance(result, Exception):
+                task.future.set_exception(result)
+            else:
+                task.future.set_result(result)
+        self._dispatch()
+
+    def _results(
+        self, queue: _Queue, requests: Sequence[tuple[Array, ...]]
+    ) -> list[list[Array] | Exception]:
+        """Runs a batch; in a worker thread. Where it fails, runs each request by itself."""
+        try:
+            return list(self._merged(queue, requests))
+        except Exception as error:  # noqa: BLE001  (handed to those who asked)
+            if len(requests) == 1:
+                return [error]
+        return [self._results(queue, [request])[0] for request in requests]
+
+    def _merged(self, queue: _Queue, requests: Sequence[tuple[Array, ...]]) -> list[list[Array]]:
+        assert queue.version.servable is not None
+        sizes = [len(request[0]) for request in requests]
+        total = self._parameters.padded(sum(sizes)) if any(sizes) else 0
+        inputs = [_stacked(columns, total) for columns in zip(*requests, strict=True)]
+        call = queue.call
+        started = time.perf_counter()
+        outputs = queue.version.servable.run(call.feeds, inputs, call.fetches)
+        elapsed = time.perf_counter() - started
+        self._metrics.runtime_latency(queue.version.name, call.api, elapsed)
+        for output in outputs:
+            if output.ndim == 0:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
+                )
+            if len(output) != total:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION,
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th"
+                    " dimension sizes of the input tensors",
+                )
+        ends = np.cumsum(sizes)
+        return [
+            [output[end - size : end] for output in outputs]
+            for size, end in zip(sizes, ends, strict=True)
+        ]
+
+
+def _batch_size(arrays: Sequence[Array]) -> int:
+    if not arrays or any(array.ndim == 0 for array in arrays):
+        raise invalid_argument("Batching Run() input tensors must have at least one dimension.")
+    if len({len(array) for array in arrays}) > 1:
+        raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
+    return len(arrays[0])
+
+
+def _stacked(columns: Sequence[Array], total: int) -> Array:
+    """One input of all requests in one array, filled up with its first row."""
+    size = sum(map(len, columns))
+    if total > size:
+        columns = [
+            *columns,
+            np.repeat(next(c for c in columns if len(c))[:1], total - size, axis=0),
+        ]
+    return np.concatenate(columns) if len(columns) > 1 else columns[0]
+
+
+def _joined(parts: Sequence[list[Array]]) -> list[Array]:
+    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

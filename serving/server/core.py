@@ -1,0 +1,165 @@
+"""The models that are served: their configuration, versions and labels."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.errors import PipelineError
+from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.lifecycle import Lifecycle, State, Version, not_found
+from serving.server.model_config import ModelConfig, read_model_configs
+from serving.server.source import aspired_versions
+
+log = logging.getLogger(__name__)
+
+
+class ServerCore:
+    """Knows the models, looks at their folders, and finds the version that a request means."""
+
+    def __init__(self, lifecycle: Lifecycle, *, allow_labels_for_unavailable: bool = False) -> None:
+        """Starts with no model.
+
+        Args:
+            lifecycle: Loads and unloads versions.
+            allow_labels_for_unavailable: Whether a new label may name a version that is not
+                available.
+        """
+        self.lifecycle = lifecycle
+        self._allow_labels_for_unavailable = allow_labels_for_unavailable
+        self._models: dict[str, ModelConfig] = {}
+        self._labels: dict[str, dict[str, int]] = {}
+        self._reloading = asyncio.Lock()
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the models that are configured."""
+        return set(self._models)
+
+    def expect(self, models: Mapping[str, ModelConfig]) -> None:
+        """Says which models will come, so that requests wait for them."""
+        for name in models:
+            self.lifecycle.expect(name)
+
+    async def reload(self, models: Mapping[str, ModelConfig]) -> None:
+        """Replaces the configuration and waits until its new models are available.
+
+        Raises:
+            ServingError: A model did not become available, or a label names a version that is not.
+        """
+        async with self._reloading:
+            new = set(models) - set(self._models)
+            gone = set(self._models) - set(models)
+            self._models = models = dict(models)
+            self.expect(models)
+            for name in gone:
+                self.lifecycle.set_aspired(name, {})
+            await self.poll()
+        # Outside of the lock: a model that never loads must not keep a better configuration out.
+        failed = await self.lifecycle.settled(new)
+        if self._models is not models:
+            raise ServingError(Code.ABORTED, "A later configuration has replaced this one.")
+        self._set_labels()
+        if failed:
+            listed = "".join(f"{{name: {v.name} version: {v.number}}}, " for v in failed)
+            raise ServingError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
+
+    async def poll(self) -> None:
+        """Looks at the base paths once."""
+        for name, model in self._models.items():
+            wanted = await asyncio.to_thread(aspired_versions, model)
+            if wanted is not None and self._models.get(name) is model:
+                self.lifecycle.set_aspired(name, wanted)
+            elif wanted is None:
+                self.lifecycle.missing(name)
+
+    async def watch(self, seconds: float) -> None:
+        """Looks at the base paths again and again."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.poll()
+            except Exception:
+                log.exception("The base paths could not be looked at; the models stay")
+
+    async def watch_config(self, path: Path, seconds: float) -> None:
+        """Reads the configuration file again and again, and takes what has changed."""
+        known: bytes | None = None
+        while True:
+            try:
+                text = await asyncio.to_thread(path.read_bytes)
+                changed, known = known is not None and text != known, text
+                if changed:
+                    await self.reload(read_model_configs(path))
+            except (OSError, PipelineError, ServingError) as error:
+                log.error("The models' configuration stays as it is: %s", error)
+            await asyncio.sleep(seconds)
+
+    async def version(self, spec: Any) -> Version:
+        """The version that a ModelSpec means; waits for a model's first load.
+
+        Raises:
+            ServingError: There is none.
+        """
+        if not spec.name:
+            raise invalid_argument("ModelSpec has no name specified.")
+        await self.lifecycle.tried(spec.name)
+        number = self._number(spec)
+        found = self.lifecycle.find(spec.name, number)
+        if found is None:
+            raise not_found(spec.name, number)
+        return found
+
+    @contextmanager
+    def use(self, version: Version) -> Iterator[Any]:
+        """Keeps a version from being unloaded."""
+        with self.lifecycle.use(version) as servable:
+            yield servable
+
+    def status(self, spec: Any) -> list[Version]:
+        """The versions whose status a ModelSpec asks for.
+
+        Raises:
+            ServingError: There are none.
+        """
+        number = self._number(spec)
+        versions = self.lifecycle.versions(spec.name)
+        if number is not None:
+            versions = [version for version in versions if version.number == number]
+            if not versions:
+                raise ServingError(
+                    Code.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
+                )
+        if not versions:
+            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+        return versions
+
+    def _number(self, spec: Any) -> int | None:
+        choice = spec.WhichOneof("version_choice")
+        if choice == "version":
+            number: int = spec.version.value
+            return number
+        if choice == "version_label":
+            labels = self._labels.get(spec.name, {})
+            if spec.version_label not in labels:
+                raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
+            return labels[spec.version_label]
+        return None
+
+    def _set_labels(self) -> None:
+        labels = {}
+        for name, model in self._models.items():
+            for label, number in model.labels.items():
+                old = self._labels.get(name, {}).get(label, number)
+                free = self._allow_labels_for_unavailable and old == number
+                found = self.lifecycle.find(name, number)
+                if not free and (found is None or found.state is not State.AVAILABLE):
+                    raise ServingError(
+                        Code.FAILED_PRECONDITION,
+                        f"Request to assign label to version {number} of model {name},"
+                        " which is not currently available for inference",
+                    )
+            labels[name] = dict(model.labels)
+        self._labels = labels

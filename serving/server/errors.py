@@ -1,0 +1,91 @@
+"""What a request may fail with: TensorFlow's status codes, their HTTP and gRPC forms, their texts.
+
+The codes and the cut of long texts are those of `grpc_status_util.cc` and `http_server.cc` in
+tensorflow/serving.
+"""
+
+import logging
+from enum import IntEnum
+
+_LONGEST = 1024
+_CUT = "...TRUNCATED"
+
+log = logging.getLogger(__name__)
+
+
+class Code(IntEnum):
+    """TensorFlow's status codes, which are gRPC's by number and name."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+HTTP_STATUS = {
+    Code.OK: 200,
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+    Code.UNAUTHENTICATED: 401,
+}
+"""Codes that are not here answer 500."""
+
+
+class ServingError(Exception):
+    """A request or a load that failed for a reason the client is told.
+
+    Attributes:
+        code: TensorFlow's status code.
+        message: The text, at most 1,024 characters and a mark where it was cut.
+    """
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message if len(message) <= _LONGEST else message[:_LONGEST] + _CUT
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of the code."""
+        return HTTP_STATUS.get(self.code, 500)
+
+
+def invalid_argument(message: str) -> ServingError:
+    """The most frequent one: the client sent something wrong."""
+    return ServingError(Code.INVALID_ARGUMENT, message)
+
+
+def as_serving_error(error: BaseException) -> ServingError:
+    """Translates what a request raised; what is not foreseen is logged and becomes INTERNAL."""
+    if isinstance(error, ServingError):
+        return error
+    code = getattr(error, "error_code", None)
+    if isinstance(code, int) and 0 < code <= max(Code):  # tf.errors.OpError
+        return ServingError(Code(code), str(getattr(error, "message", error)))
+    if isinstance(error, MemoryError):
+        return ServingError(Code.RESOURCE_EXHAUSTED, "Out of memory.")
+    log.error("A request failed in a way that was not foreseen", exc_info=error)
+    return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")

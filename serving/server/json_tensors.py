@@ -1,0 +1,275 @@
+"""JSON to tensors: the bodies of REST requests.
+
+The rules and texts are those of `json_tensor.cc` in tensorflow/serving.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from tensorflow.core.framework import tensor_pb2, types_pb2
+
+from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.json_base64 import decoded_base64, is_base64
+from serving.server.json_document import json_type, shown
+from serving.server.tensors import Array, fill_values, type_name
+
+_INTEGERS: dict[int, type[np.integer[Any]]] = {
+    types_pb2.DT_INT8: np.int8,
+    types_pb2.DT_INT16: np.int16,
+    types_pb2.DT_INT32: np.int32,
+    types_pb2.DT_INT64: np.int64,
+    types_pb2.DT_UINT8: np.uint8,
+    types_pb2.DT_UINT32: np.uint32,
+    types_pb2.DT_UINT64: np.uint64,
+}
+_FLOATS: dict[int, type[np.floating[Any]]] = {
+    types_pb2.DT_FLOAT: np.float32,
+    types_pb2.DT_DOUBLE: np.float64,
+}
+
+ROW = "row"
+COLUMNAR = "columnar"
+
+
+def fill_predict_request(
+    document: Mapping[str, Any], inputs: Mapping[str, Any], request: Any
+) -> str:
+    """Fills a PredictRequest's inputs from `instances` or `inputs`.
+
+    Args:
+        document: The request's JSON object.
+        inputs: The signature's TensorInfo by input.
+        request: The message to fill.
+
+    Returns:
+        `row` or `columnar`: how the response is to be written.
+
+    Raises:
+        ServingError: The values do not fit the signature.
+    """
+    if "instances" in document and "inputs" in document:
+        raise invalid_argument(
+            f"JSON Value: {shown(document)} Not formatted correctly expecting only one of"
+            " 'inputs' or 'instances' keys to exist "
+        )
+    if "instances" in document:
+        instances = document["instances"]
+        if not isinstance(instances, list):
+            raise invalid_argument(
+                f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array"
+            )
+        if not instances:
+            raise invalid_argument(f"JSON Value: {shown(document)} No values in 'instances' array")
+        _fill_rows(instances, inputs, request)
+        return ROW
+    if "inputs" in document:
+        _fill_columns(document["inputs"], inputs, request)
+        return COLUMNAR
+    raise invalid_argument("Missing 'inputs' or 'instances' key")
+
+
+def _fill_columns(value: Any, inputs: Mapping[str, Any], request: Any) -> None:
+    if not isinstance(value, dict) or is_base64(value):
+        if len(inputs) > 1:
+            raise invalid_argument(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors"
+                " required as per tensorinfo_map"
+            )
+        ((name, info),) = inputs.items()
+        request.inputs[name].CopyFrom(_tensor(value, info.dtype))
+        return
+    for name, info in inputs.items():
+        if name not in value:
+            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+        request.inputs[name].CopyFrom(_tensor(value[name], info.dtype))
+
+
+def _fill_rows(instances: Sequence[Any], inputs: Mapping[str, Any], request: Any) -> None:
+    objects = _is_object(instances[0])
+    if not isinstance(instances[0], dict) and len(inputs) > 1:
+        raise invalid_argument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors"
+            " required as per tensorinfo_map"
+        )
+    for place, instance in enumerate(instances):
+        if objects != _is_object(instance):
+            expected, got = ("object", "list") if objects else ("value/list", "object")
+            raise invalid_argument(
+                f"Expecting {expected} but got {got} at item {place} of input list"
+            )
+        if objects:
+            _check_keys(place, instance, inputs)
+    if objects:
+        columns = {name: [instance[name] for instance in instances] for name in inputs}
+    else:
+        columns = {next(iter(inputs)): list(instances)}
+    for name, column in columns.items():
+        key = f" key: {name}" if objects else ""
+        request.inputs[name].CopyFrom(_rows_tensor(column, inputs[name].dtype, key))
+
+
+def _check_keys(place: int, instance: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    for name in instance:
+        if name not in inputs:
+            raise invalid_argument(
+                f"Failed to process element: {place} key: {name} of 'instances' list. Error:"
+                f" INVALID_ARGUMENT: JSON object: does not have named input: {name}"
+            )
+    if set(instance) != set(inputs):
+        raise invalid_argument(
+            f"Failed to process element: {place} of 'instances' list. JSON object:"
+            f" {shown(instance)} keys must be equal to: {','.join(sorted(inputs))}"
+        )
+
+
+def _rows_tensor(column: list[Any], dtype: int, key: str) -> Any:
+    try:
+        return _tensor(column, dtype)
+    except ServingError:
+        _find_bad_row(column, dtype, key)
+        raise
+
+
+def _find_bad_row(column: list[Any], dtype: int, key: str) -> None:
+    """Names the row at fault; rows are judged one by one, against the first."""
+    first: Any = None
+    for place, value in enumerate(column):
+        try:
+            tensor = _tensor(value, dtype)
+            first = first or tensor
+            _check_same_shape(first, tensor)
+        except ServingError as error:
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                f"Failed to process element: {place}{key} of 'instances' list. Error:"
+                f" {error.code.name}: {error.message}",
+            ) from None
+
+
+def _check_same_shape(first: Any, other: Any) -> None:
+    sizes = [[dim.size for dim in tensor.tensor_shape.dim] for tensor in (first, other)]
+    counts = [int(np.prod(size)) for size in sizes]
+    if counts[0] != counts[1]:
+        raise invalid_argument(f"Expecting tensor size: {counts[0]} but got: {counts[1]}")
+    if sizes[0] != sizes[1]:
+        shapes = [f"[{','.join(map(str, size))}]" for size in sizes]
+        raise invalid_argument(f"Expecting shape {shapes[0]} but got: {shapes[1]}")
+
+
+def _tensor(value: Any, dtype: int) -> Any:
+    """A TensorProto of a JSON value: a scalar, or lists of lists of the same length."""
+    shape, leaves = _dense(value)
+    array = _array(leaves, dtype)
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    fill_values(proto, array)
+    return proto
+
+
+def _dense(value: Any) -> tuple[list[int], list[Any]]:
+    """The shape that the first elements say, and all values, if all others agree."""
+    shape: list[int] = []
+    first = value
+    while isinstance(first, list):
+        shape.append(len(first))
+        if not first:
+            break
+        first = first[0]
+    values = [value]
+    for level, size in enumerate(shape):
+        for item in values:
+            if not isinstance(item, list):
+                raise invalid_argument(
+                    f"JSON Value: {shown(item)} found at incorrect level: {level + 1} in the JSON"
+                    f" DOM. Expected at level: {len(shape)}"
+                )
+            if len(item) != size:
+                raise invalid_argument(
+                    f"Encountered list at unexpected size: {len(item)} at level: {level}"
+                    f" expected size: {size}"
+                )
+        values = list(chain.from_iterable(values))
+    if list in set(map(type, values)):
+        raise invalid_argument(
+            f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}"
+        )
+    return shape, values
+
+
+def _array(values: list[Any], dtype: int) -> Array:
+    """Values of one JSON type as a flat array."""
+    if dtype == types_pb2.DT_STRING:
+        strings = np.empty(len(values), dtype=object)
+        strings[:] = [_string(value) for value in values]
+        return strings
+    kinds = set(map(type, values))
+    if dtype in _FLOATS and kinds <= {int, float}:
+        _check_lossless(values, kinds, dtype)
+        with np.errstate(over="ignore"):
+            return np.array(values, _FLOATS[dtype])
+    if dtype in _INTEGERS and kinds <= {int}:
+        limits = np.iinfo(_INTEGERS[dtype])
+        if all(limits.min <= value <= limits.max for value in values):
+            return np.array(values, _INTEGERS[dtype])
+        raise _type_error(next(v for v in values if not limits.min <= v <= limits.max), dtype)
+    if dtype == types_pb2.DT_BOOL and kinds <= {bool}:
+        return np.array(values, np.bool_)
+    return _refuse(values, dtype)
+
+
+def _refuse(values: list[Any], dtype: int) -> Array:
+    if dtype in _FLOATS:
+        fitting: tuple[type, ...] = (int, float)
+    elif dtype in _INTEGERS:
+        fitting = (int,)
+    elif dtype == types_pb2.DT_BOOL:
+        fitting = (bool,)
+    else:
+        raise ServingError(
+            Code.UNIMPLEMENTED,
+            f"Conversion of JSON Value: {shown(values[0]) if values else '[]'} to type:"
+            f" {type_name(dtype)}",
+        )
+    raise _type_error(next(value for value in values if type(value) not in fitting), dtype)
+
+
+def _type_error(value: object, dtype: int) -> ServingError:
+    return invalid_argument(
+        f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type:"
+        f" {type_name(dtype)}"
+    )
+
+
+def _check_lossless(values: list[Any], kinds: set[type], dtype: int) -> None:
+    """Refuses what a float cannot hold; rounding decimals is no loss."""
+    info = np.finfo(_FLOATS[dtype])
+    whole = 2 ** (info.nmant + 1) - 1
+    for value in values if int in kinds else ():
+        if type(value) is int and abs(value) > whole:
+            raise _lossy(value, dtype)
+    if dtype == types_pb2.DT_FLOAT:
+        for value in values:
+            if abs(value) > float(info.max) and abs(value) != float("inf"):
+                raise _lossy(value, dtype)
+
+
+def _lossy(value: object, dtype: int) -> ServingError:
+    return invalid_argument(
+        f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of"
+        " precision."
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and not is_base64(value)
+
+
+def _string(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict):
+        return decoded_base64(value)
+    raise _type_error(value, types_pb2.DT_STRING)

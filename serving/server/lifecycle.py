@@ -1,0 +1,291 @@
+"""The life of versions: loading, serving, unloading, so that a model is never without one.
+
+The policy is TensorFlow Serving's AvailabilityPreservingPolicy: a version that is no longer wanted
+is unloaded only when a wanted one is ready, and only after the last request in it has ended.
+All state belongs to the event loop's thread; only loading and unloading leave it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from serving.server.errors import Code, ServingError, as_serving_error
+from serving.server.servable import Servable
+
+log = logging.getLogger(__name__)
+
+
+class State(IntEnum):
+    """The states of ModelVersionStatus."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass
+class Version:
+    """One version of a model and how it is.
+
+    Attributes:
+        name: The model's name.
+        number: The version.
+        path: The SavedModel's folder.
+        aspired: Whether it is wanted.
+        state: Where it is in its life.
+        error: Why it ended, if it failed.
+        servable: The loaded model, while it can be used.
+        users: Requests that run in it.
+    """
+
+    name: str
+    number: int
+    path: Path
+    aspired: bool = True
+    state: State = State.START
+    error: ServingError | None = None
+    servable: Servable | None = None
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How a load that failed is tried again.
+
+    Attributes:
+        retries: How often.
+        interval: After how many seconds.
+    """
+
+    retries: int = 5
+    interval: float = 60.0
+
+
+class Lifecycle:
+    """Loads and unloads versions as they are wanted."""
+
+    def __init__(
+        self,
+        load: Callable[[str, int, Path], Servable],
+        retry: RetryPolicy | None = None,
+        load_threads: int = 1,
+    ) -> None:
+        """Starts with no model.
+
+        Args:
+            load: Loads and warms up a version; runs in a thread.
+            retry: What happens when it fails.
+            load_threads: Versions that load at the same time.
+        """
+        self._load = load
+        self._retry = retry or RetryPolicy()
+        self._threads = ThreadPoolExecutor(max(load_threads, 1), "load")
+        self._versions: dict[str, dict[int, Version]] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._unloading: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Condition()
+        self._tried: dict[str, asyncio.Event] = {}
+
+    def set_aspired(self, name: str, wanted: Mapping[int, Path]) -> None:
+        """Says which versions of a model are wanted from now on.
+
+        Args:
+            name: The model's name.
+            wanted: Folders by version.
+        """
+        versions = self._versions.setdefault(name, {})
+        for number, version in versions.items():
+            if version.aspired and number not in wanted:
+                version.aspired = False
+                if task := self._tasks.pop((name, number), None):
+                    task.cancel()
+        for number in sorted(wanted, reverse=True):
+            known = versions.get(number)
+            if known is None or (not known.aspired and known.state is State.END):
+                versions[number] = Version(name, number, wanted[number])
+                self._start(versions[number])
+            else:
+                known.aspired = True
+        if not wanted:
+            self._first_try(name).set()
+        self._unload_unwanted(name)
+
+    def versions(self, name: str) -> list[Version]:
+        """Every version of a model that there is or was, the highest first."""
+        known = self._versions.get(name, {})
+        return [known[number] for number in sorted(known, reverse=True)]
+
+    def find(self, name: str, number: int | None) -> Version | None:
+        """The version that answers: the given one, or the highest that is ready."""
+        if number is not None:
+            version = self._versions.get(name, {}).get(number)
+            return version if version and version.state is State.AVAILABLE else None
+        ready = (v for v in self.versions(name) if v.state is State.AVAILABLE)
+        return next(ready, None)
+
+    @contextmanager
+    def use(self, version: Version) -> Iterator[Servable]:
+        """Keeps a version from being unloaded."""
+        assert version.servable is not None
+        version.users += 1
+        try:
+            yield version.servable
+        finally:
+            self.release(version)
+
+    def release(self, version: Version) -> None:
+        """Ends one use of a version; the last one lets it be unloaded."""
+        version.users -= 1
+        if not version.users and version.state is State.UNLOADING:
+            self._close(version)
+
+    async def tried(self, name: str) -> None:
+        """Waits until the first load of a model has ended, well or not.
+
+        TensorFlow Serving takes no request before; this server answers other questions already.
+        """
+        if event := self._tried.get(name):
+            await event.wait()
+
+    def expect(self, name: str) -> None:
+        """Says that a model will come, so that requests wait for it."""
+        self._first_try(name)
+
+    def missing(self, name: str) -> None:
+        """Says that a model's base path is not there, so that nobody waits for its first load."""
+        if not self._versions.get(name):
+            self._first_try(name).set()
+
+    async def settled(self, names: set[str]) -> list[Version]:
+        """Waits until each model has an available version or only failed ones.
+
+        Returns:
+            The versions that failed, of the models that have no available one.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: all(map(self._is_settled, names)))
+        return [
+            version
+            for name in sorted(names)
+            if self.find(name, None) is None
+            for version in self.versions(name)
+            if version.error
+        ]
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request is in flight."""
+        return any(v.users for versions in self._versions.values() for v in versions.values())
+
+    async def close(self) -> None:
+        """Ends all loads and frees all models."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for task in list(self._unloading):
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _first_try(self, name: str) -> asyncio.Event:
+        return self._tried.setdefault(name, asyncio.Event())
+
+    def _is_settled(self, name: str) -> bool:
+        aspired = [version for version in self.versions(name) if version.aspired]
+        return self.find(name, None) is not None or (
+            self._first_try(name).is_set()
+            and all(version.state is State.END for version in aspired)
+        )
+
+    def _start(self, version: Version) -> None:
+        self._first_try(version.name)
+        task = asyncio.create_task(self._bring_up(version))
+        self._tasks[version.name, version.number] = task
+
+    async def _bring_up(self, version: Version) -> None:
+        version.state = State.LOADING
+        try:
+            version.servable = await self._load_with_retries(version)
+            version.state = State.AVAILABLE
+            log.info("Loaded %s version %d", version.name, version.number)
+        except ServingError as error:
+            version.error, version.state = error, State.END
+        except asyncio.CancelledError:
+            version.state = State.END
+            raise
+        finally:
+            if version.aspired:
+                self._tasks.pop((version.name, version.number), None)
+            await self._tell(version.name)
+        self._unload_unwanted(version.name)
+
+    async def _load_with_retries(self, version: Version) -> Servable:
+        error = ServingError(Code.CANCELLED, "The load was cancelled.")
+        for attempt in range(self._retry.retries + 1):
+            if attempt:
+                await asyncio.sleep(self._retry.interval)
+            loading = self._threads.submit(self._load, version.name, version.number, version.path)
+            try:
+                return await asyncio.wrap_future(loading)
+            except asyncio.CancelledError:
+                # Wanted no longer; a load that has begun ends and is thrown away.
+                loading.add_done_callback(
+                    lambda done: (
+                        None if done.cancelled() or done.exception() else done.result().close()
+                    )
+                )
+                raise
+            except Exception as raised:  # noqa: BLE001  (what a damaged model raises is open)
+                error = as_serving_error(raised)
+                log.error(
+                    "Loading %s version %d failed, try %d of %d: %s",
+                    version.name,
+                    version.number,
+                    attempt + 1,
+                    self._retry.retries + 1,
+                    error.message,
+                )
+                await self._tell(version.name)
+        raise error
+
+    async def _tell(self, name: str) -> None:
+        self._first_try(name).set()
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _unload_unwanted(self, name: str) -> None:
+        versions = self.versions(name)
+        aspired = [version for version in versions if version.aspired]
+        unwanted = [v for v in versions if not v.aspired and v.state is State.AVAILABLE]
+        ready = any(version.state is State.AVAILABLE for version in aspired)
+        # Without a wanted version that is ready, the highest unwanted one goes on.
+        for version in unwanted if ready or not aspired else unwanted[1:]:
+            version.state = State.UNLOADING
+            if not version.users:
+                self._close(version)
+
+    def _close(self, version: Version) -> None:
+        servable, version.servable = version.servable, None
+        assert servable is not None
+
+        async def unload() -> None:
+            await asyncio.to_thread(servable.close)
+            version.state = State.END
+            log.info("Unloaded %s version %d", version.name, version.number)
+            await self._tell(version.name)
+
+        task = asyncio.create_task(unload())
+        self._unloading.add(task)
+        task.add_done_callback(self._unloading.discard)
+
+
+def not_found(name: str, number: int | None) -> ServingError:
+    """The error of a request for a model or version that is not served."""
+    asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")

@@ -1,0 +1,74 @@
+"""Where the server listens: ports and the Unix socket, taken before TensorFlow is imported."""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from components.errors import PipelineError
+from serving.server.flags import Flags
+
+_UNLIMITED = 2**31 - 1
+
+
+def open_grpc(flags: Flags) -> Any:
+    """A gRPC server that has its addresses and does not yet answer.
+
+    Raises:
+        PipelineError: An address is taken.
+    """
+    options: Sequence[tuple[str, int | str]] = [
+        ("grpc.max_send_message_length", _UNLIMITED),
+        ("grpc.max_receive_message_length", _UNLIMITED),
+        # Two servers on one port would share its requests.
+        ("grpc.so_reuseport", 0),
+        *flags.channel_arguments,
+    ]
+    server = grpc.aio.server(options=options)
+    if flags.port:
+        _bind(server, _address(flags.bind_address, flags.port), f"port {flags.port}")
+    if flags.grpc_socket_path:
+        _bind(server, f"unix:{flags.grpc_socket_path}", flags.grpc_socket_path)
+    return server
+
+
+def open_rest(flags: Flags) -> socket.socket | None:
+    """The socket for REST; None where there is to be none.
+
+    Raises:
+        PipelineError: The address is taken.
+    """
+    if not flags.rest_api_port:
+        return None
+    family = socket.AF_INET6 if ":" in flags.bind_address else socket.AF_INET
+    # asyncio sends small answers at once only where the protocol is said to be TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((flags.bind_address, flags.rest_api_port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise _taken(f"port {flags.rest_api_port}", str(error.strerror)) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _bind(server: Any, address: str, what: str) -> None:
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise _taken(what, "in use or not allowed") from error
+    if not bound:
+        raise _taken(what, "in use or not allowed")
+
+
+def _taken(what: str, why: str) -> PipelineError:
+    return PipelineError(
+        f"Cannot listen on {what} ({why}): stop what listens there, or choose another."
+    )

@@ -1,0 +1,114 @@
+"""Predict: any signature, any tensors. The rules are `predict_util.cc`'s in tensorflow/serving."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from tensorflow_serving.apis import predict_pb2
+
+from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.model_spec import fill_model_spec
+from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
+from serving.server.tensors import Array, to_array, to_proto, type_name
+
+_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
+
+
+def predict_call(servable: Servable, request: Any) -> Call:
+    """What a PredictRequest asks of the model.
+
+    Raises:
+        ServingError: The signature, an input or an output is not there, or an input is no tensor.
+    """
+    signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(signature_name)
+    if signature is None:
+        raise ServingError(
+            Code.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.'
+        )
+    if servable.check_method_name and signature.method_name not in _METHODS:
+        raise ServingError(
+            Code.INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
+            f" Was: {signature.method_name}",
+        )
+    _check_inputs(signature, request)
+    feeds, arrays = _inputs(signature, request)
+    aliases = _output_aliases(signature, request.output_filter)
+    names = [signature.outputs[alias].name for alias in aliases]
+    fetches = tuple(dict.fromkeys(names))
+    places = [(alias, fetches.index(name)) for alias, name in zip(aliases, names, strict=True)]
+    respond = partial(_respond, servable, signature_name, places)
+    return Call("Predict", feeds, arrays, fetches, respond)
+
+
+def _check_inputs(signature: Any, request: Any) -> None:
+    sent, wanted = set(request.inputs), set(signature.inputs)
+    if len(sent) > len(wanted) or (len(sent) < len(wanted) and not signature.defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(sent)}!={len(wanted)}"
+            f" len({_names(sent)}) != len({_names(wanted)}). Sent extra: {_names(sent - wanted)}."
+            f" Missing but required: {_names(wanted - sent)}."
+        )
+
+
+def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
+    feeds: list[str] = []
+    arrays: list[Array] = []
+    used: set[str] = set()
+    for alias, info in sorted(signature.inputs.items()):
+        if alias in request.inputs:
+            proto = request.inputs[alias]
+            used.add(alias)
+        elif alias in signature.defaults:
+            proto = signature.defaults[alias]
+        else:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {info.name}) not found in request and"
+                " no default value provided. Inputs expected to be in the request"
+                f" {_names(request.inputs)}, or default input alias set:"
+                f" {','.join(sorted(signature.defaults))}"
+            )
+        if proto.dtype != info.dtype:
+            raise invalid_argument(
+                f"Expects arg[{len(feeds)}] to be {type_name(info.dtype)} but"
+                f" {type_name(proto.dtype)} is provided"
+            )
+        feeds.append(info.name)
+        arrays.append(to_array(proto, alias))
+    if len(used) != len(request.inputs):
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))},"
+            f" request input: {','.join(sorted(request.inputs))}"
+        )
+    return tuple(feeds), tuple(arrays)
+
+
+def _output_aliases(signature: Any, output_filter: Sequence[str]) -> list[str]:
+    for alias in output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in"
+                f" the set {_names(signature.outputs)}."
+            )
+    if len(set(output_filter)) != len(output_filter):
+        twice = next(alias for alias in output_filter if list(output_filter).count(alias) > 1)
+        raise invalid_argument(f"duplicate output tensor alias: {twice}")
+    return list(output_filter) or sorted(signature.outputs)
+
+
+def _names(names: Iterable[str]) -> str:
+    return f"{{{','.join(sorted(names))}}}"
+
+
+def _respond(
+    servable: Servable,
+    signature_name: str,
+    places: Sequence[tuple[str, int]],
+    outputs: Sequence[Array],
+) -> Any:
+    response = predict_pb2.PredictResponse()
+    fill_model_spec(response.model_spec, servable, signature_name)
+    for alias, place in places:
+        response.outputs[alias].CopyFrom(to_proto(outputs[place]))
+    return response

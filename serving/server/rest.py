@@ -1,0 +1,234 @@
+"""The REST interface: TensorFlow Serving's paths and JSON, on Starlette.
+
+The paths and their errors are those of `http_rest_api_util.cc` in tensorflow/serving.
+"""
+
+import asyncio
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from serving.server.errors import Code, ServingError, as_serving_error, invalid_argument
+from serving.server.inference import SIGNATURE_DEF, Inference
+from serving.server.json_document import parse_object, shown
+from serving.server.json_examples import fill_example_request
+from serving.server.json_responses import (
+    classification_json,
+    error_json,
+    metadata_json,
+    predict_json,
+    regression_json,
+    status_json,
+)
+from serving.server.json_tensors import fill_predict_request
+from serving.server.monitoring_config import MonitoringConfig
+from serving.server.servable import DEFAULT_SIGNATURE
+
+_MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
+_POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
+_GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
+_LARGE = 2**16
+"""Bytes from which JSON is read and written in a thread, so that others need not wait."""
+_MOST_BYTES = 2**31 - 1
+_MOST_UNPACKED = 2**28
+_ENTRYPOINT = "REST"
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+T = TypeVar("T")
+
+
+class RestApi:
+    """Answers REST requests from `Inference`."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        monitoring: MonitoringConfig,
+        timeout: float,
+        *,
+        allow_other_origins: bool = False,
+    ) -> None:
+        """Answers from here.
+
+        Args:
+            inference: What answers.
+            monitoring: Whether and where metrics are read.
+            timeout: Seconds that a request may take; 0: any time.
+            allow_other_origins: Whether pages of other origins may call.
+        """
+        self._inference = inference
+        self._monitoring = monitoring
+        self._timeout = timeout or None
+        self._headers = _CORS if allow_other_origins else {}
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
+        return Starlette(routes=[Route("/{path:path}", self._endpoint, methods=methods)])
+
+    async def _endpoint(self, request: Request) -> Response:
+        path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+        if self._monitoring.enable and request.url.path == self._monitoring.path:
+            return Response(self._inference.metrics.text(), media_type="text/plain")
+        if not path.lower().startswith("/v1/"):
+            return Response("Not Found", 404, media_type="text/plain")
+        if request.method == "OPTIONS" and self._headers:
+            return Response(headers=self._headers)
+        try:
+            body = await asyncio.wait_for(self._answer(request, path), self._timeout)
+            return self._response(body, 200)
+        except (TimeoutError, asyncio.TimeoutError):
+            error = ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        except ClientDisconnect:
+            error = ServingError(Code.CANCELLED, "The client has gone.")
+        except Exception as raised:  # noqa: BLE001  (every failure has a status and a text)
+            error = as_serving_error(raised)
+        return self._response(error_json(error), error.http_status)
+
+    def _response(self, body: bytes, status: int) -> Response:
+        return Response(body, status, headers=self._headers, media_type="application/json")
+
+    async def _answer(self, request: Request, path: str) -> bytes:
+        if request.method == "POST" and (match := _POST.fullmatch(path)) and match[1]:
+            spec = _model_spec(match)
+            body = await _body(request)
+            document = await _aside(len(body), lambda: parse_object(body))
+            answers: Mapping[str, Callable[[Any, Any, int], Awaitable[bytes]]] = {
+                "predict": self._predict,
+                "classify": self._classify,
+                "regress": self._regress,
+            }
+            return await answers[match[4].lower()](spec, document, len(body))
+        if request.method == "GET" and (match := _GET.fullmatch(path)):
+            if not match[1]:
+                raise invalid_argument("Missing model name in request.")
+            return await (self._metadata if match[4] else self._status)(_model_spec(match))
+        raise invalid_argument(f"Malformed request: {request.method} {_printable(path)}")
+
+    async def _predict(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
+        request = predict_pb2.PredictRequest(model_spec=spec)
+        _fill_signature(document, request)
+        inputs = await self._signature_inputs(request.model_spec)
+        layout = await _aside(size, lambda: fill_predict_request(document, inputs, request))
+        response = await self._inference.predict(request, _ENTRYPOINT)
+        return await _aside(response.ByteSize(), lambda: predict_json(response, layout))
+
+    async def _signature_inputs(self, spec: Any) -> Mapping[str, Any]:
+        version = await self._inference.core.version(spec)
+        assert version.servable is not None
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        signature = version.servable.signatures.get(name)
+        if signature is None:
+            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
+        if not signature.inputs:
+            raise invalid_argument(f"Failed to get input map for signature: {name}")
+        return dict(signature.inputs)
+
+    async def _classify(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
+        request = classification_pb2.ClassificationRequest(model_spec=spec)
+        _fill_signature(document, request)
+        await _aside(size, lambda: fill_example_request(document, request))
+        return classification_json(await self._inference.classify(request, _ENTRYPOINT))
+
+    async def _regress(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
+        request = regression_pb2.RegressionRequest(model_spec=spec)
+        _fill_signature(document, request)
+        await _aside(size, lambda: fill_example_request(document, request))
+        return regression_json(await self._inference.regress(request, _ENTRYPOINT))
+
+    async def _status(self, spec: Mapping[str, Any]) -> bytes:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
+        return status_json(await self._inference.status(request))
+
+    async def _metadata(self, spec: Mapping[str, Any]) -> bytes:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=spec, metadata_field=[SIGNATURE_DEF]
+        )
+        return metadata_json(await self._inference.metadata(request))
+
+
+def _model_spec(match: re.Match[str]) -> dict[str, Any]:
+    """The fields of the ModelSpec that a path names."""
+    name, version, label = match[1], match[2], match[3]
+    spec: dict[str, Any] = {"name": _decoded(name, "name")}
+    if version:
+        if int(version) >= 2**63:
+            raise invalid_argument(f"Failed to convert version: {version} to numeric.")
+        spec["version"] = {"value": int(version)}
+    if label:
+        spec["version_label"] = _decoded(label, "version label")
+    return spec
+
+
+def _decoded(text: str, what: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise invalid_argument(f"Failed to decode model {what}:{text}") from None
+
+
+def _printable(path: str) -> str:
+    return quote(path, safe="/:%?&=+,;@!$'()*~[]")
+
+
+def _fill_signature(document: Mapping[str, Any], request: Any) -> None:
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid_argument(
+            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be"
+            " a string value."
+        )
+    request.model_spec.signature_name = name
+
+
+async def _body(request: Request) -> bytes:
+    """The body, unpacked if it is packed.
+
+    Raises:
+        ServingError: It is larger than 2 GB, or is said to be gzip and is not.
+    """
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > _MOST_BYTES:
+            raise ServingError(Code.RESOURCE_EXHAUSTED, "The request is larger than 2 GB.")
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    if request.headers.get("content-encoding", "").lower() != "gzip":
+        return body
+    return await asyncio.to_thread(_unpacked, body)
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(body, _MOST_UNPACKED)
+    except zlib.error:
+        raise invalid_argument("The body is not gzip.") from None
+    if not unpacker.eof:
+        raise invalid_argument("The body is not gzip, not whole, or too large.")
+    return unpacked
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """Does work here if it is small, and in a thread if it is large."""
+    return await asyncio.to_thread(work) if size > _LARGE else work()

@@ -1,0 +1,84 @@
+"""How calls reach a model: in worker threads, one call at a time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from serving.server.lifecycle import Lifecycle, Version
+from serving.server.metrics import Metrics
+from serving.server.servable import Call
+from serving.server.tensors import Array
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Runs calls of models."""
+
+    async def run(self, version: Version, call: Call) -> list[Array]:
+        """Runs one call.
+
+        Args:
+            version: The version to run it in; it stays loaded as long as it runs.
+            call: What to run.
+
+        Returns:
+            The values of the call's fetches.
+        """
+        ...
+
+
+class Workers:
+    """Threads in which models run. What has begun keeps its version loaded until it has ended."""
+
+    def __init__(self, lifecycle: Lifecycle, threads: int) -> None:
+        """Starts no thread yet.
+
+        Args:
+            lifecycle: What would unload the versions.
+            threads: Calls that run at the same time.
+        """
+        self._lifecycle = lifecycle
+        self._threads = ThreadPoolExecutor(threads, "run")
+
+    async def run(self, version: Version, work: Callable[[], T]) -> T:
+        """Does work that uses a version, in a thread.
+
+        Whoever waits may stop waiting: the work goes on, or is dropped where it has not begun.
+        """
+        loop = asyncio.get_running_loop()
+        version.users += 1
+        future = self._threads.submit(work)
+        future.add_done_callback(
+            lambda _: loop.call_soon_threadsafe(self._lifecycle.release, version)
+        )
+        return await asyncio.wrap_future(future)
+
+
+def run_call(version: Version, call: Call, metrics: Metrics) -> list[Array]:
+    """Runs a call and measures it."""
+    assert version.servable is not None
+    started = time.perf_counter()
+    outputs = version.servable.run(call.feeds, call.arrays, call.fetches)
+    metrics.runtime_latency(version.name, call.api, time.perf_counter() - started)
+    return outputs
+
+
+class DirectRunner:
+    """Runs each call for itself."""
+
+    def __init__(self, workers: Workers, metrics: Metrics) -> None:
+        """Uses these threads, and measures.
+
+        Args:
+            workers: Where calls run.
+            metrics: What counts them.
+        """
+        self._workers = workers
+        self._metrics = metrics
+
+    async def run(self, version: Version, call: Call) -> list[Array]:
+        """Runs one call."""
+        return await self._workers.run(version, lambda: run_call(version, call, self._metrics))

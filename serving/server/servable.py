@@ -1,0 +1,153 @@
+"""One version of a model: a SavedModel in a TensorFlow session, as TensorFlow Serving holds it.
+
+A session runs what the graph says, for models of TensorFlow 1 and 2 alike. `tf.saved_model.load`
+would rebuild Python objects instead, and so serve models that TensorFlow Serving cannot.
+"""
+
+import gc
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+
+from serving.server.errors import Code, ServingError, as_serving_error
+from serving.server.tensors import Array
+
+DEFAULT_SIGNATURE = "serving_default"
+_CALLABLES = 64
+"""Combinations of inputs and outputs that are kept ready; an output filter can ask for any."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a request asks of the model, in the names of the graph.
+
+    Attributes:
+        api: `Predict`, `Classify`, `Regress` or `MultiInference`.
+        feeds: Names of the tensors that are fed.
+        arrays: Their values, in that order.
+        fetches: Names of the tensors wanted; none twice.
+        respond: Makes the response from their values, in that order.
+    """
+
+    api: str
+    feeds: tuple[str, ...]
+    arrays: tuple[Array, ...]
+    fetches: tuple[str, ...]
+    respond: Callable[[Sequence[Array]], Any]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How SavedModels are loaded.
+
+    Attributes:
+        tags: Tags of the MetaGraph.
+        intra_op_threads: Threads within an operation; 0: TensorFlow decides.
+        inter_op_threads: Operations at the same time; 0: TensorFlow decides.
+        check_method_name: Whether a signature's method name must fit the call.
+        warm_up_iterations: How often warm-up requests are run; 0: not at all.
+    """
+
+    tags: tuple[str, ...] = ("serve",)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    check_method_name: bool = False
+    warm_up_iterations: int = 1
+
+
+class Servable:
+    """A loaded SavedModel."""
+
+    def __init__(self, name: str, version: int, path: Path, options: LoadOptions) -> None:
+        """Loads it.
+
+        Args:
+            name: The model's name.
+            version: Its version.
+            path: The SavedModel's folder.
+            options: How to load it.
+
+        Raises:
+            ServingError: It cannot be loaded.
+        """
+        self.name = name
+        self.version = version
+        self.path = path
+        self.check_method_name = options.check_method_name
+        self._callables: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Any] = OrderedDict()
+        self._lock = threading.Lock()
+        graph = tf.Graph()
+        config = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=options.intra_op_threads,
+            inter_op_parallelism_threads=options.inter_op_threads,
+            allow_soft_placement=True,
+        )
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        try:
+            with graph.as_default():
+                self.meta_graph = tf.compat.v1.saved_model.loader.load(
+                    self._session, list(options.tags), str(path)
+                )
+        except Exception as error:
+            self.close()
+            raise _load_error(error, path) from error
+        self.signatures = dict(self.meta_graph.signature_def)
+        # The session has its own copy, and the graph of a large model is large.
+        self.meta_graph.ClearField("graph_def")
+
+    def run(
+        self, feeds: tuple[str, ...], arrays: Sequence[Array], fetches: tuple[str, ...]
+    ) -> list[Array]:
+        """Runs the graph; may be called from any thread.
+
+        Args:
+            feeds: Names of the tensors that are fed.
+            arrays: Their values.
+            fetches: Names of the tensors wanted.
+
+        Raises:
+            tf.errors.OpError: The graph could not be run on these values.
+        """
+        outputs: list[Array] = self._callable(feeds, fetches)(*arrays)
+        return outputs
+
+    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
+        key = (feeds, fetches)
+        with self._lock:
+            ready = self._callables.get(key)
+            if ready is not None:
+                self._callables.move_to_end(key)
+                return ready
+        # Not Session.run: it would convert and check the values in Python, with other errors.
+        made = self._session._make_callable_from_options(
+            config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+        )
+        with self._lock:
+            self._callables[key] = made
+            if len(self._callables) > _CALLABLES:
+                self._callables.popitem(last=False)
+        return made
+
+    def close(self) -> None:
+        """Frees the model; nothing may run in it any more."""
+        self._callables.clear()
+        self._session.close()
+        # A graph refers to itself, and a model is too large to wait for the collector.
+        gc.collect()
+
+
+def _load_error(error: Exception, path: Path) -> ServingError:
+    if isinstance(error, OSError):
+        return ServingError(
+            Code.NOT_FOUND,
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
+        )
+    if isinstance(error, tf.errors.OpError):
+        return as_serving_error(error)
+    return ServingError(Code.UNKNOWN, f"Cannot load {path}: {error}")

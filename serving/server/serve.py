@@ -1,0 +1,222 @@
+"""The server: its parts put together, from the first request to the last."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from components.errors import PipelineError
+from serving.server.batching import BatchingRunner
+from serving.server.batching_config import BatchingParameters
+from serving.server.configuration import Configuration
+from serving.server.core import ServerCore
+from serving.server.errors import ServingError
+from serving.server.flags import Flags
+from serving.server.grpc_services import ModelService, PredictionService
+from serving.server.health import Health
+from serving.server.inference import Inference
+from serving.server.lifecycle import Lifecycle, RetryPolicy
+from serving.server.metrics import Metrics
+from serving.server.monitoring_config import MonitoringConfig
+from serving.server.request_log import LogOptions, RequestLog
+from serving.server.rest import RestApi
+from serving.server.runner import DirectRunner, Runner, Workers
+from serving.server.servable import LoadOptions, Servable
+from serving.server.warm_up import warm_up
+
+log = logging.getLogger(__name__)
+
+
+class _RestServer(uvicorn.Server):
+    """Uvicorn, with the signals left to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes no signal."""
+        yield
+
+
+async def serve(
+    configuration: Configuration,
+    grpc_server: Any,
+    rest_socket: socket.socket | None,
+    ready: Callable[[], None],
+) -> None:
+    """Serves until SIGTERM or SIGINT, and then ends what is in flight.
+
+    Args:
+        configuration: What to do.
+        grpc_server: Has its addresses already.
+        rest_socket: Where REST listens; None: nowhere.
+        ready: Called when requests are answered.
+
+    Raises:
+        PipelineError: The folder of the request log cannot be made.
+    """
+    flags = configuration.flags
+    metrics = Metrics()
+    lifecycle = Lifecycle(
+        _loader(flags),
+        RetryPolicy(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6),
+        flags.num_load_threads,
+    )
+    core = ServerCore(
+        lifecycle,
+        allow_labels_for_unavailable=flags.allow_version_labels_for_unavailable_models,
+    )
+    core.expect(configuration.models)
+    request_log = _request_log(flags)
+    inference = Inference(
+        core, _runner(configuration.batching, lifecycle, metrics), metrics, request_log
+    )
+    health = Health()
+    await health.set(serving=False)
+    _add_services(flags, grpc_server, inference, health)
+    await grpc_server.start()
+    rest = _rest_server(flags, inference, configuration.monitoring) if rest_socket else None
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    models = asyncio.create_task(_keep_models(configuration, core, health))
+    serving_rest = rest and asyncio.create_task(rest.serve(sockets=[_required(rest_socket)]))
+    # What is here now stays: collecting garbage need not look at it, and is short.
+    gc.collect()
+    gc.freeze()
+    ready()
+    await stop.wait()
+    log.info("Ending: requests in flight have %d seconds", flags.drain_seconds)
+    models.cancel()
+    await health.set(serving=False)
+    await _drain(flags, grpc_server, rest, serving_rest or None)
+    await lifecycle.close()
+    if request_log:
+        await asyncio.to_thread(request_log.close)
+    if lifecycle.busy:
+        log.warning("Ended with requests in flight")
+        logging.shutdown()
+        os._exit(0)  # Python would wait for the threads that they run in.
+
+
+async def _keep_models(configuration: Configuration, core: ServerCore, health: Health) -> None:
+    """Loads the models, says so, and watches their folders and their configuration."""
+    flags = configuration.flags
+    watching = []
+    try:
+        if flags.file_system_poll_wait_seconds > 0:
+            watch = core.watch(flags.file_system_poll_wait_seconds)
+            watching.append(asyncio.create_task(watch))
+        try:
+            await core.reload(configuration.models)
+        except ServingError as error:
+            log.error("%s", error.message)
+        await health.set(serving=True)
+        if flags.model_config_file and flags.model_config_file_poll_wait_seconds > 0:
+            watch = core.watch_config(
+                Path(flags.model_config_file), flags.model_config_file_poll_wait_seconds
+            )
+            watching.append(asyncio.create_task(watch))
+        await asyncio.gather(*watching)
+    finally:
+        for task in watching:
+            task.cancel()
+
+
+async def _drain(
+    flags: Flags,
+    grpc_server: Any,
+    rest: _RestServer | None,
+    serving_rest: asyncio.Task[None] | None,
+) -> None:
+    """Takes no new request and gives those in flight their time."""
+    ending = [asyncio.ensure_future(grpc_server.stop(flags.drain_seconds))]
+    if rest and serving_rest:
+        rest.should_exit = True
+        ending.append(serving_rest)
+    await asyncio.wait(ending, timeout=flags.drain_seconds + 1)
+
+
+def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
+    parallelism = flags.tensorflow_session_parallelism
+    options = LoadOptions(
+        tags=tuple(flags.saved_model_tags.split(",")),
+        intra_op_threads=flags.tensorflow_intra_op_parallelism or parallelism,
+        inter_op_threads=flags.tensorflow_inter_op_parallelism or parallelism,
+        check_method_name=flags.enable_signature_method_name_check,
+    )
+    iterations = flags.num_request_iterations_for_warmup if flags.enable_model_warmup else 0
+
+    def load(name: str, version: int, path: Path) -> Servable:
+        servable = Servable(name, version, path, options)
+        try:
+            warm_up(servable, iterations)
+        except BaseException:
+            servable.close()
+            raise
+        return servable
+
+    return load
+
+
+def _runner(batching: BatchingParameters | None, lifecycle: Lifecycle, metrics: Metrics) -> Runner:
+    if batching is None:
+        return DirectRunner(Workers(lifecycle, 4 * (os.cpu_count() or 1)), metrics)
+    return BatchingRunner(batching, Workers(lifecycle, batching.num_batch_threads), metrics)
+
+
+def _request_log(flags: Flags) -> RequestLog | None:
+    if not flags.request_log_dir:
+        return None
+    options = LogOptions(
+        Path(flags.request_log_dir),
+        flags.request_log_sampling,
+        flags.request_log_rows,
+        flags.request_log_seconds,
+    )
+    try:
+        return RequestLog(options)
+    except OSError as error:
+        raise PipelineError(
+            f"Cannot log requests in {options.folder}: {error.strerror}. Name another folder."
+        ) from error
+
+
+def _add_services(flags: Flags, grpc_server: Any, inference: Inference, health: Health) -> None:
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(inference), grpc_server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), grpc_server)
+    if flags.enable_grpc_healthcheck_service:
+        health.add_to(grpc_server)
+
+
+def _rest_server(flags: Flags, inference: Inference, monitoring: MonitoringConfig) -> _RestServer:
+    api = RestApi(
+        inference,
+        monitoring,
+        flags.rest_api_timeout_in_ms / 1000,
+        allow_other_origins=flags.rest_api_enable_cors_support,
+    )
+    config = uvicorn.Config(
+        api.app(),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=flags.drain_seconds,
+    )
+    return _RestServer(config)
+
+
+def _required(listener: socket.socket | None) -> socket.socket:
+    assert listener is not None
+    return listener

@@ -1,0 +1,356 @@
+"""The life of a model: versions, polling, labels, reload, warm-up, damage."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy_servables
+from google.protobuf import text_format
+from model_server import Server, running_server, spec, wait_until, write_config
+from tensorflow_serving.apis import (
+    model_management_pb2,
+    predict_pb2,
+    prediction_log_pb2,
+)
+
+X = {"x": np.float32([0.0])}
+FAST = ("--load_retry_interval_micros=50000", "--max_num_load_retries=1")
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose configuration each test replaces."""
+    folder = tmp_path_factory.mktemp("live")
+    config = write_config(folder / "models.config", {"idle": folder / "idle"})
+    flags = [f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1"]
+    with running_server(folder, *flags, *FAST) as running:
+        running.config = config
+        yield running
+
+
+def push(base: Path, version: int | str, template: Path) -> Path:
+    """Copies a version in beside its base path and renames it, as the Pusher does."""
+    base.mkdir(parents=True, exist_ok=True)
+    temporary = base / f"_{version}"
+    shutil.copytree(template, temporary)
+    return temporary.rename(base / str(version))
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Templates: y = x / 2 + 1, and so on; the value at 0 tells them apart."""
+    root = tmp_path_factory.mktemp("templates")
+    for number in (1, 2, 3):
+        toy_servables.write_half_plus(root / str(number), float(number))
+    return root
+
+
+def reload(server: Server, *configs: str) -> None:
+    request = model_management_pb2.ReloadConfigRequest()
+    for text in configs:
+        config = request.config.model_config_list.config.add()
+        text_format.Parse(text, config)
+    server.models.HandleReloadConfigRequest(request, 60)
+
+
+def value(server: Server, name: str, **version) -> float:
+    return server.predict(X, name, **version).outputs["y"].float_val[0]
+
+
+def entry(name: str, base: Path, more: str = "") -> str:
+    return f'name: "{name}" base_path: "{base}" model_platform: "tensorflow" {more}'
+
+
+def test_latest_is_the_default_and_a_new_version_replaces_the_old_one(live, half, tmp_path):
+    push(tmp_path / "m", "0007", half / "1")
+    push(tmp_path / "m", "not-a-version", half / "3")
+    (tmp_path / "m" / "99").write_text("a file is no version")
+    reload(live, entry("m", tmp_path / "m"))
+    assert live.status("m") == {7: "AVAILABLE"}
+    assert value(live, "m") == 1
+    push(tmp_path / "m", 8, half / "2")
+    live.wait_for({7: "END", 8: "AVAILABLE"}, "m")
+    assert (value(live, "m"), value(live, "m", version=8)) == (2, 2)
+    assert list(live.status("m")) == [8, 7]
+    with pytest.raises(grpc.RpcError, match=r"Specific\(m, 7\)"):
+        value(live, "m", version=7)
+
+
+def test_a_removed_version_gives_way_to_the_one_before(live, half, tmp_path):
+    push(tmp_path / "m", 1, half / "1")
+    newest = push(tmp_path / "m", 2, half / "2")
+    reload(live, entry("back", tmp_path / "m"))
+    assert value(live, "back") == 2
+    shutil.rmtree(newest)
+    live.wait_for({1: "AVAILABLE", 2: "END"}, "back")
+    assert value(live, "back") == 1
+
+
+def test_policies_all_several_and_specific(live, half, tmp_path):
+    for number in (1, 2, 3):
+        push(tmp_path / "m", number, half / str(number))
+    reload(live, entry("p", tmp_path / "m", "model_version_policy { all {} }"))
+    live.wait_for({1: "AVAILABLE", 2: "AVAILABLE", 3: "AVAILABLE"}, "p")
+    assert [value(live, "p", version=n) for n in (1, 2, 3)] == [1, 2, 3]
+    assert value(live, "p") == 3
+    reload(live, entry("p", tmp_path / "m", "model_version_policy { latest { num_versions: 2 } }"))
+    live.wait_for({1: "END", 2: "AVAILABLE", 3: "AVAILABLE"}, "p")
+    policy = "model_version_policy { specific { versions: 1 versions: 3 } }"
+    reload(live, entry("p", tmp_path / "m", policy))
+    live.wait_for({1: "AVAILABLE", 2: "END", 3: "AVAILABLE"}, "p")
+
+
+def test_a_missing_base_path_unloads_nothing_and_an_empty_one_all(live, half, tmp_path):
+    push(tmp_path / "m", 1, half / "1")
+    push(tmp_path / "canary", 1, half / "1")
+    reload(live, entry("gone", tmp_path / "m"), entry("canary", tmp_path / "canary"))
+    (tmp_path / "m").rename(tmp_path / "away")
+    # Two new versions of the other model: the folders were looked at meanwhile.
+    for number in (2, 3):
+        push(tmp_path / "canary", number, half / str(number))
+        live.wait_for({number: "AVAILABLE"}, "canary")
+    assert value(live, "gone") == 1
+    (tmp_path / "m").mkdir()
+    live.wait_for({1: "END"}, "gone")
+    with pytest.raises(grpc.RpcError) as caught:
+        value(live, "gone")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    push(tmp_path / "m", 1, half / "2")
+    live.wait_for({1: "AVAILABLE"}, "gone")
+    assert value(live, "gone") == 2
+
+
+def test_labels(live, half, tmp_path):
+    for number in (1, 2):
+        push(tmp_path / "m", number, half / str(number))
+    policy = "model_version_policy { all {} }"
+    reload(live, entry("l", tmp_path / "m", policy))
+    live.wait_for({1: "AVAILABLE", 2: "AVAILABLE"}, "l")
+    labels = "version_labels { key: 'stable' value: 1 } version_labels { key: 'canary' value: 2 }"
+    reload(live, entry("l", tmp_path / "m", f"{policy} {labels}"))
+    assert (value(live, "l", label="stable"), value(live, "l", label="canary")) == (1, 2)
+    assert live.status("l", label="stable") == {1: "AVAILABLE"}
+    assert live.rest("/v1/models/l/labels/stable:predict", {"instances": [0.0]}) == (
+        200,
+        '{\n    "predictions": [1.0\n    ]\n}',
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        reload(live, entry("l", tmp_path / "m", f"{policy} version_labels {{ key: 'x' value: 9 }}"))
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert caught.value.details() == (
+        "Request to assign label to version 9 of model l,"
+        " which is not currently available for inference"
+    )
+    assert value(live, "l", label="stable") == 1
+
+
+def test_reload_replaces_the_models_and_waits_for_the_new_ones(live, half, tmp_path):
+    push(tmp_path / "a", 1, half / "1")
+    push(tmp_path / "b", 1, half / "2")
+    reload(live, entry("a", tmp_path / "a"))
+    reload(live, entry("b", tmp_path / "b"))
+    assert value(live, "b") == 2
+    live.wait_for({1: "END"}, "a")
+    with pytest.raises(grpc.RpcError) as caught:
+        reload(live, entry("a", tmp_path / "a"), entry("a", tmp_path / "b"))
+    assert caught.value.details() == "Illegal to list model a multiple times in config list"
+    assert value(live, "b") == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ('name: "a" base_path: "/a" model_platform: "caffe"', "unsupported platform caffe"),
+        (
+            'name: "a" base_path: "/a" model_platform: "tensorflow" model_type: TENSORFLOW',
+            "Illegal setting both",
+        ),
+        ('name: "a" base_path: "/a"', "Illegal setting neither"),
+        ('model_platform: "tensorflow"', "needs a name"),
+    ],
+)
+def test_reload_refuses(live, config, text):
+    with pytest.raises(grpc.RpcError, match=text):
+        reload(live, config)
+    with pytest.raises(grpc.RpcError, match="Only ModelConfigList is currently supported"):
+        live.models.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest())
+
+
+def test_the_configuration_file_is_read_again(live, half, tmp_path):
+    push(tmp_path / "f", 1, half / "3")
+    write_config(live.config, {"from_file": tmp_path / "f"})
+    live.wait_for({1: "AVAILABLE"}, "from_file")
+    assert value(live, "from_file") == 3
+    live.config.write_text("not a configuration")
+    wait_until(lambda: "stays as it is" in live.log.read_text())
+    assert value(live, "from_file") == 3
+
+
+def damage_nothing_there(path: Path) -> None:
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def damage_graph(path: Path) -> None:
+    graph = path / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
+
+
+def damage_random(path: Path) -> None:
+    (path / "saved_model.pb").write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+def damage_variables(path: Path) -> None:
+    data = path / "variables" / "variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:3])
+
+
+def damage_index(path: Path) -> None:
+    (path / "variables" / "variables.index").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_nothing_there, damage_graph, damage_random, damage_variables, damage_index],
+)
+def test_beside_a_damaged_version_the_good_one_goes_on(live, half, tmp_path, damage):
+    push(tmp_path / "m", 1, half / "1")
+    name = damage.__name__
+    reload(live, entry(name, tmp_path / "m"))
+    shutil.copytree(half / "2", tmp_path / "broken")
+    damage(tmp_path / "broken")
+    push(tmp_path / "m", 2, tmp_path / "broken")
+    live.wait_for({1: "AVAILABLE", 2: "END"}, name)
+    assert value(live, name) == 1
+    status, text = live.rest(f"/v1/models/{name}/versions/2")
+    assert status == 200
+    assert '"error_code": "OK"' not in text
+    assert '"error_message": ""' not in text
+    push(tmp_path / "m", 3, half / "3")
+    live.wait_for({1: "END", 3: "AVAILABLE"}, name)
+    assert value(live, name) == 3
+
+
+def test_a_load_is_tried_again(live, half, tmp_path):
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    waiting = threading.Thread(target=reload, args=(live, entry("again", tmp_path / "m")))
+    waiting.start()
+    wait_until(lambda: "Loading again version 1 failed, try 1 of 2" in live.log.read_text())
+    with pytest.raises(grpc.RpcError):
+        value(live, "again")
+    waiting.join(30)
+    assert live.log.read_text().count("Loading again version 1 failed") == 2
+
+
+def test_a_model_that_cannot_be_loaded_fails_its_reload(live, tmp_path):
+    (tmp_path / "m" / "4").mkdir(parents=True)
+    with pytest.raises(grpc.RpcError) as caught:
+        reload(live, entry("never", tmp_path / "m"))
+    assert "Some models did not become available: {{name: never version: 4}, }" in (
+        caught.value.details()
+    )
+
+
+def warm_up_record(kind: str = "predict_log", signature: str = "", x: float = 1.0) -> bytes:
+    log = prediction_log_pb2.PredictionLog()
+    if kind == "predict_log":
+        request = predict_pb2.PredictRequest(model_spec=spec("any", signature))
+        request.inputs["x"].CopyFrom(tf.make_tensor_proto([x]))
+        log.predict_log.request.CopyFrom(request)
+    else:
+        request = getattr(log, kind).request
+        if kind == "multi_inference_log":
+            task = request.tasks.add(method_name="tensorflow/serving/regress")
+            task.model_spec.name, task.model_spec.signature_name = "any", "regress"
+        else:
+            request.model_spec.signature_name = kind.partition("_")[0]
+        request.input.example_list.examples.add().features.feature["x"].float_list.value.append(x)
+    return log.SerializeToString()
+
+
+KINDS = ("predict_log", "classify_log", "regress_log", "multi_inference_log")
+
+
+@pytest.mark.parametrize(
+    ("records", "error"),
+    [
+        ([warm_up_record(kind) for kind in KINDS], None),
+        ([b""], None),
+        ([warm_up_record()] * 1000, None),
+        ([warm_up_record()] * 1001, "Number of warmup records exceeds the maximum (1000)"),
+        ([b"\xff\xff"], "Failed to parse warmup record"),
+        ([warm_up_record(signature="nope")], 'key "nope" not found'),
+        (b"no TFRecord at all, whatever else it may be", "TFRecord format"),
+    ],
+)
+def test_warm_up(live, half, tmp_path, records, error):
+    shutil.copytree(half / "1", tmp_path / "model")
+    (tmp_path / "model" / "assets.extra").mkdir()
+    path = tmp_path / "model" / "assets.extra" / "tf_serving_warmup_requests"
+    if isinstance(records, bytes):
+        path.write_bytes(records)
+    else:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
+                writer.write(record)
+    push(tmp_path / "m", 1, tmp_path / "model")
+    name = tmp_path.name
+    if error is None:
+        reload(live, entry(name, tmp_path / "m"))
+        assert live.status(name) == {1: "AVAILABLE"}
+        if len(records) > 1:
+            assert f"Ran {len(records)} warm-up requests of {name}" in live.log.read_text()
+    else:
+        with pytest.raises(grpc.RpcError):
+            reload(live, entry(name, tmp_path / "m"))
+        assert error in live.rest(f"/v1/models/{name}")[1].replace('\\"', '"')
+
+
+def test_a_request_ends_on_the_version_that_it_began_on(live, tmp_path, toys):
+    push(tmp_path / "m", 1, toys / "heavy" / "1")
+    reload(live, entry("busy", tmp_path / "m"))
+    request = predict_pb2.PredictRequest(model_spec=spec("busy"))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([4_000])))
+    slow = live.predictions.Predict.future(request, 60)
+    push(tmp_path / "m", 2, toys / "heavy" / "1")
+    live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "busy")
+    assert not slow.done()
+    assert live.predict({"x": np.float32([1])}, "busy").model_spec.version.value == 2
+    assert slow.result().model_spec.version.value == 1
+    live.wait_for({1: "END"}, "busy")
+
+
+def test_without_polling_the_folder_is_read_once(half, tmp_path):
+    push(tmp_path / "m", 1, half / "1")
+    config = write_config(tmp_path / "models.config", {"default": tmp_path / "m"})
+    flags = (f"--model_config_file={config}", "--file_system_poll_wait_seconds=0")
+    with running_server(tmp_path, *flags, *FAST) as server:
+        assert value(server, "default") == 1
+        push(tmp_path / "m", 2, half / "2")
+        write_config(config, {"other": tmp_path / "m"})
+        time.sleep(1.5)  # what must not happen would happen within a second
+        assert value(server, "default") == 1
+        with pytest.raises(grpc.RpcError):
+            server.status("other")
+        reload(server, entry("default", tmp_path / "m"))
+        server.wait_for({2: "AVAILABLE"})
+
+
+def test_labels_of_versions_that_are_still_to_come(half, tmp_path):
+    push(tmp_path / "m", 1, half / "1")
+    labels = "version_labels { key: 'next' value: 2 }"
+    config = write_config(tmp_path / "c", {"m": tmp_path / "m"}, {"m": labels})
+    allow = "--allow_version_labels_for_unavailable_models"
+    with running_server(tmp_path, f"--model_config_file={config}", allow, *FAST) as server:
+        server.wait_for({1: "AVAILABLE"}, "m")
+        with pytest.raises(grpc.RpcError, match=r"Specific\(m, 2\)"):
+            value(server, "m", label="next")
+        push(tmp_path / "m", 2, half / "2")
+        server.wait_for({2: "AVAILABLE"}, "m")
+        assert value(server, "m", label="next") == 2

@@ -1,0 +1,114 @@
+"""The log of predictions: what is in it, what is not, and that it never disturbs."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from drawing import draw, encode
+from model_server import command, free_port, running_server, strings, wait_until
+
+from components.ingest.quality import measure
+from serving.server.request_log import LogOptions, LogRow, RequestLog
+
+COLUMNS = {
+    *("time", "model", "version", "label", "confidence", "in_distribution", "latency_ms"),
+    *("mean", "std", "foreground", "aspect", "sharpness", "border"),
+}
+
+
+def rows(folder: Path) -> list[dict]:
+    files = sorted(folder.glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def test_a_row_for_each_image_and_nothing_that_says_whose_it_is(toys, tmp_path):
+    log = tmp_path / "log"
+    flags = (f"--model_base_path={toys / 'bytes'}", f"--request_log_dir={log}")
+    picture = draw(1)
+    image = encode(picture)
+    with running_server(tmp_path, *flags, "--request_log_rows=4") as server:
+        server.predict({"image_bytes": strings(image, b"not an image")})
+        server.predict({"image_bytes": strings(image)}, outputs=["echo_bytes"])  # nothing to log
+        server.predict({"image_bytes": strings(image)}, outputs=["label", "confidence"])
+        assert not list(log.glob("*.parquet"))
+        server.predict({"image_bytes": strings(image)})
+        wait_until(lambda: rows(log))
+        assert len(rows(log)) == 4
+        server.predict({"image_bytes": strings(b"later")})
+    logged = rows(log)
+    assert len(logged) == 5  # what was waiting was written at the end
+    assert {column for row in logged for column in row} == COLUMNS
+    first, second, filtered = logged[0], logged[1], logged[2]
+    rgb = np.asarray(picture, np.uint8)
+    rgb = np.repeat(rgb[..., np.newaxis], 3, axis=2) if rgb.ndim == 2 else rgb
+    assert first["mean"] == pytest.approx(measure(rgb).mean)
+    assert first["border"] == pytest.approx(measure(rgb).border)
+    assert (first["model"], first["version"], first["in_distribution"]) == ("default", 1, True)
+    assert first["confidence"] == pytest.approx(1 / (1 + len(image)))
+    assert 0 < first["latency_ms"] < 30_000
+    assert (second["label"], second["mean"]) == ("n", None)
+    assert filtered["in_distribution"] is None
+    assert not [path for path in log.iterdir() if path.suffix != ".parquet"]
+    assert os.fspath(tmp_path) not in str(logged)
+
+
+def test_a_share_of_the_requests(tmp_path):
+    log = RequestLog(LogOptions(tmp_path, sampling=0.0))
+    log.observe(None, None, Call, (), 0.1)
+    log.close()
+    assert rows(tmp_path) == []
+
+
+class Call:
+    api = "Predict"
+
+
+def test_a_full_disk_fails_no_request(toys, tmp_path, monkeypatch):
+    """The folder is on a full file system, in which the first file cannot be written."""
+    full = tmp_path / "log"
+    full.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=2", "none", str(full)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        # Where nothing can be mounted, a folder that has gone does.
+        full.rmdir()
+    flags = (f"--model_base_path={toys / 'bytes'}", "--request_log_rows=1")
+    try:
+        with running_server(tmp_path, *flags, f"--request_log_dir={full}") as server:
+            if mounted.returncode:
+                full.rmdir()
+            for _ in range(20):
+                server.predict({"image_bytes": strings(b"x")})
+            wait_until(lambda: "Predictions are not logged" in server.log.read_text())
+            server.predict({"image_bytes": strings(b"x")})
+            text = server.log.read_text()
+    finally:
+        if not mounted.returncode:
+            subprocess.run(["umount", "-l", str(full)], check=False)
+    assert text.count("Predictions are not logged") == 1
+    assert "Traceback" not in text
+
+
+def test_a_folder_that_cannot_be_made_is_said_at_once(toys, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        command(
+            f"--model_base_path={toys / 'bytes'}",
+            f"--port={free_port()}",
+            f"--request_log_dir={tmp_path / 'file' / 'log'}",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, "Cannot log requests in" in done.stderr) == (1, True)
+
+
+def test_the_columns_are_those_of_a_row():
+    assert {*LogRow.__dataclass_fields__} == COLUMNS

@@ -1,0 +1,94 @@
+import pytest
+import yaml
+from google.protobuf import text_format
+from pydantic import ValidationError
+from tensorflow_serving.config import model_server_config_pb2
+
+from components.errors import PipelineError
+from serving.server.batching_config import read_batching_parameters
+from serving.server.flags import parse_flags
+from serving.server.monitoring_config import read_monitoring_config
+from serving.tf_serving.config import BatchingConfig, DeploymentConfig
+from serving.tf_serving.files import models_config, write_files
+
+
+@pytest.fixture
+def files(tmp_path):
+    config = DeploymentConfig(name="brain_mri", models=tmp_path / "serving" / "brain_mri")
+    written = write_files(config, tmp_path / "out")
+    assert sorted(written) == sorted(
+        path for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    return {path.name: path for path in written}
+
+
+def _parsed(text):
+    return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+
+
+def test_models_config_is_read_by_its_protocol(files):
+    [model] = _parsed(files["models.config"].read_text()).model_config_list.config
+    assert (model.name, model.base_path) == ("brain_mri", "/models/brain_mri")
+    assert model.model_platform == "tensorflow"
+    assert not model.HasField("model_version_policy")
+
+
+def test_labelled_versions_stay_loaded(tmp_path):
+    config = DeploymentConfig(models=tmp_path, labels={"stable": 3, "canary": 12})
+    [model] = _parsed(models_config(config)).model_config_list.config
+    assert dict(model.version_labels) == {"stable": 3, "canary": 12}
+    assert list(model.model_version_policy.specific.versions) == [3, 12]
+
+
+def test_batching_and_monitoring_are_read_by_the_embedded_server(files):
+    parameters = read_batching_parameters(files["batching.config"])
+    assert (parameters.max_batch_size, parameters.batch_timeout_micros) == (16, 0)
+    assert (parameters.max_enqueued_batches, parameters.num_batch_threads) == (64, 1)
+    monitoring = read_monitoring_config(files["monitoring.config"])
+    assert (monitoring.enable, monitoring.path) == (True, "/monitoring/prometheus/metrics")
+
+
+def test_padded_batch_sizes_must_end_in_the_largest():
+    assert BatchingConfig(max_batch_size=8, allowed_batch_sizes=(1, 4, 8))
+    with pytest.raises(ValidationError, match="end in max_batch_size"):
+        BatchingConfig(max_batch_size=8, allowed_batch_sizes=(1, 4))
+
+
+def test_compose_publishes_on_loopback_and_its_flags_are_known(files, tmp_path):
+    document = yaml.safe_load(files["docker-compose.yaml"].read_text())
+    assert set(document["services"]) == {"server", "page", "prometheus"}
+    for service in document["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+    server = document["services"]["server"]
+    flags, without_effect = parse_flags(server["command"])
+    assert not without_effect
+    mounts = dict(volume.split(":")[:2][::-1] for volume in server["volumes"])
+    for path in (
+        flags.model_config_file, flags.batching_parameters_file, flags.monitoring_config_file
+    ):  # fmt: skip
+        assert path.startswith("/config/")
+        assert path.removeprefix("/config/") in files
+    assert mounts["/config"] == "./config"
+    assert mounts["/models/brain_mri"] == str(tmp_path / "serving" / "brain_mri")
+    assert "/v1/models/brain_mri" in server["healthcheck"]["test"][-1]
+
+
+def test_prometheus_reads_where_the_server_writes(files):
+    document = yaml.safe_load(files["prometheus.yml"].read_text())
+    services = yaml.safe_load(files["docker-compose.yaml"].read_text())["services"]
+    jobs = {job["job_name"]: job for job in document["scrape_configs"]}
+    assert jobs["model_server"]["metrics_path"] == (
+        read_monitoring_config(files["monitoring.config"]).path
+    )
+    for job in jobs.values():
+        [host] = [target for each in job["static_configs"] for target in each["targets"]]
+        name, port = host.split(":")
+        assert any(published.endswith(f":{port}") for published in services[name]["ports"])
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match="cannot be written"):
+        write_files(DeploymentConfig(models=tmp_path), tmp_path / "file")
