@@ -1,10 +1,11 @@
 """The configuration: one typed object, presets as YAML files, any field settable by its path."""
 
 import difflib
+import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -13,8 +14,9 @@ from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
+from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
-from components.trainer.config import ModelConfig, TrainConfig
+from components.trainer.config import ConfidenceConfig, ModelConfig, TrainConfig, TuneConfig
 from components.transform.config import TransformConfig
 
 
@@ -48,7 +50,12 @@ class Config(StrictConfig):
         transform: Preprocessing.
         model: The network.
         train: The recipe.
+        tune: The search for a better one.
+        confidence: When the model says that it does not know.
         evaluate: What blesses a model.
+        push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
+        serve_check: The server that a candidate is asked through, and what is demanded.
+        bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component that has run on the same inputs is answered from its outputs.
         beam: Options for Apache Beam.
     """
@@ -63,7 +70,12 @@ class Config(StrictConfig):
     transform: TransformConfig = TransformConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    tune: TuneConfig = TuneConfig()
+    confidence: ConfidenceConfig = ConfidenceConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    push: Literal["auto", "after_review"] = "auto"
+    serve_check: ServeCheckConfig = ServeCheckConfig()
+    bulk_inference: bool = False
     cache: bool = True
     # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
     beam: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
@@ -98,6 +110,29 @@ def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
         return Config.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(_explain(error, preset)) from error
+
+
+def tuned_settings(path: Path) -> list[str]:
+    """Reads what a Tuner found.
+
+    Args:
+        path: Its `best_hyperparameters` folder, or the file in it.
+
+    Returns:
+        `PATH=VALUE` pairs for `load_config`.
+
+    Raises:
+        ConfigError: There are no hyperparameters there.
+    """
+    file = path / "best_hyperparameters.txt" if path.is_dir() else path
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))["values"]
+        return [f"{name}={json.dumps(value)}" for name, value in values.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} holds no hyperparameters: give the best_hyperparameters folder of a Tuner's "
+            "run, as in work/artifacts/Tuner/best_hyperparameters/ID."
+        ) from error
 
 
 def _read_preset(preset: str) -> dict[str, Any]:

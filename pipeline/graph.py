@@ -3,19 +3,23 @@
 from typing import Any
 
 from tfx import v1 as tfx
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_component
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
-from components.evaluate.thresholds import eval_config
+from components.evaluate.component import Evaluator
+from components.evaluate.predictions.component import Predictions
+from components.evaluate.report.component import Report
 from components.gate.artifacts import GateVerdict
 from components.gate.component import Gate
 from components.gate.previous import LastPassedStrategy
 from components.ingest.artifacts import IngestReportFile
 from components.ingest.component import Ingest
-from components.push.executor import AtomicPushExecutor
+from components.push.component import Pusher
 from components.schema_gen.component import CuratedSchemaGen
+from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
 from pipeline.config import Config
+from pipeline.datasets.notice import notice
 from pipeline.work import Work
 from schema.statistics import statistics_options
 
@@ -83,23 +87,36 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     )
     transform.add_upstream_node(gate)
 
+    # A better recipe is looked for on the eval split, where that is asked for.
+    recipe = {
+        "classes": list(config.ingest.classes),
+        "cache": str(work.cache),
+        **_custom_config(
+            "trainer",
+            "transform",
+            model=config.model,
+            train=config.train,
+            transform=config.transform,
+        ),
+    }
+    tuner = tfx.components.Tuner(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        tuner_fn="components.trainer.tune.tuner_fn",
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config={**recipe, "tune": config.tune.model_dump(mode="json")},
+    )
+
     # VGG16 learns, and is exported as a SavedModel that takes the bytes of an image.
     trainer = tfx.components.Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        hyperparameters=tuner.outputs["best_hyperparameters"] if config.tune.enabled else None,
         run_fn="components.trainer.run.run_fn",
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={
-            "classes": list(config.ingest.classes),
-            **_custom_config(
-                "trainer",
-                "transform",
-                model=config.model,
-                train=config.train,
-                transform=config.transform,
-            ),
-        },
+        custom_config={**recipe, "confidence": config.confidence.model_dump(mode="json")},
     )
 
     # The model to beat is the last one that was blessed.
@@ -110,32 +127,71 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     ).with_id("Baseline")
 
-    # The candidate is judged through its own serving graph, on the raw test images.
-    evaluator = tfx.components.Evaluator(
+    # Both answer for every raw test image, once, through the graph that is served.
+    predictions = Predictions(
         examples=ingest.outputs["examples"],
-        example_splits=["test"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config.evaluate),
     )
-    evaluator.add_upstream_node(gate)
+    predictions.add_upstream_node(gate)
 
-    # A blessed model goes where TensorFlow Serving looks.
-    pusher = tfx.components.Pusher(
+    # TFMA judges the answers, and blesses the candidate or refuses it.
+    evaluator = Evaluator(
+        predictions=predictions.outputs["predictions"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        config=config.evaluate,
+    )
+
+    # What a person decides from: one page, and the model card.
+    report = Report(
+        predictions=predictions.outputs["predictions"],
+        evaluation=evaluator.outputs["evaluation"],
+        model=trainer.outputs["model"],
+        examples=ingest.outputs["examples"],
+        data_report=ingest.outputs["report"],
+        gate_verdict=gate.outputs["verdict"],
+        config=config.evaluate,
+        parameters=config.model_dump(
+            mode="json", include={"ingest", "gate", "transform", "model", "train", "evaluate"}
+        ),
+        data_note=notice(config.data),
+        push=config.push,
+    )
+
+    # The candidate is asked through a real server.
+    serve_check = ServeCheck(
+        model=trainer.outputs["model"],
+        examples=ingest.outputs["examples"],
+        config=config.serve_check,
+    )
+
+    # A blessed model goes where TensorFlow Serving looks, if so asked once somebody approves it.
+    pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=str(work.serving / config.name)
-            )
-        ),
-        custom_executor_spec=executor_spec.ExecutorClassSpec(AtomicPushExecutor),
+        infra_blessing=serve_check.outputs["blessing"],
+        report=report.outputs["model_report"],
+        base_directory=work.serving / config.name,
+        push=config.push,
     )
 
     nodes: list[base_component.BaseComponent] = [
         ingest, schema, statistics, validator, previous, gate,
-        transform, trainer, baseline, evaluator, pusher,
+        transform, *([tuner] if config.tune.enabled else []), trainer, baseline,
+        predictions, evaluator, report, serve_check, pusher,
     ]  # fmt: skip
+    # What a blessed model says of the test images, as records, where that is asked for.
+    if config.bulk_inference:
+        nodes.append(
+            tfx.components.BulkInferrer(
+                examples=ingest.outputs["examples"],
+                model=trainer.outputs["model"],
+                model_blessing=evaluator.outputs["blessing"],
+                data_spec=tfx.proto.DataSpec(example_splits=["test"]),
+                model_spec=tfx.proto.ModelSpec(model_signature_name=["evaluate"]),
+            )
+        )
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(work.artifacts),

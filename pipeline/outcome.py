@@ -6,10 +6,13 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components.evaluate.report.page import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE, Verdict
 from components.ingest.report import IngestReport
 from components.ingest.splits import SPLITS
+from components.push.executor import WAITING
+from components.serve_check.verdict import ServeVerdict
 from pipeline.launch import NodeResult
 
 Outputs = dict[str, list[pb.Artifact]]
@@ -83,9 +86,26 @@ def _evaluation(outputs: Outputs) -> str:
     return f"test accuracy {accuracy}, {'blessed' if verdict.blessed else 'not blessed'}"
 
 
+def _served(outputs: Outputs) -> str:
+    verdict = ServeVerdict.read(Path(outputs["blessing"][0].uri))
+    if not verdict.blessed:
+        return f"refused: {' '.join(verdict.reasons)}"
+    return f"served by {verdict.server}, half of requests within {verdict.latency_p50_ms:.1f} ms"
+
+
+def _predictions(outputs: Outputs) -> str:
+    return f"{outputs['predictions'][0].custom_properties['images'].int_value:,} test images"
+
+
+def _report(outputs: Outputs) -> str:
+    return f"{outputs['model_report'][0].uri}/{REPORT_PAGE}"
+
+
 def _pushed(outputs: Outputs) -> str:
-    version = outputs["pushed_model"][0].custom_properties["pushed_version"].string_value
-    return f"version {version}" if version else "nothing pushed"
+    properties = outputs["pushed_model"][0].custom_properties
+    if version := properties["pushed_version"].string_value:
+        return f"version {version}"
+    return "waits for review" if properties[WAITING].int_value else "nothing pushed"
 
 
 _WORDS: dict[str, Callable[[Outputs], str]] = {
@@ -95,6 +115,9 @@ _WORDS: dict[str, Callable[[Outputs], str]] = {
     "verdict": _verdict,
     "candidate": _baseline,
     "model": _model,
+    "predictions": _predictions,
     "evaluation": _evaluation,
+    "model_report": _report,
     "pushed_model": _pushed,
+    "blessing": _served,  # behind the Evaluator's, which has one too
 }

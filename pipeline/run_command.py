@@ -39,7 +39,7 @@ def run_pipeline(
         to_nodes: Stop after these.
 
     Returns:
-        Whether the model was blessed; None where the run did not go so far.
+        Whether the model was blessed, and can be served; None where the run did not go so far.
 
     Raises:
         PipelineError: It cannot go on.
@@ -77,7 +77,7 @@ def run_pipeline(
                 _LOG.exception("the run failed")
                 raise PipelineError(_explain(error, work, log_file)) from error
             summary.print(console)
-    return summary.verdict.blessed if summary.verdict else None
+    return summary.blessed
 
 
 def _fetch_weights(config: ModelConfig, console: Console) -> None:

@@ -9,7 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
+from components.evaluate.report.executor import TEXT_FILE
+from components.evaluate.report.page import PAGE_FILE
 from components.evaluate.verdict import Verdict, read_verdict
+from components.push.executor import WAITING
+from components.serve_check.verdict import ServeVerdict
 from pipeline.local_runner import RunResult
 from pipeline.outcome import describe
 
@@ -21,12 +25,18 @@ class Summary:
     Attributes:
         result: The run.
         verdict: The evaluation, where the run went so far.
+        serving: The serve check's verdict, where the run went so far.
+        report: The report's folder, where there is one.
+        waiting: Whether the model waits for a person to approve it.
         pushed: The pushed model's folder, where one was pushed.
         log_file: What libraries printed.
     """
 
     result: RunResult
     verdict: Verdict | None
+    serving: ServeVerdict | None
+    report: Path | None
+    waiting: bool
     pushed: Path | None
     log_file: Path
 
@@ -34,14 +44,26 @@ class Summary:
     def of(result: RunResult, log_file: Path) -> "Summary":
         """Reads the outcome from a run's artifacts."""
         evaluation = result.artifact("Evaluator", "evaluation")
+        served = result.artifact("ServeCheck", "blessing")
+        report = result.artifact("Report", "model_report")
         pushed = result.artifact("Pusher", "pushed_model")
         destination = pushed.custom_properties["pushed_destination"].string_value if pushed else ""
         return Summary(
             result=result,
             verdict=read_verdict(evaluation.uri) if evaluation else None,
+            serving=ServeVerdict.read(Path(served.uri)) if served else None,
+            report=Path(report.uri) if report else None,
+            waiting=bool(pushed and pushed.custom_properties[WAITING].int_value),
             pushed=Path(destination) if destination else None,
             log_file=log_file,
         )
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether both checks blessed the model; None where the run did not go so far."""
+        if self.verdict is None:
+            return None
+        return self.verdict.blessed and (self.serving is None or self.serving.blessed)
 
     def print(self, console: Console) -> None:
         """Prints the table and the lines below it."""
@@ -55,9 +77,22 @@ class Summary:
         table.add_section()
         table.add_row("all", "", f"{self.result.seconds:.1f}", "")
         console.print(table)
+        if self.report:
+            console.print((self.report / TEXT_FILE).read_text(encoding="utf-8"), markup=False)
         if self.verdict:
             _print_verdict(self.verdict, console)
+        if self.serving and not self.serving.blessed:
+            console.print(
+                f"serving        [red]refused[/]: {' '.join(self.serving.reasons)}", soft_wrap=True
+            )
+        if self.waiting:
+            console.print(
+                "decision       waits: "
+                f"mri models approve|reject {self.result.run_id} --reason TEXT",
+                soft_wrap=True,
+            )
         lines = {
+            "report": self.report and self.report / PAGE_FILE,
             "pushed": self.pushed,
             "log": self.log_file,
             "memory": f"{_peak_gigabytes():.1f} GB at most",
@@ -84,6 +119,8 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
             f"({by_class})",
             soft_wrap=True,
         )
+    if (sensitivity := verdict.figures.get("tumour sensitivity")) is not None:
+        console.print(f"{'':<15}a tumour is found in {sensitivity:.1%} of the images with one")
     if verdict.seen and verdict.novel:
         console.print(
             f"{'':<15}novel {verdict.novel.accuracy:.3f} on {verdict.novel.examples:,}; with a "

@@ -6,7 +6,11 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
 
+WITHDRAWN = "withdrawn"
+"""A blessing's property: a person rejected its model, or went back to an earlier one."""
+
 _CANDIDATE = "candidate"
+_MODEL_ID = "current_model_id"
 
 
 class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
@@ -31,7 +35,17 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
         candidates = input_dict[_CANDIDATE]
         candidate_ids = {artifact.id for artifact in candidates}
         others = [model for model in input_dict["model"] if model.id not in candidate_ids]
+        withdrawn = {
+            blessing.get_int_custom_property(_MODEL_ID)
+            for blessing in input_dict["model_blessing"]
+            if blessing.get_int_custom_property(WITHDRAWN)
+        }
+        blessings = [
+            blessing
+            for blessing in input_dict["model_blessing"]
+            if blessing.get_int_custom_property(_MODEL_ID) not in withdrawn
+        ]
         blessed = LatestBlessedModelStrategy().resolve_artifacts(
-            store, {"model": others, "model_blessing": list(input_dict["model_blessing"])}
+            store, {"model": others, "model_blessing": blessings}
         )
         return {_CANDIDATE: candidates, **(blessed or {"model": [], "model_blessing": []})}

@@ -1,17 +1,104 @@
-"""What a model must reach to be blessed."""
+"""What a model must reach to be blessed, and how its figures are computed."""
 
-from pydantic import Field
+from typing import Literal
 
+from pydantic import Field, model_validator
+
+from components.evaluate.predictions.slices import FEATURES
 from components.strict_config import StrictConfig
+
+OVERALL = ""
+"""The slice of all test images."""
+
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_precision",
+    "macro_f1",
+    "tumour_sensitivity",
+    "tumour_specificity",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "brier",
+]
+
+ONE_CLASS = ("precision", "recall", "specificity", "f1")
+"""Metrics of one class against the rest."""
+
+
+class Threshold(StrictConfig):
+    """A value that blesses or refuses.
+
+    Attributes:
+        metric: Which figure.
+        of: The class, where the metric is one of a class; without one the threshold holds for each.
+        slice: `FEATURE=VALUE`, such as `seen=novel`; empty for all test images.
+        min: The least that is allowed.
+        max: The most that is allowed.
+        max_drop: How much worse than the last blessed model it may be.
+    """
+
+    metric: Metric
+    of: str | None = None
+    slice: str = OVERALL
+    min: float | None = None
+    max: float | None = None
+    max_drop: float | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Threshold":
+        feature, equals, value = self.slice.partition("=")
+        if self.slice and (not equals or not value or feature not in FEATURES):
+            raise ValueError(
+                f"slice {self.slice!r} is not FEATURE=VALUE; features: {', '.join(FEATURES)}"
+            )
+        if self.of is not None and self.metric not in ONE_CLASS:
+            raise ValueError(f"{self.metric} is not a metric of one class, so leave `of` out")
+        if self.min is None and self.max is None and self.max_drop is None:
+            raise ValueError(f"the threshold on {self.metric} needs min, max or max_drop")
+        return self
 
 
 class EvaluateConfig(StrictConfig):
-    """Thresholds on the test split.
+    """Thresholds on the test split, and statistics.
 
     Attributes:
         min_accuracy: Least accuracy, 0 to 1.
         max_accuracy_drop: How far accuracy may lie below that of the last blessed model.
+        min_tumour_sensitivity: Least share of the images with a tumour, of any kind, in which one
+            is found, of any kind.
+        max_tumour_sensitivity_drop: How far it may lie below that of the last blessed model.
+        min_class_recall: Least share of the images of each class that are recognised.
+        thresholds: More of them.
+        healthy_class: The class without a tumour; null where no class is, then nothing is said of
+            tumours.
+        compare: Whether the last blessed model is what a candidate must match. Without, a model of
+            other classes can start anew.
+        resamples: Bootstrap samples behind each interval.
     """
 
     min_accuracy: float = Field(0.8, ge=0, le=1)
     max_accuracy_drop: float = Field(0.01, ge=0, le=1)
+    min_tumour_sensitivity: float = Field(0.9, ge=0, le=1)
+    max_tumour_sensitivity_drop: float = Field(0.01, ge=0, le=1)
+    min_class_recall: float = Field(0.5, ge=0, le=1)
+    thresholds: tuple[Threshold, ...] = ()
+    healthy_class: str | None = "notumor"
+    compare: bool = True
+    resamples: int = Field(1000, ge=100, le=100_000)
+
+    def all_thresholds(self) -> tuple[Threshold, ...]:
+        """The named thresholds and the further ones, as one list."""
+        tumour = Threshold(
+            metric="tumour_sensitivity",
+            min=self.min_tumour_sensitivity,
+            max_drop=self.max_tumour_sensitivity_drop,
+        )
+        return (
+            Threshold(metric="accuracy", min=self.min_accuracy, max_drop=self.max_accuracy_drop),
+            *((tumour,) if self.healthy_class is not None else ()),
+            Threshold(metric="recall", min=self.min_class_recall),
+            *self.thresholds,
+        )

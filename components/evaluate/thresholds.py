@@ -1,63 +1,150 @@
 """The TFMA configuration: which metrics, on which slices, and which values bless a model."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import EvaluateConfig
-from components.transform.preprocessing import CLASS, LABEL, SEEN
+from components.evaluate.config import ONE_CLASS, OVERALL, EvaluateConfig, Threshold
+from components.evaluate.predictions.slices import FEATURES
 
-ACCURACY = "sparse_categorical_accuracy"
-SIGNATURE = "evaluate"
+CANDIDATE, BASELINE = "candidate", "baseline"
+LABEL_KEY, PREDICTION_KEY = "label", "probabilities"
+_OVERALL_FIGURES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
+_TUMOUR_FIGURES = ("tumour_sensitivity", "tumour_specificity")
+_ROUNDING = 1e-9
 
 
-def eval_config(config: EvaluateConfig) -> config_pb2.EvalConfig:
+def metric_name(metric: str, of: str | None = None) -> str:
+    """The name of a metric in TFMA's results, as it also reads in a sentence.
+
+    Args:
+        metric: The figure.
+        of: Name of the class, for a figure of one class.
+
+    Returns:
+        Such as `recall of glioma`.
+    """
+    words = metric.replace("_", " ")
+    return f"{words} of {of}" if of is not None else words
+
+
+def eval_config(
+    config: EvaluateConfig, classes: Sequence[str], *, has_baseline: bool
+) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
     Args:
         config: The thresholds.
+        classes: Class names in the order of the probabilities.
+        has_baseline: Whether there are predictions of a baseline.
 
     Returns:
-        Accuracy and loss through the exported graph: overall, by true class, and for test images
-        that were or were not seen in the original training folder.
+        All figures, overall and by slice, for columns that `evaluate` makes of the predictions.
     """
-    change = config_pb2.GenericChangeThreshold(
-        absolute={"value": -config.max_accuracy_drop - 1e-9},
-        direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
-    )
-    threshold = config_pb2.MetricThreshold(
-        value_threshold=config_pb2.GenericValueThreshold(
-            lower_bound={"value": config.min_accuracy}
+    # TFMA names the only model of an evaluation ''.
+    specs = [
+        config_pb2.ModelSpec(
+            name=CANDIDATE if has_baseline else "",
+            label_key=LABEL_KEY,
+            prediction_key=PREDICTION_KEY,
+        )
+    ]
+    if has_baseline:
+        specs.append(
+            config_pb2.ModelSpec(
+                name=BASELINE, label_key=LABEL_KEY, prediction_key=BASELINE, is_baseline=True
+            )
+        )
+    healthy = None if config.healthy_class is None else classes.index(config.healthy_class)
+    figures: list[tuple[str, str | None]] = [(figure, None) for figure in _OVERALL_FIGURES]
+    figures += [(figure, None) for figure in _TUMOUR_FIGURES if healthy is not None]
+    figures += [(figure, name) for figure in ONE_CLASS for name in classes]
+    metrics = [
+        _metric(
+            "ConfusionFigure",
+            metric_name(figure, name),
+            _of(config.all_thresholds(), figure, name),
+            figure=figure,
+            classes=len(classes),
+            of=None if name is None else classes.index(name),
+            healthy=healthy,
+        )
+        for figure, name in figures
+    ]
+    brier = _of(config.all_thresholds(), "brier", None)
+    metrics += [
+        config_pb2.MetricConfig(class_name="ExampleCount"),
+        _metric("BrierScore", "brier", brier, classes=len(classes)),
+        config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
+        config_pb2.MetricConfig(
+            class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'
         ),
-        change_threshold=change,
+    ]
+    one_against_rest = config_pb2.MetricsSpec(
+        metrics=[
+            config_pb2.MetricConfig(class_name="AUC"),
+            config_pb2.MetricConfig(class_name="AUCPrecisionRecall"),
+            config_pb2.MetricConfig(class_name="Calibration"),
+        ],
+        binarize=config_pb2.BinarizationOptions(class_ids={"values": range(len(classes))}),
     )
-    model: dict[str, Any] = {
-        "label_key": CLASS,
-        "signature_name": SIGNATURE,
-        "prediction_key": "probabilities",
-    }
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(**model)],
+        model_specs=specs,
         slicing_specs=[
             config_pb2.SlicingSpec(),
-            config_pb2.SlicingSpec(feature_keys=[LABEL]),
-            config_pb2.SlicingSpec(feature_keys=[SEEN]),
+            *(config_pb2.SlicingSpec(feature_keys=[name]) for name in FEATURES),
         ],
         metrics_specs=[
-            config_pb2.MetricsSpec(
-                metrics=[
-                    config_pb2.MetricConfig(class_name="ExampleCount"),
-                    config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-                    config_pb2.MetricConfig(
-                        class_name="SparseCategoricalAccuracy",
-                        # A plain threshold would hold for every slice too.
-                        per_slice_thresholds=[
-                            config_pb2.PerSliceMetricThreshold(
-                                slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
-                            )
-                        ],
-                    ),
-                ]
-            )
+            config_pb2.MetricsSpec(metrics=metrics),
+            one_against_rest,
         ],
     )
+
+
+def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[Threshold]:
+    """The thresholds on a metric; one without a class holds for each."""
+    return [t for t in thresholds if t.metric == metric and t.of in (None, name)]
+
+
+def _metric(
+    class_name: str, name: str, thresholds: Sequence[Threshold], **config: Any
+) -> config_pb2.MetricConfig:
+    return config_pb2.MetricConfig(
+        class_name=class_name,
+        module="components.evaluate.metrics",
+        config=json.dumps({"name": name, **config}),
+        # A plain threshold would hold for every slice too.
+        per_slice_thresholds=[
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[_slice(threshold.slice)], threshold=_threshold(threshold)
+            )
+            for threshold in thresholds
+        ],
+    )
+
+
+def _slice(words: str) -> config_pb2.SlicingSpec:
+    if words == OVERALL:
+        return config_pb2.SlicingSpec()
+    feature, _, value = words.partition("=")
+    return config_pb2.SlicingSpec(feature_values={feature: value})
+
+
+def _threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
+    made = config_pb2.MetricThreshold()
+    if threshold.min is not None:
+        made.value_threshold.lower_bound.value = threshold.min
+    if threshold.max is not None:
+        made.value_threshold.upper_bound.value = threshold.max
+    if threshold.max_drop is not None:
+        lower = threshold.metric == "brier"
+        allowed = threshold.max_drop + _ROUNDING
+        made.change_threshold.absolute.value = allowed if lower else -allowed
+        made.change_threshold.direction = (
+            config_pb2.MetricDirection.LOWER_IS_BETTER
+            if lower
+            else config_pb2.MetricDirection.HIGHER_IS_BETTER
+        )
+    return made

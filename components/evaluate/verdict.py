@@ -1,18 +1,39 @@
-"""Reads what TFMA wrote: the figures on the test split and, in words, why a model is refused."""
+"""What an evaluation came to: figures on the test split and, in words, why a model is refused."""
 
-from dataclasses import dataclass
+from pathlib import Path
 
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import validation_result_pb2
+from components.strict_config import StrictConfig
 
-from components.evaluate.thresholds import ACCURACY
-from components.transform.preprocessing import LABEL, SEEN
-
-_TITLES = {ACCURACY: "accuracy"}
+VERDICT_FILE = "verdict.json"
 
 
-@dataclass(frozen=True)
-class SliceAccuracy:
+class Check(StrictConfig):
+    """A threshold and what was measured.
+
+    Attributes:
+        figure: What it is on, in words.
+        slice: Which test images, as `FEATURE=VALUE`; empty for all.
+        demanded: What is allowed, in words.
+        value: What was measured; None where it cannot be computed.
+        met: Whether TFMA says that it is met.
+    """
+
+    figure: str
+    slice: str = ""
+    demanded: str
+    value: float | None
+    met: bool
+
+    @property
+    def reason(self) -> str:
+        """Why a model is refused, as a sentence without its full stop."""
+        where = f" on {self.slice}" if self.slice else ""
+        if self.value is None:
+            return f"{self.figure}{where} cannot be computed; {self.demanded} is demanded"
+        return f"{self.figure}{where} is {self.value:.3f}; {self.demanded} is demanded"
+
+
+class SliceAccuracy(StrictConfig):
     """How good the model is on a part of the test split.
 
     Attributes:
@@ -24,31 +45,42 @@ class SliceAccuracy:
     examples: int
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(StrictConfig):
     """The outcome of an evaluation.
 
     Attributes:
-        accuracy: On the whole test split, 0 to 1; None where TFMA could not compute it.
+        blessed: Whether every threshold is met and every figure that has one could be computed.
+        reasons: A sentence for each threshold that is missed and each figure that is missing.
         examples: Test images.
+        figures: TFMA's figures on all of them, by the name that a threshold would have.
         accuracy_by_class: Share of each true class that is recognised (its recall).
         seen: Accuracy on test images with a match in the original training folder, or None.
         novel: On the others, or None.
-        blessed: Whether every threshold is met.
-        reasons: A sentence for each threshold that is missed.
+        checks: Every threshold.
     """
 
-    accuracy: float | None
-    examples: int
-    accuracy_by_class: dict[str, float]
-    seen: SliceAccuracy | None
-    novel: SliceAccuracy | None
     blessed: bool
     reasons: tuple[str, ...]
+    examples: int
+    figures: dict[str, float | None] = {}
+    accuracy_by_class: dict[str, float] = {}
+    seen: SliceAccuracy | None = None
+    novel: SliceAccuracy | None = None
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy on the whole test split, 0 to 1; None where it cannot be computed."""
+        return self.figures.get("accuracy")
+
+    def write(self, folder: Path) -> None:
+        """Writes the verdict into the evaluation's folder."""
+        path = folder / VERDICT_FILE
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def read_verdict(evaluation: str) -> Verdict:
-    """Reads an Evaluator's output.
+def read_verdict(evaluation: str | Path) -> Verdict:
+    """Reads an Evaluator's verdict.
 
     Args:
         evaluation: The ModelEvaluation artifact's folder.
@@ -56,49 +88,4 @@ def read_verdict(evaluation: str) -> Verdict:
     Returns:
         Figures and blessing.
     """
-    overall: dict[str, float] = {}
-    slices: dict[str, dict[str, SliceAccuracy]] = {LABEL: {}, SEEN: {}}
-    for slice_key, metrics in tfma.load_eval_result(evaluation).slicing_metrics:
-        values = {
-            name: next(iter(value.values()))
-            for name, value in metrics[""][""].items()
-            if isinstance(value, dict) and value
-        }
-        if slice_key:
-            [(feature, value)] = slice_key
-            slices[feature][str(value)] = SliceAccuracy(
-                float(values.get(ACCURACY, float("nan"))), int(values.get("example_count", 0))
-            )
-        else:
-            overall = values
-    validation = tfma.load_validation_result(evaluation)
-    return Verdict(
-        accuracy=overall.get(ACCURACY),
-        examples=int(overall.get("example_count", 0)),
-        accuracy_by_class={label: one.accuracy for label, one in sorted(slices[LABEL].items())},
-        seen=slices[SEEN].get("1"),
-        novel=slices[SEEN].get("0"),
-        blessed=validation.validation_ok,
-        reasons=tuple(_reasons(validation)),
-    )
-
-
-def _reasons(validation: validation_result_pb2.ValidationResult) -> list[str]:
-    reasons = []
-    for slice_validation in validation.metric_validations_per_slice:
-        for failure in slice_validation.failures:
-            title = _TITLES.get(failure.metric_key.name, failure.metric_key.name)
-            value = failure.metric_value.double_value.value
-            threshold = failure.metric_threshold
-            if failure.metric_key.is_diff:
-                allowed = -threshold.change_threshold.absolute.value
-                reasons.append(
-                    f"{title} lies {-value:.3f} below the last blessed model's; "
-                    f"at most {allowed:.3f} is allowed"
-                )
-            else:
-                least = threshold.value_threshold.lower_bound.value
-                reasons.append(f"{title} is {value:.3f}; at least {least:.3f} is demanded")
-    if validation.missing_slices:
-        reasons.append(f"{len(validation.missing_slices)} slices with a threshold had no image")
-    return reasons
+    return Verdict.model_validate_json((Path(evaluation) / VERDICT_FILE).read_bytes())

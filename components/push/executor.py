@@ -2,17 +2,24 @@
 
 import json
 import logging
-import os
-import shutil
-import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfx import types
 from tfx.components.pusher import executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
+
+from components.evaluate.report.card import ModelCard
+from components.evaluate.report.page import page_digest
+from components.push.extras import add_extras, decided_now
+from components.push.versions import copy_whole, next_version
+
+PUSHED_FILE = "pushed.json"
+WAITING = "waiting"
+
+Push = Literal["auto", "after_review"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,56 +37,53 @@ class AtomicPushExecutor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if it is blessed.
+        """Pushes the model if it is blessed and nobody has to approve it first.
 
         Args:
-            input_dict: `model` and its blessings.
+            input_dict: `model`, its blessings, and its `report`.
             output_dict: `pushed_model`.
-            exec_properties: `push_destination`, JSON of a PushDestination with a base directory.
+            exec_properties: `push_destination`, JSON of a PushDestination with a base directory,
+                and `push`: `auto` or `after_review`.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not self.CheckBlessing(input_dict):
-            _describe(Path(pushed.uri), None, None)
+        blessed = self.CheckBlessing(input_dict)
+        if not blessed or exec_properties["push"] == "after_review":
+            describe(Path(pushed.uri), None, None, waiting=blessed)
             self._MarkNotPushed(pushed)
-            _LOG.info("not blessed, so not pushed")
+            pushed.set_int_custom_property(WAITING, int(blessed))
+            _LOG.info("blessed, and waits for review" if blessed else "not blessed, not pushed")
             return
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
+        base = Path(destination.filesystem.base_directory)
         model = artifact_utils.get_single_instance(input_dict["model"])
-        version = str(model.mlmd_artifact.create_time_since_epoch // 1000)
-        folder = Path(destination.filesystem.base_directory) / version
-        if not folder.exists():
-            copy_whole(Path(self.GetModelPath(input_dict)), folder)
-        _describe(Path(pushed.uri), folder, version)
-        self._MarkPushed(pushed, pushed_destination=str(folder), pushed_version=version)
+        made = model.mlmd_artifact.create_time_since_epoch // 1000
+        in_place = (base / str(made)).exists()
+        version = str(made if in_place else next_version(base, made))
+        if not in_place:
+            report = Path(artifact_utils.get_single_uri(input_dict["report"]))
+            decision = decided_now(
+                "pushed", "Every threshold is met.", page_digest(report), version
+            )
+            card = ModelCard.read(report).decided(decision)
+            copy_whole(Path(self.GetModelPath(input_dict)), base / version, add_extras(card))
+        describe(Path(pushed.uri), base / version, version)
+        self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)
 
 
-def _describe(artifact: Path, folder: Path | None, version: str | None) -> None:
-    """Writes where the model went; the model itself is not kept a third time."""
-    content = {"destination": str(folder) if folder else None, "version": version}
-    (artifact / "pushed.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
-
-
-def copy_whole(source: Path, destination: Path) -> None:
-    """Copies a folder so that its destination name only ever holds all of it.
+def describe(
+    artifact: Path, folder: Path | None, version: str | None, *, waiting: bool = False
+) -> None:
+    """Writes where a model went; the model itself is not kept a third time.
 
     Args:
-        source: An existing folder.
-        destination: A name that does not exist yet.
-
-    Raises:
-        OSError: It cannot be written; nothing is left behind.
+        artifact: The PushedModel's folder.
+        folder: Where the model is now, or None.
+        version: As what, or None.
+        waiting: Whether it waits for a person.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    # TensorFlow Serving passes over names that are no integers.
-    unfinished = destination.parent / f".{destination.name}.{uuid.uuid4().hex}"
-    try:
-        shutil.copytree(source, unfinished)
-        for file in unfinished.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
-        unfinished.rename(destination)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    content = {"destination": str(folder) if folder else None, "version": version}
+    if waiting:
+        content[WAITING] = "for review"
+    (artifact / PUSHED_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -17,7 +17,11 @@ def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["predict"], ["doctor"], ["data", "sample"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["run"], ["predict"], ["doctor"], ["data", "sample"], ["batch"], ["monitor"],
+     ["serve", "bench"], ["serve", "files"]],
+)  # fmt: skip
 def test_every_command_explains_itself(command):
     result = _mri(*command, "--help")
     assert result.returncode == 0

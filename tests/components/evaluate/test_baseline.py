@@ -44,3 +44,11 @@ def test_a_blessed_candidate_is_not_its_own_baseline():
 
 def test_the_first_model_has_no_baseline():
     assert _resolve(1, [1], []) == []
+
+
+def test_a_model_that_was_withdrawn_is_no_baseline():
+    withdrawn = _blessing(2)
+    withdrawn.set_int_custom_property("withdrawn", 1)
+    # Judged once more, it is blessed once more; what a person decided stays.
+    blessings = [_blessing(1), withdrawn, _blessing(2)]
+    assert _resolve(3, [1, 2, 3], blessings) == [1]

@@ -1,112 +1,153 @@
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.utils import config_util
+from evaluating import evaluate
+from predicting import CLASSES, probabilities, write_predictions
+from sklearn import metrics
 
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.thresholds import eval_config
-from components.evaluate.verdict import read_verdict
+
+LABELS = np.arange(120) % 4
+LOW = {"min_accuracy": 0, "min_tumour_sensitivity": 0, "min_class_recall": 0}
 
 
-class _FixedModel(tf.Module):
-    """Gives the probabilities that the Example carries under the model's own name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._key = name
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def evaluate(self, examples):
-        features = {self._key: tf.io.FixedLenFeature([2], tf.float32)}
-        return {"probabilities": tf.io.parse_example(examples, features)[self._key]}
+def _certain(predicted: np.ndarray) -> np.ndarray:
+    return np.eye(4)[predicted] * 0.88 + 0.03
 
 
-def _example(label: int, seen: bool, **probabilities: list[float]) -> bytes:
-    features = {
-        "image/class": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        "image/seen": tf.train.Feature(int64_list=tf.train.Int64List(value=[seen])),
-        "image/label": tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[(b"glioma", b"notumor")[label]])
-        ),
-    }
-    for name, values in probabilities.items():
-        features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+def _verdict(tmp_path, values, labels=LABELS, config=None, **settings):
+    folder = write_predictions(tmp_path / "predictions", labels, values, **settings)
+    return evaluate(folder, tmp_path, config)
 
 
-def _evaluate(tmp_path, right: dict[str, int], config: EvaluateConfig, *, count: int = 20) -> str:
-    """Evaluates models of which each has the given number of the images right."""
-    data = str(tmp_path / "examples.gz")
-    with tf.io.TFRecordWriter(data, "GZIP") as writer:
-        for index in range(count):
-            label = index % 2
-            wrong_or_right = {
-                name: np.eye(2)[label if index < number else 1 - label].tolist()
-                for name, number in right.items()
-            }
-            writer.write(_example(label, index < 5, **wrong_or_right))
-    models = []
-    settings = config_util.update_eval_config_with_defaults(
-        eval_config(config),
-        has_baseline="baseline" in right,
-        rubber_stamp=True,
-    )
-    for name in right:
-        module = _FixedModel(name)
-        path = str(tmp_path / name)
-        tf.saved_model.save(module, path, signatures={"evaluate": module.evaluate})
-        models.append(
-            tfma.default_eval_shared_model(
-                eval_saved_model_path=path,
-                model_name=name if len(right) > 1 else "",
-                eval_config=settings,
-                rubber_stamp=len(right) == 1,
-            )
-        )
-    output = str(tmp_path / "evaluation")
-    tfma.run_model_analysis(
-        eval_shared_model=models if len(models) > 1 else models[0],
-        eval_config=settings,
-        data_location=data,
-        file_format="tfrecords",
-        output_path=output,
-    )
-    return output
-
-
-def test_figures_by_class_and_a_blessing(tmp_path):
-    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 19}, EvaluateConfig(min_accuracy=0.9)))
+def test_tfma_says_what_scikit_learn_says(tmp_path):
+    values = probabilities(LABELS, 0.85)
+    predicted = values.argmax(1)
+    verdict, blessing = _verdict(tmp_path, values)
     assert verdict.blessed
-    assert verdict.reasons == ()
-    assert verdict.accuracy == pytest.approx(0.95)
-    assert verdict.examples == 20
-    assert verdict.accuracy_by_class == {
-        "glioma": pytest.approx(1.0),
-        "notumor": pytest.approx(0.9),
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert blessing.get_int_custom_property("current_model_id") == 7
+    expected = {
+        "accuracy": metrics.accuracy_score(LABELS, predicted),
+        "balanced accuracy": metrics.balanced_accuracy_score(LABELS, predicted),
+        "macro precision": metrics.precision_score(LABELS, predicted, average="macro"),
+        "macro f1": metrics.f1_score(LABELS, predicted, average="macro"),
+        "tumour sensitivity": metrics.recall_score(LABELS != 2, predicted != 2),
+        "brier": np.square(values.astype(np.float32) - np.eye(4)[LABELS]).sum(1).mean(),
     }
-    # The first five were seen in training; the one that is wrong is the last.
-    assert (verdict.seen.accuracy, verdict.seen.examples) == (pytest.approx(1.0), 5)
-    assert (verdict.novel.accuracy, verdict.novel.examples) == (pytest.approx(14 / 15), 15)
+    by_class = metrics.precision_recall_fscore_support(LABELS, predicted)
+    for index, name in enumerate(CLASSES):
+        for figure, values_by_class in zip(("precision", "recall", "f1"), by_class, strict=False):
+            expected[f"{figure} of {name}"] = values_by_class[index]
+        expected[f"auc of {name}"] = metrics.roc_auc_score(index == LABELS, values[:, index])
+    for name, value in expected.items():
+        tolerance = 2e-3 if name.startswith("auc") else 1e-6  # TFMA's AUC counts in 10,000 steps
+        assert verdict.figures[name] == pytest.approx(value, abs=tolerance), name
+    assert verdict.seen.examples == 30
+    assert verdict.novel.examples == 90
 
 
-def test_too_low_an_accuracy_is_refused_in_words(tmp_path):
-    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 16}, EvaluateConfig(min_accuracy=0.9)))
+def test_two_classes_swapped_are_refused_by_metric_and_class(tmp_path):
+    swapped = np.array([1, 0, 2, 3])[LABELS]
+    verdict, blessing = _verdict(tmp_path, _certain(swapped))
     assert not verdict.blessed
-    assert verdict.reasons == ("accuracy is 0.800; at least 0.900 is demanded",)
-
-
-def test_a_drop_against_the_baseline_is_refused_in_words(tmp_path):
-    config = EvaluateConfig(min_accuracy=0.5, max_accuracy_drop=0.01)
-    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 17, "baseline": 19}, config))
-    assert not verdict.blessed
-    assert verdict.accuracy == pytest.approx(0.85)
+    assert blessing.get_int_custom_property("blessed") == 0
     assert verdict.reasons == (
-        "accuracy lies 0.100 below the last blessed model's; at most 0.010 is allowed",
+        "accuracy is 0.500; at least 0.800 is demanded",
+        "recall of glioma is 0.000; at least 0.500 is demanded",
+        "recall of meningioma is 0.000; at least 0.500 is demanded",
     )
 
 
-def test_no_worse_than_the_baseline_is_blessed(tmp_path):
-    config = EvaluateConfig(min_accuracy=0.5, max_accuracy_drop=0.0)
-    verdict = read_verdict(_evaluate(tmp_path, {"candidate": 17, "baseline": 17}, config))
+def test_a_class_that_is_never_predicted_is_refused(tmp_path):
+    never = np.where(LABELS == 3, 2, LABELS)
+    config = EvaluateConfig(min_accuracy=0.7)
+    reasons = _verdict(tmp_path, _certain(never), config=config)[0].reasons
+    assert reasons == (
+        "tumour sensitivity is 0.667; at least 0.900 is demanded",
+        "recall of pituitary is 0.000; at least 0.500 is demanded",
+    )
+
+
+def test_a_slice_has_its_own_threshold(tmp_path):
+    predicted = np.where(np.arange(120) % 4 == 0, 1, LABELS)  # all that were seen are wrong
+    config = EvaluateConfig(
+        **LOW,
+        thresholds=(
+            {"metric": "accuracy", "slice": "seen=seen", "min": 0.6},
+            {"metric": "accuracy", "slice": "seen=novel", "min": 0.6},
+            {"metric": "accuracy", "slice": "plane=axial", "min": 0.1},
+        ),
+    )
+    reasons = _verdict(tmp_path, _certain(predicted), config=config)[0].reasons
+    assert reasons == (
+        "accuracy on seen=seen is 0.000; at least 0.600 is demanded",
+        "accuracy on plane=axial cannot be computed; at least 0.100 is demanded",
+    )
+
+
+def test_a_drop_against_the_last_blessed_model_is_refused(tmp_path):
+    worse = np.where(np.arange(120) < 12, 2, LABELS)
+    config = EvaluateConfig(**LOW, max_accuracy_drop=0.05, max_tumour_sensitivity_drop=0.2)
+    verdict, _ = _verdict(tmp_path, _certain(worse), config=config, baseline=_certain(LABELS))
+    assert verdict.reasons == (
+        "how far accuracy lies below the last blessed model's is 0.075; at most 0.050 is demanded",
+    )
+    assert verdict.accuracy == pytest.approx(0.925)
+
+
+def test_no_worse_than_the_last_blessed_model_is_blessed(tmp_path):
+    config = EvaluateConfig(**LOW, max_accuracy_drop=0, max_tumour_sensitivity_drop=0)
+    assert _verdict(tmp_path, _certain(LABELS), config=config, baseline=_certain(LABELS))[0].blessed
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros(0, int), "holds no image"),
+        (np.zeros(30, int), "no image of meningioma, notumor, pituitary"),
+        (np.full(30, -1), "30 of 30 test images have no label"),
+        (np.zeros(1, int), "holds one image"),
+    ],
+)
+def test_test_images_that_allow_no_figure_refuse_the_model(tmp_path, labels, words):
+    config = EvaluateConfig(**LOW)
+    values = np.full((len(labels), 4), 0.25)
+    verdict, blessing = _verdict(tmp_path, values, labels, config=config)
+    assert not verdict.blessed
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert words in verdict.reasons[0]
+    if not (labels >= 0).any():
+        assert verdict.accuracy is None
+
+
+def test_probabilities_that_are_no_numbers_refuse_the_model(tmp_path):
+    values = _certain(LABELS)
+    values[5, 2] = np.nan
+    verdict, _ = _verdict(tmp_path, values, config=EvaluateConfig(**LOW))
+    assert verdict.reasons == ("the model gave no finite probabilities for 1 of 120 test images",)
+    assert verdict.accuracy is None
+
+
+def test_a_baseline_of_other_classes_refuses_until_it_is_left_out(tmp_path):
+    problem = {
+        "baseline_problem": "the last blessed model knows other classes (a, b) than this one"
+    }
+    config = EvaluateConfig(**LOW)
+    verdict, _ = _verdict(tmp_path, _certain(LABELS), config=config, **problem)
+    assert "knows other classes" in verdict.reasons[0]
+    assert "evaluate.compare=false" in verdict.reasons[0]
+    anew = evaluate(
+        tmp_path / "predictions", tmp_path / "anew", EvaluateConfig(**LOW, compare=False)
+    )
+    assert anew[0].blessed
+
+
+def test_classes_without_a_healthy_one_are_refused_until_said_so(tmp_path):
+    classes = ("glioma", "meningioma", "metastasis", "pituitary")
+    config = EvaluateConfig(**LOW)
+    verdict, _ = _verdict(tmp_path, _certain(LABELS), config=config, classes=classes)
+    assert "no class is named 'notumor'" in verdict.reasons[0]
+    none = EvaluateConfig(**LOW, healthy_class=None)
+    verdict, _ = evaluate(tmp_path / "predictions", tmp_path / "none", none)
     assert verdict.blessed
+    assert "tumour sensitivity" not in verdict.figures

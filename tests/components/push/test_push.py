@@ -3,9 +3,16 @@ import os
 from pathlib import Path
 
 import pytest
+from carding import card
 from tfx.types import standard_artifacts
 
-from components.push.executor import AtomicPushExecutor, copy_whole
+from components.evaluate.artifacts import ModelReport
+from components.evaluate.report.card import ModelCard
+from components.evaluate.report.page import PAGE_FILE
+from components.push.executor import AtomicPushExecutor
+from components.push.versions import copy_whole, next_version, pushed_versions
+
+MADE = 1_700_000_000
 
 
 @pytest.fixture
@@ -14,27 +21,47 @@ def model(tmp_path) -> Path:
     (folder / "variables").mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"graph")
     (folder / "variables" / "variables.index").write_bytes(b"index")
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "metadata.json").write_text('{"classes": ["glioma", "notumor"]}')
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / PAGE_FILE).write_text("<!doctype html>")
+    card().write(report)
     return folder.parent
 
 
-def _push(model: Path, serving: Path, *, blessed: bool, made: int = 1_700_000_000_123):
-    artifact, blessing = standard_artifacts.Model(), standard_artifacts.ModelBlessing()
-    artifact.uri = str(model)
-    artifact.mlmd_artifact.create_time_since_epoch = made
+def _artifact(kind, folder: Path):
+    made = kind()
+    made.uri = str(folder)
+    folder.mkdir(exist_ok=True)
+    return made
+
+
+def _push(
+    model: Path, serving: Path, *, blessed: bool = True, push: str = "auto", made: int = MADE
+):
+    artifact = _artifact(standard_artifacts.Model, model)
+    artifact.mlmd_artifact.create_time_since_epoch = made * 1000 + 123
+    blessing = standard_artifacts.ModelBlessing()
     blessing.set_int_custom_property("blessed", int(blessed))
-    pushed = standard_artifacts.PushedModel()
-    pushed.uri = str(model.parent / "pushed_model")
-    Path(pushed.uri).mkdir(exist_ok=True)
+    pushed = _artifact(standard_artifacts.PushedModel, model.parent / "pushed_model")
     AtomicPushExecutor().Do(
-        {"model": [artifact], "model_blessing": [blessing]},
+        {
+            "model": [artifact],
+            "model_blessing": [blessing],
+            "report": [_artifact(ModelReport, model.parent / "report")],
+        },
         {"pushed_model": [pushed]},
-        {"push_destination": json.dumps({"filesystem": {"base_directory": str(serving)}})},
+        {
+            "push_destination": json.dumps({"filesystem": {"base_directory": str(serving)}}),
+            "push": push,
+        },
     )
     return pushed
 
 
 def test_a_blessed_model_appears_whole(model, tmp_path):
-    pushed = _push(model, tmp_path / "serving", blessed=True)
+    pushed = _push(model, tmp_path / "serving")
     version = tmp_path / "serving" / "1700000000"
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert (version / "variables" / "variables.index").read_bytes() == b"index"
@@ -43,17 +70,60 @@ def test_a_blessed_model_appears_whole(model, tmp_path):
     assert described == {"destination": str(version), "version": "1700000000"}
 
 
+def test_the_pushed_copy_has_the_card_and_the_test_figures(model, tmp_path):
+    _push(model, tmp_path / "serving")
+    extras = tmp_path / "serving" / "1700000000" / "assets.extra"
+    metadata = json.loads((extras / "metadata.json").read_text())
+    assert metadata["classes"] == ["glioma", "notumor"]
+    assert metadata["version"] == "1700000000"
+    assert metadata["split_policy"] == "leak_free"
+    assert metadata["figures"]["accuracy"]["value"] == 0.9
+    pushed = ModelCard.read(extras)
+    assert pushed.version == "1700000000"
+    assert [one.decision for one in pushed.changelog] == ["pushed"]
+    assert "Version 1700000000" in (extras / "model_card.md").read_text()
+    assert not (model / "Format-Serving" / "assets.extra" / "model_card.md").exists()
+
+
 def test_a_refused_model_is_not_pushed(model, tmp_path):
     pushed = _push(model, tmp_path / "serving", blessed=False)
     assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_int_custom_property("waiting") == 0
     assert not (tmp_path / "serving").exists()
 
 
+def test_a_blessed_model_waits_where_a_person_decides(model, tmp_path):
+    pushed = _push(model, tmp_path / "serving", push="after_review")
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_int_custom_property("waiting") == 1
+    assert not (tmp_path / "serving").exists()
+    refused = _push(model, tmp_path / "serving", blessed=False, push="after_review")
+    assert refused.get_int_custom_property("waiting") == 0
+
+
 def test_pushing_the_same_model_again_changes_nothing(model, tmp_path):
-    _push(model, tmp_path / "serving", blessed=True)
+    _push(model, tmp_path / "serving")
     before = (tmp_path / "serving" / "1700000000").stat().st_ino
-    _push(model, tmp_path / "serving", blessed=True)
+    _push(model, tmp_path / "serving")
     assert (tmp_path / "serving" / "1700000000").stat().st_ino == before
+    assert os.listdir(tmp_path / "serving") == ["1700000000"]
+
+
+def test_a_model_that_was_made_before_the_served_one_still_gets_the_highest_version(
+    model, tmp_path
+):
+    (tmp_path / "serving" / "1700000500").mkdir(parents=True)
+    pushed = _push(model, tmp_path / "serving")
+    assert pushed.get_string_custom_property("pushed_version") == "1700000501"
+
+
+def test_versions_are_the_folders_named_by_a_number(tmp_path):
+    for name in ("7", "12", ".13.unfinished", "notes"):
+        (tmp_path / name).mkdir()
+    assert pushed_versions(tmp_path) == [7, 12]
+    assert next_version(tmp_path, 9) == 13
+    assert next_version(tmp_path, 20) == 20
+    assert next_version(tmp_path / "absent", 9) == 9
 
 
 def test_a_copy_that_fails_half_way_leaves_nothing(model, tmp_path, monkeypatch):
@@ -62,7 +132,7 @@ def test_a_copy_that_fails_half_way_leaves_nothing(model, tmp_path, monkeypatch)
         (Path(target) / "saved_model.pb").write_bytes(b"gra")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("components.push.executor.shutil.copytree", full_disk)
+    monkeypatch.setattr("components.push.versions.shutil.copytree", full_disk)
     with pytest.raises(OSError, match="No space"):
-        copy_whole(model, tmp_path / "serving" / "1")
+        copy_whole(model, tmp_path / "serving" / "1", lambda copy: None)
     assert os.listdir(tmp_path / "serving") == []

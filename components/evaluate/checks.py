@@ -1,0 +1,86 @@
+"""What must hold of the predictions before a figure means anything; what does not is a refusal."""
+
+import numpy as np
+
+from components.evaluate.config import EvaluateConfig
+from components.evaluate.predictions.table import Predictions
+
+LEAST_IMAGES = 2
+
+
+def problems(predictions: Predictions, config: EvaluateConfig) -> list[str]:
+    """Says what keeps figures from being computed.
+
+    Args:
+        predictions: Of the test images.
+        config: Which figures are wanted.
+
+    Returns:
+        Sentences without their full stop; with any of them the model is refused.
+    """
+    images = len(predictions)
+    if images == 0:
+        return ["the test split holds no image, so no figure can be computed"]
+    found = [*_of_labels(predictions, images), *_of_probabilities(predictions, images)]
+    if images < LEAST_IMAGES and not found:
+        found.append("the test split holds one image: no figure of it means anything")
+    if config.healthy_class is not None and config.healthy_class not in predictions.classes:
+        found.append(
+            f"no class is named {config.healthy_class!r}, so the sensitivity for tumour cannot be "
+            "computed; set evaluate.healthy_class to the class without a tumour, or to null"
+        )
+    if unknown := {t.of for t in config.thresholds if t.of} - set(predictions.classes):
+        found.append(f"a threshold names a class that is not there: {', '.join(sorted(unknown))}")
+    if predictions.header.baseline_problem and config.compare:
+        found.append(
+            f"the comparison cannot be computed: {predictions.header.baseline_problem}; "
+            "evaluate.compare=false starts anew without one"
+        )
+    return found
+
+
+def computable(predictions: Predictions) -> bool:
+    """Whether every image has a label and finite probabilities, and there is any."""
+    images = len(predictions)
+    return images > 0 and not (
+        _unlabelled(predictions) or [*_of_probabilities(predictions, images)]
+    )
+
+
+def _of_labels(predictions: Predictions, images: int) -> list[str]:
+    if unlabelled := _unlabelled(predictions):
+        return [
+            f"{unlabelled:,} of {images:,} test images have no label that the model knows, so "
+            "nothing that compares with the truth can be computed"
+        ]
+    absent = [
+        name
+        for index, name in enumerate(predictions.classes)
+        if not (predictions.labels == index).any()
+    ]
+    if absent and images >= LEAST_IMAGES:
+        return [
+            f"the test split holds no image of {', '.join(absent)}, so the figures of "
+            f"{'this class' if len(absent) == 1 else 'these classes'} cannot be computed"
+        ]
+    return []
+
+
+def _of_probabilities(predictions: Predictions, images: int) -> list[str]:
+    found = []
+    for values, whose in (
+        (predictions.probabilities, "the model"),
+        (predictions.baseline, "the last blessed model"),
+    ):
+        if values is None:
+            continue
+        bad = int((~np.isfinite(values)).any(axis=1).sum())
+        if bad:
+            found.append(
+                f"{whose} gave no finite probabilities for {bad:,} of {images:,} test images"
+            )
+    return found
+
+
+def _unlabelled(predictions: Predictions) -> int:
+    return int((predictions.labels < 0).sum())

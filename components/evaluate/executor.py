@@ -1,0 +1,134 @@
+"""The work of the Evaluator: TFMA on the predictions, and the blessing."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils
+
+from components.evaluate.checks import computable, problems
+from components.evaluate.config import EvaluateConfig
+from components.evaluate.judgement import judge
+from components.evaluate.predictions.table import Predictions
+from components.evaluate.thresholds import BASELINE, LABEL_KEY, PREDICTION_KEY, eval_config
+from components.evaluate.verdict import Verdict
+
+_UNKNOWN = "unknown"
+_ROWS = 1000
+
+_LOG = logging.getLogger(__name__)
+
+
+class EvaluatorExecutor(base_beam_executor.BaseBeamExecutor):
+    """Computes all figures with TFMA, and blesses or refuses the model."""
+
+    def Do(  # noqa: N802 - TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes TFMA's results, a verdict and a blessing.
+
+        What is wrong with the predictions raises nothing: it is a reason to refuse.
+
+        Args:
+            input_dict: `predictions`, `model`, and `baseline_model` where there is one.
+            output_dict: `evaluation` and `blessing`.
+            exec_properties: `config`, JSON of an `EvaluateConfig`.
+        """
+        config = EvaluateConfig.model_validate_json(exec_properties["config"])
+        predictions = Predictions.read(
+            Path(artifact_utils.get_single_uri(input_dict["predictions"]))
+        )
+        folder = Path(artifact_utils.get_single_uri(output_dict["evaluation"]))
+        found = problems(predictions, config)
+        verdict = Verdict(blessed=False, reasons=(), examples=len(predictions))
+        if computable(predictions):
+            verdict = self._evaluate(predictions, config, folder)
+        verdict = verdict.model_copy(
+            update={
+                "blessed": verdict.blessed and not found,
+                "reasons": (*found, *verdict.reasons),
+            }
+        )
+        verdict.write(folder)
+        _LOG.info("blessed" if verdict.blessed else f"refused: {'; '.join(verdict.reasons)}")
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), verdict, input_dict)
+
+    def _evaluate(self, predictions: Predictions, config: EvaluateConfig, folder: Path) -> Verdict:
+        if config.healthy_class not in predictions.classes:
+            config = config.model_copy(update={"healthy_class": None})
+        has_baseline = config.compare and predictions.baseline is not None
+        settings = eval_config(config, predictions.classes, has_baseline=has_baseline)
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(_batches(predictions, has_baseline=has_baseline))
+                | tfma.ExtractEvaluateAndWriteResults(
+                    eval_shared_model=[
+                        _materialized(spec, has_baseline) for spec in settings.model_specs
+                    ],
+                    eval_config=settings,
+                    output_path=str(folder),
+                )
+            )
+        return judge(folder, config, predictions.classes, has_baseline=has_baseline)
+
+
+def _materialized(spec: config_pb2.ModelSpec, has_baseline: bool) -> tfma.types.EvalSharedModel:
+    """A model that has answered already; without a baseline, changes are not demanded of it."""
+    return tfma.types.EvalSharedModel(
+        model_name=spec.name,
+        model_type=tfma.constants.MATERIALIZED_PREDICTION,
+        include_default_metrics=False,
+        rubber_stamp=not has_baseline,
+        is_baseline=spec.is_baseline,
+    )
+
+
+def _batches(predictions: Predictions, *, has_baseline: bool) -> list[pa.RecordBatch]:
+    """The columns that TFMA reads, some rows at a time."""
+    columns = {
+        LABEL_KEY: pa.array([[int(label)] for label in predictions.labels]),
+        PREDICTION_KEY: pa.array(predictions.probabilities.tolist()),
+        **{
+            name: pa.array([[value or _UNKNOWN] for value in values.tolist()])
+            for name, values in predictions.slices.items()
+        },
+    }
+    if has_baseline and predictions.baseline is not None:
+        columns[BASELINE] = pa.array(predictions.baseline.tolist())
+    return list(pa.table(columns).to_batches(max_chunksize=_ROWS))
+
+
+def _bless(
+    blessing: types.Artifact, verdict: Verdict, input_dict: dict[str, list[types.Artifact]]
+) -> None:
+    """Marks the blessing as TFX's own Evaluator does, which resolvers and Pusher read."""
+    model = artifact_utils.get_single_instance(input_dict["model"])
+    blessing.set_string_custom_property(
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
+    )
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    for baseline in input_dict.get("baseline_model") or ():
+        blessing.set_string_custom_property(
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
+        )
+        blessing.set_int_custom_property(
+            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id
+        )
+    name, value = (
+        (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
+        if verdict.blessed
+        else (constants.NOT_BLESSED_FILE_NAME, constants.NOT_BLESSED_VALUE)
+    )
+    (Path(blessing.uri) / name).touch()
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)

@@ -1,0 +1,1 @@
+"""Predictions: the raw test images through the exported graph, once, for every figure."""

@@ -1,0 +1,122 @@
+"""Test images through an exported graph, batch by batch."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.errors import PipelineError
+from components.transform.preprocessing import ENCODED
+
+SIGNATURE = "evaluate"
+PROBABILITIES = "probabilities"
+OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
+"""Outputs that older models do not have."""
+
+
+class ExportedModel:
+    """A SavedModel, asked through its signature `evaluate`."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the model.
+
+        Args:
+            path: The SavedModel's folder.
+
+        Raises:
+            PipelineError: It has no signature `evaluate`, or does not say what its classes are.
+        """
+        self._model = tf.saved_model.load(str(path))
+        metadata = path / "assets.extra" / "metadata.json"
+        if SIGNATURE not in self._model.signatures or not metadata.is_file():
+            raise PipelineError(
+                f"The model in {path} has no signature {SIGNATURE!r} or no metadata.json: train it "
+                "anew."
+            )
+        self._evaluate = self._model.signatures[SIGNATURE]
+        self.classes = tuple(json.loads(metadata.read_text(encoding="utf-8"))["classes"])
+        self.outputs = tuple(self._evaluate.structured_outputs)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The optional outputs that this model does not have."""
+        return tuple(name for name in OPTIONAL if name not in self.outputs)
+
+    def __call__(self, examples: Sequence[bytes]) -> dict[str, Any]:
+        """Asks the model.
+
+        Args:
+            examples: Serialised tf.Examples as ingest writes them.
+
+        Returns:
+            Arrays by output name, of as many rows as there are Examples.
+
+        Raises:
+            PipelineError: It gave another number of probabilities than it has classes.
+        """
+        outputs = {
+            name: tensor.numpy()
+            for name, tensor in self._evaluate(examples=tf.constant(list(examples))).items()
+        }
+        shape = outputs[PROBABILITIES].shape
+        if shape != (len(examples), len(self.classes)):
+            raise PipelineError(
+                f"The model gave probabilities of shape {shape} for {len(examples)} images and "
+                f"{len(self.classes)} classes."
+            )
+        return outputs
+
+
+def read_records(pattern: str, batch_size: int) -> Iterator[list[bytes]]:
+    """Reads the records of gzipped TFRecord files, a batch at a time.
+
+    Args:
+        pattern: Of the files.
+        batch_size: Records a batch.
+
+    Yields:
+        Serialised tf.Examples.
+    """
+    files = sorted(tf.io.gfile.glob(pattern))
+    if not files:
+        return
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    for batch in records.batch(batch_size).prefetch(1):
+        yield list(batch.numpy())
+
+
+def scalar_features(record: bytes) -> dict[str, Any]:
+    """The features of an Example but for the image itself.
+
+    Args:
+        record: A serialised tf.Example.
+
+    Returns:
+        The first value of each feature that has one, by name.
+    """
+    example = tf.train.Example.FromString(record)
+    found = {}
+    for name, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        if name != ENCODED and kind and (values := getattr(feature, kind).value):
+            found[name] = values[0]
+    return found
+
+
+def encoded_example(encoded: bytes) -> bytes:
+    """An Example that holds the bytes of an image and nothing else."""
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    example = tf.train.Example(features=tf.train.Features(feature={ENCODED: feature}))
+    return bytes(example.SerializeToString())
+
+
+def row_outputs(outputs: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """One image's share of the outputs, as plain values."""
+    return {
+        name: np.asarray(values[row]).tolist()
+        for name, values in outputs.items()
+        if name in (PROBABILITIES, *OPTIONAL)
+    }

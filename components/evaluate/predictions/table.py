@@ -1,0 +1,251 @@
+"""The predictions as a Parquet file: written image by image, read as arrays."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.evaluate.predictions.slices import FEATURES, UNKNOWN, intensity
+from components.strict_config import StrictConfig
+
+PREDICTIONS_FILE = "predictions.parquet"
+FOREIGN_FILE = "foreign.parquet"
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Names = npt.NDArray[np.str_]
+
+_HEADER = b"predictions"
+_VECTOR = pa.list_(pa.float32())
+_STORED = tuple(name for name in FEATURES if name not in ("class", "intensity"))
+_SCHEMA = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("group", pa.string()),
+        ("label", pa.string()),
+        ("class", pa.int64()),
+        ("mean", pa.float32()),
+        *((name, pa.string()) for name in _STORED),
+        ("probabilities", _VECTOR),
+        ("uncalibrated", _VECTOR),
+        ("in_distribution", pa.bool_()),
+        ("ood_score", pa.float32()),
+        ("refer", pa.bool_()),
+        ("baseline", _VECTOR),
+    ]
+)
+_FOREIGN_SCHEMA = pa.schema(
+    [("kind", pa.string()), ("in_distribution", pa.bool_()), ("ood_score", pa.float32())]
+)
+
+
+class Header(StrictConfig):
+    """What holds for all rows.
+
+    Attributes:
+        classes: Class names in the order of the probabilities.
+        model_id: The model, an artifact of ML Metadata.
+        missing: Outputs that the model's graph does not have.
+        baseline_id: The model that it is compared with, if there is one.
+        baseline_classes: That model's classes.
+        baseline_problem: Why the baseline's answers are not here although there is one.
+    """
+
+    classes: tuple[str, ...]
+    model_id: int
+    missing: tuple[str, ...] = ()
+    baseline_id: int | None = None
+    baseline_classes: tuple[str, ...] | None = None
+    baseline_problem: str = ""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What the model says of images that are no brain MRI.
+
+    Attributes:
+        kinds: Of each image, what it is.
+        in_distribution: Whether the model takes it for one all the same.
+        ood_score: How unlike the training images it is; higher is farther.
+    """
+
+    kinds: Names
+    in_distribution: Flags
+    ood_score: Floats
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model says of every test image; arrays of one length.
+
+    Attributes:
+        header: What holds for all.
+        sha256: Digests of the images.
+        groups: Images of one group show the same picture, or the same patient.
+        labels: Class indices, -1 where an image has no label.
+        slices: Values by slice name, empty where unknown.
+        probabilities: [images, classes], calibrated, as they are served.
+        uncalibrated: The same before calibration, if the graph gives it.
+        in_distribution: Whether each is taken for a brain MRI, if the graph says.
+        ood_score: How unlike the training images each is, if the graph says.
+        refer: Whether each is referred to a reader, if the graph says.
+        baseline: The baseline's probabilities, if there are any.
+        foreign: The foreign images, if the graph says of them what they are.
+    """
+
+    header: Header
+    sha256: Names
+    groups: Names
+    labels: npt.NDArray[np.int64]
+    slices: dict[str, Names]
+    probabilities: Floats
+    uncalibrated: Floats | None
+    in_distribution: Flags | None
+    ood_score: Floats | None
+    refer: Flags | None
+    baseline: Floats | None
+    foreign: Foreign | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the probabilities."""
+        return self.header.classes
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.labels)
+
+    @staticmethod
+    def read(folder: Path) -> "Predictions":
+        """Reads an artifact.
+
+        Args:
+            folder: Where `PredictionWriter` wrote.
+
+        Returns:
+            The predictions.
+        """
+        table = pq.read_table(folder / PREDICTIONS_FILE)
+        header = Header.model_validate_json(table.schema.metadata[_HEADER])
+        labels = table["class"].fill_null(-1).to_numpy()
+        slices = {name: _names(table[name].fill_null(UNKNOWN)) for name in _STORED}
+        slices["class"] = np.array(
+            [header.classes[label] if label >= 0 else UNKNOWN for label in labels], dtype=str
+        )
+        slices["intensity"] = np.array(intensity(_floats(table["mean"])), dtype=str)
+        foreign = folder / FOREIGN_FILE
+        return Predictions(
+            header=header,
+            sha256=_names(table["sha256"]),
+            groups=_names(table["group"]),
+            labels=labels,
+            slices=slices,
+            probabilities=_matrix(table["probabilities"], len(header.classes)),
+            uncalibrated=_optional(table, "uncalibrated", header, _matrix),
+            in_distribution=_optional(table, "in_distribution", header, _flags),
+            ood_score=_optional(table, "ood_score", header, _floats),
+            refer=_optional(table, "refer", header, _flags),
+            baseline=_matrix(table["baseline"], len(header.classes))
+            if header.baseline_id is not None and not header.baseline_problem
+            else None,
+            foreign=_read_foreign(foreign) if foreign.is_file() else None,
+        )
+
+
+class PredictionWriter:
+    """Writes predictions as they come; the file appears under its name when all are there."""
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        """Opens the file.
+
+        Args:
+            folder: An existing folder.
+            header: What holds for all rows.
+        """
+        self._path = folder / PREDICTIONS_FILE
+        self._unfinished = self._path.with_suffix(".unfinished")
+        schema = _SCHEMA.with_metadata({_HEADER: header.model_dump_json()})
+        self._schema = schema
+        self._writer = pq.ParquetWriter(self._unfinished, schema)
+        self.images = 0
+
+    def __enter__(self) -> "PredictionWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+        if kind is None:
+            self._unfinished.replace(self._path)
+        else:
+            self._unfinished.unlink()
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Appends rows; a key that is left out is null.
+
+        Args:
+            rows: Values by column.
+        """
+        columns = [pa.array([row.get(f.name) for row in rows], f.type) for f in self._schema]
+        self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
+        self.images += len(rows)
+
+
+def write_foreign(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes what the model says of foreign images.
+
+    Args:
+        folder: An existing folder.
+        rows: Values by column: `kind`, `in_distribution`, `ood_score`.
+    """
+    unfinished = folder / f"{FOREIGN_FILE}.unfinished"
+    pq.write_table(pa.Table.from_pylist(list(rows), _FOREIGN_SCHEMA), unfinished)
+    unfinished.replace(folder / FOREIGN_FILE)
+
+
+def read_header(folder: Path) -> Header:
+    """Reads what holds for all rows, and no row."""
+    schema = pq.read_schema(folder / PREDICTIONS_FILE)
+    return Header.model_validate(json.loads(schema.metadata[_HEADER]))
+
+
+def _read_foreign(path: Path) -> Foreign:
+    table = pq.read_table(path)
+    return Foreign(
+        _names(table["kind"]), _flags(table["in_distribution"]), _floats(table["ood_score"])
+    )
+
+
+def _optional(table: Any, name: str, header: Header, read: Any) -> Any:
+    if name in header.missing:
+        return None
+    column = table[name]
+    return read(column, len(header.classes)) if read is _matrix else read(column)
+
+
+def _names(column: Any) -> Names:
+    return np.array(column.to_pylist(), dtype=str)
+
+
+def _floats(column: Any) -> Floats:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _flags(column: Any) -> Flags:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _matrix(column: Any, width: int) -> Floats:
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float64).reshape(-1, width)

@@ -1,0 +1,130 @@
+"""Intervals by drawing whole groups of images anew: copies of a picture are no new evidence."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from components.evaluate.predictions.table import Floats, Names
+
+Statistic = Callable[[Floats], Floats]
+"""From weights [samples, images] to values [samples] or [samples, ...]."""
+
+_LEVEL = 0.95
+_CELLS = 4_000_000
+"""Weights held at a time, so that memory stays flat as images grow."""
+_MOST_UNDEFINED = 0.05
+
+
+class GroupBootstrap:
+    """Draws groups with replacement; an image weighs as often as its group was drawn.
+
+    Source: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application, section 3.8.
+    """
+
+    def __init__(self, groups: Names, resamples: int, seed: int = 0) -> None:
+        """Prepares the draws.
+
+        Args:
+            groups: Of each image, the group that it belongs to.
+            resamples: How many samples are drawn.
+            seed: Same seed, same samples.
+        """
+        _, self._group_of = np.unique(groups, return_inverse=True)
+        self.group_count = int(self._group_of.max()) + 1 if len(groups) else 0
+        self._resamples, self._seed = resamples, seed
+
+    def weights(self) -> Iterator[Floats]:
+        """Yields weights, [samples, images], some samples at a time."""
+        random = np.random.default_rng(self._seed)
+        at_once = max(1, _CELLS // max(len(self._group_of), 1))
+        even = np.full(self.group_count, 1 / self.group_count)
+        for start in range(0, self._resamples, at_once):
+            samples = min(at_once, self._resamples - start)
+            drawn = random.multinomial(self.group_count, even, size=samples)
+            yield drawn[:, self._group_of].astype(np.float64)
+
+    def samples(self, statistics: Mapping[str, Statistic]) -> dict[str, Floats]:
+        """Computes statistics on every sample.
+
+        Args:
+            statistics: By name.
+
+        Returns:
+            Values by name, [samples, ...]. Nothing where there is no image.
+        """
+        if not self.group_count:
+            return {}
+        parts: dict[str, list[Floats]] = {name: [] for name in statistics}
+        for weights in self.weights():
+            for name, statistic in statistics.items():
+                parts[name].append(np.asarray(statistic(weights), np.float64))
+        return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def interval(values: Floats) -> tuple[float, float] | None:
+    """The percentile interval of bootstrapped values, at 95 %.
+
+    Args:
+        values: Of the samples; NaN where a sample does not define the statistic.
+
+    Returns:
+        Low and high, or None where too many samples do not define it.
+    """
+    defined = values[np.isfinite(values)]
+    if len(defined) < (1 - _MOST_UNDEFINED) * len(values) or not len(defined):
+        return None
+    low, high = np.quantile(defined, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return float(low), float(high)
+
+
+def exact_interval(hits: int, of: int) -> tuple[float, float]:
+    """The Clopper-Pearson interval of a share, at 95 %.
+
+    Where all images or none are right, every bootstrap sample says the same, and its interval of no
+    width would promise what nobody knows.
+
+    Args:
+        hits: Successes.
+        of: Independent trials, at least one.
+
+    Returns:
+        Low and high.
+    """
+    found = stats.binomtest(hits, of).proportion_ci(_LEVEL, method="exact")
+    return float(found.low), float(found.high)
+
+
+def two_sided_p(differences: Floats) -> float:
+    """How often samples contradict the sign of a difference: a two-sided bootstrap p-value.
+
+    Args:
+        differences: Of the samples.
+
+    Returns:
+        Between 1/samples and 1.
+    """
+    defined = differences[np.isfinite(differences)]
+    if not len(defined):
+        return float("nan")
+    tail = min(float((defined <= 0).mean()), float((defined >= 0).mean()))
+    return min(1.0, max(2 * tail, 1 / len(defined)))
+
+
+def mcnemar(candidate: npt.NDArray[np.bool_], baseline: npt.NDArray[np.bool_]) -> float:
+    """McNemar's exact test on two models' right and wrong answers.
+
+    It takes images for independent; groups make it too sure.
+
+    Args:
+        candidate: Whether each answer is right.
+        baseline: The same of the other model.
+
+    Returns:
+        The two-sided p-value; 1 where they never differ.
+    """
+    better, worse = int((candidate & ~baseline).sum()), int((baseline & ~candidate).sum())
+    if better + worse == 0:
+        return 1.0
+    return float(stats.binomtest(better, better + worse, 0.5).pvalue)

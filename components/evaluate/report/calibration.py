@@ -1,0 +1,78 @@
+"""Whether a confidence of 80 % is right in 80 of 100 cases."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from components.evaluate.predictions.table import Flags, Floats
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Images of similar confidence.
+
+    Attributes:
+        confidence: Their mean confidence.
+        accuracy: Share of them that is right.
+        images: How many they are.
+    """
+
+    confidence: float
+    accuracy: float
+    images: int
+
+
+class Reliability:
+    """Confidence against correctness, in bins of equal mass.
+
+    Source: the expected calibration error of C. Guo et al., On Calibration of Modern Neural
+    Networks (ICML 2017), with bins of equal mass instead of equal width.
+    """
+
+    def __init__(self, confidence: Floats, right: Flags) -> None:
+        """Sorts the images by confidence.
+
+        Args:
+            confidence: Of the likeliest class, [images].
+            right: Whether it is the true one, [images].
+        """
+        order = np.argsort(confidence, kind="stable")
+        self._order = order
+        self._confidence, self._right = confidence[order], right[order].astype(np.float64)
+
+    def error(self, weights: Floats) -> Floats:
+        """The expected calibration error.
+
+        Args:
+            weights: [samples, images].
+
+        Returns:
+            [samples], the mean distance of confidence and accuracy over the bins.
+        """
+        ordered = weights[:, self._order]
+        bins = self._bins(ordered) + BINS * np.arange(len(ordered))[:, None]
+        gaps = ordered * (self._confidence - self._right)
+        sums = np.bincount(bins.ravel(), weights=gaps.ravel(), minlength=BINS * len(ordered))
+        return np.asarray(np.abs(sums.reshape(-1, BINS)).sum(1) / ordered.sum(1))
+
+    def curve(self) -> list[ReliabilityBin]:
+        """The bins that hold an image, the least confident first."""
+        bins = self._bins(np.ones((1, len(self._order))))[0]
+        return [
+            ReliabilityBin(
+                float(self._confidence[inside].mean()),
+                float(self._right[inside].mean()),
+                int(inside.sum()),
+            )
+            for number in range(BINS)
+            if (inside := bins == number).any()
+        ]
+
+    @staticmethod
+    def _bins(ordered: Floats) -> npt.NDArray[np.int64]:
+        middle = np.cumsum(ordered, axis=1) - ordered / 2
+        share = middle / ordered.sum(1, keepdims=True)
+        return np.asarray(np.minimum(BINS * share, BINS - 1), np.int64)

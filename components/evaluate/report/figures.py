@@ -1,0 +1,132 @@
+"""All figures of a model as data: what the page, the terminal, the card and `--json` show."""
+
+from pathlib import Path
+
+from components.strict_config import StrictConfig
+
+FIGURES_FILE = "figures.json"
+
+
+class Figure(StrictConfig):
+    """A number and how sure it is.
+
+    Attributes:
+        value: The number; None where it cannot be computed.
+        low: Lower end of its 95 % interval, if that can be computed.
+        high: The upper end.
+        images: How many images it is about.
+        missing: Why there is no number.
+        exact: Whether the interval is Clopper and Pearson's on groups, because every bootstrap
+            sample says the same.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    images: int = 0
+    missing: str = ""
+    exact: bool = False
+
+
+class SliceFigures(StrictConfig):
+    """How good the model is on a part of the test images.
+
+    Attributes:
+        feature: What the images have in common.
+        value: Which value of it.
+        images: How many they are.
+        accuracy: On them.
+        tumour_sensitivity: On them.
+    """
+
+    feature: str
+    value: str
+    images: int
+    accuracy: Figure
+    tumour_sensitivity: Figure
+
+
+class Comparison(StrictConfig):
+    """A model against another, image by image.
+
+    Attributes:
+        model_id: The other model, in ML Metadata.
+        differences: By figure: candidate minus other, with its interval.
+        p_values: By figure, two-sided, of the paired bootstrap over groups.
+        better: Images that only the candidate has right.
+        worse: Images that only the other has right.
+        mcnemar: The exact McNemar test on these two numbers, which takes images for independent.
+        other: The other's own figures, by name.
+    """
+
+    model_id: int
+    differences: dict[str, Figure]
+    p_values: dict[str, float | None]
+    better: int
+    worse: int
+    mcnemar: float
+    other: dict[str, float | None]
+
+
+class Bin(StrictConfig):
+    """Images of similar confidence.
+
+    Attributes:
+        confidence: Their mean confidence.
+        accuracy: Share of them that is right.
+        images: How many they are.
+    """
+
+    confidence: float
+    accuracy: float
+    images: int
+
+
+class Figures(StrictConfig):
+    """Everything that is known of a model from the test images.
+
+    Attributes:
+        model_id: The model, in ML Metadata.
+        classes: Class names in the order of the confusion matrix.
+        healthy_class: The one without a tumour, if there is one.
+        images: Test images.
+        groups: Groups that they form: the units that intervals are drawn over.
+        missing: Figures that cannot be computed, in words.
+        headline: Figures of all images, by name.
+        by_class: Figures of each class against the rest, by class and name.
+        confusion: Images by true and by predicted class; empty where there are none.
+        slices: Parts of the test images.
+        reliability: Bins by name, `uncalibrated` and `calibrated`.
+        coverage: Risk by coverage, for some coverages.
+        foreign: Area under the ROC curve of the foreign-image score, by kind of foreign image.
+        flagged: Share of the foreign images that is recognised as such, by kind.
+        comparison: Against the last blessed model.
+        comparison_missing: Why there is none.
+    """
+
+    model_id: int
+    classes: tuple[str, ...]
+    healthy_class: str | None
+    images: int
+    groups: int
+    missing: tuple[str, ...] = ()
+    headline: dict[str, Figure] = {}
+    by_class: dict[str, dict[str, Figure]] = {}
+    confusion: tuple[tuple[int, ...], ...] = ()
+    slices: tuple[SliceFigures, ...] = ()
+    reliability: dict[str, tuple[Bin, ...]] = {}
+    coverage: dict[str, float] = {}
+    foreign: dict[str, Figure] = {}
+    flagged: dict[str, Figure] = {}
+    comparison: Comparison | None = None
+    comparison_missing: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Writes the figures into a folder."""
+        path = folder / FIGURES_FILE
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def read(folder: Path) -> "Figures":
+        """Reads what `write` wrote."""
+        return Figures.model_validate_json((folder / FIGURES_FILE).read_bytes())

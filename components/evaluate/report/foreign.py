@@ -1,0 +1,77 @@
+"""Whether the model knows what is no brain MRI: figures of its foreign-image score."""
+
+import numpy as np
+
+from components.evaluate.predictions.table import Predictions
+from components.evaluate.report.bootstrap import GroupBootstrap, exact_interval, interval
+from components.evaluate.report.figures import Figure
+from components.evaluate.report.ranking import Ranking
+
+TEST_IMAGES = "test images"
+
+
+def foreign_figures(predictions: Predictions) -> dict[str, Figure]:
+    """How well the score tells foreign images from the test images.
+
+    Args:
+        predictions: Of the test images, and of foreign ones.
+
+    Returns:
+        Area under the ROC curve by kind, and of `all` kinds together; nothing where the model
+        gives no score.
+    """
+    foreign = predictions.foreign
+    if foreign is None or predictions.ood_score is None or not len(predictions):
+        return {}
+    kinds = np.unique(foreign.kinds)
+    found = {}
+    for name in ("all", *kinds):
+        scores = foreign.ood_score if name == "all" else foreign.ood_score[foreign.kinds == name]
+        together = np.r_[predictions.ood_score, scores]
+        if not np.isfinite(together).all():
+            found[str(name)] = Figure(
+                value=None, images=len(scores), missing="a score is not a number"
+            )
+            continue
+        is_foreign = np.r_[np.zeros(len(predictions), bool), np.ones(len(scores), bool)]
+        area = Ranking(is_foreign, together).roc_auc(np.ones((1, len(together))))
+        found[str(name)] = Figure(value=float(area[0]), images=len(scores))
+    return found
+
+
+def in_distribution_figures(
+    predictions: Predictions, bootstrap: GroupBootstrap
+) -> dict[str, Figure]:
+    """Which share of the images is flagged as foreign: rightly, and of the test images wrongly.
+
+    Args:
+        predictions: Of the test images, and of foreign ones.
+        bootstrap: Over the test images' groups.
+
+    Returns:
+        Shares by kind, the test images first; nothing where the model does not say.
+    """
+    if predictions.in_distribution is None or not len(predictions):
+        return {}
+    flagged = ~predictions.in_distribution
+    samples = bootstrap.samples({"": lambda weights: weights @ flagged / weights.sum(1)})[""]
+    ends = interval(samples)
+    exact = not flagged.any() or bool(flagged.all())
+    if exact:
+        trials = bootstrap.group_count
+        ends = exact_interval(trials if flagged.any() else 0, trials)
+    found = {
+        TEST_IMAGES: Figure(
+            value=float(flagged.mean()),
+            low=ends[0] if ends else None,
+            high=ends[1] if ends else None,
+            images=len(flagged),
+            exact=exact,
+        )
+    }
+    if predictions.foreign is not None:
+        for kind in np.unique(predictions.foreign.kinds):
+            inside = predictions.foreign.kinds == kind
+            share = float((~predictions.foreign.in_distribution[inside]).mean())
+            found[str(kind)] = Figure(value=share, images=int(inside.sum()))
+    return found

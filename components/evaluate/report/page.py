@@ -1,0 +1,176 @@
+"""The report as one HTML page that needs nothing but itself."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from components.evaluate.predictions.table import Predictions
+from components.evaluate.report import drawings
+from components.evaluate.report.card import ModelCard
+from components.evaluate.report.coverage import CoverageRisk
+from components.evaluate.report.figures import Figure, Figures, SliceFigures
+from components.evaluate.report.foreign import TEST_IMAGES
+from components.evaluate.report.gallery import Choice, Exhibit
+from components.evaluate.verdict import Verdict
+from components.gate.verdict import Verdict as GateVerdict
+from components.ingest.report import IngestReport
+from components.pages.templates import render_page
+
+PAGE_FILE = "index.html"
+TITLES = {
+    "tumour_sensitivity": "Sensitivity for tumour",
+    "tumour_specificity": "Specificity for tumour",
+    "tumour_auc": "Area under the ROC curve, tumour against none",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_precision": "Precision, mean of the classes",
+    "macro_f1": "F1, mean of the classes",
+    "brier": "Brier score (0 is best, 2 worst)",
+    "ece": "Calibration error",
+    "ece_uncalibrated": "Calibration error before calibration",
+    "referred": "Referred to a reader",
+    "accuracy_unreferred": "Accuracy on the rest",
+}
+_LEAST_SLICE = 10
+"""Slices of fewer images are listed last: their figures say little."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the page shows.
+
+    Attributes:
+        figures: Measured on the test images.
+        verdict: Whether the model is blessed, and why not.
+        card: Its model card.
+        data: What ingest counted.
+        gate: What the data gate found.
+        history: Training figures by name, one an epoch.
+        predictions: Of the test images, for the curves.
+        choice: The images to show.
+        exhibits: Those images, by row.
+        run: The pipeline run.
+        push: `auto` or `after_review`.
+        computable: Whether the predictions allow curves.
+    """
+
+    figures: Figures
+    verdict: Verdict
+    card: ModelCard
+    data: IngestReport
+    gate: GateVerdict
+    history: Mapping[str, Sequence[float]]
+    predictions: Predictions
+    choice: Choice
+    exhibits: Mapping[int, Exhibit]
+    run: str
+    push: str
+    computable: bool
+
+
+def render(content: Content) -> str:
+    """Draws the page.
+
+    Args:
+        content: What it shows.
+
+    Returns:
+        HTML with its style, drawings and images in it; it loads nothing and runs nothing.
+    """
+    return render_page(
+        Path(__file__).with_name("page.html"),
+        content=content,
+        figures=content.figures,
+        verdict=content.verdict,
+        card=content.card,
+        data=content.data,
+        titles=TITLES,
+        drawings=_drawings(content),
+        slices=worst_first(content.figures.slices),
+        test_images=TEST_IMAGES,
+        galleries=[
+            (title, sentence, _shown(content, rows))
+            for title, sentence, rows in _galleries(content)
+        ],
+    )
+
+
+def page_digest(folder: Path) -> str:
+    """Digest of the page in a report's folder: what a decision refers to."""
+    return hashlib.sha256((folder / PAGE_FILE).read_bytes()).hexdigest()
+
+
+def worst_first(slices: Sequence[SliceFigures]) -> list[SliceFigures]:
+    """Sorts parts of the test images: the least accurate first, tiny ones last."""
+    return sorted(
+        slices,
+        key=lambda one: (one.images < _LEAST_SLICE, _value(one.accuracy), -one.images),
+    )
+
+
+def _value(figure: Figure) -> float:
+    return 2.0 if figure.value is None else figure.value
+
+
+def _galleries(content: Content) -> list[tuple[str, str, tuple[int, ...]]]:
+    choice, healthy = content.choice, content.figures.healthy_class
+    found = []
+    if healthy is not None:
+        more = choice.missed_in_all - len(choice.missed)
+        found.append(
+            (
+                "Missed tumours",
+                f"Every test image with a tumour that the model calls {healthy}"
+                + (f"; {more:,} more are not shown." if more else "."),
+                choice.missed,
+            )
+        )
+    found += [
+        ("Most confident mistakes", "Of any kind, the surest first.", choice.mistakes),
+        ("Most uncertain images", "Right or wrong, the least sure first.", choice.uncertain),
+    ]
+    return found
+
+
+def _shown(content: Content, rows: Sequence[int]) -> list[Exhibit]:
+    return [content.exhibits[row] for row in rows if row in content.exhibits]
+
+
+def _drawings(content: Content) -> dict[str, str]:
+    """SVG by name, of all that can be drawn."""
+    figures, predictions = content.figures, content.predictions
+    found = {
+        f"training_{metric}": drawings.draw_training(content.history, metric)
+        for metric in ("accuracy", "loss")
+        if content.history.get(metric)
+    }
+    if figures.foreign and predictions.foreign and predictions.ood_score is not None:
+        scores = {TEST_IMAGES: predictions.ood_score}
+        for kind in np.unique(predictions.foreign.kinds):
+            inside = predictions.foreign.kinds == kind
+            scores[str(kind)] = predictions.foreign.ood_score[inside]
+        if all(np.isfinite(values).all() for values in scores.values()):
+            found["foreign"] = drawings.draw_scores(scores)
+    if not content.computable:
+        return found
+    truth = {
+        name: predictions.labels == index
+        for index, name in enumerate(figures.classes)
+        if 0 < (predictions.labels == index).sum() < len(predictions)
+    }
+    scores = {name: predictions.probabilities[:, figures.classes.index(name)] for name in truth}
+    right = predictions.probabilities.argmax(1) == predictions.labels
+    curve = CoverageRisk.of(predictions.probabilities.max(1), right)
+    referred = figures.headline.get("referred")
+    found |= {
+        "confusion": drawings.draw_confusion(figures.confusion, figures.classes),
+        "reliability": drawings.draw_reliability(figures.reliability),
+        "coverage": drawings.draw_coverage(curve, referred.value if referred else None),
+    }
+    if truth:
+        found["roc"] = drawings.draw_roc(truth, scores)
+        found["precision_recall"] = drawings.draw_precision_recall(truth, scores)
+    return found

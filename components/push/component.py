@@ -1,0 +1,69 @@
+"""The Pusher component: a blessed model and its report in, a version for the server out."""
+
+from pathlib import Path
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components.evaluate.artifacts import ModelReport
+from components.push.executor import AtomicPushExecutor, Push
+
+
+class PusherSpec(types.ComponentSpec):
+    """What TFX's own Pusher takes and gives, and a report."""
+
+    PARAMETERS = {
+        "push_destination": ExecutionParameter(type=pusher_pb2.PushDestination),
+        "push": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        **standard_component_specs.PusherSpec.INPUTS,
+        "report": ChannelParameter(type=ModelReport),
+    }
+    OUTPUTS = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
+
+
+class Pusher(base_component.BaseComponent):
+    """Pushes a blessed model, or lets it wait for a person."""
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(AtomicPushExecutor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel | None = None,
+        report: types.BaseChannel,
+        base_directory: Path,
+        push: Push,
+    ) -> None:
+        """Specifies the component.
+
+        Args:
+            model: The candidate.
+            model_blessing: The Evaluator's word on it.
+            infra_blessing: The serving check's word on it, if there is one.
+            report: Its report and card.
+            base_directory: The folder that holds the served versions.
+            push: `auto`, or `after_review`, where a person decides.
+        """
+        super().__init__(
+            PusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                report=report,
+                push_destination=pusher_pb2.PushDestination(
+                    filesystem=pusher_pb2.PushDestination.Filesystem(
+                        base_directory=str(base_directory)
+                    )
+                ),
+                push=push,
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
+        )

@@ -1,0 +1,58 @@
+"""What joins a model when it is pushed: its version, its test figures and its card."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from components.evaluate.report.card import Decision, ModelCard
+
+EXTRAS = "assets.extra"
+METADATA_FILE = "metadata.json"
+
+
+def decided_now(decision: str, reason: str, report: str, version: str | None) -> Decision:
+    """A decision that was just taken.
+
+    Args:
+        decision: What was decided, such as `approved`.
+        reason: Why.
+        report: Digest of the report that it was decided from.
+        version: What the model is served as, if it is.
+
+    Returns:
+        The decision with the time, UTC.
+    """
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Decision(decision=decision, time=now, reason=reason, report=report, version=version)
+
+
+def add_extras(card: ModelCard) -> Callable[[Path], None]:
+    """Says how a copy of a SavedModel is completed.
+
+    Args:
+        card: The model's card, the decision to push it already in it.
+
+    Returns:
+        A function of the copy's folder. It writes the card, and into `metadata.json` the version,
+        the data's fingerprint, the split policy and the test figures.
+    """
+
+    def complete(copy: Path) -> None:
+        folder = copy / EXTRAS
+        folder.mkdir(exist_ok=True)
+        file = folder / METADATA_FILE
+        metadata = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        metadata |= {
+            "version": card.version,
+            "data_fingerprint": card.lineage.data_fingerprint,
+            "split_policy": card.lineage.policy,
+            "figures": {
+                name: figure.model_dump(include={"value", "low", "high", "images"})
+                for name, figure in card.figures.items()
+            },
+        }
+        file.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+        card.write(folder)
+
+    return complete

@@ -1,0 +1,147 @@
+"""`mri report`: where a model's report is, its figures, and two models side by side."""
+
+import json
+import webbrowser
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from components.errors import PipelineError
+from components.evaluate.checks import computable
+from components.evaluate.predictions.table import PREDICTIONS_FILE, Predictions
+from components.evaluate.report.bootstrap import GroupBootstrap
+from components.evaluate.report.compare import compare_answers
+from components.evaluate.report.figures import Comparison, Figure, Figures
+from components.evaluate.report.page import PAGE_FILE, TITLES
+from pipeline.metadata import connect, connection_config
+from pipeline.registry import Model, find_model, read_models
+from pipeline.work import Work
+
+_RESAMPLES = 1000
+
+
+def show_report(
+    console: Console,
+    root: Path,
+    run: str | None,
+    *,
+    metadata_url: str | None = None,
+    open_page: bool = False,
+    as_json: bool = False,
+    compare: tuple[str, str] | None = None,
+) -> None:
+    """Prints a report's path, its figures, or a comparison.
+
+    Args:
+        console: Where to.
+        root: The work folder.
+        run: A run, the start of one, or a version; None for the newest model.
+        metadata_url: PostgreSQL for ML Metadata, or None.
+        open_page: Whether to open it in a browser.
+        as_json: Whether to print its figures as JSON.
+        compare: Two runs or versions to put side by side instead.
+
+    Raises:
+        PipelineError: There is no such report.
+    """
+    work = Work(root)
+    models = read_models(connect(connection_config(metadata_url, work)))
+    if compare:
+        _compare(
+            console,
+            find_model(models, compare[0]),
+            find_model(models, compare[1]),
+            as_json=as_json,
+        )
+        return
+    folder = _folder(find_model(models, run))
+    if as_json:
+        console.file.write(Figures.read(folder).model_dump_json(indent=2) + "\n")
+    else:
+        console.file.write(f"{folder / PAGE_FILE}\n")
+    if open_page and not webbrowser.open((folder / PAGE_FILE).as_uri()):
+        raise PipelineError(f"No browser could be opened: open {folder / PAGE_FILE} by hand.")
+
+
+def _folder(model: Model) -> Path:
+    if model.report is None or not (Path(model.report.uri) / PAGE_FILE).is_file():
+        raise PipelineError(
+            f"There is no report on the model of run {model.run}: run the pipeline to its end."
+        )
+    return Path(model.report.uri)
+
+
+def _compare(console: Console, first: Model, second: Model, *, as_json: bool) -> None:
+    """Prints two models' headline figures, and on the same test images a paired test."""
+    figures = [Figures.read(_folder(model)) for model in (first, second)]
+    comparison, missing = _paired(first, second, figures[0].healthy_class)
+    if as_json:
+        content = {
+            "models": [
+                {
+                    "run": model.run,
+                    "headline": {k: v.model_dump() for k, v in one.headline.items()},
+                }
+                for model, one in zip((first, second), figures, strict=True)
+            ],
+            "comparison": comparison.model_dump() if comparison else None,
+            "comparison_missing": missing,
+        }
+        console.file.write(json.dumps(content, indent=2) + "\n")
+        return
+    table = Table(title="two models side by side", title_justify="left")
+    for heading in ("", first.run, second.run, "difference", "p"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name in [*figures[0].headline, *(figures[1].headline.keys() - figures[0].headline.keys())]:
+        table.add_row(
+            TITLES.get(name, name),
+            *(_words(one.headline.get(name)) for one in figures),
+            *_difference(comparison, name),
+        )
+    console.print(table)
+    console.print(
+        f"On the same test images; intervals and p by paired bootstrap over groups. McNemar: "
+        f"{comparison.better} against {comparison.worse}, p = {comparison.mcnemar:.3g}."
+        if comparison
+        else f"No paired test: {missing}."
+    )
+
+
+def _difference(comparison: Comparison | None, name: str) -> tuple[str, str]:
+    if comparison is None or name not in comparison.differences:
+        return "", ""
+    p = comparison.p_values[name]
+    return _words(comparison.differences[name]), "" if p is None else f"{p:.3g}"
+
+
+def _words(figure: Figure | None) -> str:
+    if figure is None or figure.value is None:
+        return "not computable"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+
+
+def _paired(first: Model, second: Model, healthy: str | None) -> tuple[Comparison | None, str]:
+    one, other = _predictions(first), _predictions(second)
+    if one is None or other is None:
+        return None, "the predictions of one are no longer there"
+    if one.classes != other.classes:
+        return None, "they know different classes"
+    if not computable(one) or not computable(other):
+        return None, "figures of one cannot be computed"
+    rows = {digest: row for row, digest in enumerate(other.sha256)}
+    if set(one.sha256) != set(rows) or len(rows) != len(one):
+        return None, "they were not tested on the same images"
+    same = other.probabilities[[rows[digest] for digest in one.sha256]]
+    bootstrap = GroupBootstrap(np.asarray(one.groups), _RESAMPLES)
+    return compare_answers(one, same, second.artifact.id, bootstrap, healthy), ""
+
+
+def _predictions(model: Model) -> Predictions | None:
+    if model.predictions is None:
+        return None
+    folder = Path(model.predictions.uri)
+    return Predictions.read(folder) if (folder / PREDICTIONS_FILE).is_file() else None

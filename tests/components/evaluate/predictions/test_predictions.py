@@ -1,0 +1,224 @@
+"""Predictions' executor, run as the launcher does, on models that are a few lines long."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawing import draw, encode
+from evaluating import artifact
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.errors import PipelineError
+from components.evaluate.artifacts import PredictionsFile
+from components.evaluate.predictions import inference
+from components.evaluate.predictions.executor import PredictionsExecutor
+from components.evaluate.predictions.foreign import EACH, foreign_images
+from components.evaluate.predictions.slices import describe, intensity
+from components.evaluate.predictions.table import Predictions
+
+CLASSES = ("glioma", "notumor")
+
+
+class _Brightness(tf.Module):
+    """Takes bright images for gliomas; says what is bright and whether it is sure of it."""
+
+    def __init__(self, *, sharpness: float = 4.0, complete: bool = True) -> None:
+        super().__init__()
+        # A variable, as real models have them: it must be alive when the signature is called.
+        self._sharpness = tf.Variable(sharpness)
+        self._complete = complete
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def evaluate(self, examples):
+        encoded = tf.io.parse_example(
+            examples, {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
+        )["image/encoded"]
+        mean = tf.map_fn(
+            lambda one: tf.reduce_mean(tf.cast(tf.io.decode_image(one, 3), tf.float32)) / 255,
+            encoded,
+            fn_output_signature=tf.float32,
+        )
+        glioma = tf.sigmoid(self._sharpness * (mean - 0.3))
+        outputs = {"probabilities": tf.stack([glioma, 1 - glioma], axis=1)}
+        if self._complete:
+            outputs |= {
+                "uncalibrated": tf.stack([mean, 1 - mean], axis=1),
+                "in_distribution": mean < 0.5,
+                "ood_score": mean,
+                "refer": tf.abs(glioma - 0.5) < 0.1,
+            }
+        return outputs
+
+
+def _model(folder: Path, classes=CLASSES, **settings) -> Path:
+    module = _Brightness(**settings)
+    saved = folder / "Format-Serving"
+    tf.saved_model.save(module, str(saved), signatures={"evaluate": module.evaluate})
+    (saved / "assets.extra").mkdir()
+    (saved / "assets.extra" / "metadata.json").write_text(json.dumps({"classes": classes}))
+    return folder
+
+
+def _example(index: int, *, labelled: bool = True) -> bytes:
+    values = {
+        "image/encoded": encode((draw(index) * (0.3 if index % 2 else 1)).astype(np.uint8)),
+        "image/sha256": b"%064x" % index,
+        "image/group": b"group-%d" % (index // 2),
+        "image/seen": index % 3 == 0,
+        "image/source": b"hospital",
+        "image/source_format": b"PNG",
+        "image/height": 48,
+        "image/width": 600,
+        "image/border": 0.1,
+        "image/mean": float(index),
+    }
+    if labelled:
+        values |= {"image/label": CLASSES[index % 2].encode(), "image/class": index % 2}
+
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, float):
+            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
+
+    features = tf.train.Features(feature={name: feature(value) for name, value in values.items()})
+    return tf.train.Example(features=features).SerializeToString()
+
+
+def _examples(folder: Path, count: int, **settings) -> Path:
+    split = folder / "Split-test"
+    split.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
+        for index in range(count):
+            writer.write(_example(index, **settings))
+    return folder
+
+
+def _predict(out: Path, examples: Path, model: Path, baseline: Path | None = None) -> Predictions:
+    source = artifact(standard_artifacts.Examples, examples)
+    source.split_names = artifact_utils.encode_split_names(["train", "test"])
+    made = artifact(PredictionsFile, out / "predictions")
+    inputs = {"examples": [source], "model": [artifact(standard_artifacts.Model, model, 7)]}
+    if baseline is not None:
+        inputs["baseline_model"] = [artifact(standard_artifacts.Model, baseline, 3)]
+    PredictionsExecutor().Do(inputs, {"predictions": [made]}, {})
+    found = Predictions.read(out / "predictions")
+    assert made.get_int_custom_property("images") == len(found)
+    assert made.get_int_custom_property("model_id") == 7
+    return found
+
+
+def test_every_test_image_is_answered_once(tmp_path):
+    found = _predict(tmp_path, _examples(tmp_path / "e", 37), _model(tmp_path / "m"))
+    assert len(found) == 37  # more than two batches, and not a whole number of them
+    assert found.classes == CLASSES
+    np.testing.assert_array_equal(found.labels, np.arange(37) % 2)
+    np.testing.assert_array_equal(found.sha256, [f"{index:064x}" for index in range(37)])
+    assert len(set(found.groups)) == 19
+    assert (found.probabilities.argmax(1) == found.labels).all()
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.uncalibrated[:, 0], found.ood_score)
+    assert found.header.missing == ()
+    assert found.baseline is None
+    assert set(found.slices["seen"]) == {"seen", "novel"}
+    assert set(found.slices["size"]) == {"over 512 px"}
+    assert set(found.slices["border"]) == {"narrow"}
+    assert set(found.slices["plane"]) == {""}
+    assert set(found.slices["intensity"]) == {"dark", "medium", "bright"}
+
+
+def test_no_more_than_a_batch_of_images_is_held(tmp_path, monkeypatch):
+    sizes = []
+    ask = inference.ExportedModel.__call__
+
+    def counted(self, examples):
+        sizes.append(len(examples))
+        return ask(self, examples)
+
+    monkeypatch.setattr(inference.ExportedModel, "__call__", counted)
+    model = _model(tmp_path / "m", complete=False)
+    _predict(tmp_path, _examples(tmp_path / "e", 50), model)
+    assert sizes == [16, 16, 16, 2]
+
+
+def test_foreign_images_are_asked_about_too(tmp_path):
+    foreign = _predict(tmp_path, _examples(tmp_path / "e", 30), _model(tmp_path / "m")).foreign
+    kinds, counts = np.unique(foreign.kinds, return_counts=True)
+    assert set(kinds) == {"photograph", "noise", "text", "inverted MRI", "shuffled MRI"}
+    assert set(counts) == {EACH}
+    np.testing.assert_array_equal(foreign.in_distribution, foreign.ood_score < 0.5)
+
+
+def test_foreign_images_are_the_same_every_time():
+    encoded = [encode(draw(index)) for index in range(3)]
+    assert list(foreign_images(encoded)) == list(foreign_images(encoded))
+
+
+def test_a_graph_without_the_newer_outputs_is_asked_all_the_same(tmp_path):
+    model = _model(tmp_path / "m", complete=False)
+    found = _predict(tmp_path, _examples(tmp_path / "e", 5), model)
+    assert found.header.missing == ("uncalibrated", "in_distribution", "ood_score", "refer")
+    assert found.ood_score is None
+    assert found.foreign is None
+
+
+def test_the_baseline_answers_for_the_same_images(tmp_path):
+    baseline = _model(tmp_path / "b", sharpness=-4.0, complete=False)
+    found = _predict(tmp_path, _examples(tmp_path / "e", 20), _model(tmp_path / "m"), baseline)
+    assert found.header.baseline_id == 3
+    np.testing.assert_allclose(found.baseline, 1 - found.probabilities, atol=1e-6)
+
+
+def test_a_baseline_of_other_classes_is_not_asked(tmp_path):
+    baseline = _model(tmp_path / "b", classes=("notumor", "glioma"))
+    found = _predict(tmp_path, _examples(tmp_path / "e", 4), _model(tmp_path / "m"), baseline)
+    assert found.baseline is None
+    assert "knows other classes (notumor, glioma)" in found.header.baseline_problem
+
+
+def test_a_baseline_whose_files_are_gone_is_named(tmp_path):
+    (tmp_path / "b").mkdir()
+    found = _predict(tmp_path, _examples(tmp_path / "e", 4), _model(tmp_path / "m"), tmp_path / "b")
+    assert found.baseline is None
+    assert "gone" in found.header.baseline_problem
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_hardly_any_images(tmp_path, count):
+    found = _predict(tmp_path, _examples(tmp_path / "e", count), _model(tmp_path / "m"))
+    assert len(found) == count
+    assert found.probabilities.shape == (count, 2)
+
+
+def test_images_without_a_label_have_none(tmp_path):
+    examples = _examples(tmp_path / "e", 6, labelled=False)
+    found = _predict(tmp_path, examples, _model(tmp_path / "m"))
+    assert (found.labels == -1).all()
+    assert set(found.slices["class"]) == {""}
+
+
+def test_a_model_without_the_signature_is_refused(tmp_path):
+    module = tf.Module()
+    tf.saved_model.save(module, str(tmp_path / "m" / "Format-Serving"))
+    with pytest.raises(PipelineError, match="no signature 'evaluate'"):
+        _predict(tmp_path, _examples(tmp_path / "e", 2), tmp_path / "m")
+    assert not (tmp_path / "predictions" / "predictions.parquet").exists()
+
+
+def test_probabilities_of_another_number_of_classes_are_refused(tmp_path):
+    model = _model(tmp_path / "m", classes=("a", "b", "c"))
+    with pytest.raises(PipelineError, match="3 classes"):
+        _predict(tmp_path, _examples(tmp_path / "e", 2), model)
+    assert list((tmp_path / "predictions").iterdir()) == []
+
+
+def test_what_an_image_does_not_say_makes_no_slice():
+    assert set(describe({}).values()) == {""}
+    assert describe({"image/height": 512, "image/width": 300})["size"] == "512 px"
+    assert describe({"image/border": 0.5})["border"] == "wide"
+    assert describe({"image/source": b"\xff"})["source"] == "\\xff"
+    assert intensity(np.array([1.0, np.nan, 2.0, 3.0])) == ["dark", "", "medium", "bright"]
+    assert intensity(np.full(5, 2.0)) == [""] * 5

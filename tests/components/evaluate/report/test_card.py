@@ -1,0 +1,75 @@
+from carding import card
+
+from components.disclaimer import DISCLAIMER
+from components.evaluate.report.card import Decision, ModelCard
+from components.evaluate.report.checklists import CLAIM, TRIPOD_AI
+
+
+def test_every_item_is_answered_or_declared_unknown(tmp_path):
+    made = card()
+    assert [one.number for one in made.claim] == [str(number) for number in range(1, 45)]
+    assert [one.number for one in made.tripod_ai] == [item.number for item in TRIPOD_AI]
+    assert {one.number.rstrip("abcdefg") for one in made.tripod_ai} == {
+        str(number) for number in range(1, 28)
+    }
+    answers = {one.number: one.answer for one in made.claim}
+    assert all(answers.values())
+    assert answers["44"] == "unknown"  # nobody told the pipeline who paid
+    assert "leak" not in answers["20"]
+    assert "same patient where that is known" in answers["20"]
+    assert "0.900 (95 % interval 0.850 to 0.950)" in answers["38"]
+
+
+def test_every_fact_that_an_item_asks_for_can_be_known():
+    known = {"comparison", "robustness", "slices", "preprocessing", "model"}  # not of this model
+    made = card()
+    items = zip((*CLAIM, *TRIPOD_AI), (*made.claim, *made.tripod_ai), strict=True)
+    for item, answer in items:
+        assert answer.number == item.number
+        if not known & set(item.facts):
+            assert (answer.answer == "unknown") == (not item.facts), item
+
+
+def test_the_card_says_what_the_model_is_for_and_how_good_it_is(tmp_path):
+    card().write(tmp_path)
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    for words in (
+        DISCLAIMER,
+        "## Intended use",
+        "## Out of scope",
+        "licence is unknown",
+        "## Limits",
+        "## Ethical considerations",
+        "| accuracy | 0.900 (95 % interval 0.850 to 0.950) | 40 |",
+        "not computable: it would be a share of no image",
+        "## CLAIM",
+        "## TRIPOD+AI",
+        "Not served.",
+    ):
+        assert words in text, words
+    order = [text.index(title) for title in ("## Intended", "## Data", "## CLAIM", "## TRIPOD")]
+    assert order == sorted(order)
+
+
+def test_a_refused_model_says_why(tmp_path):
+    card(blessed=False).write(tmp_path)
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "Refused:" in text
+    assert "accuracy is 0.400; at least 0.800 is demanded" in text
+
+
+def test_a_decision_is_kept_with_its_reason_time_and_report(tmp_path):
+    decision = Decision(
+        decision="approved",
+        time="2026-01-03 00:00:00 UTC",
+        reason="read | and found good",
+        report="f" * 64,
+        version="1700000000",
+    )
+    card().decided(decision).write(tmp_path)
+    read = ModelCard.read(tmp_path)
+    assert read.version == "1700000000"
+    assert read.changelog == (decision,)
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "2026-01-03 00:00:00 UTC: approved as version 1700000000." in text
+    assert "report ffffffffffff" in text

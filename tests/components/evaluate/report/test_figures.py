@@ -1,0 +1,207 @@
+"""The figures of the report are scikit-learn's."""
+
+import numpy as np
+import pytest
+from predicting import CLASSES, cut, predictions, probabilities, write_predictions
+from sklearn import metrics
+
+from components.evaluate.config import EvaluateConfig
+from components.evaluate.predictions.table import Predictions
+from components.evaluate.report.measure import measure
+
+CONFIG = EvaluateConfig(resamples=200)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Predictions:
+    return predictions(tmp_path_factory.mktemp("predictions"), 400, 0.8)
+
+
+@pytest.fixture(scope="module")
+def figures(good):
+    return measure(good, CONFIG)
+
+
+def test_headline_figures_equal_scikit_learn(good, figures):
+    labels, values = good.labels, good.probabilities
+    predicted = values.argmax(1)
+    expected = {
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "balanced_accuracy": metrics.balanced_accuracy_score(labels, predicted),
+        "macro_precision": metrics.precision_score(labels, predicted, average="macro"),
+        "macro_f1": metrics.f1_score(labels, predicted, average="macro"),
+        "tumour_sensitivity": metrics.recall_score(labels != 2, predicted != 2),
+        "tumour_specificity": metrics.recall_score(labels == 2, predicted == 2),
+        "tumour_auc": metrics.roc_auc_score(labels != 2, 1 - values[:, 2]),
+        "brier": np.square(values - np.eye(4)[labels]).sum(1).mean(),
+    }
+    for name, value in expected.items():
+        assert figures.headline[name].value == pytest.approx(value, abs=1e-6), name
+
+
+def test_figures_of_each_class_equal_scikit_learn(good, figures):
+    labels, values = good.labels, good.probabilities
+    predicted = values.argmax(1)
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(labels, predicted)
+    for index, name in enumerate(CLASSES):
+        row, truth = figures.by_class[name], labels == index
+        expected = {
+            "precision": precision[index],
+            "recall": recall[index],
+            "f1": f1[index],
+            "specificity": metrics.recall_score(~truth, predicted != index),
+            "auc": metrics.roc_auc_score(truth, values[:, index]),
+            "average_precision": metrics.average_precision_score(truth, values[:, index]),
+        }
+        for figure, value in expected.items():
+            assert row[figure].value == pytest.approx(value, abs=1e-6), (name, figure)
+        assert row["recall"].images == support[index]
+    np.testing.assert_array_equal(figures.confusion, metrics.confusion_matrix(labels, predicted))
+
+
+def test_tied_scores_count_as_scikit_learn_counts_them(tmp_path):
+    labels = np.arange(200) % 4
+    coarse = np.round(probabilities(labels, 0.7) * 8) / 8 + 0.01
+    found = Predictions.read(write_predictions(tmp_path, labels, coarse))
+    row = measure(found, CONFIG).by_class["glioma"]
+    scores = found.probabilities[:, 0]
+    assert row["auc"].value == pytest.approx(metrics.roc_auc_score(labels == 0, scores), abs=1e-6)
+    expected = metrics.average_precision_score(labels == 0, scores)
+    assert row["average_precision"].value == pytest.approx(expected, abs=1e-6)
+
+
+def test_every_share_lies_in_its_interval(figures):
+    shown = {
+        **figures.headline,
+        **{str(row): f for row in figures.by_class.values() for f in row.values()},
+    }
+    for name, figure in shown.items():
+        if "ece" in name:
+            continue  # the bootstrap of an error of bins is biased upwards
+        assert figure.low <= figure.value <= figure.high, name
+
+
+def test_a_model_that_misses_nothing_still_has_an_interval(tmp_path):
+    labels = np.arange(120) % 4
+    found = Predictions.read(write_predictions(tmp_path, labels, np.eye(4)[labels] * 0.9 + 0.025))
+    headline = measure(found, CONFIG).headline
+    sensitivity = headline["tumour_sensitivity"]
+    assert sensitivity.value == sensitivity.high == 1
+    assert sensitivity.exact
+    # Clopper and Pearson's bound for 40 groups, not for 90 images.
+    assert sensitivity.low == pytest.approx(0.025 ** (1 / 40), abs=1e-6)
+    # Of what is no share there is none, rather than one of no width.
+    assert headline["tumour_auc"].value == 1
+    assert headline["tumour_auc"].low is None
+    assert headline["tumour_auc"].missing
+
+
+def test_seen_and_novel_are_kept_apart(good, figures):
+    slices = {(one.feature, one.value): one for one in figures.slices}
+    right = good.probabilities.argmax(1) == good.labels
+    for value in ("seen", "novel"):
+        inside = good.slices["seen"] == value
+        assert slices["seen", value].images == inside.sum()
+        assert slices["seen", value].accuracy.value == pytest.approx(right[inside].mean())
+    assert not [one for one in figures.slices if one.feature == "plane"]  # nobody knows it
+    thirds = [one.images for one in figures.slices if one.feature == "intensity"]
+    assert len(thirds) == 3
+    assert max(thirds) - min(thirds) <= 1
+
+
+def test_foreign_images_are_told_from_test_images(good, figures):
+    foreign = good.foreign
+    together = np.r_[good.ood_score, foreign.ood_score]
+    is_foreign = np.r_[np.zeros(400), np.ones(len(foreign.ood_score))]
+    expected = metrics.roc_auc_score(is_foreign, together)
+    assert figures.foreign["all"].value == pytest.approx(expected, abs=1e-6)
+    assert figures.flagged["test images"].value == pytest.approx((~good.in_distribution).mean())
+    assert set(figures.flagged) == {"test images", *foreign.kinds}
+
+
+def test_an_older_graph_has_no_figure_for_what_it_does_not_say(tmp_path):
+    found = measure(predictions(tmp_path, 80, outputs=False), CONFIG)
+    assert found.flagged == {}
+    assert found.foreign == {}
+    assert "ece_uncalibrated" not in found.headline
+    assert "referred" not in found.headline
+    assert len(found.missing) == 3
+
+
+def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):
+    labels = np.full(30, -1)
+    values = np.full((30, 4), 0.25)
+    unlabelled = measure(
+        Predictions.read(write_predictions(tmp_path / "u", labels, values)), CONFIG
+    )
+    values = values.copy()
+    values[3, 1] = np.nan
+    labels = np.arange(30) % 4
+    undefined = measure(Predictions.read(write_predictions(tmp_path / "n", labels, values)), CONFIG)
+    empty = measure(
+        Predictions.read(write_predictions(tmp_path / "e", labels[:0], values[:0])), CONFIG
+    )
+    for found, words in (
+        (unlabelled, "30 of 30 test images have no label"),
+        (undefined, "no finite probabilities for 1 of 30"),
+        (empty, "no image"),
+    ):
+        assert words in found.missing[0]
+        assert found.headline == {}
+        assert found.by_class == {}
+        assert found.confusion == ()
+        assert found.comparison is None
+
+
+def test_one_class_has_no_figures_against_the_others(tmp_path):
+    labels = np.zeros(30, int)
+    values = probabilities(labels, 0.8)
+    found = measure(Predictions.read(write_predictions(tmp_path, labels, values)), CONFIG)
+    assert "no image of meningioma, notumor, pituitary" in found.missing[0]
+    assert found.by_class["meningioma"]["recall"].value is None
+    assert found.by_class["glioma"]["auc"].value is None
+    assert found.headline["tumour_specificity"].value is None
+    assert found.headline["tumour_specificity"].missing
+    assert found.headline["accuracy"].value is not None
+
+
+def test_one_image_is_no_evidence(good):
+    found = measure(cut(good, 1), CONFIG)
+    assert "one image" in found.missing[0]
+
+
+def test_a_model_is_compared_image_by_image(tmp_path):
+    labels = np.arange(240) % 4
+    worse = probabilities(labels, 0.5, seed=4)
+    found = predictions(tmp_path, 240, 0.9, baseline=worse)
+    comparison = measure(found, CONFIG).comparison
+    right = found.probabilities.argmax(1) == labels
+    other = found.baseline.argmax(1) == labels
+    assert comparison.better == (right & ~other).sum()
+    assert comparison.worse == (other & ~right).sum()
+    difference = comparison.differences["accuracy"]
+    assert difference.value == pytest.approx(right.mean() - other.mean())
+    assert 0 < difference.low < difference.value < difference.high
+    assert comparison.p_values["accuracy"] <= 0.01
+    assert comparison.mcnemar < 0.01
+
+
+def test_the_same_model_is_no_better_than_itself(tmp_path):
+    labels = np.arange(120) % 4
+    same = probabilities(labels, 0.9)
+    comparison = measure(predictions(tmp_path, 120, 0.9, baseline=same), CONFIG).comparison
+    assert comparison.differences["accuracy"].value == 0
+    assert comparison.p_values["accuracy"] == 1
+    assert comparison.mcnemar == 1
+
+
+def test_a_baseline_that_cannot_be_compared_is_named(tmp_path):
+    found = measure(predictions(tmp_path, 80, baseline_problem="its files are gone"), CONFIG)
+    assert found.comparison is None
+    assert found.comparison_missing == "its files are gone"
+    assert "its files are gone" in found.missing[0]
+
+
+def test_figures_are_read_as_they_were_written(figures, tmp_path):
+    figures.write(tmp_path)
+    assert type(figures).read(tmp_path) == figures

@@ -1,0 +1,165 @@
+"""The report, made as the pipeline makes it and opened in a browser."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluating import evaluate
+from gating import report as counts
+from playwright.sync_api import sync_playwright
+from predicting import CLASSES, probabilities, write_predictions
+from reporting import write_report
+
+from components.disclaimer import DISCLAIMER
+from components.evaluate.config import EvaluateConfig
+from components.evaluate.report.card import ModelCard
+from components.evaluate.report.figures import Figures
+from components.evaluate.verdict import Verdict
+
+LABELS = np.arange(120) % 4
+CONFIG = EvaluateConfig(resamples=200)
+HOSTILE = '"><script>document.title="broken"</script><img src=http://example.invalid/x>'
+BLESSED = Verdict(blessed=True, reasons=(), examples=120)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("good")
+    values = probabilities(LABELS, 0.85)
+    baseline = probabilities(LABELS, 0.7, seed=3)
+    folder = write_predictions(out / "predictions", LABELS, values, baseline=baseline)
+    verdict, _ = evaluate(folder, out / "judged", CONFIG)
+    data = counts(classes=CLASSES, images={"train": dict.fromkeys(CLASSES, 100)})
+    return write_report(folder, out, verdict, config=CONFIG, data=data, count=120)[0]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium-headless-shell")
+        if program is None:
+            pytest.skip("no chromium-headless-shell on PATH")
+        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def _open(browser, page: Path, width: int = 1280):
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    requests, complaints = [], []
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(page.as_uri())
+    opened.wait_for_load_state("networkidle")
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [page.as_uri()]
+    return opened
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_loads_nothing_complains_of_nothing_and_fits(browser, good, width):
+    page = _open(browser, good / "index.html", width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert page.locator("svg").count() == 7 + 1  # foreign images have a drawing too
+    identities = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(identities) == len(set(identities))
+
+
+def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(browser, good):
+    page = _open(browser, good / "index.html")
+    headings = page.locator("h1, .banner strong, h2").all_inner_texts()
+    assert headings[1] in ("Blessed", "Refused")
+    assert headings[2] == "Sensitivity for tumour against none"
+    figures = Figures.read(good)
+    sensitivity = figures.headline["tumour_sensitivity"].value
+    assert page.locator(".first .number").inner_text() == f"{100 * sensitivity:.1f}\u202f%"
+    text = page.locator("body").inner_text()
+    for words in (DISCLAIMER, "leak_free", "Compared with the last blessed model", "CLAIM",
+                  "weights.h5", "TRIPOD+AI", "Foreign images", "95\u202f% interval",
+                  "Computer-generated pictures, not patients."):  # fmt: skip
+        assert words in text, words
+    assert "/somewhere/secret" not in text
+
+
+def test_every_missed_tumour_is_shown_with_where_the_model_looked(browser, good):
+    page = _open(browser, good / "index.html")
+    labels, values = LABELS, probabilities(LABELS, 0.85)
+    missed = ((labels != 2) & (values.argmax(1) == 2)).sum()
+    assert missed > 0
+    gallery = page.locator("h3:has-text('Missed tumours') ~ .gallery").first
+    assert gallery.locator("figure").count() == missed
+    assert gallery.locator("img").count() == 2 * missed
+    assert page.locator("h3:has-text('Most uncertain') ~ .gallery figure").count() == 20
+
+
+def test_the_worst_slice_comes_first(browser, good):
+    rows = (
+        _open(browser, good / "index.html").locator("#slices ~ .scroll").first.locator("tbody tr")
+    )
+    accuracies = [
+        float(row.locator("td").first.inner_text().split("\u202f")[0]) for row in rows.all()
+    ]
+    assert accuracies == sorted(accuracies)
+
+
+def test_what_people_named_does_no_harm(browser, tmp_path):
+    classes = (HOSTILE, "b", "notumor", "d")
+    values = probabilities(LABELS, 0.7)
+    folder = write_predictions(tmp_path / "p", LABELS, values, classes=classes)
+    data = counts(source=HOSTILE, classes=classes, reasons={HOSTILE: 1})
+    report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, data=data, count=120)
+    page = _open(browser, report / "index.html")
+    assert page.title().startswith("Blessed")
+    assert page.locator("script").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.full(12, -1), "12 of 12 test images have no label"),
+        (np.zeros(12, int), "no image of meningioma, notumor, pituitary"),
+        (np.zeros(1, int), "one image"),
+        (np.zeros(0, int), "holds no image"),
+    ],
+)
+def test_what_cannot_be_computed_is_said(browser, tmp_path, labels, words):
+    values = probabilities(np.abs(labels), 0.7)
+    folder = write_predictions(tmp_path / "p", labels, values)
+    verdict, _ = evaluate(folder, tmp_path / "judged", CONFIG)
+    report, artifact = write_report(folder, tmp_path, verdict, config=CONFIG, count=len(labels))
+    text = _open(browser, report / "index.html").locator("body").inner_text()
+    assert "Refused" in text
+    assert "What could not be computed" in text
+    assert words in text
+    assert artifact.get_int_custom_property("blessed") == 0
+
+
+def test_a_model_without_explanation_is_shown_without_overlays(browser, tmp_path):
+    folder = write_predictions(tmp_path / "p", LABELS, probabilities(LABELS, 0.8), outputs=False)
+    report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, count=120, explains=False)
+    page = _open(browser, report / "index.html")
+    text = page.locator("body").inner_text()
+    assert "does not say where it looked" in text
+    assert "does not say whether an image looks like a brain MRI" in text
+    assert page.locator(".gallery img").count() == page.locator(".gallery figure").count()
+
+
+def test_a_model_that_waits_says_how_to_decide(tmp_path):
+    folder = write_predictions(tmp_path / "p", LABELS, probabilities(LABELS, 0.8))
+    report, _ = write_report(
+        folder, tmp_path, BLESSED, config=CONFIG, count=120, push="after_review"
+    )
+    assert "mri models approve 2026-01-02T03-04-05.678" in (report / "index.html").read_text()
+
+
+def test_beside_the_page_are_figures_text_and_card(good):
+    figures = json.loads((good / "figures.json").read_text())
+    assert figures["headline"]["accuracy"]["value"] == pytest.approx(
+        (probabilities(LABELS, 0.85).argmax(1) == LABELS).mean()
+    )
+    assert "macro avg" in (good / "report.txt").read_text()
+    assert ModelCard.read(good).lineage.run == "2026-01-02T03-04-05.678"

@@ -1,0 +1,29 @@
+"""What the graph connects with what, where a mistake would let an unchecked model through."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.graph import create_pipeline
+from pipeline.work import Work
+
+
+def _nodes(tmp_path: Path, **settings: object) -> dict:
+    config = Config(data=tmp_path, **settings)
+    return {node.id: node for node in create_pipeline(config, Work(tmp_path)).components}
+
+
+def test_pusher_heeds_both_blessings(tmp_path):
+    nodes = _nodes(tmp_path)
+    inputs = nodes["Pusher"].inputs
+    assert inputs["infra_blessing"] is nodes["ServeCheck"].outputs["blessing"]
+    assert inputs["model_blessing"] is nodes["Evaluator"].outputs["blessing"]
+    assert nodes["ServeCheck"].inputs["model"] is inputs["model"]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_bulk_inference_is_a_branch_that_one_asks_for(tmp_path, wanted):
+    nodes = _nodes(tmp_path, bulk_inference=wanted)
+    assert ("BulkInferrer" in nodes) == wanted
+    assert Config().bulk_inference is False

@@ -1,0 +1,184 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+from registering import MADE, RUNS, Registry
+from rich.console import Console
+
+from components.errors import PipelineError
+from components.evaluate.report.card import ModelCard
+from pipeline.models_command import decide, list_models, show_model
+from pipeline.registry import find_model, read_models
+
+
+@pytest.fixture
+def registry(tmp_path) -> Registry:
+    return Registry(tmp_path / "work")
+
+
+def _said(command, registry, *words, **settings) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=200, highlight=False)
+    command(console, registry.work.root, *words, **settings)
+    return stream.getvalue()
+
+
+def _states(registry) -> list[str]:
+    return [one["state"] for one in json.loads(_said(list_models, registry, as_json=True))]
+
+
+def test_models_are_listed_with_what_became_of_them(registry):
+    registry.add(0)
+    registry.add(1, blessed=False)
+    registry.add(2, push="after_review")
+    assert _states(registry) == ["waits for review", "refused", "served"]
+    table = _said(list_models, registry)
+    for words in (RUNS[0], str(MADE), "0.900", "incoming (leak_free)"):
+        assert words in table
+
+
+def test_where_there_is_no_model_that_is_said(registry):
+    assert "no model yet" in _said(list_models, registry)
+    with pytest.raises(PipelineError, match="no model yet"):
+        _said(show_model, registry, None)
+
+
+def test_a_model_is_shown_by_run_beginning_or_version(registry):
+    registry.add(0)
+    registry.add(1)
+    for name in (RUNS[0], "2026-01-01", str(MADE)):
+        shown = json.loads(_said(show_model, registry, name, as_json=True))
+        assert shown["run"] == RUNS[0]
+        assert shown["data_fingerprint"] == "now"
+        assert shown["state"] == "pushed"
+    # In the second run the first model was what the other was compared with.
+    assert json.loads(_said(show_model, registry, RUNS[1], as_json=True))["versions"] == [
+        str(MADE + 1)
+    ]
+    assert RUNS[1] in _said(show_model, registry, None)
+    with pytest.raises(PipelineError, match="No run or version is named '1999'"):
+        _said(show_model, registry, "1999")
+    with pytest.raises(PipelineError, match="start of several runs"):
+        _said(show_model, registry, "2026-01")
+
+
+def test_nothing_is_pushed_before_approve_and_its_reason_is_kept(registry):
+    registry.add(0)
+    model_id = registry.add(1, push="after_review")
+    assert registry.served() == "graph 0"
+    said = _said(decide, registry, RUNS[1], "approve", "read by two people")
+    assert registry.served() == "graph 1"
+    [version] = [one for one in registry.base.iterdir() if one.name != str(MADE)]
+    assert str(version) in said
+    card = ModelCard.read(version / "assets.extra")
+    [decision] = card.changelog
+    assert decision.decision == "approved"
+    assert decision.reason == "read by two people"
+    assert decision.report == registry.digest(1)
+    assert decision.version == card.version == version.name
+    assert decision.time.endswith("UTC")
+    model = find_model(read_models(registry.store), RUNS[1])
+    assert model.artifact.id == model_id
+    assert model.decisions == (decision,)
+    assert model.versions == (version.name,)
+    assert _states(registry) == ["served", "pushed"]
+
+
+def test_a_rejected_model_is_closed_and_is_no_baseline(registry):
+    registry.add(0)
+    registry.add(1, push="after_review")
+    _said(decide, registry, RUNS[1], "reject", "misses small tumours")
+    assert registry.served() == "graph 0"
+    assert _states(registry) == ["rejected", "served"]
+    with pytest.raises(PipelineError, match="was rejected on .*: misses small tumours"):
+        _said(decide, registry, RUNS[1], "approve", "second thoughts")
+    assert registry.served() == "graph 0"
+    [withdrawn] = [
+        blessing
+        for blessing in registry.store.get_artifacts_by_type("ModelBlessing")
+        if blessing.custom_properties["withdrawn"].int_value
+    ]
+    assert withdrawn.uri.endswith("Evaluator/blessing/1")
+    [folder] = (registry.work.artifacts / "Decision" / "pushed_model").iterdir()
+    assert ModelCard.read(folder).changelog[0].reason == "misses small tumours"
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_what_does_not_wait_cannot_be_decided(registry, decision):
+    registry.add(0)
+    registry.add(1, blessed=False)
+    with pytest.raises(PipelineError, match="is pushed already, as version"):
+        _said(decide, registry, RUNS[0], decision, "reason")
+    with pytest.raises(PipelineError, match="was refused by the evaluation"):
+        _said(decide, registry, RUNS[1], decision, "reason")
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject", "rollback"])
+def test_a_decision_needs_a_reason(registry, decision):
+    registry.add(0, push="after_review")
+    with pytest.raises(PipelineError, match="needs --reason"):
+        _said(decide, registry, RUNS[0], decision, "  ")
+
+
+def test_rolling_back_pushes_the_earlier_model_as_a_new_version(registry):
+    registry.add(0)
+    registry.add(1)
+    said = _said(decide, registry, None, "rollback", "complaints")
+    assert registry.served() == "graph 0"
+    versions = sorted(int(path.name) for path in registry.base.iterdir())
+    assert versions == [MADE, MADE + 1, MADE + 2]
+    assert str(MADE + 2) in said
+    card = ModelCard.read(registry.base / str(MADE + 2) / "assets.extra")
+    assert card.version == str(MADE + 2)
+    assert [one.decision for one in card.changelog] == ["rolled back to"]
+    assert _states(registry) == ["pushed", "served"]
+    # The model that was served is no longer what candidates are compared with.
+    withdrawn = [
+        blessing.uri[-1]
+        for blessing in registry.store.get_artifacts_by_type("ModelBlessing")
+        if blessing.custom_properties["withdrawn"].int_value
+    ]
+    assert withdrawn == ["1"]
+
+
+def test_rolling_back_works_from_the_pushed_copy_where_the_artifact_is_gone(registry):
+    import shutil
+
+    registry.add(0)
+    registry.add(1)
+    shutil.rmtree(registry.work.artifacts / "Trainer")
+    _said(decide, registry, str(MADE), "rollback", "complaints")
+    assert registry.served() == "graph 0"
+
+
+def test_what_is_served_or_was_never_pushed_cannot_be_rolled_back_to(registry):
+    registry.add(0)
+    registry.add(1, push="after_review")
+    with pytest.raises(PipelineError, match="is what is served"):
+        _said(decide, registry, str(MADE), "rollback", "reason")
+    with pytest.raises(PipelineError, match="never pushed"):
+        _said(decide, registry, RUNS[1], "rollback", "reason")
+    assert [path.name for path in registry.base.iterdir()] == [str(MADE)]
+
+
+def test_without_its_report_nothing_can_be_decided(registry):
+    import shutil
+
+    registry.add(0, push="after_review")
+    shutil.rmtree(registry.work.artifacts / "Report")
+    with pytest.raises(PipelineError, match="report of run .* is no longer there"):
+        _said(decide, registry, RUNS[0], "approve", "reason")
+    assert not registry.base.exists()
+
+
+def test_a_card_says_all_that_was_decided(registry):
+    registry.add(0)
+    registry.add(1)
+    _said(decide, registry, str(MADE), "rollback", "first")
+    _said(decide, registry, str(MADE + 1), "rollback", "second")
+    _said(decide, registry, str(MADE), "rollback", "third")
+    newest = max(registry.base.iterdir(), key=lambda path: int(path.name))
+    card = ModelCard.read(newest / "assets.extra")
+    assert [one.reason for one in card.changelog] == ["first", "third"]
+    assert Path(newest).name == str(MADE + 4)

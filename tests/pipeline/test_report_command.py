@@ -1,0 +1,79 @@
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from predicting import probabilities
+from registering import LABELS, RUNS, Registry
+from rich.console import Console
+
+from components.errors import PipelineError
+from pipeline.report_command import show_report
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Registry:
+    made = Registry(tmp_path_factory.mktemp("registry") / "work")
+    made.add(0)
+    made.add(2)
+    return made
+
+
+def _said(registry, run=None, **settings) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=200, highlight=False)
+    show_report(console, registry.work.root, run, **settings)
+    return stream.getvalue()
+
+
+def test_the_path_of_the_newest_report_or_of_a_named_one(registry):
+    reports = registry.work.artifacts / "Report" / "model_report"
+    assert _said(registry) == f"{reports / '2' / 'index.html'}\n"
+    assert _said(registry, RUNS[0]) == f"{reports / '0' / 'index.html'}\n"
+    with pytest.raises(PipelineError, match="No run or version"):
+        _said(registry, "1999")
+
+
+def test_figures_as_json(registry):
+    figures = json.loads(_said(registry, as_json=True))
+    assert figures["headline"]["accuracy"]["value"] == 0.9
+    assert figures["headline"]["balanced_accuracy"]["value"] is None
+
+
+def test_the_page_is_opened_on_request(registry, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    _said(registry, open_page=True)
+    assert opened[0].startswith("file://")
+    assert opened[0].endswith("index.html")
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    with pytest.raises(PipelineError, match="by hand"):
+        _said(registry, open_page=True)
+
+
+def test_two_models_side_by_side(registry):
+    compared = json.loads(_said(registry, compare=(RUNS[2], RUNS[0]), as_json=True))
+    assert [one["run"] for one in compared["models"]] == [RUNS[2], RUNS[0]]
+    right = [(probabilities(LABELS, share).argmax(1) == LABELS).mean() for share in (0.8, 0.6)]
+    difference = compared["comparison"]["differences"]["accuracy"]["value"]
+    assert difference == pytest.approx(np.subtract(*right))
+    table = _said(registry, compare=(RUNS[2], RUNS[0]))
+    for words in ("Sensitivity for tumour", "McNemar", "0.900 (0.850 to 0.950)"):
+        assert words in table
+
+
+def test_without_predictions_there_is_no_paired_test(tmp_path):
+    registry = Registry(tmp_path / "work")
+    registry.add(0)
+    registry.add(1)
+    shutil.rmtree(registry.work.artifacts / "Predictions" / "predictions" / "0")
+    assert "no longer there" in _said(registry, compare=(RUNS[0], RUNS[1]))
+
+
+def test_a_run_without_a_report_is_named(tmp_path):
+    registry = Registry(tmp_path / "work")
+    registry.add(0)
+    shutil.rmtree(registry.work.artifacts / "Report")
+    with pytest.raises(PipelineError, match=f"no report on the model of run {RUNS[0]}"):
+        _said(registry)
