@@ -289,10 +289,9 @@ def _limit(layers: dict[str, Any], epochs: int, versions: int) -> float:
     its weights.
     """
 
-    def cost(column: str, passes: float) -> float:
-        return sum(
-            row[column] * (3 * epochs if row["trained"] else passes) for row in layers["layers"]
-        )
+    def cost(column: str, passes: int) -> float:
+        times = [3 * epochs if row["trained"] else passes for row in layers["layers"]]
+        return float(sum(row[column] * n for row, n in zip(layers["layers"], times, strict=True)))
 
     return cost("notebook_seconds", epochs) / cost("ours_seconds", versions)
 

@@ -42,4 +42,4 @@ def flops(layer: keras.layers.Layer) -> int:
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
         return 0
     places = math.prod(layer.output.shape[1:-1])
-    return 2 * places * math.prod(layer.kernel.shape)
+    return int(2 * places * math.prod(layer.kernel.shape))

@@ -1,6 +1,7 @@
 """Trains the tail of the network on the features of its frozen prefix."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -28,7 +29,7 @@ def train(
     held_out: FrozenFeatures,
     config: TrainConfig,
     state: Path,
-    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:
     """Trains a model, from where an earlier attempt was interrupted if there was one.
 

@@ -86,9 +86,14 @@ def test_the_model_comes_with_files_and_curves(first):
 _TENSORFLOW_ALONE = """
 import json, sys
 import tensorflow as tf
-signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-images = [open(name, "rb").read() for name in sys.argv[2:]]
-print(json.dumps(signature(image_bytes=tf.constant(images))["probabilities"].numpy().tolist()))
+signature = tf.saved_model.load(sys.argv[1]).signatures["evaluate"]
+examples = []
+for name in sys.argv[2:]:
+    example = tf.train.Example()
+    feature = example.features.feature["image/encoded"]
+    feature.bytes_list.value.append(open(name, "rb").read())
+    examples.append(example.SerializeToString())
+print(json.dumps(signature(examples=tf.constant(examples))["uncalibrated"].numpy().tolist()))
 assert not {"tfx", "keras", "components", "tensorflow_transform"} & set(sys.modules)
 """
 _KERAS_ALONE = """
