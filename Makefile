@@ -2,6 +2,8 @@
 
 PYTHON := bin/python
 TESTS := tests
+# A process a core; each holds a TensorFlow of its own. The tests of a file share what they make.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
@@ -13,7 +15,7 @@ define run_tests
 		|| { cat "$$directory/log" >&2; exit 1; } && \
 	$(PYTHON) -m pip install --quiet --no-deps --no-index --target "$$directory/installed" \
 		"$$directory"/dist/*.whl && \
-	BRAIN_MRI_PATH="$$directory/installed" $(PYTHON) -m pytest -m "$(1)" $(TESTS) $(ARGS)
+	BRAIN_MRI_PATH="$$directory/installed" $(PYTHON) -m pytest $(PARALLEL) -m "$(1)" $(TESTS) $(ARGS)
 endef
 
 ifdef GPU
@@ -38,7 +40,7 @@ test-slow: ## The same with the slow tests only
 	@$(call run_tests,slow)
 
 test-quick: ## Run the tests on this checkout as it is, without building
-	@$(PYTHON) -m pytest -m "not slow" $(TESTS) $(ARGS)
+	@$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(TESTS) $(ARGS)
 
 lint: ## Check style (ruff)
 	@$(PYTHON) -m ruff check .

@@ -11,7 +11,7 @@ _REAL_IMAGES = Path(
     os.environ.get("MRI_TEST_DATA")
     or Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
 )
-_used_real_images = pytest.StashKey[int]()
+_REAL = ("images", "real")
 
 
 @pytest.fixture
@@ -19,15 +19,15 @@ def real_images(request: pytest.FixtureRequest) -> Path:
     """The folder of real MRI images; a test that asks for it is skipped where it is absent."""
     if not _REAL_IMAGES.is_dir():
         pytest.skip(f"no real MRI images at {_REAL_IMAGES}: set MRI_TEST_DATA")
-    stash = request.config.stash
-    stash[_used_real_images] = stash.get(_used_real_images, 0) + 1
+    request.node.user_properties.append(_REAL)
     return _REAL_IMAGES
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    terminalreporter.write_line(f"{config.stash.get(_used_real_images, 0)} tests saw real images")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # By the reports, as tests may run in several processes.
+    reports = [report for several in terminalreporter.stats.values() for report in several]
+    saw = [r for r in reports if getattr(r, "when", "") == "call" and _REAL in r.user_properties]
+    terminalreporter.write_line(f"{len(saw)} tests saw real images")
 
 
 @pytest.fixture
