@@ -127,6 +127,13 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     ).with_id("Baseline")
 
+    # The candidate is asked through a real server.
+    serve_check = ServeCheck(
+        model=trainer.outputs["model"],
+        examples=ingest.outputs["examples"],
+        config=config.serve_check,
+    )
+
     # Both answer for every raw test image, once, through the graph that is served.
     predictions = Predictions(
         examples=ingest.outputs["examples"],
@@ -159,13 +166,6 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         push=config.push,
     )
 
-    # The candidate is asked through a real server.
-    serve_check = ServeCheck(
-        model=trainer.outputs["model"],
-        examples=ingest.outputs["examples"],
-        config=config.serve_check,
-    )
-
     # A blessed model goes where TensorFlow Serving looks, if so asked once somebody approves it.
     pusher = Pusher(
         model=trainer.outputs["model"],
@@ -179,7 +179,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     nodes: list[base_component.BaseComponent] = [
         ingest, schema, statistics, validator, previous, gate,
         transform, *([tuner] if config.tune.enabled else []), trainer, baseline,
-        predictions, evaluator, report, serve_check, pusher,
+        serve_check, predictions, evaluator, report, pusher,
     ]  # fmt: skip
     # What a blessed model says of the test images, as records, where that is asked for.
     if config.bulk_inference:

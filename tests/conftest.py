@@ -1,6 +1,7 @@
 """What many tests need: folders of small images, and the real ones where they are."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def real_images(request: pytest.FixtureRequest) -> Path:
         pytest.skip(f"no real MRI images at {_REAL_IMAGES}: set MRI_TEST_DATA")
     request.node.user_properties.append(_REAL)
     return _REAL_IMAGES
+
+
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run moves the process's temporary folder into its work folder; a test gives it back."""
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

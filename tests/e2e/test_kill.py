@@ -24,15 +24,25 @@ def _kill(node: str, moment: str, data: Path, work: Path) -> None:
     assert result.returncode == -signal.SIGKILL, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
-def test_killed_in_each_node_in_turn(moment, make_folder, tmp_path):
+_SOME = ["Ingest", "Gate", "Trainer", "Evaluator", "Pusher"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "nodes"),
+    [
+        ("before", _SOME),
+        pytest.param("before", NODES, marks=pytest.mark.slow),
+        pytest.param("after", NODES, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_in_node_after_node(moment, nodes, make_folder, tmp_path):
     data, work = make_folder(train=20, test=5), tmp_path / "work"
-    for number, node in enumerate(NODES):
+    for node in nodes:
         _kill(node, moment, data, work)
         assert not list(work.glob("serving/*/[0-9]*")) or node == "Pusher"
         recorded = store(work).get_artifacts()
         types = {artifact.type for artifact in recorded}
-        assert ("ModelBlessing" in types) == (number > NODES.index("Evaluator"))
+        assert ("ModelBlessing" in types) == (NODES.index(node) > NODES.index("Evaluator"))
 
     result = run(data, work)
 
