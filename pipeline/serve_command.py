@@ -6,14 +6,6 @@ from pathlib import Path
 from components.errors import PipelineError
 from pipeline.work import Work
 
-_BATCHING = """\
-max_batch_size { value: 16 }
-batch_timeout_micros { value: 0 }
-max_enqueued_batches { value: 64 }
-"""
-"""Nothing waits for a batch; what comes while the model works is its next batch. On a processor
-larger batches are no faster."""
-
 
 def serve_pushed(
     work: Work,
@@ -40,6 +32,8 @@ def serve_pushed(
         PipelineError: No model was pushed, a flag is wrong, or a port is in use.
     """
     from serving.server.__main__ import serve_with
+    from serving.tf_serving.config import BatchingConfig
+    from serving.tf_serving.files import batching_config
 
     arguments = [
         f"--port={port}",
@@ -51,7 +45,7 @@ def serve_pushed(
     if batching:
         parameters = work.root / "batching.config"
         temporary = parameters.with_suffix(".tmp")
-        temporary.write_text(_BATCHING)
+        temporary.write_text(batching_config(BatchingConfig()))
         temporary.replace(parameters)
         arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
     if request_log is not None:
