@@ -268,6 +268,27 @@ def serve(
 
 
 @app.command(
+    epilog="Examples:\n\n  mri web\n\n  mri web --server localhost:8501\n\n"
+    "  SECRET_KEY=... mri web --server http://server:8501 --host 0.0.0.0"
+)
+def web(
+    work: Work = Path("work"),
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="REST of a running model server, or a URL."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+) -> None:
+    """Show a page that takes images and shows what the pushed model says of them."""
+    from pipeline import work as work_folder
+    from pipeline.web_command import serve_page
+
+    serve_page(work_folder.Work(work.absolute()), model, server=server, host=host, port=port)
+
+
+@app.command(
     epilog="Examples:\n\n  mri monitor --since 24h\n\n"
     "  mri monitor --since 7d --html monitor.html --textfile /var/lib/node_exporter/mri.prom\n\n"
     "Exit codes: 0 no drift, 1 failed, 5 drift."

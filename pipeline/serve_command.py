@@ -38,7 +38,7 @@ def serve_pushed(
     arguments = [
         f"--port={port}",
         f"--rest_api_port={rest_port}",
-        f"--model_name={(base_path := _base_path(work, name)).name}",
+        f"--model_name={(base_path := pushed_model(work, name)).name}",
         f"--model_base_path={base_path}",
         "--enable_grpc_healthcheck_service",
     ]
@@ -53,7 +53,7 @@ def serve_pushed(
     serve_with([*arguments, *(f"--{flag.removeprefix('--')}" for flag in flags)])
 
 
-def _base_path(work: Work, name: str | None) -> Path:
+def pushed_model(work: Work, name: str | None) -> Path:
     """The folder of a model's versions."""
     found = sorted(
         {version.parent for version in work.serving.glob("*/*") if version.name.isdigit()}

@@ -1,0 +1,118 @@
+"""`mri web`: the page, and the model server behind it where there is none yet."""
+
+import ipaddress
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.errors import PipelineError
+from pipeline.work import Work
+
+_END_WITHIN = 10.0
+
+
+def serve_page(work: Work, name: str | None, *, server: str | None, host: str, port: int) -> None:
+    """Serves the page until it is told to end.
+
+    Args:
+        work: The work folder, whose pushed model is served where no server is given.
+        name: The model; None: the only one that there is, or `brain_mri` of a given server.
+        server: A running server's REST address, `HOST:PORT` or a URL; None: one is started.
+        host: Where the page listens.
+        port: Where the page listens.
+
+    Raises:
+        PipelineError: There is no model, a setting is wrong, the address is in use, or the page is
+            to be reached from elsewhere without a SECRET_KEY.
+    """
+    _demand_free(host, port)
+    own_key = secrets.token_hex(32) if _is_loopback(host) else None
+    key = os.environ.get("SECRET_KEY") or own_key
+    if server is not None:
+        _run(_url(server), name, key, host, port)
+        return
+    from pipeline.serve_command import pushed_model
+
+    base_path = pushed_model(work, name)
+    with _embedded_server(base_path) as address:
+        _run(address, base_path.name, key, host, port)
+
+
+def _run(server: str, model: str | None, key: str | None, host: str, port: int) -> None:
+    import logging
+
+    from serving.web import WebConfig, create_app
+    from serving.web.gunicorn import Gunicorn
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    app = create_app(WebConfig.from_environment(secret_key=key, server=server, model=model))
+    Gunicorn(app, host, port).run()
+
+
+@contextmanager
+def _embedded_server(base_path: Path) -> Iterator[str]:
+    """Runs the embedded server in a process of its own: the page's imports no TensorFlow."""
+    port, parent = _free_port(), os.getpid()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "serving.server",
+            f"--port={_free_port()}",
+            f"--rest_api_port={port}",
+            f"--model_name={base_path.name}",
+            f"--model_base_path={base_path}",
+            "--bind_address=127.0.0.1",
+        ]
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        # gunicorn's worker is a fork that comes by here, too; it must end nothing.
+        if os.getpid() == parent:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _url(server: str) -> str:
+    return server if "://" in server else f"http://{server}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _demand_free(host: str, port: int) -> None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or "no such address"
+        raise PipelineError(f"The page cannot listen at {host}:{port}: {reason}.") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

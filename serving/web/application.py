@@ -1,0 +1,44 @@
+"""The application factory; in production `gunicorn 'serving.web:create_app()'`."""
+
+from flask import Flask
+
+from components.disclaimer import DISCLAIMER
+from serving.web import problems
+from serving.web.api import api
+from serving.web.config import WebConfig
+from serving.web.health import health
+from serving.web.metrics import Metrics
+from serving.web.model import Model
+from serving.web.pages import pages
+from serving.web.requests import follow
+from serving.web.security import secure
+from serving.web.state import KEY, State
+from serving.web.uploads import InMemoryRequest
+
+
+def create_app(config: WebConfig | None = None) -> Flask:
+    """Makes the page.
+
+    Args:
+        config: Its settings; None: those of the environment.
+
+    Returns:
+        A WSGI application.
+
+    Raises:
+        PipelineError: SECRET_KEY is missing, or a setting is wrong.
+    """
+    config = config or WebConfig.from_environment()
+    app = Flask("serving.web")
+    app.request_class = InMemoryRequest
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters["percent"] = "{:.1%}".format
+    app.jinja_env.globals["disclaimer"] = DISCLAIMER
+    metrics = Metrics()
+    app.extensions[KEY] = State(config, Model(config), metrics)
+    follow(app, metrics)
+    secure(app, config)
+    problems.register(app)
+    for blueprint in (pages, api, health):
+        app.register_blueprint(blueprint)
+    return app

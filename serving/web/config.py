@@ -1,0 +1,94 @@
+"""What can be chosen about the page, and the environment variables that choose it."""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+
+from components.errors import PipelineError
+from components.strict_config import StrictConfig
+
+_PREFIX = "MRI_WEB_"
+_OWN_NAMES = {"secret_key": "SECRET_KEY", "token": "MRI_SERVER_TOKEN"}
+
+
+class WebConfig(StrictConfig):
+    """The page.
+
+    Attributes:
+        secret_key: Signs the session that holds the form's token; 16 characters or more.
+        server: The model server's REST address.
+        model: The model's name there.
+        token: A bearer token for the proxy in front of the model server.
+        model_card: http(s) address of the model's card, linked from each result.
+        max_files: Most images in one form.
+        max_file_bytes: Most bytes of one image.
+        max_request_bytes: Most bytes of one request.
+        max_pixels: Most pixels of one image.
+        rate: How often one address may send images, as Flask-Limiter reads it.
+        at_once: Requests that are worked on at the same time; others wait.
+        wait: Seconds that a request waits for its turn before it is refused.
+        timeout: Seconds that the model server has for an answer.
+        https: Whether people reach the page over TLS: cookies are then sent over TLS only.
+        proxies: Reverse proxies in front, whose X-Forwarded headers are believed.
+    """
+
+    secret_key: SecretStr = Field(min_length=16)
+    server: str = "http://127.0.0.1:8501"
+    model: str = "brain_mri"
+    token: SecretStr | None = None
+    model_card: str | None = None
+    max_files: int = Field(20, ge=1)
+    max_file_bytes: int = Field(20_000_000, ge=1)
+    max_request_bytes: int = Field(40_000_000, ge=1)
+    max_pixels: int = Field(25_000_000, ge=1)
+    rate: str = "120 per minute"
+    at_once: int = Field(4, ge=1)
+    wait: float = Field(20.0, gt=0)
+    timeout: float = Field(30.0, gt=0)
+    https: bool = False
+    proxies: int = Field(0, ge=0, le=5)
+
+    @field_validator("server", "model_card")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, **values: str | None
+    ) -> "WebConfig":
+        """Reads SECRET_KEY, MRI_SERVER_TOKEN and MRI_WEB_NAME for any other setting.
+
+        Args:
+            environment: The variables.
+            **values: Settings that go before the environment; None: not given.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            PipelineError: SECRET_KEY is missing, or a value is wrong; the text holds no value.
+        """
+        found: dict[str, str] = {
+            field: environment[variable(field)]
+            for field in cls.model_fields
+            if environment.get(variable(field))
+        }
+        found.update({name: value for name, value in values.items() if value is not None})
+        if "secret_key" not in found:
+            raise PipelineError("The page needs a secret: set SECRET_KEY to a long random text.")
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in error.errors()
+            )
+            raise PipelineError(f"The page's settings are wrong: {wrong}.") from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return _OWN_NAMES.get(field, f"{_PREFIX}{field.upper()}")

@@ -1,0 +1,82 @@
+"""The pages: the form, and the results of what it sends."""
+
+import ntpath
+from pathlib import Path
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+import components.pages
+from components.pages.names import shown
+from serving.web.config import WebConfig
+from serving.web.finding import Finding
+from serving.web.problems import ProblemError
+from serving.web.security import limiter, sending_rate
+from serving.web.state import state
+from serving.web.uploads import read_scan
+
+pages = Blueprint("pages", __name__)
+_BASE = Path(components.pages.__file__).parent / "base.css"
+
+
+@pages.get("/")
+def index() -> str:
+    """The form."""
+    return render_template("index.html", config=state().config)
+
+
+@pages.get("/results")
+def no_results() -> WerkzeugResponse:
+    """Results are not kept: whoever comes back to them finds the form."""
+    return redirect(url_for("pages.index"))
+
+
+@pages.post("/results")
+@limiter.limit(sending_rate)
+def results() -> Response:
+    """The results of the images that were sent: a page, or its inner part for the script."""
+    config = state().config
+    files = [file for file in request.files.getlist("image") if file.filename]
+    if not files:
+        raise ProblemError(400, "Choose an image first.")
+    if len(files) > config.max_files:
+        raise ProblemError(413, f"Send at most {config.max_files} images at once.")
+    findings: list[Finding] = []
+    failures: list[tuple[str, ProblemError]] = []
+    for file in files:
+        try:
+            findings.append(_finding(file, config))
+        except ProblemError as error:
+            failures.append((_name(file), error))
+    template = "cards.html" if "X-Fragment" in request.headers else "results.html"
+    response = make_response(
+        render_template(template, findings=findings, failures=failures, config=config)
+    )
+    if failures and not findings:
+        response.status_code = max(error.status for _, error in failures)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@pages.get("/base.css")
+def base_css() -> Response:
+    """The look that this project's pages share."""
+    response = make_response(_BASE.read_bytes())
+    response.content_type = "text/css; charset=utf-8"
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+def _finding(file: FileStorage, config: WebConfig) -> Finding:
+    model = state().model
+    with model.turn():
+        scan = read_scan(file.stream.read(), config)
+        result = model.explain(scan.content)
+    state().metrics.result(result)
+    return Finding(_name(file), scan, result, result.version or model.version())
+
+
+def _name(file: FileStorage) -> str:
+    """What a file is called, without folders: for the person who sent it, and nobody else."""
+    return shown(ntpath.basename(file.filename or "") or "image")

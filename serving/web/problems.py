@@ -1,0 +1,120 @@
+"""What goes wrong, for people as a page and for programs as RFC 9457 problem details."""
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, g, json, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from serving.client import ServingError
+
+_LOG = logging.getLogger(__name__)
+_PIECE, _MOST_DRAINED = 1 << 16, 200_000_000
+_SENTENCES = {
+    400: "The request cannot be understood.",
+    404: "There is no such page.",
+    405: "This address does not take that kind of request.",
+    413: "That is more than can be sent at once: send fewer or smaller images.",
+    429: "Too many images in a short time: wait a minute and try again.",
+    500: "Something went wrong here. It was noted; please try again.",
+}
+_OF_SERVER = {
+    "UNAVAILABLE": (503, "The model server cannot be reached. It may be restarting: try again."),
+    "NOT_FOUND": (503, "The model server has no model at the moment. Try again a little later."),
+    "FAILED_PRECONDITION": (503, "The model is not ready yet. Try again a little later."),
+    "RESOURCE_EXHAUSTED": (503, "The model server is busy. Try again a little later."),
+    "DEADLINE_EXCEEDED": (504, "The model server took too long to answer. Try again."),
+    "INVALID_ARGUMENT": (422, "The model could not decode this image."),
+}
+_OTHERWISE = (502, "The model server gave an answer that cannot be used.")
+_TRY_AGAIN = {429: "60", 503: "5", 504: "5"}
+
+
+class ProblemError(Exception):
+    """What a person is told, and the HTTP status that goes with it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        """Says what went wrong.
+
+        Args:
+            status: The HTTP status.
+            detail: One or two sentences, safe to show: no name, no path, nothing of a file.
+        """
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def of_server(error: ServingError) -> ProblemError:
+    """What a person is told of a model server that gave no result; its own words are not shown."""
+    _LOG.warning("request %s: the model server answered %s", g.get("request_id", "-"), error.code)
+    return ProblemError(*_OF_SERVER.get(error.code, _OTHERWISE))
+
+
+def register(app: Flask) -> None:
+    """Makes every error of an application a readable answer."""
+
+    @app.errorhandler(ProblemError)
+    def _known(error: ProblemError) -> Response:
+        return answer(error.status, error.detail)
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status < 400 and error.response is not None:
+            return make_response(error.response)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            _drain()
+        response = answer(status, _sentence(error, status))
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = dict(error.get_headers()).get("Allow", "GET")
+        return response
+
+    @app.errorhandler(Exception)
+    def _unknown(error: Exception) -> Response:
+        # The trace stays here, and so does its text, which may quote a file.
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "-"
+        _LOG.error("request %s: %s at %s", g.get("request_id", "-"), type(error).__name__, where)
+        return answer(500, _SENTENCES[500])
+
+
+def answer(status: int, detail: str) -> Response:
+    """The answer to a request that failed, in the form that its sender reads."""
+    title = HTTPStatus(status).phrase
+    if request.path.startswith(("/api/", "/readyz", "/healthz", "/metrics")):
+        problem = {
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "request_id": g.get("request_id", ""),
+        }
+        response = make_response(json.dumps(problem))
+        response.content_type = "application/problem+json"
+    elif "X-Fragment" in request.headers:
+        response = make_response(render_template("failure.html", detail=detail))
+    else:
+        response = make_response(render_template("error.html", title=title, detail=detail))
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    if status in _TRY_AGAIN:
+        response.headers["Retry-After"] = _TRY_AGAIN[status]
+    return response
+
+
+def _sentence(error: HTTPException, status: int) -> str:
+    from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
+
+    if isinstance(error, CSRFError):
+        return "The form is out of date: reload the page and send the image again."
+    return _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.")
+
+
+def _drain() -> None:
+    """Reads what is still being sent: a browser shows no answer before it has sent everything."""
+    left = min(request.content_length or 0, _MOST_DRAINED)
+    while left > 0 and (piece := request.environ["wsgi.input"].read(min(left, _PIECE))):
+        left -= len(piece)

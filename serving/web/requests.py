@@ -1,0 +1,33 @@
+"""A line for each request, with a number to find it by and nothing of who sent what."""
+
+import logging
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+
+from serving.web.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+
+
+def follow(app: Flask, metrics: Metrics) -> None:
+    """Numbers, counts and logs an application's requests."""
+
+    @app.before_request
+    def _begin() -> None:
+        g.request_id = secrets.token_hex(8)
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        # The endpoint, not the path: anybody can put a name into a path.
+        endpoint = request.endpoint or "-"
+        number = g.get("request_id", "-")
+        response.headers["X-Request-ID"] = number
+        metrics.request(endpoint, response.status_code, seconds)
+        _LOG.info(
+            "request %s: %s %d %.0f ms", number, endpoint, response.status_code, 1e3 * seconds
+        )
+        return response

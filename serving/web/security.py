@@ -1,0 +1,62 @@
+"""What keeps the page safe: headers, the form's token, and how often it may be asked."""
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_talisman import Talisman  # type: ignore[import-untyped]
+from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from serving.web.config import WebConfig
+
+limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
+csrf = CSRFProtect()
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+def sending_rate() -> str:
+    """How often images may be sent."""
+    from serving.web.state import state
+
+    return state().config.rate
+
+
+def secure(app: Flask, config: WebConfig) -> None:
+    """Sets an application's headers, cookies, form tokens and limits."""
+    app.config.update(
+        SECRET_KEY=config.secret_key.get_secret_value(),
+        MAX_CONTENT_LENGTH=config.max_request_bytes,
+        MAX_FORM_MEMORY_SIZE=1_000_000,
+        MAX_FORM_PARTS=config.max_files + 20,
+        SESSION_COOKIE_NAME="mri",
+        SESSION_COOKIE_SAMESITE="Strict",
+        # A page may stay open all day; the token ends with the browser's session.
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    limiter.init_app(app)
+    csrf.init_app(app)
+    Talisman(
+        app,
+        force_https=False,
+        strict_transport_security=config.https,
+        session_cookie_secure=config.https,
+        session_cookie_samesite="Strict",
+        content_security_policy=_POLICY,
+        referrer_policy="no-referrer",
+        permissions_policy={"camera": "()", "geolocation": "()", "microphone": "()"},
+        frame_options="DENY",
+    )
+    if config.proxies:
+        count = config.proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )

@@ -1,0 +1,121 @@
+"""`mri web`, started as a person starts it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fake_server import running
+from model_server import free_port, wait_until
+from page import model, png
+
+
+def command(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    kept = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "web", *arguments],
+        env={**kept, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[str]:
+    """Runs `mri web` and gives the page's address."""
+    process = command(*arguments, **environment)
+    assert process.stderr
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith("The page is at "):
+                break
+        else:
+            pytest.fail("".join(said))
+        yield line.removeprefix("The page is at ").strip()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    with running(model()) as started:
+        yield started
+
+
+def test_a_running_server_is_used(server: Any) -> None:
+    address = server.address.removeprefix("http://")
+    with serving("--server", address, "--port", str(free_port())) as page:
+        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=20)
+        assert answer.json()["label"] == "glioma"
+        assert answer.json()["version"] == 7
+
+
+def test_fifty_at_once_are_all_answered(server: Any) -> None:
+    with serving("--server", server.address, "--port", str(free_port())) as page:
+        with ThreadPoolExecutor(50) as pool, httpx.Client(timeout=60) as client:
+            answers = list(
+                pool.map(lambda n: client.post(f"{page}/api/v1/predict", content=png(n)), range(50))
+            )
+    assert {answer.status_code for answer in answers} <= {200, 429, 503}
+    assert sum(answer.status_code == 200 for answer in answers) >= 10
+
+
+def test_a_page_for_others_needs_a_secret(server: Any) -> None:
+    arguments = ("--server", server.address, "--host", "0.0.0.0", "--port", str(free_port()))
+    process = command(*arguments)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "set SECRET_KEY" in said
+    assert "Traceback" not in said
+    with serving(*arguments, SECRET_KEY="0123456789abcdef") as page:
+        assert httpx.get(page.replace("0.0.0.0", "127.0.0.1")).status_code == 200
+
+
+def test_an_address_in_use_is_told(server: Any) -> None:
+    process = command("--server", server.address, "--port", str(server.server_address[1]))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "cannot listen at" in said
+
+
+def test_without_a_model_it_says_what_to_do(tmp_path: Any) -> None:
+    process = command("--work", str(tmp_path), "--port", str(free_port()))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "run `mri run` first" in said
+
+
+def test_the_pushed_model_is_served_and_ends_with_the_page(tmp_path: Any) -> None:
+    from small_model import save
+
+    (tmp_path / "serving" / "brain_mri").mkdir(parents=True)
+    save(tmp_path / "serving" / "brain_mri" / "3")
+    with serving("--work", str(tmp_path), "--port", str(free_port())) as page:
+        with httpx.Client(timeout=60) as client:
+            wait_until(lambda: client.get(f"{page}/readyz").status_code == 200)
+            assert client.get(f"{page}/readyz").json() == {"status": "ready", "version": 3}
+            answer = client.post(f"{page}/api/v1/predict", content=png())
+    assert answer.status_code == 200
+    commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline"))
+    assert not any(os.fsencode(tmp_path) in command for command in commands)
+
+
+def test_an_upload_leaves_no_file(server: Any, tmp_path: Path) -> None:
+    places = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR")}
+    for place in places.values():
+        Path(place).mkdir()
+    with serving("--server", server.address, "--port", str(free_port()), **places) as page:
+        large = {"image": ("x.png", png() + bytes(2_000_000))}
+        assert httpx.post(f"{page}/api/v1/predict", files=large, timeout=20).status_code == 200
+        assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["HOME", "TMPDIR"]

@@ -1,0 +1,73 @@
+"""A browser, and the page at an address that it can open."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from fake_server import running
+from page import model, page
+from werkzeug.serving import make_server
+
+
+@contextmanager
+def _listening(app: Any) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def site() -> Iterator[Callable[..., str]]:
+    """Starts the page in front of a fake model server, and gives its address."""
+    with ExitStack() as stack:
+
+        def start(server: str | None = None, **values: Any) -> str:
+            address = server or stack.enter_context(running(model(**values))).address
+            return stack.enter_context(_listening(page(address)))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium-headless-shell")
+    if path is None:
+        pytest.skip("no chromium-headless-shell on the PATH")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a tab that fails the test where the page's own script or policy does."""
+    contexts, said = [], []
+
+    def open_one(**options: Any) -> Any:
+        context = chromium.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on(
+            "console",
+            lambda message: said.append(message.text) if "Policy" in message.text else None,
+        )
+        return tab
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert said == []
