@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
             shares.append(heat[lesion].sum() / heat.sum() / lesion.mean())
             hits.append(_dilated(lesion)[np.unravel_index(heat.argmax(), heat.shape)])
     one = tf.constant([path.read_bytes() for path in files[:_BATCH]])
-    seconds = [_best(lambda call=call: call(image_bytes=one)) for call in (predict, explain)]
+    seconds = [_best(partial(call, image_bytes=one)) for call in (predict, explain)]
     return {
         "tumours": len(files),
         "correct": correct,
