@@ -1,0 +1,28 @@
+import pytest
+
+from components.trainer import precision
+from components.trainer.precision import resolve_precision
+
+
+@pytest.fixture(autouse=True)
+def _measured_anew():
+    precision._fastest.cache_clear()
+    yield
+    precision._fastest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"), [(0.4, "mixed_bfloat16"), (0.9, "float32"), (9.0, "float32")]
+)
+def test_bfloat16_must_be_clearly_faster(monkeypatch, seconds, chosen):
+    times = {"float32": 1.0, "mixed_bfloat16": seconds}
+    monkeypatch.setattr(precision, "_seconds", times.__getitem__)
+    assert resolve_precision("auto") == chosen
+
+
+def test_what_is_asked_for_is_taken():
+    assert resolve_precision("mixed_float16") == "mixed_float16"
+
+
+def test_a_training_step_is_measured():
+    assert 0 < precision._seconds("float32") < 60
