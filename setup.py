@@ -69,6 +69,6 @@ setup(
     },
     install_requires=requirements("base"),
     extras_require={name: requirements(name) for name in EXTRAS},
-    entry_points={"console_scripts": ["mri = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["mri = pipeline.cli.main:main"]},
     zip_safe=False,
 )

@@ -90,7 +90,7 @@ def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
 
 _KILLED = """
 import os, signal, sys
-from pipeline import cli
+from pipeline.cli import main as cli
 from pipeline.batch import shards
 from pipeline.batch.rows import write_rows
 

@@ -36,7 +36,7 @@ def serve_page(work: Work, name: str | None, *, server: str | None, host: str, p
     if server is not None:
         _run(_url(server), name, key, host, port)
         return
-    from pipeline.serve_command import pushed_model
+    from pipeline.commands.serve import pushed_model
 
     base_path = pushed_model(work, name)
     with _embedded_server(base_path) as address:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from components.errors import PipelineError
 from components.evaluate.report.card import ModelCard
-from pipeline.models_command import decide, list_models, show_model
+from pipeline.commands.models import decide, list_models, show_model
 from pipeline.registry import find_model, read_models
 
 

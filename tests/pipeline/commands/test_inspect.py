@@ -12,7 +12,7 @@ from drawing import draw, encode
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
-from pipeline.inspect_command import inspect_folder
+from pipeline.commands.inspect import inspect_folder
 
 
 def _spoil(folder: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_terminal_tells_it_and_the_page_is_in_the_current_folder(spoiled, ca
 
 def test_libraries_reach_neither_output_nor_error(spoiled):
     program = (
-        "from pathlib import Path; from pipeline.inspect_command import inspect_folder\n"
+        "from pathlib import Path; from pipeline.commands.inspect import inspect_folder\n"
         f"inspect_folder(Path({str(spoiled)!r}), as_json=True)"
     )
     result = subprocess.run(
@@ -93,7 +93,9 @@ def test_a_page_that_cannot_be_written_is_told_before_the_work(
     make_folder, monkeypatch, tmp_path, html
 ):
     monkeypatch.chdir(make_folder().parent)
-    monkeypatch.setattr("pipeline.inspect_command._inspect", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr(
+        "pipeline.commands.inspect._inspect", lambda *_, **__: pytest.fail("worked")
+    )
     with pytest.raises(PipelineError, match="--html"):
         inspect_folder(Path("images"), html=Path(html))
     assert [path.name for path in Path().iterdir()] == ["images"]
@@ -104,7 +106,7 @@ def test_no_half_page_is_left_if_the_work_fails(make_folder, monkeypatch):
         raise PipelineError("stopped")
 
     monkeypatch.chdir(make_folder().parent)
-    monkeypatch.setattr("pipeline.inspect_command._inspect", fail)
+    monkeypatch.setattr("pipeline.commands.inspect._inspect", fail)
     with pytest.raises(PipelineError, match="stopped"):
         inspect_folder(Path("images"))
     assert [path.name for path in Path().iterdir()] == ["images"]

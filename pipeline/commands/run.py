@@ -13,8 +13,8 @@ from components.ingest.config import SALT_VARIABLE
 from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
 from components.trainer.weights import progress_bar, resolve_weights
+from pipeline.commands.sample import ensure_sample
 from pipeline.config import Config
-from pipeline.sample_command import ensure_sample
 from pipeline.terminal import libraries_to
 from pipeline.work import Work
 

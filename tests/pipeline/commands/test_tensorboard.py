@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import PipelineError
-from pipeline.tensorboard_command import show_tensorboard
+from pipeline.commands.tensorboard import show_tensorboard
 
 
 @pytest.fixture

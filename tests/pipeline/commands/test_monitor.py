@@ -15,8 +15,8 @@ from traffic import log_requests, training_statistics
 from components.errors import PipelineError
 from components.ingest.quality import measure
 from components.monitor.window import read_window
+from pipeline.commands.monitor import _begin, _training
 from pipeline.metadata import connect, connection_config
-from pipeline.monitor_command import _begin, _training
 from pipeline.work import Work
 from serving.client import Client
 

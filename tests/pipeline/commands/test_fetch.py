@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.fetch import fetch_images
 from pipeline.datasets import kaggle
-from pipeline.fetch_command import fetch_images
 
 
 @pytest.mark.parametrize(("fetched", "says"), [(True, "fetched"), (False, "there already")])
@@ -24,7 +24,7 @@ def test_it_says_where_the_images_are_and_what_is_next(monkeypatch, capfd, fetch
         asked.append(out)
         return fetched
 
-    monkeypatch.setattr("pipeline.fetch_command.fetch", fetch)
+    monkeypatch.setattr("pipeline.commands.fetch.fetch", fetch)
     fetch_images(Path("data/brain [x]"))
     out, err = capfd.readouterr()
     assert asked == [Path.cwd() / "data/brain [x]"]
@@ -39,7 +39,7 @@ def test_offline_it_ends_at_once_with_one_sentence_and_leaves_no_images(tmp_path
     program = (
         "import sys; from pathlib import Path\n"
         "from components.errors import PipelineError\n"
-        "from pipeline.fetch_command import fetch_images\n"
+        "from pipeline.commands.fetch import fetch_images\n"
         "try: fetch_images(Path('out'))\n"
         "except PipelineError as error: sys.exit(f'mri: {error}')\n"
     )

@@ -10,7 +10,7 @@ import toy_servables
 from model_server import Server, free_port, strings, wait_until
 
 from components.errors import PipelineError
-from pipeline.serve_command import serve_pushed
+from pipeline.commands.serve import serve_pushed
 from pipeline.work import Work
 
 

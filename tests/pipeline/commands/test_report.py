@@ -9,7 +9,7 @@ from registering import LABELS, RUNS, Registry
 from rich.console import Console
 
 from components.errors import PipelineError
-from pipeline.report_command import show_report
+from pipeline.commands.report import show_report
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,89 @@
+"""`mri predict` and `mri batch`: images in, classes out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli.options import AsJson, ExitCode, Work
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
+    "  mri predict scan.jpg --figure result.png\n\n"
+    "  mri predict scan.dcm --server https://mri.example.org"
+)
+def predict(
+    images: Annotated[
+        list[Path], typer.Argument(help="JPEG or PNG files; with --server DICOM and TIFF, too.")
+    ],
+    work: Work = Path("work"),
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A SavedModel; default: the version pushed last. With --server: the model's name."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a picture: each image beside its result.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask a model server: HOST:8500, http:// or https://."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MRI_SERVER_TOKEN", show_envvar=True, help="For its proxy."),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for the server.")] = None,
+) -> None:
+    """Classify images with the pushed model, or with a model server."""
+    from pipeline.commands.predict import classify
+
+    if not classify(
+        images,
+        model,
+        work,
+        as_json=as_json,
+        figure=figure,
+        server=server,
+        token=token,
+        ca=ca,
+    ):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri batch scans results\n\n"
+    "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
+    "The same command again goes on where it was cut off."
+)
+def batch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="Folder, glob pattern in quotes, or .txt file with a path a line. "
+            "JPEG, PNG, GIF, BMP, TIFF or DICOM.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results.")],
+    work: Work = Path("work"),
+    model: Annotated[
+        Path | None, typer.Option(help="A SavedModel; default: the version pushed last.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - as users call it
+        Literal["parquet", "csv"], typer.Option(help="Of the results.")
+    ] = "parquet",
+    shard_size: Annotated[int, typer.Option(min=1, help="Files a results file.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once through the model.")] = 16,
+) -> None:
+    """Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing."""
+    from pipeline.commands.batch import classify_files
+
+    classify_files(
+        source, out, model, work, format=format, shard_size=shard_size, batch_size=batch_size
+    )

@@ -1,0 +1,62 @@
+"""The `mri` command. What a command needs is imported when it runs, so that help is instant."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from components.errors import PipelineError
+from pipeline.cli import classify, data, machine, models, run, serving
+from pipeline.cli.options import ExitCode
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+app = typer.Typer(
+    name="mri",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="From a folder of brain MRI images to a reviewed, served classifier.\n\n"
+    "Decision support, never a diagnosis.",
+)
+for part in (run, classify, serving, models, data, machine):
+    app.add_typer(part.app)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+) -> None:
+    _debug(debug)
+
+
+def _exit_code(error: PipelineError) -> ExitCode:
+    from components.gate.verdict import StoppedByGate
+    from pipeline.config import ConfigError
+
+    if isinstance(error, ConfigError):
+        return ExitCode.USAGE
+    return ExitCode.STOPPED_BY_GATE if isinstance(error, StoppedByGate) else ExitCode.FAILED
+
+
+def _debug(value: bool | None = None) -> bool:
+    """Whether traces are shown; told once by --debug."""
+    if value is not None:
+        os.environ["MRI_DEBUG"] = "1" if value else ""
+    return bool(os.environ.get("MRI_DEBUG"))
+
+
+def main() -> None:
+    """Runs the command; an error that a person can act on is a sentence, not a trace."""
+    try:
+        app(prog_name="mri")
+    except PipelineError as error:
+        if _debug():
+            raise
+        sys.stderr.write(f"mri: {error}\n")
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""What each command of `mri` does, once its flags are read."""
