@@ -16,7 +16,13 @@ from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
 from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
-from components.trainer.config import ConfidenceConfig, ModelConfig, TrainConfig, TuneConfig
+from components.trainer.config import (
+    ConfidenceConfig,
+    ExportConfig,
+    ModelConfig,
+    TrainConfig,
+    TuneConfig,
+)
 from components.transform.config import TransformConfig
 
 
@@ -52,6 +58,7 @@ class Config(StrictConfig):
         train: The recipe.
         tune: The search for a better one.
         confidence: When the model says that it does not know.
+        export: The form of the network that is served.
         evaluate: What blesses a model.
         push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
         serve_check: The server that a candidate is asked through, and what is demanded.
@@ -72,6 +79,7 @@ class Config(StrictConfig):
     train: TrainConfig = TrainConfig()
     tune: TuneConfig = TuneConfig()
     confidence: ConfidenceConfig = ConfidenceConfig()
+    export: ExportConfig = ExportConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     push: Literal["auto", "after_review"] = "auto"
     serve_check: ServeCheckConfig = ServeCheckConfig()

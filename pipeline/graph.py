@@ -116,7 +116,11 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         run_fn="components.trainer.run.run_fn",
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={**recipe, "confidence": config.confidence.model_dump(mode="json")},
+        custom_config={
+            **recipe,
+            "confidence": config.confidence.model_dump(mode="json"),
+            "export": config.export.model_dump(mode="json"),
+        },
     )
 
     # The model to beat is the last one that was blessed.

@@ -121,6 +121,17 @@ class ConfidenceConfig(StrictConfig):
     foreign_deviations: float = Field(4.0, gt=0)
 
 
+class ExportConfig(StrictConfig):
+    """The form of the network in the exported graph.
+
+    Attributes:
+        dtype: What its layers compute in. bfloat16 is for processors with instructions for it;
+            elsewhere it is slower. Weights, logits and probabilities are float32 in either.
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
 class TuneConfig(StrictConfig):
     """The search for a better recipe on the eval split, before training.
 

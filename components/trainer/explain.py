@@ -57,8 +57,9 @@ class Explainer:
             tape.watch(maps)
             observed = self._head(maps, training=False)
             evidence = _evidence(observed["logits"])
-        weights = tf.reduce_mean(tape.gradient(evidence, maps), axis=(1, 2), keepdims=True)
-        coarse = tf.cast(tf.reduce_sum(maps * weights, axis=3), tf.float32)
+        gradient = tf.cast(tape.gradient(evidence, maps), tf.float32)
+        weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+        coarse = tf.reduce_sum(tf.cast(maps, tf.float32) * weights, axis=3)
         return Explanation(**observed, heat=_heat(coarse, tf.shape(pixels)[1:3]))
 
 

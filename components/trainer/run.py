@@ -12,13 +12,14 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components.disclaimer import DISCLAIMER
 from components.trainer.complexity import complexity
 from components.trainer.confidence import Confidence, fit_confidence
-from components.trainer.config import ConfidenceConfig
+from components.trainer.config import ConfidenceConfig, ExportConfig
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.observations import FEATURE_LAYER, Observations, observe
 from components.trainer.recipe import Recipe
 from components.trainer.signatures import ServingModule, export_saved_model
+from components.trainer.split_model import copy_model
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 64
@@ -35,7 +36,7 @@ def run_fn(fn_args: FnArgs) -> None:
     Args:
         fn_args: Files and folders from TFX; `custom_config` holds `classes`, the names in the order
             of ingest's class index, `cache`, the folder for what outlives a run, and the fields of
-            `model`, `train`, `confidence` and `transform`.
+            `model`, `train`, `confidence`, `export` and `transform`.
 
     Raises:
         PipelineError: A class has no image, the loss is no longer a number, or there is no room.
@@ -55,9 +56,12 @@ def run_fn(fn_args: FnArgs) -> None:
         ConfidenceConfig.model_validate(fn_args.custom_config["confidence"]),
     )
     serving_model = Path(fn_args.serving_model_dir)
-    module = ServingModule(trained.model, recipe.transform, recipe.classes, confidence)
+    export = ExportConfig.model_validate(fn_args.custom_config["export"])
+    module = ServingModule(
+        _served_form(trained.model, export), recipe.transform, recipe.classes, confidence
+    )
     export_saved_model(module, serving_model)
-    _write_metadata(serving_model / "assets.extra", recipe, trained.model, confidence)
+    _write_metadata(serving_model / "assets.extra", recipe, trained.model, confidence, export)
     _write_files(trained.model, serving_model.parent)
     write_history(trained.history, serving_model.parent)
     recipe.forget(trained, cache)
@@ -76,8 +80,16 @@ def _observe(
     return observe(model, pixels)
 
 
+def _served_form(model: keras.Model, config: ExportConfig) -> keras.Model:
+    return model if config.dtype == "float32" else copy_model(model, f"mixed_{config.dtype}")
+
+
 def _write_metadata(
-    folder: Path, recipe: Recipe, model: keras.Model, confidence: Confidence
+    folder: Path,
+    recipe: Recipe,
+    model: keras.Model,
+    confidence: Confidence,
+    export: ExportConfig,
 ) -> None:
     folder.mkdir()
     metadata: dict[str, Any] = {
@@ -89,6 +101,7 @@ def _write_metadata(
         },
         "complexity": complexity(model),
         "confidence": confidence.describe(),
+        "export": export.model_dump(),
         "intended_use": DISCLAIMER,
     }
     (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")

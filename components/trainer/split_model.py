@@ -49,6 +49,19 @@ def split_model(model: keras.Model, policy: str) -> SplitModel:
     )
 
 
+def copy_model(model: keras.Model, policy: str) -> keras.Model:
+    """Copies a chain of layers, to compute under a dtype policy.
+
+    Args:
+        model: As `build_model` makes it.
+        policy: Name of the Keras dtype policy.
+
+    Returns:
+        The copy, of the same layer names and float32 weights.
+    """
+    return _copy(model.layers[1:], model.input_shape[1:], policy, model.name)
+
+
 def take_weights(model: keras.Model, part: keras.Model) -> None:
     """Gives the network the weights of one of its parts.
 

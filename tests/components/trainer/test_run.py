@@ -1,14 +1,16 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from transformed import SIZE, TOY, write_split
 
 from components.errors import PipelineError
-from components.trainer.config import ConfidenceConfig, TrainConfig
+from components.trainer.config import ConfidenceConfig, ExportConfig, TrainConfig
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.run import run_fn
 from components.transform.config import TransformConfig
@@ -20,12 +22,13 @@ CLASSES = ["glioma", "notumor"]
 def fn_args(tmp_path):
     """What TFX hands over, of a toy run."""
 
-    def make(train: int = 20, *, rare=False, classes=CLASSES, model=TOY, **recipe):
+    def make(train: int = 20, *, rare=False, classes=CLASSES, model=TOY, dtype="float32", **recipe):
         config = TrainConfig(**{"epochs": 2, "batch_size": 8, "precision": "float32", **recipe})
         sections = {
             "model": model,
             "train": config,
             "confidence": ConfidenceConfig(),
+            "export": ExportConfig(dtype=dtype),
             "transform": TransformConfig(image_size=SIZE, crop="none"),
         }
         fields = {key: value.model_dump(mode="json") for key, value in sections.items()}
@@ -57,6 +60,41 @@ def test_the_exported_graph_is_the_whole_trained_network(fn_args, tmp_path, trai
     history = json.loads((folder / "history.json").read_text())
     assert {len(values) for values in history.values()} == {2}
     assert not list((tmp_path / "cache" / "training").iterdir())
+
+
+def test_a_graph_in_bfloat16_answers_and_explains_as_the_one_in_float32(fn_args, tmp_path):
+    found = {}
+    for dtype in ("float32", "bfloat16"):
+        arguments = fn_args(dtype=dtype)
+        arguments.serving_model_dir = str(tmp_path / dtype / "Format-Serving")
+        run_fn(arguments)
+        [image] = list(read_images(arguments.eval_files))[:1]
+        served = tf.saved_model.load(arguments.serving_model_dir)
+        found[dtype] = served.signatures["explain"](image_bytes=tf.constant([image.png]))
+        kinds = {node.attr["T"].type for node in _convolutions(arguments.serving_model_dir)}
+        assert kinds == {tf.as_dtype(dtype).as_datatype_enum}
+        metadata = json.loads(
+            (tmp_path / dtype / "Format-Serving/assets.extra/metadata.json").read_text()
+        )
+        assert metadata["export"] == {"dtype": dtype}
+    exact, short = found["float32"], found["bfloat16"]
+    assert {name: tensor.dtype for name, tensor in short.items()} == {
+        name: tensor.dtype for name, tensor in exact.items()
+    }
+    np.testing.assert_allclose(short["probabilities"], exact["probabilities"], atol=0.02)
+    np.testing.assert_allclose(short["heatmap"], exact["heatmap"], atol=0.2)
+
+
+def _convolutions(model: str):
+    graph = saved_model_pb2.SavedModel.FromString(
+        (Path(model) / "saved_model.pb").read_bytes()
+    ).meta_graphs[0]
+    return [
+        node
+        for function in graph.graph_def.library.function
+        for node in function.node_def
+        if node.op == "Conv2D"
+    ]
 
 
 def test_what_the_tuner_found_is_what_is_trained(fn_args, tmp_path):
