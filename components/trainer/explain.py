@@ -120,7 +120,7 @@ class RandomisationCheck:
 
     Attributes:
         correlations: Mean rank correlation of the heatmaps before and after, by the last layer
-            that was randomised, from the top down.
+            that was randomised, from the top down, over several draws.
     """
 
     correlations: dict[str, float]
@@ -131,7 +131,9 @@ class RandomisationCheck:
         return list(self.correlations.values())[-1] < _LEFT_OVER
 
 
-def check_randomisation(model: keras.Model, pixels: tf.Tensor, seed: int) -> RandomisationCheck:
+def check_randomisation(
+    model: keras.Model, pixels: tf.Tensor, seed: int, draws: int = 5
+) -> RandomisationCheck:
     """Compares heatmaps with those of the network whose top layers' weights are shuffled.
 
     Adebayo and others, "Sanity Checks for Saliency Maps", 2018: cascading randomisation.
@@ -139,7 +141,8 @@ def check_randomisation(model: keras.Model, pixels: tf.Tensor, seed: int) -> Ran
     Args:
         model: The classifier; it is left as it was.
         pixels: float32 [batch, side, side, 3], RGB in 0..255.
-        seed: Of the shuffles.
+        seed: Of the first draw's shuffle; the next ones' follow.
+        draws: Shuffles of each depth, as one may leave the heat where it was by chance.
 
     Returns:
         The correlations.
@@ -147,10 +150,12 @@ def check_randomisation(model: keras.Model, pixels: tf.Tensor, seed: int) -> Ran
     learnt = Explainer(model)(pixels).heat.numpy()
     correlations = {}
     for count, name in enumerate(RANDOMISED_LAYERS, start=1):
-        forgetful = shuffle_weights(model, RANDOMISED_LAYERS[:count], seed)
-        correlations[name] = _mean_rank_correlation(
-            learnt, Explainer(forgetful)(pixels).heat.numpy()
-        )
+        found = []
+        for draw in range(seed, seed + draws):
+            forgetful = shuffle_weights(model, RANDOMISED_LAYERS[:count], draw)
+            heat = Explainer(forgetful)(pixels).heat.numpy()
+            found.append(_mean_rank_correlation(learnt, heat))
+        correlations[name] = float(np.mean(found))
     return RandomisationCheck(correlations)
 
 
