@@ -2,7 +2,7 @@
 
 What a frozen network makes of an image is a constant. Each constant lies in a store, a folder named
 by a digest of all that it depends on: weights, layers, image size, number format and augmentation.
-Later epochs, runs and tuning trials map it into memory. An interrupted pass goes on where it was.
+Later epochs, runs and tuning trials read it. An interrupted pass goes on where it was.
 """
 
 import hashlib
@@ -59,8 +59,7 @@ class FeatureStore:
         self.dtype = dtype
         self._folder = folder
         self._row_bytes = math.prod(shape) * dtype.itemsize
-        self._shards: list[Activations] = []
-        self._places: dict[bytes, tuple[int, int]] = {}
+        self._places: dict[bytes, tuple[Path, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)  # eviction goes by when a store was last opened
         for index in sorted(folder.glob(f"*{_INDEX}")):
@@ -91,9 +90,15 @@ class FeatureStore:
         self._open(index)
 
     def __getitem__(self, digest: bytes) -> Activations:
-        """One image's activations, of shape `shape`, mapped from disk."""
-        shard, row = self._places[digest]
-        activations: Activations = self._shards[shard][row]
+        """One image's activations, of shape `shape`.
+
+        They are read, not mapped: pages of a mapped file would stay in the process's memory, one
+        epoch long.
+        """
+        data, row = self._places[digest]
+        offset = row * self._row_bytes
+        content = np.fromfile(data, np.uint8, count=self._row_bytes, offset=offset)
+        activations: Activations = content.view(self.dtype).reshape(self.shape)
         return activations
 
     def _open(self, index: Path) -> None:
@@ -106,11 +111,9 @@ class FeatureStore:
             index.unlink()
             data.unlink(missing_ok=True)
             return
-        shard = np.memmap(data, self.dtype, "r", shape=(rows, *self.shape))
         for row in range(rows):
             digest = digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES]
-            self._places[digest] = (len(self._shards), row)
-        self._shards.append(shard)
+            self._places[digest] = (data, row)
 
 
 @dataclass(frozen=True)
