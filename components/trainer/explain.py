@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.trainer.observations import LOGITS_LAYER, features_of, logits_of
+from components.trainer.layers import EXPLAINED_LAYER, LOGITS_LAYER
+from components.trainer.observations import features_of, logits_of
 
-EXPLAINED_LAYER = "block4_conv3"
 RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", "block5_conv3", "block5_conv2", "block5_conv1")
 """Whose weights the sanity check takes away, one after the other, from the top."""
 

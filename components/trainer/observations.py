@@ -14,11 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.errors import PipelineError
-
-FEATURE_LAYER = "block4_pool"
-"""Whose output, pooled over the image, tells what kind of picture it is."""
-
-LOGITS_LAYER = "probabilities"
+from components.trainer.layers import FEATURE_LAYER, LOGITS_LAYER
 
 _NO_IMAGES = "There is no image to fit confidence on: the splits train and eval need one at least."
 

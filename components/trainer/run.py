@@ -16,7 +16,8 @@ from components.trainer.config import ConfidenceConfig, ExportConfig
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
 from components.trainer.inputs import decode_pixels, read_images
-from components.trainer.observations import FEATURE_LAYER, Observations, observe
+from components.trainer.layers import FEATURE_LAYER
+from components.trainer.observations import Observations, observe
 from components.trainer.recipe import Recipe
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.trainer.split_model import copy_model

@@ -4,6 +4,7 @@ from components.disclaimer import DISCLAIMER
 from components.evaluate.report.figures import Figure, Figures
 from components.evaluate.report.lineage import Lineage
 from components.ingest.report import IngestReport
+from components.trainer.layers import EXPLAINED_LAYER
 
 INTENDED_USE = (
     "A second look at single slices of brain MRI by people who are qualified to read them: it "
@@ -188,7 +189,9 @@ def _of_the_figures(figures: Figures) -> dict[str, str]:
         )
         found["summary"] = f"{found['performance']}, on {figures.images:,} test images."
         found["errors"] = "The report shows every missed tumour and the most confident mistakes."
-        found["explanation"] = "A heat map of where the network looked, from its last convolution."
+        found["explanation"] = (
+            f"A heat map of where the network looked (Grad-CAM on {EXPLAINED_LAYER})."
+        )
     if "tumour_sensitivity" in headline:
         found["diagnostic"] = (
             f"Sensitivity for tumour {words_of(headline['tumour_sensitivity'])}, specificity "

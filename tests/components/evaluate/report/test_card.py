@@ -3,6 +3,7 @@ from carding import card
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.checklists import CLAIM, TRIPOD_AI
+from components.trainer.layers import EXPLAINED_LAYER
 
 
 def test_every_item_is_answered_or_declared_unknown(tmp_path):
@@ -18,6 +19,11 @@ def test_every_item_is_answered_or_declared_unknown(tmp_path):
     assert "leak" not in answers["20"]
     assert "same patient where that is known" in answers["20"]
     assert "0.900 (95 % interval 0.850 to 0.950)" in answers["38"]
+
+
+def test_the_card_names_the_layer_that_heatmaps_are_made_of():
+    answers = [one.answer for one in (*card().claim, *card().tripod_ai)]
+    assert any(f"Grad-CAM on {EXPLAINED_LAYER}" in answer for answer in answers)
 
 
 def test_every_fact_that_an_item_asks_for_can_be_known():
