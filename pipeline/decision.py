@@ -55,8 +55,8 @@ def reject(store: mlmd.MetadataStore, work: Work, model: Model, reason: str) -> 
         PipelineError: It does not wait, or there is no reason.
     """
     _check(model, reason)
-    card, digest = _report(model)
-    decision = decided_now("rejected", reason, digest, None)
+    card, report = _report(model)
+    decision = decided_now("rejected", reason, page_digest(report), None)
     _record(store, work, model, decision, lambda folder: card.decided(decision).write(folder))
     _withdraw(store, {model.artifact.id}, withdrawn=True)
 
@@ -133,7 +133,7 @@ def _demand_reason(reason: str) -> None:
         raise PipelineError("A decision needs --reason TEXT: it is kept with the model.")
 
 
-def _report(model: Model) -> tuple[ModelCard, str]:
+def _report(model: Model) -> tuple[ModelCard, Path]:
     card = model.card
     if card is None or model.report is None:
         raise PipelineError(
@@ -141,7 +141,7 @@ def _report(model: Model) -> tuple[ModelCard, str]:
             "run the pipeline again."
         )
     card = card.model_copy(update={"changelog": (*card.changelog, *model.decisions)})
-    return card, page_digest(Path(model.report.uri))
+    return card, Path(model.report.uri)
 
 
 def _push(
@@ -154,15 +154,15 @@ def _push(
     reason: str,
     version: str,
 ) -> None:
-    card, digest = _report(model)
-    decided = decided_now(decision, reason, digest, version)
+    card, report = _report(model)
+    decided = decided_now(decision, reason, page_digest(report), version)
     source = next(
         (folder for folder in (model.saved_model, *_copies(base, model)) if folder.is_dir()), None
     )
     if source is None:
         raise PipelineError(f"The files of the model of run {model.run} are gone.")
     card = card.decided(decided)
-    copy_whole(source, base / version, add_extras(card))
+    copy_whole(source, base / version, add_extras(card, report))
 
     def complete(folder: Path) -> None:
         card.write(folder)

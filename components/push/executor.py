@@ -65,8 +65,8 @@ class AtomicPushExecutor(executor.Executor):
             decision = decided_now(
                 "pushed", "Every threshold is met.", page_digest(report), version
             )
-            card = ModelCard.read(report).decided(decision)
-            copy_whole(Path(self.GetModelPath(input_dict)), base / version, add_extras(card))
+            extras = add_extras(ModelCard.read(report).decided(decision), report)
+            copy_whole(Path(self.GetModelPath(input_dict)), base / version, extras)
         describe(Path(pushed.uri), base / version, version)
         self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)

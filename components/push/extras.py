@@ -1,14 +1,14 @@
-"""What joins a model when it is pushed: its version, its test figures and its card."""
+"""What joins a model when it is pushed: its version, test figures, card and report."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 from components.evaluate.report.card import Decision, ModelCard
-
-EXTRAS = "assets.extra"
-METADATA_FILE = "metadata.json"
+from components.evaluate.report.page import PAGE_FILE
+from components.push.layout import EXTRAS, METADATA_FILE, REPORT_FILE
 
 
 def decided_now(decision: str, reason: str, report: str, version: str | None) -> Decision:
@@ -27,15 +27,16 @@ def decided_now(decision: str, reason: str, report: str, version: str | None) ->
     return Decision(decision=decision, time=now, reason=reason, report=report, version=version)
 
 
-def add_extras(card: ModelCard) -> Callable[[Path], None]:
+def add_extras(card: ModelCard, report: Path) -> Callable[[Path], None]:
     """Says how a copy of a SavedModel is completed.
 
     Args:
         card: The model's card, the decision to push it already in it.
+        report: The folder of the report that it was decided from.
 
     Returns:
-        A function of the copy's folder. It writes the card, and into `metadata.json` the version,
-        the data's fingerprint, the split policy and the test figures.
+        A function of the copy's folder. It writes the card and the report's page, and into
+        `metadata.json` the version, the data's fingerprint, the split policy and the test figures.
     """
 
     def complete(copy: Path) -> None:
@@ -54,5 +55,6 @@ def add_extras(card: ModelCard) -> Callable[[Path], None]:
         }
         file.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
         card.write(folder)
+        shutil.copyfile(report / PAGE_FILE, folder / REPORT_FILE)
 
     return complete

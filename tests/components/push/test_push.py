@@ -70,7 +70,7 @@ def test_a_blessed_model_appears_whole(model, tmp_path):
     assert described == {"destination": str(version), "version": "1700000000"}
 
 
-def test_the_pushed_copy_has_the_card_and_the_test_figures(model, tmp_path):
+def test_the_pushed_copy_has_the_card_the_report_and_the_test_figures(model, tmp_path):
     _push(model, tmp_path / "serving")
     extras = tmp_path / "serving" / "1700000000" / "assets.extra"
     metadata = json.loads((extras / "metadata.json").read_text())
@@ -82,6 +82,7 @@ def test_the_pushed_copy_has_the_card_and_the_test_figures(model, tmp_path):
     assert pushed.version == "1700000000"
     assert [one.decision for one in pushed.changelog] == ["pushed"]
     assert "Version 1700000000" in (extras / "model_card.md").read_text()
+    assert (extras / "report.html").read_text() == "<!doctype html>"
     assert not (model / "Format-Serving" / "assets.extra" / "model_card.md").exists()
 
 

@@ -71,6 +71,7 @@ def test_nothing_is_pushed_before_approve_and_its_reason_is_kept(registry):
     assert registry.served() == "graph 1"
     [version] = [one for one in registry.base.iterdir() if one.name != str(MADE)]
     assert str(version) in said
+    assert (version / "assets.extra" / "report.html").read_text().startswith("page ")
     card = ModelCard.read(version / "assets.extra")
     [decision] = card.changelog
     assert decision.decision == "approved"
