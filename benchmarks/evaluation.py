@@ -9,15 +9,14 @@ peak memory is its own. An explanation is timed against a prediction, on batches
 
 import argparse
 import json
-import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.processes import run_alone
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -35,32 +34,22 @@ def main() -> None:
     artifacts = arguments.work.absolute() / "artifacts"
     if not (artifacts / "Report").is_dir():
         sys.exit(f"There is no finished run in {arguments.work}: make one with `mri run`.")
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        figures = {"images": _repeat(artifacts, scratch / "examples", arguments.images)}
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        figures: dict[str, Any] = {"images": _repeat(artifacts, scratch / "examples", arguments.images)}
         for stage in (_predict, _evaluate, _report):
-            figures |= _in_process(stage, artifacts, scratch)
+            measured = run_alone(stage, artifacts, scratch)
+            name = stage.__name__.removeprefix("_")
+            figures |= {
+                **measured.figures,
+                f"{name}_seconds": measured.seconds,
+                f"{name}_peak_bytes": measured.peak_bytes,
+            }
         figures["seconds"] = sum(v for k, v in figures.items() if k.endswith("_seconds"))
-        figures |= _in_process(_explain, artifacts, scratch, arguments.batches)
+        figures |= run_alone(_explain, artifacts, scratch, arguments.batches).figures
     for key, value in figures.items():
         print(f"{key:<28} {value:,.3f}" if isinstance(value, float) else f"{key:<28} {value:,}")
     print(json.dumps(figures))
-
-
-def _in_process(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
-    """Runs a function in a fresh process; adds its time and peak memory, named after it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, *arguments))
-
-
-def _measured(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
-    started = time.monotonic()
-    found = work(*arguments)
-    name = work.__name__.removeprefix("_")
-    if name != "explain":
-        found[f"{name}_seconds"] = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**found, f"{name}_peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
 
 
 def _repeat(artifacts: Path, folder: Path, images: int) -> int:

@@ -11,7 +11,6 @@ last line is one JSON object.
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 import time
@@ -22,6 +21,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.processes import run_alone
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -44,8 +45,7 @@ def main() -> None:
     seconds, limit = (1.0, 64) if arguments.quick else (_SECONDS, None)
     found = {}
     for form in _FORMS:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            found[form] = pool.apply(_measure, (form, artifacts, seconds, limit))
+        found[form] = run_alone(_measure, form, artifacts, seconds, limit).figures
     exact = found["float32"]["probabilities"]
     figures: dict[str, dict[str, float]] = {}
     for form, measured in found.items():

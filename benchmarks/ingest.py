@@ -11,9 +11,7 @@ its own, so that its peak memory is its own.
 import argparse
 import io
 import json
-import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import default_data
+from benchmarks.processes import run_alone
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -45,7 +44,7 @@ def main() -> None:
         figures = _compare(folder, scratch)
         if arguments.tenfold:
             _multiply(folder, scratch / "tenfold", copies=10)
-            tenfold = _in_process(_ingest, scratch / "tenfold", scratch / "tenfold-out")
+            tenfold = _alone(_ingest, scratch / "tenfold", scratch / "tenfold-out")
             figures |= {f"tenfold_{key}": value for key, value in tenfold.items()}
             figures["tenfold_time_ratio"] = tenfold["seconds"] / figures["ingest_seconds"]
             figures["bytes_of_memory_per_encoded_byte"] = (
@@ -57,9 +56,9 @@ def main() -> None:
 
 
 def _compare(folder: Path, scratch: Path) -> dict[str, Any]:
-    ours = _in_process(_ingest, folder, scratch / "ours")
-    theirs = _in_process(_import, scratch / "ours", scratch / "theirs")
-    decode = _in_process(_decode, folder, scratch)
+    ours = _alone(_ingest, folder, scratch / "ours")
+    theirs = _alone(_import, scratch / "ours", scratch / "theirs")
+    decode = _alone(_decode, folder, scratch)
     images = ours["images"]
     return {
         "images": images,
@@ -75,17 +74,9 @@ def _compare(folder: Path, scratch: Path) -> dict[str, Any]:
     }
 
 
-def _in_process(work: Callable[..., dict[str, Any]], *paths: Path) -> dict[str, Any]:
-    """Runs one way in a fresh process and returns its figures with its peak memory."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (work, *paths))
-
-
-def _measured(work: Callable[..., dict[str, Any]], *paths: Path) -> dict[str, Any]:
-    figures = work(*paths)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**figures, "peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
+def _alone(work: Callable[..., dict[str, Any]], *paths: Path) -> dict[str, Any]:
+    measured = run_alone(work, *paths)
+    return {**measured.figures, "peak_bytes": measured.peak_bytes}
 
 
 def _ingest(folder: Path, out: Path) -> dict[str, Any]:

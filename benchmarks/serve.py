@@ -12,10 +12,8 @@ fast as with trained ones. The last line is one JSON object.
 """
 
 import argparse
-import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,8 +29,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.processes import free_port
 from serving.client import Client, ServingError, encode_image
-from serving.load import LoadReport, Session, generate_load, sessions
+from serving.load import LoadReport, generate_load, post_session, sessions
 from serving.tf_serving.config import BatchingConfig
 from serving.tf_serving.files import batching_config
 
@@ -198,11 +197,12 @@ def _flask(
     keras_file: Path, images: list[bytes], seconds: float, in_flight: tuple[int, ...]
 ) -> float:
     """(c): the demo's endpoint at 8 requests in flight."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.flask_endpoint", str(keras_file), str(port)]
     throughput = 0.0
     with _process(command):
-        open_session = partial(_flask_session, port, images)
+        url = f"http://127.0.0.1:{port}/predict"
+        open_session = partial(post_session, url, images, timeout=60)
         _wait(lambda: open_session()(0))
         for connections in in_flight:
             report = generate_load(open_session, concurrency=connections, seconds=seconds)
@@ -210,23 +210,6 @@ def _flask(
             if connections == 8:
                 throughput = report.images_per_second
     return throughput
-
-
-def _flask_session(port: int, images: list[bytes]) -> Session:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-
-    def ask(number: int) -> None:
-        try:
-            connection.request("POST", "/predict", images[number % len(images)])
-            response = connection.getresponse()
-            response.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ServingError("UNAVAILABLE", str(error)) from error
-        if response.status != http.client.OK:
-            raise ServingError(f"HTTP_{response.status}", "refused")
-
-    return ask
 
 
 def _detect_tumor(images: list[bytes], seconds: float) -> float | None:
@@ -269,7 +252,7 @@ def _server(
     base: Path, batching: bool
 ) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
     """The embedded server on both models; its process, and its addresses by protocol."""
-    grpc_port, rest_port = _free_port(), _free_port()
+    grpc_port, rest_port = free_port(), free_port()
     entries = "".join(
         f'config {{ name: "{name}" base_path: "{base / name}" model_platform: "tensorflow" }}\n'
         for name in ("vgg16", "nothing")
@@ -286,7 +269,7 @@ def _server(
     with _process(command) as process:
         for model in ("vgg16", "nothing"):
             with Client(addresses["rest"], model=model, attempts=1, timeout=10) as client:
-                _wait(lambda client=client: _available(client))  # type: ignore[misc]
+                _wait(partial(_available, client))
         yield process, addresses
 
 
@@ -316,11 +299,6 @@ def _wait(attempt: Callable[[], object]) -> None:
             time.sleep(0.2)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _resident_megabytes(process: int) -> float:

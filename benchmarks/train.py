@@ -13,17 +13,16 @@ The table shows each layer's share of the work, and with it how much faster ours
 
 import argparse
 import json
-import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import default_data
+from benchmarks.processes import run_alone
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -46,9 +45,9 @@ def main() -> None:
     epochs = 2 if arguments.quick else arguments.epochs
     limit = _QUICK if arguments.quick else None
     work = (str(arguments.data), limit, epochs, arguments.versions)
-    notebook = _in_process(_notebook, *work)
-    ours = _in_process(_ours, *work)
-    layers = _in_process(_layers)
+    notebook_alone, ours_alone = run_alone(_notebook, *work), run_alone(_ours, *work)
+    notebook, ours = notebook_alone.figures, ours_alone.figures
+    layers = run_alone(_layers).figures
     _print_layers(layers, epochs, arguments.versions)
     figures = {
         "images": ours["images"],
@@ -66,23 +65,12 @@ def main() -> None:
         "ours_accuracy": ours["accuracy"],
         "prefix_gflops": ours["prefix_gflops"],
         "peak_gflops": ours["peak_gflops"],
-        "peak_rss_mb": ours["peak_rss_mb"],
-        "notebook_peak_rss_mb": notebook["peak_rss_mb"],
+        "peak_rss_mb": ours_alone.peak_bytes / 1e6,
+        "notebook_peak_rss_mb": notebook_alone.peak_bytes / 1e6,
     }
     for key, value in figures.items():
         print(f"{key:<24} {value:,.3f}" if isinstance(value, float) else f"{key:<24} {value}")
     print(json.dumps(figures))
-
-
-def _in_process(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, *arguments))
-
-
-def _measured(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    figures = work(*arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**figures, "peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
 
 
 def _files(data: str, folder: str, limit: int | None) -> list[tuple[Path, int]]:

@@ -158,7 +158,8 @@ def sessions(
     parsed = Address.parse(address)
     if parsed.protocol == "rest":
         bodies = [_rest_body(signature, batch) for batch in batches]
-        return lambda: _rest_session(parsed, model, bodies, timeout)
+        url = f"{parsed.target}/v1/models/{quote(model, safe='')}:predict"
+        return lambda: post_session(url, bodies, timeout=timeout)
     requests = [_grpc_request(model, signature, batch) for batch in batches]
     return lambda: _grpc_session(parsed, requests, timeout)
 
@@ -168,15 +169,24 @@ def _rest_body(signature: str, batch: Sequence[bytes]) -> bytes:
     return json.dumps({"signature_name": signature, "instances": rows}).encode()
 
 
-def _rest_session(address: Address, model: str, bodies: Sequence[bytes], timeout: float) -> Session:
-    parts = urlsplit(address.target)
-    kind = http.client.HTTPSConnection if address.tls else http.client.HTTPConnection
+def post_session(url: str, bodies: Sequence[bytes], *, timeout: float) -> Session:
+    """A connection of its own that posts ready-made bodies over HTTP.
+
+    Args:
+        url: Where to.
+        bodies: What is sent, over and over.
+        timeout: Seconds until an answer must be there.
+
+    Returns:
+        What sends one, by its number.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=timeout)
-    path = f"{parts.path}/v1/models/{quote(model, safe='')}:predict"
 
     def ask(number: int) -> None:
         try:
-            connection.request("POST", path, bodies[number % len(bodies)])
+            connection.request("POST", parts.path, bodies[number % len(bodies)])
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:
