@@ -18,7 +18,7 @@ def data_sample(
     per_class: Annotated[
         int, typer.Option(min=1, help="Training images of each class; a quarter more for testing.")
     ] = 160,
-    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
     from pipeline.commands.sample import make_sample

@@ -51,7 +51,7 @@ def run_pipeline(
         with libraries_to(log_file) as console:
             data = config.data.absolute() if config.data else work.sample
             if config.data is None:
-                ensure_sample(work.sample, config.sample, console)
+                ensure_sample(work.sample, console, **config.sample.model_dump())
             # What can be known to be wrong is better known before TFX starts.
             check_acceptance(config.accept_anomalies, config.accept_reason)
             list_images(data, span=config.ingest.span, window=config.ingest.window)

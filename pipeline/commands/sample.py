@@ -5,8 +5,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.config import SampleConfig
-
 
 def make_sample(out: Path, *, per_class: int, seed: int) -> None:
     """Makes a sample where a person asked for it.
@@ -20,17 +18,18 @@ def make_sample(out: Path, *, per_class: int, seed: int) -> None:
         PipelineError: `out` holds something else or cannot be written.
     """
     console = Console(highlight=False)
-    ensure_sample(out, SampleConfig(per_class=per_class, seed=seed), console)
+    ensure_sample(out, console, per_class=per_class, seed=seed)
     console.print(f"Synthetic images in {out}. Try: mri run --data {out}", soft_wrap=True)
 
 
-def ensure_sample(out: Path, config: SampleConfig, console: Console) -> None:
+def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> None:
     """Makes the synthetic images, unless the same ones are there already.
 
     Args:
         out: Folder to make.
-        config: How many, and the seed.
         console: Where progress goes.
+        per_class: Training images of each class.
+        seed: Same seed, same images.
 
     Raises:
         PipelineError: `out` holds something else or cannot be written.
@@ -43,4 +42,4 @@ def ensure_sample(out: Path, config: SampleConfig, console: Console) -> None:
         def report(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        write_sample(out, per_class=config.per_class, seed=config.seed, progress=report)
+        write_sample(out, per_class=per_class, seed=seed, progress=report)

@@ -1,6 +1,7 @@
 """`mri web`: the page, and the model server behind it where there is none yet."""
 
 import ipaddress
+import logging
 import os
 import secrets
 import socket
@@ -13,7 +14,9 @@ from pathlib import Path
 from components.errors import PipelineError
 from pipeline.work import Work
 
+_LOG = logging.getLogger(__name__)
 _END_WITHIN = 10.0
+_EXAMPLES_SEED = 5
 
 
 def serve_page(work: Work, name: str | None, *, server: str | None, host: str, port: int) -> None:
@@ -34,18 +37,24 @@ def serve_page(work: Work, name: str | None, *, server: str | None, host: str, p
     own_key = secrets.token_hex(32) if _is_loopback(host) else None
     key = os.environ.get("SECRET_KEY") or own_key
     if server is not None:
-        _run(_url(server), name, key, host, port)
+        _run(work, host, port, secret_key=key, server=_url(server), model=name)
         return
     from pipeline.commands.serve import pushed_model
 
     base_path = pushed_model(work, name)
     with _embedded_server(base_path) as address:
-        _run(address, base_path.name, key, host, port)
+        _run(
+            work,
+            host,
+            port,
+            secret_key=key,
+            server=address,
+            model=base_path.name,
+            models=str(base_path),
+        )
 
 
-def _run(server: str, model: str | None, key: str | None, host: str, port: int) -> None:
-    import logging
-
+def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
     from serving.web import WebConfig, create_app
     from serving.web.gunicorn import Gunicorn
 
@@ -53,7 +62,7 @@ def _run(server: str, model: str | None, key: str | None, host: str, port: int) 
         level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    app = create_app(WebConfig.from_environment(secret_key=key, server=server, model=model))
+    app = create_app(WebConfig.from_environment(os.environ, examples=_examples(work), **settings))
     Gunicorn(app, host, port).run()
 
 
@@ -79,6 +88,37 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
         # gunicorn's worker is a fork that comes by here, too; it must end nothing.
         if os.getpid() == parent:
             _end(process)
+
+
+def _examples(work: Work) -> str | None:
+    """A folder of synthetic images, made once in a process that the page need not carry on.
+
+    Args:
+        work: The work folder, which keeps them.
+
+    Returns:
+        The folder; None where the environment names one, where there is no work folder to keep
+        them, or where what draws them is not installed.
+    """
+    from pipeline.datasets.synthetic import GENERATOR_VERSION
+    from serving.web.config import variable
+
+    if os.environ.get(variable("examples")) or not work.root.is_dir():
+        return None
+    folder = work.cache / f"examples-{GENERATOR_VERSION}"
+    if not folder.is_dir():
+        command = ["data", "sample", str(folder), "--per-class=1", f"--seed={_EXAMPLES_SEED}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            _LOG.warning("no synthetic examples: %s", done.stderr.strip())
+            return None
+    return str(folder)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

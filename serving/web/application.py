@@ -6,6 +6,8 @@ from components.disclaimer import DISCLAIMER
 from serving.web import problems
 from serving.web.api import api
 from serving.web.config import WebConfig
+from serving.web.documents import documents
+from serving.web.examples import Examples
 from serving.web.health import health
 from serving.web.metrics import Metrics
 from serving.web.model import Model
@@ -26,7 +28,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
         A WSGI application.
 
     Raises:
-        PipelineError: SECRET_KEY is missing, or a setting is wrong.
+        PipelineError: SECRET_KEY is missing, a setting is wrong, or the examples cannot be read.
     """
     config = config or WebConfig.from_environment()
     app = Flask("serving.web")
@@ -35,10 +37,10 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.filters["percent"] = "{:.1%}".format
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = Metrics()
-    app.extensions[KEY] = State(config, Model(config), metrics)
+    app.extensions[KEY] = State(config, Examples.read(config.examples), Model(config), metrics)
     follow(app, metrics)
     secure(app, config)
     problems.register(app)
-    for blueprint in (pages, api, health):
+    for blueprint in (pages, documents, api, health):
         app.register_blueprint(blueprint)
     return app

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
@@ -20,7 +21,9 @@ class WebConfig(StrictConfig):
         server: The model server's REST address.
         model: The model's name there.
         token: A bearer token for the proxy in front of the model server.
-        model_card: http(s) address of the model's card, linked from each result.
+        model_card: http(s) address of a model card, linked where a version's own is not at hand.
+        models: The folder of the served versions, whose cards and reports are shown.
+        examples: A folder of synthetic images, as `mri data sample` makes it.
         max_files: Most images in one form.
         max_file_bytes: Most bytes of one image.
         max_request_bytes: Most bytes of one request.
@@ -38,6 +41,8 @@ class WebConfig(StrictConfig):
     model: str = "brain_mri"
     token: SecretStr | None = None
     model_card: str | None = None
+    models: Path | None = None
+    examples: Path | None = None
     max_files: int = Field(20, ge=1)
     max_file_bytes: int = Field(20_000_000, ge=1)
     max_request_bytes: int = Field(40_000_000, ge=1)

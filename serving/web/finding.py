@@ -40,6 +40,19 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where to read more.
+
+    Attributes:
+        title: What is there.
+        address: Where.
+    """
+
+    title: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One result.
 
@@ -48,12 +61,14 @@ class Finding:
         scan: The image.
         result: What the model said.
         version: The model's version, if it is known.
+        links: Where to read more of that version.
     """
 
     name: str
     scan: Scan
     result: Explanation
     version: int | None
+    links: tuple[Link, ...] = ()
 
     @property
     def title(self) -> str:

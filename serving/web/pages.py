@@ -1,15 +1,26 @@
 """The pages: the form, and the results of what it sends."""
 
+import io
 import ntpath
 from pathlib import Path
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 import components.pages
 from components.pages.names import shown
 from serving.web.config import WebConfig
+from serving.web.documents import links
 from serving.web.finding import Finding
 from serving.web.problems import ProblemError
 from serving.web.security import limiter, sending_rate
@@ -23,7 +34,7 @@ _BASE = Path(components.pages.__file__).parent / "base.css"
 @pages.get("/")
 def index() -> str:
     """The form."""
-    return render_template("index.html", config=state().config)
+    return render_template("index.html", config=state().config, examples=state().examples)
 
 
 @pages.get("/results")
@@ -37,7 +48,7 @@ def no_results() -> WerkzeugResponse:
 def results() -> Response:
     """The results of the images that were sent: a page, or its inner part for the script."""
     config = state().config
-    files = [file for file in request.files.getlist("image") if file.filename]
+    files = _chosen()
     if not files:
         raise ProblemError(400, "Choose an image first.")
     if len(files) > config.max_files:
@@ -59,6 +70,18 @@ def results() -> Response:
     return response
 
 
+@pages.get("/examples/<name>.jpg")
+def thumbnail(name: str) -> Response:
+    """A small picture of a synthetic example."""
+    example = state().examples.images.get(name)
+    if example is None:
+        abort(404)
+    response = make_response(example.thumbnail)
+    response.content_type = "image/jpeg"
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
 @pages.get("/base.css")
 def base_css() -> Response:
     """The look that this project's pages share."""
@@ -68,13 +91,25 @@ def base_css() -> Response:
     return response
 
 
+def _chosen() -> list[FileStorage]:
+    """The example whose button was pressed, or else the files that were sent."""
+    name = request.form.get("example")
+    if name is None:
+        return [file for file in request.files.getlist("image") if file.filename]
+    example = state().examples.images.get(name)
+    if example is None:
+        raise ProblemError(400, "There is no such example: reload the page.")
+    return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {example.title}")]
+
+
 def _finding(file: FileStorage, config: WebConfig) -> Finding:
     model = state().model
     with model.turn():
         scan = read_scan(file.stream.read(), config)
         result = model.explain(scan.content)
     state().metrics.result(result)
-    return Finding(_name(file), scan, result, result.version or model.version())
+    version = result.version or model.version()
+    return Finding(_name(file), scan, result, version, links(config, version))
 
 
 def _name(file: FileStorage) -> str:

@@ -11,6 +11,7 @@ from serving.web.config import WebConfig
 
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
 csrf = CSRFProtect()
+talisman = Talisman()
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -44,7 +45,7 @@ def secure(app: Flask, config: WebConfig) -> None:
     )
     limiter.init_app(app)
     csrf.init_app(app)
-    Talisman(
+    talisman.init_app(
         app,
         force_https=False,
         strict_transport_security=config.https,

@@ -1,4 +1,4 @@
-"""What one application holds: its configuration, its model and its metrics."""
+"""What one application holds: its configuration, examples, model and metrics."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -6,6 +6,7 @@ from typing import cast
 from flask import current_app
 
 from serving.web.config import WebConfig
+from serving.web.examples import Examples
 from serving.web.metrics import Metrics
 from serving.web.model import Model
 
@@ -18,11 +19,13 @@ class State:
 
     Attributes:
         config: The configuration.
+        examples: Images to try it with.
         model: The model.
         metrics: What is counted.
     """
 
     config: WebConfig
+    examples: Examples
     model: Model
     metrics: Metrics
 

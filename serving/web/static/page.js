@@ -24,7 +24,7 @@ results.addEventListener("click", (event) => {
 async function save(card) {
   const sheets = [...document.styleSheets].map((sheet) => [...sheet.cssRules].map((rule) => rule.cssText).join("\n"));
   const copy = card.cloneNode(true);
-  for (const part of copy.querySelectorAll(".script")) part.remove();
+  for (const part of copy.querySelectorAll(".script, .links")) part.remove();
   const when = document.createElement("p");
   when.className = "quiet";
   when.textContent = new Date().toLocaleString();
@@ -59,7 +59,7 @@ function start() {
   const drop = document.getElementById("drop");
   const previews = document.getElementById("previews");
   const status = document.getElementById("status");
-  const button = form.querySelector("button");
+  const buttons = form.querySelectorAll("button");
   const maxFiles = Number(form.dataset.maxFiles);
   const maxBytes = Number(form.dataset.maxBytes);
 
@@ -85,45 +85,50 @@ function start() {
     status.textContent = count ? `${count} ${count === 1 ? "image" : "images"} chosen.` : "";
   }
 
-  async function send(file) {
-    if (file.size > maxBytes) return failure(file.name, `The image is larger than the limit of ${maxBytes / 1e6} MB.`);
+  async function send(name, field, value) {
+    if (value.size > maxBytes) return failure(name, `The image is larger than the limit of ${maxBytes / 1e6} MB.`);
     const body = new FormData();
     body.append("csrf_token", form.elements.csrf_token.value);
-    body.append("image", file);
+    body.append(field, value);
     try {
       const response = await fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" } });
       const cards = new DOMParser().parseFromString(await response.text(), "text/html").querySelectorAll(".card");
       const holder = document.createDocumentFragment();
       holder.append(...cards);
-      if (!cards.length) holder.append(failure(file.name, `No result (status ${response.status}). Try again.`));
+      if (!cards.length) holder.append(failure(name, `No result (status ${response.status}). Try again.`));
       const card = holder.querySelector(".card.failed");
-      if (card && !card.querySelector("h2")) card.prepend(failure(file.name, "").firstChild);
+      if (card && !card.querySelector("h2")) card.prepend(failure(name, "").firstChild);
       return holder;
     } catch {
-      return failure(file.name, "The page's server cannot be reached. Check the connection and try again.");
+      return failure(name, "The page's server cannot be reached. Check the connection and try again.");
     }
   }
 
   async function look(event) {
     event.preventDefault();
-    const files = [...input.files];
-    if (files.length > maxFiles) {
+    const example = event.submitter?.name === "example" ? event.submitter : null;
+    const images = example
+      ? [[example.textContent.trim(), "example", example.value]]
+      : [...input.files].map((file) => [file.name, "image", file]);
+    if (images.length > maxFiles) {
       status.textContent = `Choose at most ${maxFiles} images at once.`;
       return;
     }
-    button.disabled = true;
+    for (const button of buttons) button.disabled = true;
     results.replaceChildren();
     results.setAttribute("aria-busy", "true");
-    for (const [index, file] of files.entries()) {
-      status.textContent = `Looking at image ${index + 1} of ${files.length} ...`;
-      results.append(await send(file));
+    status.scrollIntoView();
+    for (const [index, image] of images.entries()) {
+      status.textContent = `Looking at image ${index + 1} of ${images.length} ...`;
+      results.append(await send(...image));
       reveal(results);
     }
     const failed = results.querySelectorAll(".failed").length;
     const done = results.querySelectorAll(".card").length - failed;
     status.textContent = `${done} ${done === 1 ? "result" : "results"}${failed ? `, ${failed} failed` : ""}.`;
     results.removeAttribute("aria-busy");
-    button.disabled = false;
+    for (const button of buttons) button.disabled = false;
+    (event.submitter ?? buttons[0]).focus({ preventScroll: true });
   }
 
   for (const name of ["dragenter", "dragover"]) {

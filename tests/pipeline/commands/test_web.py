@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from carding import card
 from fake_server import running
 from model_server import free_port, wait_until
 from page import model, png
@@ -95,16 +96,20 @@ def test_without_a_model_it_says_what_to_do(tmp_path: Any) -> None:
     assert "run `mri run` first" in said
 
 
-def test_the_pushed_model_is_served_and_ends_with_the_page(tmp_path: Any) -> None:
+def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(tmp_path: Any) -> None:
     from small_model import save
 
     (tmp_path / "serving" / "brain_mri").mkdir(parents=True)
-    save(tmp_path / "serving" / "brain_mri" / "3")
+    version = save(tmp_path / "serving" / "brain_mri" / "3")
+    (version / "assets.extra").mkdir()
+    card().write(version / "assets.extra")
     with serving("--work", str(tmp_path), "--port", str(free_port())) as page:
         with httpx.Client(timeout=60) as client:
             wait_until(lambda: client.get(f"{page}/readyz").status_code == 200)
             assert client.get(f"{page}/readyz").json() == {"status": "ready", "version": 3}
             answer = client.post(f"{page}/api/v1/predict", content=png())
+            assert "Intended use" in client.get(f"{page}/models/3/card").text
+            assert client.get(f"{page}/examples/glioma.jpg").status_code == 200
     assert answer.status_code == 200
     commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline"))
     assert not any(os.fsencode(tmp_path) in command for command in commands)

@@ -4,12 +4,18 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from carding import card
 from fake_server import running
 from page import model, page
 from werkzeug.serving import make_server
+
+from components.evaluate.report.card import Decision
+from components.push.layout import EXTRAS, REPORT_FILE
+from pipeline.datasets.synthetic import write_sample
 
 
 @contextmanager
@@ -30,11 +36,38 @@ def site() -> Iterator[Callable[..., str]]:
     """Starts the page in front of a fake model server, and gives its address."""
     with ExitStack() as stack:
 
-        def start(server: str | None = None, **values: Any) -> str:
+        def start(
+            server: str | None = None, settings: dict[str, Any] | None = None, **values: Any
+        ) -> str:
             address = server or stack.enter_context(running(model(**values))).address
-            return stack.enter_context(_listening(page(address)))
+            return stack.enter_context(_listening(page(address, **(settings or {}))))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of synthetic examples."""
+    return write_sample(
+        tmp_path_factory.mktemp("examples") / "sample", per_class=1, size=(64, 80)
+    ).path
+
+
+@pytest.fixture
+def pushed(tmp_path: Path) -> Path:
+    """A folder of served versions: 7, with a card and a report, and 8, which has neither."""
+    extras = tmp_path / "served" / "7" / EXTRAS
+    extras.mkdir(parents=True)
+    (tmp_path / "served" / "8").mkdir()
+    card().decided(
+        Decision(decision="pushed", time="now", reason="<b>Fine</b>.", report="x", version="7")
+    ).write(extras)
+    (extras / REPORT_FILE).write_text(
+        '<!doctype html><html lang="en"><head><title>Report</title>'
+        "<style>h1 { color: rgb(1, 2, 3); }</style></head><body><h1>Blessed</h1>"
+        "<script>document.title = 'ran';</script></body></html>"
+    )
+    return tmp_path / "served"
 
 
 @pytest.fixture(scope="session")

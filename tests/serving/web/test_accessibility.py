@@ -66,15 +66,19 @@ def choose(tab: Any, *contents: bytes) -> None:
     tab.set_input_files("#image", files)
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/nowhere"])
-def test_pages(site: Callable[..., str], tab: Any, axe: str, path: str) -> None:
-    tab.goto(site() + path)
+@pytest.mark.parametrize("path", ["/", "/api", "/nowhere", "/models/7/card"])
+def test_pages(
+    site: Callable[..., str], tab: Any, axe: str, path: str, examples: Path, pushed: Path
+) -> None:
+    tab.goto(site(settings={"examples": examples, "models": pushed}) + path)
+    for details in tab.locator("details").all():
+        details.locator("summary").click()
     assert violations(tab, axe) == []
 
 
 @pytest.mark.parametrize("state", _STATES)
-def test_results(site: Callable[..., str], tab: Any, axe: str, state: str) -> None:
-    tab.goto(site(**_STATES[state]))
+def test_results(site: Callable[..., str], tab: Any, axe: str, state: str, pushed: Path) -> None:
+    tab.goto(site(settings={"models": pushed}, **_STATES[state]))
     choose(tab, encode(draw(1)), b"no image", encode(draw(2)))
     assert violations(tab, axe) == []
     tab.get_by_role("button", name="Look at the images").click()

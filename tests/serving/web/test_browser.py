@@ -136,6 +136,26 @@ def test_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     assert tab.locator("image.heat").get_attribute("opacity") == "0.75"
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_synthetic_example_is_chosen_by_keyboard(
+    site: Site, open_tab: Tab, screenshot: Any, examples: Path, script: bool
+) -> None:
+    tab = open_tab(java_script_enabled=script)
+    tab.goto(site(settings={"examples": examples}))
+    screenshot(tab)
+    button = tab.get_by_role("button", name="Pituitary tumour")
+    for _ in range(12):
+        tab.keyboard.press("Tab")
+        if button.evaluate("button => button.matches(':focus')"):
+            break
+    tab.keyboard.press("Enter")
+    tab.get_by_role("heading", name="Glioma 75.0%").wait_for()
+    assert "Synthetic example: Pituitary tumour" in tab.locator("#results").inner_text()
+    if script:
+        finished(tab, "1 result.")
+        assert button.evaluate("button => button.matches(':focus')")
+
+
 def test_without_javascript(site: Site, open_tab: Tab, screenshot: Any) -> None:
     tab = open_tab(java_script_enabled=False)
     tab.goto(site())

@@ -1,0 +1,106 @@
+"""The model card and the report of the version that answered, and nothing else of its folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import FakeServer, running
+from flask.testing import FlaskClient
+from page import model, page, png, send
+
+from components.disclaimer import DISCLAIMER
+
+
+@pytest.fixture
+def server() -> Any:
+    with running(model()) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: FakeServer, pushed: Path) -> FlaskClient:
+    return page(server.address, models=pushed).test_client()
+
+
+def test_a_result_links_the_documents_of_its_version(client: FlaskClient) -> None:
+    html = send(client, (png(), "x.png")).text
+    assert '<a href="/models/7/card">Model card</a>' in html
+    assert '<a href="/models/7/report">Evaluation report</a>' in html
+
+
+def test_the_card_is_shown_as_a_page_and_what_it_quotes_is_harmless(client: FlaskClient) -> None:
+    answer = client.get("/models/7/card")
+    assert answer.status_code == 200
+    for words in (
+        "Version 7.",
+        "Intended use",
+        "0.900 (95 % interval 0.850 to 0.950)",
+        "TRIPOD+AI",
+        "&lt;b&gt;Fine&lt;/b&gt;.",
+        DISCLAIMER,
+    ):
+        assert words in answer.text, words
+
+
+def test_the_report_is_as_it_was_written_and_kept_apart(client: FlaskClient, pushed: Path) -> None:
+    answer = client.get("/models/7/report")
+    assert answer.data == (pushed / "7" / "assets.extra" / "report.html").read_bytes()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "sandbox" in policy
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+    assert "unsafe" not in client.get("/").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models/8/card",
+        "/models/8/report",
+        "/models/9/card",
+        "/models/-1/card",
+        "/models/../card",
+        "/models/%2e%2e/card",
+        "/models/7%2f..%2f7/report",
+        "/models/seven/report",
+        "/models/" + "7" * 5000 + "/report",
+        "/models/7/metadata.json",
+        "/models/٧/card",
+    ],
+)
+def test_nothing_else_is_served(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_card_that_cannot_be_read_is_not_there(client: FlaskClient, pushed: Path) -> None:
+    (pushed / "7" / "assets.extra" / "model_card.json").write_text('{"name": 7')
+    answer = client.get("/models/7/card")
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text
+
+
+def test_where_a_version_has_none_the_address_of_the_settings_is_linked(
+    server: FakeServer, pushed: Path
+) -> None:
+    (pushed / "7" / "assets.extra" / "model_card.json").unlink()
+    (pushed / "7" / "assets.extra" / "report.html").unlink()
+    card = "https://example.org/card.html"
+    client = page(server.address, models=pushed, model_card=card).test_client()
+    assert f'href="{card}"' in send(client, (png(), "x.png")).text
+
+
+def test_without_the_folder_nothing_is_linked_or_served(server: FakeServer) -> None:
+    client = page(server.address).test_client()
+    assert "/models/" not in send(client, (png(), "x.png")).text
+    assert client.get("/models/7/card").status_code == 404
+
+
+def test_in_a_browser_the_report_has_its_style_and_runs_nothing(
+    site: Callable[..., str], open_tab: Callable[..., Any], pushed: Path
+) -> None:
+    tab = open_tab(bypass_csp=False)
+    tab.goto(site(settings={"models": pushed}) + "/models/7/report")
+    assert tab.title() == "Report"
+    assert tab.locator("h1").evaluate("e => getComputedStyle(e).color") == "rgb(1, 2, 3)"
+    assert tab.evaluate("() => self.origin") == "null"
