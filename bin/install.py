@@ -4,7 +4,7 @@ Only the standard library and pip are there at this point. pip fetches uv at the
 file, and uv, which takes a fraction of pip's time, installs the rest. pip's settings hold for both:
 uv reads none of pip's variables and files, so each is handed to it under uv's own name.
 
-    python install.py --cache DIR LOCK [LOCK...]
+    python install.py --cache DIR [--only REQUIREMENTS] LOCK [LOCK...]
 """
 
 from __future__ import annotations
@@ -91,14 +91,16 @@ def uv_requirement(lock: str) -> str:
     raise ValueError("The lock file does not pin uv: add it to a file in requirements/, make lock.")
 
 
-def install(locks: list[Path], cache: Path) -> None:
-    """Installs all that the lock files name, and nothing else, each file checked by its hash.
+def install(locks: list[Path], cache: Path, only: Path | None = None) -> None:
+    """Installs what the lock files name, each file checked by its hash.
 
     Args:
         locks: The lock files. uv is pinned in the first.
         cache: Where uv keeps what it has unpacked. On the environment's own file system it costs
             no space of its own, as the files are hard links, and an environment made after the
             lock file has changed takes seconds.
+        only: A file of requirements; what it asks for joins what is installed already. None: all
+            that is locked, and nothing else stays.
 
     Raises:
         subprocess.CalledProcessError: pip or uv failed; it has printed why.
@@ -118,9 +120,14 @@ def install(locks: list[Path], cache: Path) -> None:
     environment.setdefault("UV_CACHE_DIR", str(cache))
     # Some machines forbid Python to write bytecode; a first import would take that much longer
     # at each start, so all of it is compiled now.
+    what = ["sync", "--require-hashes", *map(str, locks)]
+    if only is not None:
+        # uv checks the hashes of constraints, too.
+        constraints = [part for lock in locks for part in ("--constraint", str(lock))]
+        what = ["install", "--requirement", str(only), *constraints]
     subprocess.run(
-        [str(uv), "pip", "sync", "--require-hashes", "--compile-bytecode", "--no-progress"]
-        + ["--python", sys.executable, *map(str, locks)],
+        [str(uv), "pip", *what, "--compile-bytecode", "--no-progress"]
+        + ["--python", sys.executable],
         check=True,
         env=environment,
         cwd=locks[0].parent,  # uv would read the settings of a project around the caller
@@ -131,10 +138,13 @@ def main() -> int:
     """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Install a lock file into this environment.")
     parser.add_argument("--cache", type=Path, required=True, help="where uv keeps its files")
+    parser.add_argument(
+        "--only", type=Path, help="a file of requirements: no more than it asks for"
+    )
     parser.add_argument("lock", type=Path, nargs="+", help="a lock file with hashes")
     arguments = parser.parse_args()
     try:
-        install(arguments.lock, arguments.cache)
+        install(arguments.lock, arguments.cache, arguments.only)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -50,7 +50,7 @@ class DeploymentConfig(StrictConfig):
         page_port: Published port of the page.
         prometheus_port: Published port of Prometheus.
         image: TensorFlow Serving's image.
-        page_image: This project's image.
+        page_image: The image of the Dockerfile's target `page`.
         prometheus_image: Prometheus' image.
     """
 
@@ -64,5 +64,5 @@ class DeploymentConfig(StrictConfig):
     page_port: int = Field(8000, ge=1, le=65535)
     prometheus_port: int = Field(9090, ge=1, le=65535)
     image: str = "tensorflow/serving:2.19.1"
-    page_image: str = "brain-mri-pipeline:latest"
+    page_image: str = "brain-mri-page:latest"
     prometheus_image: str = "prom/prometheus:v3.5.0"

@@ -112,7 +112,12 @@ def compose_file(config: DeploymentConfig) -> str:
                     "image": config.page_image,
                     "command": ["web", "--server", f"http://server:{_REST}",
                                 "--host", "0.0.0.0", "--port", str(_PAGE)],  # noqa: S104 - in the container
-                    "environment": {"SECRET_KEY": "${SECRET_KEY:?set it to a long random text}"},
+                    "environment": {
+                        "SECRET_KEY": "${SECRET_KEY:?set it to a long random text}",
+                        "MRI_WEB_MODELS": f"/models/{config.name}",
+                    },
+                    # For the model cards and reports.
+                    "volumes": [f"{config.models}:/models/{config.name}:ro"],
                     "depends_on": {"server": {"condition": "service_healthy"}},
                     "ports": [f"{config.bind}:{config.page_port}:{_PAGE}"],
                     "tmpfs": ["/tmp"],  # noqa: S108 - in the container

@@ -171,3 +171,36 @@ def test_install_needs_the_standard_library_alone():
     )
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_part_of_the_lock_file_is_checked_by_hash_too(
+    checkout: Checkout, offline_lock: Path, tmp_path: Path
+):
+    """As the small container images are made."""
+    asked = tmp_path / "part.in"
+    asked.write_text("probe\n")
+    offline_lock.write_text(
+        offline_lock.read_text() + "other==1.0 --hash=sha256:" + "0" * 64 + "\n"
+    )
+    python = tmp_path / "environment" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], check=True)
+    command = [str(python), str(ROOT / "bin" / "install.py"), "--cache", str(tmp_path / "cache")]
+    command += ["--only", str(asked), str(offline_lock)]
+    right = offline_lock.read_text()
+    uv, probe, other = right.splitlines(keepends=True)
+
+    offline_lock.write_text(
+        uv + probe[: probe.index("sha256:")] + "sha256:" + "0" * 64 + "\n" + other
+    )
+    refused = subprocess.run(command, env=checkout.environ(), capture_output=True, text=True)
+
+    assert refused.returncode != 0
+    assert "hash" in refused.stderr.lower()
+
+    offline_lock.write_text(right)
+    subprocess.run(command, env=checkout.environ(), check=True)
+
+    found = subprocess.run(
+        [python, "-I", "-c", "import probe; print(probe.answer)"], capture_output=True, text=True
+    )
+    assert found.stdout == "42\n", found.stderr

@@ -1,11 +1,8 @@
-"""`mri web`, started as a person starts it."""
+"""`mri web`: what it serves, what it refuses, and what it leaves behind."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +12,7 @@ from carding import card
 from fake_server import running
 from model_server import free_port, wait_until
 from page import model, png
-
-
-def command(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    kept = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "web", *arguments],
-        env={**kept, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[str]:
-    """Runs `mri web` and gives the page's address."""
-    process = command(*arguments, **environment)
-    assert process.stderr
-    said = []
-    try:
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("The page is at "):
-                break
-        else:
-            pytest.fail("".join(said))
-        yield line.removeprefix("The page is at ").strip()
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-    assert process.returncode == 0
+from web_command import command, serving
 
 
 @pytest.fixture

@@ -73,6 +73,9 @@ def test_compose_publishes_on_loopback_and_its_flags_are_known(files, tmp_path):
     assert mounts["/config"] == "./config"
     assert mounts["/models/brain_mri"] == str(tmp_path / "serving" / "brain_mri")
     assert "/v1/models/brain_mri" in server["healthcheck"]["test"][-1]
+    page = document["services"]["page"]
+    assert page["volumes"] == [volume for volume in server["volumes"] if "/models/" in volume]
+    assert page["environment"]["MRI_WEB_MODELS"] == "/models/brain_mri"
 
 
 def test_prometheus_reads_where_the_server_writes(files):
