@@ -6,9 +6,10 @@ The page runs as `mri web` runs it. (a) An upload of a 512 x 512 PNG by the form
 one at a time, to a model server that answers at once: what is left is the page's own work and
 loopback. (b) The first load in Chromium with nothing cached, on a connection as Lighthouse's slow
 4G: 1.6 Mbit/s and 150 ms a request. (c) 50 uploads at once, while the model takes 0.2 s an image,
-one after the other; in full, 1 s too, which is more than may wait. (d) With --work, memory of the page and of the embedded server with that
-folder's pushed model, before and after 20 images; of a limit such as a container's, anonymous
-memory is what cannot be given back. The last line is one JSON object.
+one after the other; in full, 1 s too, which is more than may wait. (d) With --work, memory of the
+page and of the embedded server with that folder's pushed model, before and after 20 images; of a
+limit such as a container's, anonymous memory is what cannot be given back. The last line is one
+JSON object.
 """
 
 import argparse
