@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 from tfx import types
-from tfx.components.example_gen.write_split import WriteSplit
+from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
@@ -87,7 +87,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         self._write(found, assignment.splits, config, outputs["examples"])
         _write_rejected(Path(outputs["rejected"].uri) / REJECTED_FILE, found.rejections)
         write_splits(Path(outputs["splits"].uri) / SPLIT_FILE, found, assignment.splits)
-        remember(found, assignment.splits, history).write(Path(outputs["splits"].uri))
+        remember(found, assignment.splits, history, Path(outputs["splits"].uri))
         report = _report(found, assignment, config)
         report.write(Path(outputs["report"].uri))
         _describe(outputs, report, exec_properties["input_base"])
@@ -112,10 +112,13 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
                     pipeline
                     | f"Images {split}" >> beam.Create(list(files[split].values()))
                     | f"Examples {split}" >> beam.ParDo(to_examples)
+                    # TFX's WriteSplit shuffles whole Examples; Create has shuffled the paths.
                     | f"Write {split}"
-                    >> WriteSplit(
-                        artifact_utils.get_split_uri([examples], split),
-                        example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+                    >> beam.io.WriteToTFRecord(
+                        f"{artifact_utils.get_split_uri([examples], split)}/"
+                        f"{DEFAULT_TF_RECORD_FILE_NAME}",
+                        coder=beam.coders.ProtoCoder(tf.train.Example),
+                        file_name_suffix=".gz",
                     )
                 )
 

@@ -1,5 +1,6 @@
 """What earlier ingestions decided, kept so that no image changes sides as new data come in."""
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from components.ingest.signature import SIGNATURE_SHAPE
 
 HISTORY_FILE = "history.parquet"
 
-_ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 1024
+"""Images whose signatures are copied at a time."""
 _COLUMNS = pa.schema(
     [
         ("picture", pa.string()),
@@ -56,17 +58,8 @@ class History:
 
     def write(self, folder: Path) -> None:
         """Writes the history into a folder."""
-        with pq.ParquetWriter(folder / HISTORY_FILE, _COLUMNS, compression="zstd") as writer:
-            for start in range(0, len(self.pictures), _ROWS_AT_ONCE):
-                rows = slice(start, start + _ROWS_AT_ONCE)
-                columns = (
-                    self.pictures[rows],
-                    self.patients[rows],
-                    self.splits[rows],
-                    [one.tobytes() for one in self.signatures[rows]],
-                )
-                arrays = [pa.array(c, f.type) for c, f in zip(columns, _COLUMNS, strict=True)]
-                writer.write_table(pa.table(arrays, _COLUMNS))
+        with HistoryWriter(folder) as writer:
+            writer.add(self)
 
     @staticmethod
     def read(folder: Path) -> "History":
@@ -75,7 +68,7 @@ class History:
         table = file.read(["picture", "patient", "split"])
         signatures = np.empty((table.num_rows, *SIGNATURE_SHAPE), np.int8)
         row = 0
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["signature"]):
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=["signature"]):
             content = b"".join(batch["signature"].to_pylist())
             found = np.frombuffer(content, np.int8).reshape(-1, *SIGNATURE_SHAPE)
             signatures[row : row + len(found)] = found
@@ -94,3 +87,30 @@ class History:
             tuple(self.splits[i] for i in indices),
             self.signatures[indices],
         )
+
+
+class HistoryWriter(contextlib.ExitStack):
+    """Writes a history part by part, so that no signature is held twice."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begins the file.
+
+        Args:
+            folder: An existing folder.
+        """
+        super().__init__()
+        path = folder / HISTORY_FILE
+        self._writer = self.enter_context(pq.ParquetWriter(path, _COLUMNS, compression="zstd"))
+
+    def add(self, part: History) -> None:
+        """Appends images."""
+        for start in range(0, len(part.pictures), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            columns = (
+                part.pictures[rows],
+                part.patients[rows],
+                part.splits[rows],
+                [one.tobytes() for one in part.signatures[rows]],
+            )
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, _COLUMNS, strict=True)]
+            self._writer.write_table(pa.table(arrays, _COLUMNS))

@@ -4,13 +4,12 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
-from components.ingest.history import History
+from components.ingest.history import ROWS_AT_ONCE, History, HistoryWriter
 from components.ingest.survey import Survey
 
 SPLITS = ("train", "eval", "test")
@@ -93,16 +92,14 @@ def write_splits(path: Path, survey: Survey, splits: Sequence[str]) -> None:
             writer.writerow([record.name, record.frame, record.label, split, group, int(seen)])
 
 
-def remember(survey: Survey, splits: Sequence[str], history: History) -> History:
-    """What the next ingestion must know: every image that ever was on a side, test for good.
+def remember(survey: Survey, splits: Sequence[str], history: History, folder: Path) -> None:
+    """Writes what the next ingestion must know: every image that ever was on a side, test for good.
 
     Args:
         survey: This ingestion's images.
         splits: Their sides.
         history: What this ingestion knew.
-
-    Returns:
-        Both together.
+        folder: Where to.
     """
     known = history.splits_by_picture()
     sides: dict[int, str] = {}
@@ -111,13 +108,18 @@ def remember(survey: Survey, splits: Sequence[str], history: History) -> History
         side = before if before == "test" or split == EXCLUDED else split
         if side is not None:
             sides[index] = side
-    patients = survey.patients
-    return History(
-        pictures=(*(survey.records[i].picture for i in sides), *survey.history.pictures),
-        patients=(*(patients[i] for i in sides), *survey.history.patients),
-        splits=(*sides.values(), *survey.history.splits),
-        signatures=np.concatenate([survey.signatures[list(sides)], survey.history.signatures]),
-    )
+    with HistoryWriter(folder) as writer:
+        indices = iter(sides)
+        while chosen := list(islice(indices, ROWS_AT_ONCE)):
+            writer.add(
+                History(
+                    pictures=tuple(survey.records[i].picture for i in chosen),
+                    patients=tuple(survey.patients[i] for i in chosen),
+                    splits=tuple(sides[i] for i in chosen),
+                    signatures=survey.signatures[chosen],
+                )
+            )
+        writer.add(survey.history)
 
 
 def _given(survey: Survey, config: IngestConfig) -> list[str | None]:

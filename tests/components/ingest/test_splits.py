@@ -111,12 +111,13 @@ def test_what_is_left_across_is_counted_under_as_is():
 
 
 @pytest.mark.parametrize("policy", ["leak_free", "group"])
-def test_once_in_test_never_in_training(policy):
+def test_once_in_test_never_in_training(policy, tmp_path):
     images = records(60)
     first = survey_of(images)
     config = IngestConfig(split_policy=policy, classes=("a", "b"))
     splits = assign_splits(first, config, NOTHING).splits
-    history = remember(first, splits, NOTHING)
+    remember(first, splits, NOTHING, tmp_path)
+    history = History.read(tmp_path)
     was_test = {i.picture for i, split in zip(images, splits, strict=True) if split == "test"}
 
     # Later: half of the old images, copies of others that looked like test ones, and new ones.
@@ -132,7 +133,9 @@ def test_once_in_test_never_in_training(policy):
 
     # Much later, when neither is in the folder any longer, it is still known.
     second = survey_of(later, history=history, alike=alike)
-    longer = remember(second, [side[image.name] for image in later], history)
+    remember(second, [side[image.name] for image in later], history, tmp_path)
+    longer = History.read(tmp_path)
+    assert len(longer.pictures) == len(set(longer.pictures)) == len(longer.signatures)
     assert {longer.splits_by_picture()[picture] for picture in was_test} == {"test"}
 
 
@@ -143,12 +146,13 @@ def test_a_training_folder_cannot_take_back_what_was_in_test():
     assert splits["train/a/old.png"] == splits["train/a/like-old.png"] == "excluded"
 
 
-def test_history_of_an_excluded_image_is_kept():
+def test_history_of_an_excluded_image_is_kept(tmp_path):
     history = remembered(old="test")
     survey = survey_of([record("old"), *records(20), *records(5, "test")], history=history)
     splits = assign_splits(survey, IngestConfig(classes=("a", "b")), history).splits
     assert splits[0] == "excluded"
-    assert remember(survey, splits, history).splits_by_picture()["old"] == "test"
+    remember(survey, splits, history, tmp_path)
+    assert History.read(tmp_path).splits_by_picture()["old"] == "test"
 
 
 def test_history_is_read_as_it_was_written(tmp_path):
