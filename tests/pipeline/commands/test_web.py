@@ -1,6 +1,7 @@
 """`mri web`: what it serves, what it refuses, and what it leaves behind."""
 
 import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -85,10 +86,25 @@ def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(tmp_pat
 
 def test_an_upload_leaves_no_file(server: Any, tmp_path: Path) -> None:
     places = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR")}
-    for place in places.values():
+    here = tmp_path / "here"
+    for place in (here, *places.values()):
         Path(place).mkdir()
-    with serving("--server", server.address, "--port", str(free_port()), **places) as page:
+    arguments = ("--server", server.address, "--port", str(free_port()))
+    with serving(*arguments, folder=here, **places) as page:
         large = {"image": ("x.png", png() + bytes(2_000_000))}
         assert httpx.post(f"{page}/api/v1/predict", files=large, timeout=20).status_code == 200
         assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["HOME", "TMPDIR"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["HOME", "TMPDIR", "here"]
+
+
+def test_a_connection_that_is_dropped_holds_up_nobody(server: Any) -> None:
+    with serving("--server", server.address, "--port", str(free_port())) as page:
+        host, port = page.removeprefix("http://").split(":")
+        for _ in range(40):  # more than there are threads
+            with socket.create_connection((host, int(port))) as sender:
+                sender.sendall(
+                    b"POST /api/v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n"
+                    b"Content-Length: 100000\r\n\r\n" + png()[:100]
+                )
+        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=20)
+        assert answer.status_code == 200
