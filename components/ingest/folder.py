@@ -174,7 +174,7 @@ def _files(
             if name.startswith("."):
                 continue
             # Plain strings: a folder may hold a million files.
-            path = os.path.join(folder, name)  # noqa: PTH118
+            path = os.path.join(folder, name)  # noqa: PTH118 - millions of names
             try:
                 status = os.stat(path)  # noqa: PTH116
             except OSError:  # a link to nowhere: found, and later rejected as unreadable

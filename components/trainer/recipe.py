@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,8 @@ class TrainedModel:
     Attributes:
         model: The whole network, float32, from pixels in 0..255 to probabilities.
         history: Loss and accuracy, one value an epoch, on train and eval.
+        state: The folder that an interrupted training goes on from; to be removed when what came
+            of this one is safe.
         cut: The layer whose output `train` and `held_out` hold; empty where they hold pixels.
         train: Features of the train split.
         held_out: Of the eval split.
@@ -42,6 +43,7 @@ class TrainedModel:
 
     model: keras.Model
     history: History
+    state: Path
     cut: str
     train: FrozenFeatures
     held_out: FrozenFeatures
@@ -145,11 +147,7 @@ class Recipe:
         state = cache / "training" / self._identity(features, held_out)
         history = train(parts.tail, features, held_out, self.train, state, callbacks)
         take_weights(model, parts.tail)
-        return TrainedModel(model, history, parts.cut, features, held_out)
-
-    def forget(self, trained: TrainedModel, cache: Path) -> None:
-        """Removes the state of a training whose result is safe."""
-        shutil.rmtree(cache / "training" / self._identity(trained.train, trained.held_out))
+        return TrainedModel(model, history, state, parts.cut, features, held_out)
 
     def _check_classes(self, features: FrozenFeatures) -> None:
         counts = np.bincount(features.labels, minlength=len(self.classes))

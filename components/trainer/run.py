@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def run_fn(fn_args: FnArgs) -> None:
     _write_metadata(serving_model / "assets.extra", recipe, trained.model, confidence, export)
     _write_files(trained.model, serving_model.parent)
     write_history(trained.history, serving_model.parent)
-    recipe.forget(trained, cache)
+    shutil.rmtree(trained.state)
 
 
 def _observe(

@@ -20,4 +20,5 @@ def strategy_scope(name: str) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
-    return tf.distribute.MirroredStrategy(devices).scope()  # type: ignore[no-any-return]
+    scope: contextlib.AbstractContextManager[Any] = tf.distribute.MirroredStrategy(devices).scope()
+    return scope

@@ -116,7 +116,7 @@ class _RecipeTuner(BaseTuner):
             raise FailedTrialError(str(error)) from error
         except PipelineError as error:  # the next trial would meet it, too
             raise FatalError(str(error)) from error
-        recipe.forget(trained, self._cache)
+        shutil.rmtree(trained.state)
         return min(trained.history["val_loss"])
 
     def on_search_end(self) -> None:

@@ -27,7 +27,7 @@ def list_files(source: str, out: Path) -> list[str]:
     """
     if os.path.isdir(source):  # noqa: PTH112 - False, too, for what no disk could hold
         found = _below(source, out.absolute())
-    elif os.path.isfile(source):  # noqa: PTH113
+    elif os.path.isfile(source):  # noqa: PTH113 - a pattern is no Path
         found = iter(_listed(Path(source)) if source.endswith(_LISTS) else [source])
     elif glob.has_magic(source):
         found = (name for name in glob.iglob(source, recursive=True) if not os.path.isdir(name))  # noqa: PTH112, PTH207
@@ -53,7 +53,7 @@ def _below(folder: str, out: Path) -> Iterator[str]:
             name for name in folders
             if not name.startswith(".") and Path(place, name).absolute() != out
         ]  # fmt: skip
-        yield from (os.path.join(place, name) for name in names if not name.startswith("."))  # noqa: PTH118
+        yield from (os.path.join(place, name) for name in names if not name.startswith("."))  # noqa: PTH118 - millions of names
 
 
 def _listed(path: Path) -> list[str]:

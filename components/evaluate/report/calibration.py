@@ -1,28 +1,12 @@
 """Whether a confidence of 80 % is right in 80 of 100 cases."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from components.evaluate.predictions.table import Flags, Floats
+from components.evaluate.report.figures import Bin
 
 BINS = 15
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Images of similar confidence.
-
-    Attributes:
-        confidence: Their mean confidence.
-        accuracy: Share of them that is right.
-        images: How many they are.
-    """
-
-    confidence: float
-    accuracy: float
-    images: int
 
 
 class Reliability:
@@ -58,18 +42,18 @@ class Reliability:
         sums = np.bincount(bins.ravel(), weights=gaps.ravel(), minlength=BINS * len(ordered))
         return np.asarray(np.abs(sums.reshape(-1, BINS)).sum(1) / ordered.sum(1))
 
-    def curve(self) -> list[ReliabilityBin]:
+    def curve(self) -> tuple[Bin, ...]:
         """The bins that hold an image, the least confident first."""
         bins = self._bins(np.ones((1, len(self._order))))[0]
-        return [
-            ReliabilityBin(
-                float(self._confidence[inside].mean()),
-                float(self._right[inside].mean()),
-                int(inside.sum()),
+        return tuple(
+            Bin(
+                confidence=float(self._confidence[inside].mean()),
+                accuracy=float(self._right[inside].mean()),
+                images=int(inside.sum()),
             )
             for number in range(BINS)
             if (inside := bins == number).any()
-        ]
+        )
 
     @staticmethod
     def _bins(ordered: Floats) -> npt.NDArray[np.int64]:

@@ -224,11 +224,7 @@ class _Measurement:
 
     def _reliability(self, probabilities: Floats) -> tuple[Bin, ...]:
         right = probabilities.argmax(1) == self._predictions.labels
-        curve = Reliability(probabilities.max(1), right).curve()
-        return tuple(
-            Bin(confidence=one.confidence, accuracy=one.accuracy, images=one.images)
-            for one in curve
-        )
+        return Reliability(probabilities.max(1), right).curve()
 
     def _referral(self) -> dict[str, Figure]:
         refer = self._predictions.refer
