@@ -59,11 +59,17 @@ def main() -> None:
     image = _png()
     print(f"{os.cpu_count()} processors; a PNG of 512 x 512 pixels, {len(image):,} bytes")
     with tempfile.TemporaryDirectory() as folder:
-        with _model_server() as server, _page("--server", server, work=folder, **_FREE_RATE) as at:
+        with (
+            _model_server() as server,
+            _page("--server", server, work=folder, **_FREE_RATE) as (at, _),
+        ):
             figures |= _own_work(at, image, 50 if arguments.quick else 400)
             figures |= _first_load(at, 3 if arguments.quick else 15)
         for seconds in _MODEL_SECONDS[:1] if arguments.quick else _MODEL_SECONDS:
-            with _model_server(seconds) as server, _page("--server", server, work=folder) as at:
+            with (
+                _model_server(seconds) as server,
+                _page("--server", server, work=folder) as (at, _),
+            ):
                 figures |= _many_at_once(at, image, seconds)
     if arguments.work is not None:
         figures |= _memory(arguments.work, image)
@@ -165,13 +171,16 @@ def _many_at_once(at: str, image: bytes, seconds: float) -> dict[str, Any]:
 def _memory(work: Path, image: bytes) -> dict[str, float]:
     """(d): MB of 10^6 bytes, of the page's processes and of the model server's."""
     figures = {}
-    with _page(work=str(work), **_FREE_RATE) as at, httpx.Client(base_url=at, timeout=120) as web:
+    with (
+        _page(work=str(work), **_FREE_RATE) as (at, root),
+        httpx.Client(base_url=at, timeout=120) as web,
+    ):
         until = time.monotonic() + _START_SECONDS
         while web.get("/readyz").status_code != 200 and time.monotonic() < until:
             time.sleep(0.5)
         for when in ("at first", "after 20 images"):
             for name, wanted in (("server", True), ("page", False)):
-                pss, anonymous = _held(at, wanted)
+                pss, anonymous = _held(root, wanted)
                 print(f"(d) {name:<7} {when:<15} {pss:7.1f} MB, {anonymous:7.1f} MB anonymous")
                 figures[f"{name}_mb"], figures[f"{name}_anonymous_mb"] = pss, anonymous
             if when == "at first":
@@ -180,11 +189,10 @@ def _memory(work: Path, image: bytes) -> dict[str, float]:
     return figures
 
 
-def _held(at: str, server: bool) -> tuple[float, float]:
+def _held(root: int, server: bool) -> tuple[float, float]:
     """Memory of the model server's process, or of all others below `mri web`; Linux."""
-    port = at.rpartition(":")[2]
-    [root] = [pid for pid, line in _commands().items() if b"--port\0" + port.encode() in line]
-    below, todo = set(), {root}
+    below: set[int] = set()
+    todo = {root}
     while todo:
         below |= todo
         todo = {pid for pid in _commands() if _parent(pid) in todo} - below
@@ -225,18 +233,18 @@ def _model_server(seconds: float = 0.0) -> Iterator[str]:
 
 
 @contextmanager
-def _page(*arguments: str, work: str, **variables: str) -> Iterator[str]:
-    """`mri web`, and its address."""
+def _page(*arguments: str, work: str, **variables: str) -> Iterator[tuple[str, int]]:
+    """`mri web`: its address and its process."""
     port = str(free_port())
     words = ("web", "--port", port, "--work", work, *arguments)
-    with _process("pipeline", *words, **variables):
+    with _process("pipeline", *words, **variables) as root:
         address = f"http://127.0.0.1:{port}"
         _wait(f"{address}/healthz")
-        yield address
+        yield address, root
 
 
 @contextmanager
-def _process(module: str, *arguments: str, **variables: str) -> Iterator[None]:
+def _process(module: str, *arguments: str, **variables: str) -> Iterator[int]:
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, **variables},
@@ -244,7 +252,7 @@ def _process(module: str, *arguments: str, **variables: str) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
