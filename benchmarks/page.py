@@ -197,13 +197,13 @@ def _held(root: int, server: bool) -> tuple[float, float]:
         below |= todo
         todo = {pid for pid in _commands() if _parent(pid) in todo} - below
     chosen = [pid for pid in below if (b"serving.server" in _commands()[pid]) == server]
-    held = {"Pss": 0, "Anonymous": 0}
+    held = {"Pss": 0, "Pss_Anon": 0}
     for pid in chosen:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
             name, _, value = line.partition(":")
             if name in held:
                 held[name] += int(value.split()[0]) * 1024
-    return held["Pss"] / 1e6, held["Anonymous"] / 1e6
+    return held["Pss"] / 1e6, held["Pss_Anon"] / 1e6
 
 
 def _commands() -> dict[int, bytes]:
