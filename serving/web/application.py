@@ -8,6 +8,7 @@ from serving.web.api import api
 from serving.web.config import WebConfig
 from serving.web.documents import documents
 from serving.web.examples import Examples
+from serving.web.finding import percent
 from serving.web.health import health
 from serving.web.metrics import Metrics
 from serving.web.model import Model
@@ -34,7 +35,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app = Flask("serving.web")
     app.request_class = InMemoryRequest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["percent"] = "{:.1%}".format
+    app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = Metrics()
     app.extensions[KEY] = State(config, Examples.read(config.examples), Model(config), metrics)

@@ -111,6 +111,13 @@ def bars(result: Prediction) -> list[Bar]:
     return [Bar(words(name), share, name == result.label) for name, share in ranked]
 
 
+def percent(share: float) -> str:
+    """A probability as people read it: rounding makes nothing certain or impossible."""
+    if share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if share >= 0.9995 else f"{share:.1%}"
+
+
 def words(label: str) -> str:
     """A class's name as people say it."""
     return _WORDS.get(label) or shown(label)

@@ -27,11 +27,11 @@ async function save(card) {
   for (const part of copy.querySelectorAll(".script, .links")) part.remove();
   const when = document.createElement("p");
   when.className = "quiet";
-  when.textContent = new Date().toLocaleString();
+  when.textContent = new Date().toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
   // Text, not a document made here: the page's policy would forbid that one's style, too.
   const page = [
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Result - Brain MRI</title>',
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><style>', ...sheets, "</style></head><body><main>",
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><style>', ...sheets, "</style></head><body><main><h1>Result</h1>",
     copy.outerHTML, when.outerHTML, "</main></body></html>",
   ];
   const link = document.createElement("a");
@@ -117,10 +117,10 @@ function start() {
     for (const button of buttons) button.disabled = true;
     results.replaceChildren();
     results.setAttribute("aria-busy", "true");
-    status.scrollIntoView();
     for (const [index, image] of images.entries()) {
       status.textContent = `Looking at image ${index + 1} of ${images.length} ...`;
       results.append(await send(...image));
+      if (index === 0) status.scrollIntoView();
       reveal(results);
     }
     const failed = results.querySelectorAll(".failed").length;

@@ -44,6 +44,15 @@ def test_shows_class_confidence_version_and_where_the_model_looked(client: Flask
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_rounding_makes_nothing_certain() -> None:
+    probabilities = [0.9999, 0.0001, 0.0, 0.0]
+    with running(model(confidence=0.9999, probabilities=probabilities)) as server:
+        answer = send(page(server.address).test_client(), (png(), "x.png"))
+    assert answer.text.count("&gt;99.9%") == 2
+    assert answer.text.count("&lt;0.1%") == 3
+    assert "100.0%" not in answer.text
+
+
 def test_several_images_are_one_page_of_results_and_a_bad_one_ends_nothing(
     client: FlaskClient,
 ) -> None:
