@@ -36,7 +36,9 @@ def main() -> None:
         sys.exit(f"There is no finished run in {arguments.work}: make one with `mri run`.")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        figures: dict[str, Any] = {"images": _repeat(artifacts, scratch / "examples", arguments.images)}
+        figures: dict[str, Any] = {
+            "images": _repeat(artifacts, scratch / "examples", arguments.images)
+        }
         for stage in (_predict, _evaluate, _report):
             measured = run_alone(stage, artifacts, scratch)
             name = stage.__name__.removeprefix("_")
@@ -93,6 +95,9 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
         "evaluation": _artifact(standard_artifacts.ModelEvaluation, scratch / "evaluation"),
         "data_report": _artifact(IngestReportFile, _newest(artifacts, "Ingest/report")),
         "gate_verdict": _artifact(GateVerdict, _newest(artifacts, "Gate/verdict")),
+        "infra_blessing": _artifact(
+            standard_artifacts.InfraBlessing, _newest(artifacts, "ServeCheck/blessing")
+        ),
     }
     return {name: [one] for name, one in found.items()}
 

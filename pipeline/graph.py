@@ -162,6 +162,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         examples=ingest.outputs["examples"],
         data_report=ingest.outputs["report"],
         gate_verdict=gate.outputs["verdict"],
+        infra_blessing=serve_check.outputs["blessing"],
         config=config.evaluate,
         parameters=config.model_dump(
             mode="json", include={"ingest", "gate", "transform", "model", "train", "evaluate"}

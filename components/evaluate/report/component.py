@@ -34,6 +34,7 @@ class ReportSpec(types.ComponentSpec):
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "data_report": ChannelParameter(type=IngestReportFile),
         "gate_verdict": ChannelParameter(type=GateVerdict),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
     }
     OUTPUTS = {"model_report": ChannelParameter(type=ModelReport)}
 
@@ -53,6 +54,7 @@ class Report(base_component.BaseComponent):
         examples: types.BaseChannel,
         data_report: types.BaseChannel,
         gate_verdict: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
         config: EvaluateConfig,
         parameters: Mapping[str, Any],
         data_note: str,
@@ -67,6 +69,7 @@ class Report(base_component.BaseComponent):
             examples: Ingest's raw Examples, for the images that are shown.
             data_report: What ingest counted.
             gate_verdict: What the data gate found.
+            infra_blessing: What the serve check found.
             config: Thresholds, and how figures are computed.
             parameters: What the model was made with, for its lineage.
             data_note: What the data folder says of itself, if anything.
@@ -80,6 +83,7 @@ class Report(base_component.BaseComponent):
                 examples=examples,
                 data_report=data_report,
                 gate_verdict=gate_verdict,
+                infra_blessing=infra_blessing,
                 config=config.model_dump_json(),
                 parameters=json.dumps(dict(parameters), sort_keys=True),
                 data_note=data_note,

@@ -29,6 +29,7 @@ from components.evaluate.report.page import PAGE_FILE, Content, page_digest, ren
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import Verdict as GateVerdict
 from components.ingest.report import IngestReport
+from components.serve_check.verdict import ServeVerdict
 
 TEXT_FILE = "report.txt"
 _HISTORY_FILE = "history.json"
@@ -47,8 +48,8 @@ class ReportExecutor(base_executor.BaseExecutor):
         """Writes page, figures, text and card.
 
         Args:
-            input_dict: `predictions`, `evaluation`, `model`, `examples`, `data_report` and
-                `gate_verdict`.
+            input_dict: `predictions`, `evaluation`, `model`, `examples`, `data_report`,
+                `gate_verdict` and `infra_blessing`.
             output_dict: `model_report`.
             exec_properties: `config` (JSON of an `EvaluateConfig`), `parameters` (JSON of the
                 configuration's sections), `data_note`, `push`.
@@ -77,6 +78,7 @@ class ReportExecutor(base_executor.BaseExecutor):
                 card=card,
                 data=data,
                 gate=GateVerdict.read(_folder(input_dict, "gate_verdict")),
+                server=ServeVerdict.read(_folder(input_dict, "infra_blessing")),
                 history=_history(Path(model.uri)),
                 predictions=predictions,
                 choice=choice,

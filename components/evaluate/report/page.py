@@ -18,6 +18,7 @@ from components.evaluate.verdict import Verdict
 from components.gate.verdict import Verdict as GateVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import render_page
+from components.serve_check.verdict import ServeVerdict
 
 PAGE_FILE = "index.html"
 TITLES = {
@@ -48,6 +49,7 @@ class Content:
         card: Its model card.
         data: What ingest counted.
         gate: What the data gate found.
+        server: What the serve check found.
         history: Training figures by name, one an epoch.
         predictions: Of the test images, for the curves.
         choice: The images to show.
@@ -62,6 +64,7 @@ class Content:
     card: ModelCard
     data: IngestReport
     gate: GateVerdict
+    server: ServeVerdict
     history: Mapping[str, Sequence[float]]
     predictions: Predictions
     choice: Choice
@@ -85,6 +88,8 @@ def render(content: Content) -> str:
         content=content,
         figures=content.figures,
         verdict=content.verdict,
+        server=content.server,
+        reasons=(*content.verdict.reasons, *content.server.reasons),
         card=content.card,
         data=content.data,
         titles=TITLES,

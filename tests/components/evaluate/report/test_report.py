@@ -17,6 +17,7 @@ from components.evaluate.config import EvaluateConfig
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import Verdict
+from components.serve_check.verdict import ServeVerdict
 
 LABELS = np.arange(120) % 4
 CONFIG = EvaluateConfig(resamples=200)
@@ -83,6 +84,19 @@ def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(browser, go
                   "Computer-generated pictures, not patients."):  # fmt: skip
         assert words in text, words
     assert "/somewhere/secret" not in text
+
+
+def test_what_the_serve_check_refuses_is_refused_in_the_first_lines(tmp_path):
+    folder = write_predictions(tmp_path / "predictions", LABELS, probabilities(LABELS, 0.85))
+    reason = "The exported graph fails on 1.png: no decoder for PNG."
+    refused = ServeVerdict(reasons=(reason,), server="embedded")
+    report, _ = write_report(
+        folder, tmp_path, BLESSED, config=CONFIG, count=len(LABELS), server=refused
+    )
+    page = (report / "index.html").read_text()
+    assert "<strong>Refused</strong>" in page
+    assert page.count(reason) == 2  # in the banner, and under Serving
+    assert "Every threshold is met" not in page
 
 
 def test_every_missed_tumour_is_shown_with_where_the_model_looked(browser, good):
