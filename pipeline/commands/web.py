@@ -4,9 +4,11 @@ import ipaddress
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,12 +84,34 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
             "--bind_address=127.0.0.1",
         ]
     )
+    threading.Thread(target=_end_with, args=(process,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         # gunicorn's worker is a fork that comes by here, too; it must end nothing.
         if os.getpid() == parent:
+            broke = _broke(process)
             _end(process)
+            if broke:
+                sys.exit(1)
+
+
+def _end_with(process: subprocess.Popen[bytes]) -> None:
+    """Ends the page when its model server has ended, so that whoever started both can do so again.
+
+    A container's runtime for instance, where the server was ended for want of memory.
+    """
+    process.wait()
+    if _broke(process):
+        _LOG.error(
+            "the model server ended by itself (%d), and so does the page", process.returncode
+        )
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _broke(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has ended without being told to."""
+    return process.poll() not in (None, 0, -signal.SIGINT, -signal.SIGTERM)
 
 
 def _examples(work: Work) -> str | None:

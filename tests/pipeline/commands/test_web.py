@@ -1,6 +1,7 @@
 """`mri web`: what it serves, what it refuses, and what it leaves behind."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,35 @@ def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(tmp_pat
     assert answer.status_code == 200
     commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline"))
     assert not any(os.fsencode(tmp_path) in command for command in commands)
+
+
+def test_the_page_ends_when_its_model_server_has_died(tmp_path: Path) -> None:
+    from small_model import save
+
+    save(tmp_path / "serving" / "brain_mri" / "3")
+    port = str(free_port())
+    process = command("--work", str(tmp_path), "--port", port)
+    try:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        [server] = [
+            int(folder.name)
+            for folder in Path("/proc").glob("[0-9]*")
+            if os.fsencode(f"--model_base_path={tmp_path}") in (folder / "cmdline").read_bytes()
+        ]
+        os.kill(server, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "the model server ended by itself" in said
+    assert "Traceback" not in said
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_an_upload_leaves_no_file(server: Any, tmp_path: Path) -> None:
