@@ -173,6 +173,11 @@ def test_on_a_phone(site: Site, open_tab: Tab, screenshot: Any, scheme: str) -> 
     choose(tab, image(1, "a-name-that-is-" + "long-" * 20 + ".png"))
     finished(tab, "1 result.")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    for top in (0, 400, 9999):
+        tab.evaluate("top => window.scrollTo(0, top)", top)
+        seen = tab.locator("header").get_by_text(DISCLAIMER).bounding_box()
+        assert 0 <= seen["y"] < 100
+    tab.evaluate("window.scrollTo(0, 0)")
     screenshot(tab)
 
 
