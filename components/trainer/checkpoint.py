@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from components.trainer.history import History
+from components.whole_file import whole_file
 
 _LAST, _BEST, _HISTORY = "last.weights.h5", "best.weights.h5", "history.json"
 _LOSS = "val_loss"
@@ -65,10 +65,13 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
         text = json.dumps(self.history)
-        _replace(self._folder / _HISTORY, lambda path: path.write_text(text, encoding="utf-8"))
+        with whole_file(self._folder / _HISTORY) as file:
+            file.write_text(text, encoding="utf-8")
         if self.best_epoch == epoch:
-            _replace(self._folder / _BEST, self.model.save_weights)
-        _replace(self._folder / _LAST, self.model.save_weights)
+            with whole_file(self._folder / _BEST) as file:
+                self.model.save_weights(file)
+        with whole_file(self._folder / _LAST) as file:
+            self.model.save_weights(file)
         if self._patience is not None and epoch - self.best_epoch >= self._patience:
             self.model.stop_training = True
 
@@ -81,10 +84,3 @@ class Checkpoint(keras.callbacks.Callback):
     def take_best(self, model: keras.Model) -> None:
         """Gives the model the weights of the best epoch."""
         model.load_weights(self._folder / _BEST)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file so that its name only ever holds all of it."""
-    unfinished = path.with_name(f"unfinished.{path.name}")
-    write(unfinished)
-    unfinished.replace(path)

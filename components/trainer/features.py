@@ -27,6 +27,7 @@ from components.errors import PipelineError
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.inputs import TransformedImage, decode_pixels
+from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 16
@@ -62,7 +63,7 @@ class FeatureStore:
         self._places: dict[bytes, tuple[Path, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)  # eviction goes by when a store was last opened
-        for index in sorted(folder.glob(f"*{_INDEX}")):
+        for index in sorted(folder.glob(f"[!.]*{_INDEX}")):
             self._open(index)
 
     def __contains__(self, digest: bytes) -> bool:
@@ -82,8 +83,10 @@ class FeatureStore:
         name = self._folder / uuid.uuid4().hex
         data, index = name.with_suffix(".data"), name.with_suffix(_INDEX)
         try:
-            _write(data, np.ascontiguousarray(activations).view(np.uint8).data)
-            _write(index, b"".join(digests))
+            with whole_file(data) as file:
+                file.write_bytes(np.ascontiguousarray(activations).view(np.uint8).data)
+            with whole_file(index) as file:
+                file.write_bytes(b"".join(digests))
         except OSError:
             data.unlink(missing_ok=True)
             raise
@@ -297,13 +300,3 @@ def _digest(prefix: keras.Model) -> "hashlib._Hash":
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _write(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file so that its name only ever holds all of it."""
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.whole_file import whole_file
+
 Format = Literal["parquet", "csv"]
 
 _SCHEMA = pa.schema(
@@ -65,17 +67,13 @@ def write_rows(rows: Sequence[Row], path: Path, format: Format) -> None:  # noqa
     Raises:
         OSError: It cannot be written; nothing is left behind.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as unfinished:
         if format == "parquet":
             pq.write_table(_table(rows), unfinished)
         else:
             _write_csv(rows, unfinished)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def count_errors(path: Path) -> tuple[int, int]:

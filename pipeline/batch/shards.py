@@ -15,6 +15,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.errors import PipelineError
+from components.whole_file import whole_file
 from pipeline.batch.inference import SavedModelHandler
 from pipeline.batch.inputs import digest
 from pipeline.batch.rows import Format, Row, count_errors, write_rows
@@ -82,9 +83,8 @@ def open_batch(
         elif next(out.iterdir(), None):
             raise PipelineError(f"{out} holds other files: name a new folder for the results.")
         else:
-            unfinished = manifest.with_name(f".{_MANIFEST}")
-            unfinished.write_text(json.dumps(asdict(batch), indent=2) + "\n", encoding="utf-8")
-            unfinished.replace(manifest)
+            with whole_file(manifest) as file:
+                file.write_text(json.dumps(asdict(batch), indent=2) + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PipelineError(f"The results cannot be written to {out}: {error}.") from error
     return batch

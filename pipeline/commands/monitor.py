@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.errors import PipelineError
+from components.whole_file import whole_file
 from pipeline.terminal import libraries_to
 from pipeline.work import Work
 
@@ -143,14 +144,11 @@ def _read(path: Path) -> "Statistics":
 
 
 def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        with whole_file(path) as file:
+            file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _print(report: "MonitorReport", console: Console) -> None:

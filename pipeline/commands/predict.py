@@ -13,6 +13,7 @@ from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from components.whole_file import whole_file
 from pipeline.config import Config
 from pipeline.predict import Prediction, Predictor
 from pipeline.server_predict import ServerPredictor
@@ -123,11 +124,8 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
         bars.spines[["top", "right", "bottom"]].set_visible(False)
         bars.set_title(f"{prediction.label}, {prediction.confidence:.1%}", fontsize=11)
         bars.set_xlabel(prediction.doubt or "", fontsize=9, color="#b00020")
-    unfinished = path.with_name(f".{path.name}")
     try:
-        figure.savefig(unfinished, dpi=150, format=path.suffix.lstrip(".") or "png")
-        unfinished.replace(path)
+        with whole_file(path) as file:
+            figure.savefig(file, dpi=150, format=path.suffix.lstrip(".") or "png")
     except (OSError, ValueError) as error:
         raise PipelineError(f"The figure {path} cannot be written: {error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.errors import PipelineError
+from components.whole_file import whole_file
 from pipeline.work import Work
 
 
@@ -44,9 +45,8 @@ def serve_pushed(
     ]
     if batching:
         parameters = work.root / "batching.config"
-        temporary = parameters.with_suffix(".tmp")
-        temporary.write_text(batching_config(BatchingConfig()))
-        temporary.replace(parameters)
+        with whole_file(parameters) as file:
+            file.write_text(batching_config(BatchingConfig()))
         arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
     if request_log is not None:
         arguments.append(f"--request_log_dir={request_log.absolute()}")

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.ingest.quality import Quality, measure
+from components.whole_file import whole_file
 from serving.server.servable import Call, Servable
 from serving.server.tensors import Array
 
@@ -174,13 +175,11 @@ class RequestLog:
         self._files += 1
         name = f"requests-{time.time_ns()}-{os.getpid()}-{self._files:06}.parquet"
         path = self._options.folder / name
-        temporary = path.with_name(f".{name}.tmp")
         try:
-            _write_parquet(rows, temporary)
-            temporary.replace(path)
+            with whole_file(path) as file:
+                _write_parquet(rows, file)
             self._lost = False
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             self._say_lost(f"{path} cannot be written: {error.strerror or error}")
 
     def _say_lost(self, why: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from components.errors import PipelineError
+from components.whole_file import whole_file
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
 
 _METRICS = "/monitoring/prometheus/metrics"
@@ -161,10 +162,8 @@ def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
     try:
         (out / "config").mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            path = out / name
-            unfinished = path.with_name(f".{path.name}")
-            unfinished.write_text(content, encoding="utf-8")
-            unfinished.replace(path)
+            with whole_file(out / name) as file:
+                file.write_text(content, encoding="utf-8")
     except OSError as error:
         raise PipelineError(f"{out} cannot be written: {error.strerror}.") from error
     return [out / name for name in contents]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from components.evaluate.predictions.slices import FEATURES, UNKNOWN, intensity
 from components.strict_config import StrictConfig
+from components.whole_file import whole_file
 
 PREDICTIONS_FILE = "predictions.parquet"
 FOREIGN_FILE = "foreign.parquet"
@@ -209,9 +210,8 @@ def write_foreign(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         folder: An existing folder.
         rows: Values by column: `kind`, `in_distribution`, `ood_score`.
     """
-    unfinished = folder / f"{FOREIGN_FILE}.unfinished"
-    pq.write_table(pa.Table.from_pylist(list(rows), _FOREIGN_SCHEMA), unfinished)
-    unfinished.replace(folder / FOREIGN_FILE)
+    with whole_file(folder / FOREIGN_FILE) as file:
+        pq.write_table(pa.Table.from_pylist(list(rows), _FOREIGN_SCHEMA), file)
 
 
 def read_header(folder: Path) -> Header:

@@ -131,17 +131,16 @@ def test_a_truncated_shard_is_made_anew(tmp_path, split, caplog):
 def test_a_pass_that_was_killed_goes_on(tmp_path, split, monkeypatch):
     monkeypatch.setattr(features_module, "_SHARD", 8)
     killed = _Counting(tmp_path / "cache")
-    write = features_module._write
+    write = Path.write_bytes
 
-    def die(path: Path, content: bytes) -> None:
+    def die(path: Path, content: bytes) -> int:
         if killed.images > 16:
             raise KeyboardInterrupt
-        write(path, content)
+        return write(path, content)
 
-    monkeypatch.setattr(features_module, "_write", die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "write_bytes", die)
         killed(split, ONE)
-    monkeypatch.setattr(features_module, "_write", write)
     again = _Counting(tmp_path / "cache")
     again(split, ONE)
     assert again.images == 4
