@@ -1,5 +1,6 @@
 """The model card and the report of the version that answered, and nothing else of its folder."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,11 @@ def test_in_a_browser_the_report_has_its_style_and_runs_nothing(
     assert tab.title() == "Report"
     assert tab.locator("h1").evaluate("e => getComputedStyle(e).color") == "rgb(1, 2, 3)"
     assert tab.evaluate("() => self.origin") == "null"
+
+
+def test_a_version_that_is_still_being_copied_is_not_served(
+    client: FlaskClient, pushed: Path
+) -> None:
+    shutil.copytree(pushed / "7", pushed / ".9.abc")
+    assert client.get("/models/.9.abc/card").status_code == 404
+    assert client.get("/models/.9.abc/report").status_code == 404
