@@ -10,7 +10,6 @@ import pytest
 from transformed import SIZE, images, toy_model
 
 from components.errors import PipelineError
-from components.trainer import checkpoint as checkpoint_module
 from components.trainer.config import AugmentConfig, TrainConfig
 from components.trainer.features import FrozenPrefix
 from components.trainer.split_model import split_model
@@ -102,19 +101,18 @@ def test_a_killed_training_ends_as_if_it_had_not_been(splits, tmp_path, keep_bes
 @pytest.mark.parametrize("file", ["history.json", "best.weights.h5", "last.weights.h5"])
 def test_killed_while_its_state_is_written_it_ends_the_same(splits, tmp_path, monkeypatch, file):
     whole, history = _train(splits, tmp_path / "whole")
-    replace = checkpoint_module._replace
+    replace = Path.replace
     epochs = []
 
-    def die(path, write):
+    def die(unfinished, path):
         epochs.append(path.name)
         if path.name == file and epochs.count(file) == 2:
             raise _KilledError
-        replace(path, write)
+        return replace(unfinished, path)
 
-    monkeypatch.setattr(checkpoint_module, "_replace", die)
-    with pytest.raises(_KilledError):
+    with monkeypatch.context() as patched, pytest.raises(_KilledError):
+        patched.setattr(Path, "replace", die)
         _train(splits, tmp_path / "killed")
-    monkeypatch.setattr(checkpoint_module, "_replace", replace)
     resumed, again = _train(splits, tmp_path / "killed")
     _assert_equal(whole, resumed)
     assert again == history
