@@ -138,9 +138,10 @@ def test_a_pass_that_was_killed_goes_on(tmp_path, split, monkeypatch):
             raise KeyboardInterrupt
         return write(path, content)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", die)
-        killed(split, ONE)
+        with pytest.raises(KeyboardInterrupt):
+            killed(split, ONE)
     again = _Counting(tmp_path / "cache")
     again(split, ONE)
     assert again.images == 4

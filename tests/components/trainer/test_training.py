@@ -110,9 +110,10 @@ def test_killed_while_its_state_is_written_it_ends_the_same(splits, tmp_path, mo
             raise _KilledError
         return replace(unfinished, path)
 
-    with monkeypatch.context() as patched, pytest.raises(_KilledError):
+    with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", die)
-        _train(splits, tmp_path / "killed")
+        with pytest.raises(_KilledError):
+            _train(splits, tmp_path / "killed")
     resumed, again = _train(splits, tmp_path / "killed")
     _assert_equal(whole, resumed)
     assert again == history
@@ -136,8 +137,9 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_weights(splits, tmp_p
     class Poison(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs=None) -> None:
             if epoch == 2:
-                dense = self.model.get_layer("dense")
-                dense.bias.assign(dense.bias * float("nan"))
+                # Of the last layer: some processors make zero of a number that is none in ReLU.
+                last = self.model.get_layer("probabilities")
+                last.bias.assign(last.bias * float("nan"))
 
     with pytest.raises(PipelineError, match=r"diverged in epoch 3.*learning_rate.*after epoch 2"):
         _train(splits, tmp_path / "state", callbacks=(Poison(),))
