@@ -16,7 +16,7 @@ import pytest
 import yaml
 from dicom_files import file
 from fake_server import running
-from model_server import free_port, running_server, strings
+from model_server import free_port, running_server, strings, wait_until
 from packaging.requirements import Requirement
 from page import model, png
 from web_command import serving
@@ -209,13 +209,13 @@ def test_the_server_needs_no_more_than_its_image_has(tmp_path: Path) -> None:
 
     save(tmp_path / "models" / "3")
     flags = (f"--model_base_path={tmp_path / 'models'}", "--enable_grpc_healthcheck_service")
-    log = f"--request_log_dir={tmp_path / 'requests'}"
+    log = (f"--request_log_dir={tmp_path / 'requests'}", "--request_log_rows=1")
     with (
         only(tmp_path, "server.in") as variables,
-        running_server(tmp_path, *flags, log, env=variables) as server,
+        running_server(tmp_path, *flags, *log, env=variables) as server,
     ):
         server.wait_for({3: "AVAILABLE"})
         answer = server.predict({"image_bytes": strings(png())})
         assert answer.outputs["label"].string_val
         assert server.rest("/v1/models/default")[0] == 200
-    assert list((tmp_path / "requests").rglob("*.parquet"))
+        wait_until(lambda: list((tmp_path / "requests").rglob("*.parquet")))
