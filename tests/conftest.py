@@ -1,9 +1,11 @@
 """What many tests need: folders of small images, and the real ones where they are."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drawing import draw, encode
@@ -29,6 +31,19 @@ def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run moves the process's temporary folder into its work folder; a test gives it back."""
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
     monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; of one module, as its event loop runs in the process meanwhile."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium-headless-shell")
+    if path is None:
+        pytest.skip("no chromium-headless-shell on the PATH")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,6 +1,5 @@
 """A browser, and the page at an address that it can open."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -68,19 +67,6 @@ def pushed(tmp_path: Path) -> Path:
         "<script>document.title = 'ran';</script></body></html>"
     )
     return tmp_path / "served"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium-headless-shell")
-    if path is None:
-        pytest.skip("no chromium-headless-shell on the PATH")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

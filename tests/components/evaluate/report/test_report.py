@@ -1,14 +1,12 @@
 """The report, made as the pipeline makes it and opened in a browser."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evaluating import evaluate
 from gating import report as counts
-from playwright.sync_api import sync_playwright
 from predicting import CLASSES, probabilities, write_predictions
 from reporting import write_report
 
@@ -36,19 +34,8 @@ def good(tmp_path_factory) -> Path:
     return write_report(folder, out, verdict, config=CONFIG, data=data, count=120)[0]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium-headless-shell")
-        if program is None:
-            pytest.skip("no chromium-headless-shell on PATH")
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def _open(browser, page: Path, width: int = 1280):
-    opened = browser.new_page(viewport={"width": width, "height": 900})
+def _open(chromium, page: Path, width: int = 1280):
+    opened = chromium.new_page(viewport={"width": width, "height": 900})
     requests, complaints = [], []
     opened.on("request", lambda request: requests.append(request.url))
     opened.on("console", lambda message: complaints.append(message.text))
@@ -61,8 +48,8 @@ def _open(browser, page: Path, width: int = 1280):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_loads_nothing_complains_of_nothing_and_fits(browser, good, width):
-    page = _open(browser, good / "index.html", width)
+def test_the_page_loads_nothing_complains_of_nothing_and_fits(chromium, good, width):
+    page = _open(chromium, good / "index.html", width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert page.locator("svg").count() == 7 + 1  # foreign images have a drawing too
@@ -70,8 +57,8 @@ def test_the_page_loads_nothing_complains_of_nothing_and_fits(browser, good, wid
     assert len(identities) == len(set(identities))
 
 
-def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(browser, good):
-    page = _open(browser, good / "index.html")
+def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(chromium, good):
+    page = _open(chromium, good / "index.html")
     headings = page.locator("h1, .banner strong, h2").all_inner_texts()
     assert headings[1] in ("Blessed", "Refused")
     assert headings[2] == "Sensitivity for tumour against none"
@@ -99,8 +86,8 @@ def test_what_the_serve_check_refuses_is_refused_in_the_first_lines(tmp_path):
     assert "Every threshold is met" not in page
 
 
-def test_every_missed_tumour_is_shown_with_where_the_model_looked(browser, good):
-    page = _open(browser, good / "index.html")
+def test_every_missed_tumour_is_shown_with_where_the_model_looked(chromium, good):
+    page = _open(chromium, good / "index.html")
     labels, values = LABELS, probabilities(LABELS, 0.85)
     missed = ((labels != 2) & (values.argmax(1) == 2)).sum()
     assert missed > 0
@@ -110,9 +97,9 @@ def test_every_missed_tumour_is_shown_with_where_the_model_looked(browser, good)
     assert page.locator("h3:has-text('Most uncertain') ~ .gallery figure").count() == 20
 
 
-def test_the_worst_slice_comes_first(browser, good):
+def test_the_worst_slice_comes_first(chromium, good):
     rows = (
-        _open(browser, good / "index.html").locator("#slices ~ .scroll").first.locator("tbody tr")
+        _open(chromium, good / "index.html").locator("#slices ~ .scroll").first.locator("tbody tr")
     )
     accuracies = [
         float(row.locator("td").first.inner_text().split("\u202f")[0]) for row in rows.all()
@@ -120,13 +107,13 @@ def test_the_worst_slice_comes_first(browser, good):
     assert accuracies == sorted(accuracies)
 
 
-def test_what_people_named_does_no_harm(browser, tmp_path):
+def test_what_people_named_does_no_harm(chromium, tmp_path):
     classes = (HOSTILE, "b", "notumor", "d")
     values = probabilities(LABELS, 0.7)
     folder = write_predictions(tmp_path / "p", LABELS, values, classes=classes)
     data = counts(source=HOSTILE, classes=classes, reasons={HOSTILE: 1})
     report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, data=data, count=120)
-    page = _open(browser, report / "index.html")
+    page = _open(chromium, report / "index.html")
     assert page.title().startswith("Blessed")
     assert page.locator("script").count() == 0
 
@@ -140,22 +127,22 @@ def test_what_people_named_does_no_harm(browser, tmp_path):
         (np.zeros(0, int), "holds no image"),
     ],
 )
-def test_what_cannot_be_computed_is_said(browser, tmp_path, labels, words):
+def test_what_cannot_be_computed_is_said(chromium, tmp_path, labels, words):
     values = probabilities(np.abs(labels), 0.7)
     folder = write_predictions(tmp_path / "p", labels, values)
     verdict, _ = evaluate(folder, tmp_path / "judged", CONFIG)
     report, artifact = write_report(folder, tmp_path, verdict, config=CONFIG, count=len(labels))
-    text = _open(browser, report / "index.html").locator("body").inner_text()
+    text = _open(chromium, report / "index.html").locator("body").inner_text()
     assert "Refused" in text
     assert "What could not be computed" in text
     assert words in text
     assert artifact.get_int_custom_property("blessed") == 0
 
 
-def test_a_model_without_explanation_is_shown_without_overlays(browser, tmp_path):
+def test_a_model_without_explanation_is_shown_without_overlays(chromium, tmp_path):
     folder = write_predictions(tmp_path / "p", LABELS, probabilities(LABELS, 0.8), outputs=False)
     report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, count=120, explains=False)
-    page = _open(browser, report / "index.html")
+    page = _open(chromium, report / "index.html")
     text = page.locator("body").inner_text()
     assert "does not say where it looked" in text
     assert "does not say whether an image looks like a brain MRI" in text

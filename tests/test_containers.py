@@ -23,7 +23,7 @@ from web_command import serving
 
 from serving.server.flags import parse_flags
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 Stage = list[tuple[str, str]]
 
 
@@ -182,7 +182,11 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
     )
-    yield {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", str(ROOT))])}
+    yield {
+        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", str(ROOT))]),
+        # tensorflow-transform sets it in the tests' own process.
+        "TF_USE_LEGACY_KERAS": "0",
+    }
 
 
 def test_the_small_images_take_nothing_that_is_not_locked() -> None:
