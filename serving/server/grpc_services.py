@@ -1,7 +1,8 @@
 """The gRPC services: PredictionService and ModelService."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.server.admission import Admission
 from serving.server.errors import as_serving_error, invalid_argument
 from serving.server.inference import Inference
 from serving.server.model_config import model_configs
@@ -20,9 +22,9 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _ENTRYPOINT = "GRPC"
 
 
-async def _answer(context: Any, response: Awaitable[Any]) -> Any:
+async def _answer(admission: Admission, context: Any, response: Coroutine[Any, Any, Any]) -> Any:
     try:
-        return await response
+        return await admission.run(response)
     except Exception as error:  # noqa: BLE001  (every failure has a code and a text)
         failure = as_serving_error(error)
     return await context.abort(_CODES[int(failure.code)], failure.message)
@@ -31,46 +33,48 @@ async def _answer(context: Any, response: Awaitable[Any]) -> Any:
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Answers from `Inference`."""
 
-    def __init__(self, inference: Inference) -> None:
-        """Answers from here."""
+    def __init__(self, inference: Inference, admission: Admission) -> None:
+        """Answers from here what is admitted."""
         self._inference = inference
+        self._answer = partial(_answer, admission)
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802  (gRPC's name)
         """Any signature, any tensors."""
-        return await _answer(context, self._inference.predict(request, _ENTRYPOINT))
+        return await self._answer(context, self._inference.predict(request, _ENTRYPOINT))
 
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Classes and scores of tf.Examples."""
-        return await _answer(context, self._inference.classify(request, _ENTRYPOINT))
+        return await self._answer(context, self._inference.classify(request, _ENTRYPOINT))
 
     async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Values of tf.Examples."""
-        return await _answer(context, self._inference.regress(request, _ENTRYPOINT))
+        return await self._answer(context, self._inference.regress(request, _ENTRYPOINT))
 
     async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Several signatures on the same tf.Examples."""
-        return await _answer(context, self._inference.multi_inference(request, _ENTRYPOINT))
+        return await self._answer(context, self._inference.multi_inference(request, _ENTRYPOINT))
 
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         """The signatures of a model."""
-        return await _answer(context, self._inference.metadata(request))
+        return await self._answer(context, self._inference.metadata(request))
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """Status and configuration of the models."""
 
-    def __init__(self, inference: Inference) -> None:
-        """Answers from here."""
+    def __init__(self, inference: Inference, admission: Admission) -> None:
+        """Answers from here what is admitted."""
         self._inference = inference
+        self._answer = partial(_answer, admission)
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Where the versions of a model are in their life."""
-        return await _answer(context, self._inference.status(request))
+        return await self._answer(context, self._inference.status(request))
 
     async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Replaces the configuration."""
-        return await _answer(context, self._reload(request))
+        return await self._answer(context, self._reload(request))
 
     async def _reload(self, request: Any) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":

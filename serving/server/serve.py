@@ -15,6 +15,7 @@ import uvicorn
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from components.errors import PipelineError
+from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
 from serving.server.configuration import Configuration
@@ -34,6 +35,9 @@ from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
 
 log = logging.getLogger(__name__)
+
+_LAST_SECONDS = 1
+"""What the last answers have to be sent; who watches the health is cut off then."""
 
 
 class _RestServer(uvicorn.Server):
@@ -80,7 +84,8 @@ async def serve(
     )
     health = Health()
     await health.set(serving=False)
-    _add_services(flags, grpc_server, inference, health)
+    admission = Admission()
+    _add_services(flags, grpc_server, inference, admission, health)
     await grpc_server.start()
     rest = _rest_server(flags, inference, configuration.monitoring) if rest_socket else None
     stop = asyncio.Event()
@@ -94,9 +99,10 @@ async def serve(
     ready()
     await stop.wait()
     log.info("Ending: requests in flight have %d seconds", flags.drain_seconds)
+    admission.close()
     models.cancel()
     await health.set(serving=False)
-    await _drain(flags, grpc_server, rest, serving_rest or None)
+    await _drain(flags, grpc_server, admission, rest, serving_rest or None)
     await lifecycle.close()
     if request_log:
         await asyncio.to_thread(request_log.close)
@@ -133,15 +139,24 @@ async def _keep_models(configuration: Configuration, core: ServerCore, health: H
 async def _drain(
     flags: Flags,
     grpc_server: Any,
+    admission: Admission,
     rest: _RestServer | None,
     serving_rest: asyncio.Task[None] | None,
 ) -> None:
     """Takes no new request and gives those in flight their time."""
-    ending = [asyncio.ensure_future(grpc_server.stop(flags.drain_seconds))]
+
+    async def end_grpc() -> None:
+        ended = await admission.drained(flags.drain_seconds)
+        stopping = asyncio.create_task(grpc_server.stop(_LAST_SECONDS if ended else None))
+        await asyncio.wait([stopping], timeout=_LAST_SECONDS / 10)
+        admission.close()
+        await stopping
+
+    ending = [asyncio.create_task(end_grpc())]
     if rest and serving_rest:
         rest.should_exit = True
         ending.append(serving_rest)
-    await asyncio.wait(ending, timeout=flags.drain_seconds + 1)
+    await asyncio.wait(ending, timeout=flags.drain_seconds + _LAST_SECONDS + 1)
 
 
 def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
@@ -189,11 +204,15 @@ def _request_log(flags: Flags) -> RequestLog | None:
         ) from error
 
 
-def _add_services(flags: Flags, grpc_server: Any, inference: Inference, health: Health) -> None:
+def _add_services(
+    flags: Flags, grpc_server: Any, inference: Inference, admission: Admission, health: Health
+) -> None:
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(inference), grpc_server
+        PredictionService(inference, admission), grpc_server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), grpc_server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(inference, admission), grpc_server
+    )
     if flags.enable_grpc_healthcheck_service:
         health.add_to(grpc_server)
 

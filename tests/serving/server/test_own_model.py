@@ -2,6 +2,8 @@
 
 import base64
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 
 import grpc
@@ -83,9 +85,36 @@ def test_classify(served):
     assert [c.label for c in rows[0].classes] == CLASSES
 
 
+_SIZE = slice(16, 24)
+"""Where a PNG file says its width and height."""
+
+
+def _as_large_as(side: int) -> bytes:
+    """A small PNG file that says it is a huge image, with a checksum that fits."""
+    claimed = bytearray(IMAGES[1])
+    claimed[_SIZE] = struct.pack(">II", side, side)
+    claimed[29:33] = struct.pack(">I", zlib.crc32(claimed[12:29]))
+    return bytes(claimed)
+
+
 @pytest.mark.parametrize(
     "image",
-    [b"", b"no image", b"\xff\xd8\xff", IMAGES[1][:100], b"\x89PNG\r\n\x1a\n" + b"\0" * 99],
+    [
+        *(b"", b"no image", b"\xff\xd8\xff", IMAGES[1][:100], IMAGES[0][:-200]),
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 99,
+        b"\xff\xd8\xff" + bytes(50_000_000),
+        _as_large_as(60_000),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "only a start",
+        "cut PNG",
+        "cut JPEG",
+        "no PNG",
+        "50 MB",
+        "60,000 pixels",
+    ],
 )
 def test_what_is_no_image_fails_its_own_request(served, image):
     server, _ = served

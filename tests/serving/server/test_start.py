@@ -3,6 +3,7 @@
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import psutil
 import pytest
 import tensorflow as tf
 from model_server import Server, command, free_port, running_server, spec
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 X = {"x": np.float32([2.0])}
 
@@ -194,6 +195,35 @@ def test_five_hundred_open_connections(server: Server):
         for connection in idle:
             connection.close()
     assert server.rest("/v1/models/half:predict", {"instances": [2.0]})[0] == 200
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_clients_that_vanish_harm_nobody(server: Server):
+    """In the middle of their request, or before its answer, over REST and gRPC."""
+    body = b'{"instances": [200.0]}'
+    head = (
+        f"POST /v1/models/heavy:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    request = head.encode() + body
+    http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for port, sent in (
+        *((server.rest_port, request[:end]) for end in (10, len(request) - 5, len(request))),
+        *((server.port, http2[:end]) for end in (10, len(http2))),
+    ):
+        with socket.create_connection(("127.0.0.1", port)) as leaving:
+            leaving.sendall(sent)
+            at_once = struct.pack("ii", 1, 0)
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    asked = predict_pb2.PredictRequest(model_spec=spec("heavy"))
+    asked.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1000])))
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(server.address, options) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        left = [stub.Predict.future(asked, 60) for _ in range(2)]
+        grpc.channel_ready_future(channel).result(10)
+    assert all(future.cancelled() for future in left)
+    assert list(server.predict(X, "half").outputs["y"].float_val) == [3.0]
+    assert server.rest("/v1/models/heavy:predict", {"instances": [1.0]})[0] == 200
     assert "Traceback" not in server.log.read_text()
 
 

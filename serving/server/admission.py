@@ -1,0 +1,85 @@
+"""Which gRPC requests are taken: every one, until the server is to end.
+
+gRPC's own stop cancels the calls that have reached it and that nobody has taken yet, so a client
+would read CANCELLED of a request that only came too late. The server therefore stops in steps:
+new requests are refused as UNAVAILABLE while those in flight end; then they are held, until no
+client has one on its way; then gRPC is stopped, which tells the clients to leave; and only then
+are those held refused.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from serving.server.errors import Code, ServingError
+
+_QUIET_SECONDS = 0.2
+"""Without a new request for so long, none lies untaken in gRPC."""
+_MOST_QUIET_SECONDS = 2.0
+"""How long quiet is waited for: new clients may come again and again."""
+_STEP_SECONDS = 0.02
+
+T = TypeVar("T")
+
+
+class Admission:
+    """Counts the requests in flight, and refuses new ones once it is closed."""
+
+    def __init__(self) -> None:
+        """Takes every request."""
+        self._open = True
+        self._refusing = asyncio.Event()
+        self._in_flight = 0
+        self._last = time.monotonic()
+
+    async def run(self, request: Coroutine[Any, Any, T]) -> T:
+        """Answers a request.
+
+        Args:
+            request: What answers it.
+
+        Returns:
+            The answer.
+
+        Raises:
+            ServingError: UNAVAILABLE: the server is ending.
+        """
+        self._last = time.monotonic()
+        if not self._open:
+            request.close()
+            await self._refusing.wait()
+            raise ServingError(Code.UNAVAILABLE, "The server is shutting down.")
+        self._in_flight += 1
+        try:
+            return await request
+        finally:
+            self._in_flight -= 1
+
+    def close(self) -> None:
+        """Refuses every request from now on."""
+        self._open = False
+        self._refusing.set()
+
+    async def drained(self, seconds: float) -> bool:
+        """Waits until what is in flight has ended and nothing new is on its way.
+
+        If so, requests are held from then on, until `close` is called again.
+
+        Args:
+            seconds: After how long it waits no more.
+
+        Returns:
+            Whether all that was in flight has ended.
+        """
+        end = time.monotonic() + seconds
+        while self._in_flight and time.monotonic() < end:
+            await asyncio.sleep(_STEP_SECONDS)
+        if self._in_flight:
+            return False
+        self._refusing.clear()
+        self._last = time.monotonic()
+        end = min(end, time.monotonic() + _MOST_QUIET_SECONDS)
+        while time.monotonic() < min(end, self._last + _QUIET_SECONDS):
+            await asyncio.sleep(_STEP_SECONDS)
+        return True
