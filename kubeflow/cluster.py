@@ -16,7 +16,7 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Duration = Annotated[str, StringConstraints(pattern=r"^\d+[smh]$")]
 _Cpu = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+|m)?$")]
-_Memory = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
+_Memory = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$")]
 _MountPath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
 
 
@@ -45,6 +45,18 @@ class Secret(StrictConfig):
     secret: _Name
     key: str
     variable: _Variable
+
+
+class MetadataSecret(StrictConfig):
+    """The key of a Kubernetes Secret that holds the URL of ML Metadata's database.
+
+    Attributes:
+        secret: The Secret's name.
+        key: The key in it.
+    """
+
+    secret: _Name = "mri-metadata"  # noqa: S105 - the name of one
+    key: str = "url"
 
 
 class Resources(StrictConfig):
@@ -120,7 +132,7 @@ class Cluster(StrictConfig):
     """
 
     volume: Volume = Volume()
-    metadata: Secret = Secret(secret="mri-metadata", key="url", variable=METADATA_VARIABLE)
+    metadata: MetadataSecret = MetadataSecret()
     secrets: tuple[Secret, ...] = ()
     environment: dict[_Variable, str] = {}
     resources: Resources = Resources()

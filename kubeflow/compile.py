@@ -1,13 +1,14 @@
 """Compiles the pipeline for Kubeflow Pipelines v2: a container task a node of TFX's own graph."""
 
-import re
 from pathlib import Path
 
 from kfp import compiler, dsl
 
+from components.errors import PipelineError
 from components.gate.rules import check_acceptance
 from components.whole_file import whole_file
 from kubeflow.cluster import Cluster
+from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
 from kubeflow.tasks import EXIT_TASK, NodeSpec
@@ -15,31 +16,6 @@ from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
 from pipeline.work import Work
-
-_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)"
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?:{_DOMAIN}(?:\.{_DOMAIN})*(?::\d{{1,5}})?/)?{_PART}(?:/{_PART})*"
-    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
-"""The grammar of image references, as in the OCI distribution's reference implementation."""
-
-
-def check_image(image: str) -> None:
-    """Refuses what cannot be an image's name.
-
-    Args:
-        image: `[REGISTRY[:PORT]/]NAME[:TAG][@sha256:DIGEST]`.
-
-    Raises:
-        ConfigError: It is none.
-    """
-    if not _IMAGE.fullmatch(image):
-        raise ConfigError(
-            f"{image!r} is not the name of a container image: expected "
-            "[REGISTRY/]NAME[:TAG][@sha256:DIGEST] in lower case, such as "
-            "registry.example.com/brain-mri:1.0."
-        )
 
 
 def compile_for_kubeflow(
@@ -64,7 +40,6 @@ def compile_for_kubeflow(
         ConfigError: The image, the file's name or a node in `cluster` is refused.
         PipelineError: Findings are accepted that do not exist, or the file cannot be written.
     """
-    check_image(image)
     check_acceptance(config.accept_anomalies, config.accept_reason)
     if out.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{out} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
@@ -77,14 +52,17 @@ def compile_for_kubeflow(
             f"such node. Nodes: {', '.join(upstream)}."
         )
     nodes = NodeSpec(
-        image=image,
+        image=check_image(image),
         config=config.model_dump_json(exclude={"data"}),
         graph=graph_digest(ir),
         cluster=cluster,
     )
     pipeline = _pipeline(name or config.name.replace("_", "-"), config, upstream, nodes)
-    with whole_file(out.absolute()) as file:
-        compiler.Compiler().compile(pipeline, str(file))
+    try:
+        with whole_file(out.absolute()) as file:
+            compiler.Compiler().compile(pipeline, str(file))
+    except OSError as error:
+        raise PipelineError(f"{out} cannot be written: {error.strerror}.") from error
     return list(upstream)
 
 

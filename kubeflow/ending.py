@@ -130,9 +130,7 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
 
 
 def _node_end(node: str, execution: pb.Execution, made: dict[str, list[pb.Artifact]]) -> NodeEnd:
-    seconds = (
-        execution.last_update_time_since_epoch - execution.create_time_since_epoch
-    ) / 1000
+    seconds = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
     if execution.last_known_state == pb.Execution.CACHED:
         return NodeEnd(node, "cached", seconds, describe(NodeResult(node, "cached", seconds, made)))
     if execution.last_known_state == pb.Execution.COMPLETE:

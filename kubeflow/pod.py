@@ -1,4 +1,4 @@
-"""A task's pod, played by a process: its command with the placeholders resolved, its own scratch."""
+"""A task's pod, played by a process with a scratch folder of its own."""
 
 import os
 import re
@@ -173,4 +173,3 @@ class Pod:
         if any(outputs.iterdir()):
             kept = self._site.folder / "kubeflow" / self._task.name
             shutil.copytree(outputs, kept, dirs_exist_ok=True)
-

@@ -222,9 +222,7 @@ class _Rehearsal:
 
     def _final_status(self, task: Task) -> dict[str, Any]:
         """What Kubeflow tells a task that asks how others ended."""
-        failed = [
-            name for name in task.after if name in self._ends and not self._succeeded(name)
-        ]
+        failed = [name for name in task.after if name in self._ends and not self._succeeded(name)]
         status = {
             "state": "FAILED" if failed else "SUCCEEDED",
             "pipelineJobResourceName": self._site.job_id,

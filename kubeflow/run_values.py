@@ -53,7 +53,9 @@ def _read(name: str, text: str, kind: int) -> Any:
     try:
         return reader(text)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"The parameter {name}={text!r} is refused: it takes {expected}.") from error
+        raise ConfigError(
+            f"The parameter {name}={text!r} is refused: it takes {expected}."
+        ) from error
 
 
 def _of_json(kind: type) -> Callable[[str], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.report.page import PAGE_FILE as REPORT_PAGE
+from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.whole_file import whole_file

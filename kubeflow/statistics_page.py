@@ -21,10 +21,9 @@ def render(folder: Path) -> str:
         HTML that loads nothing and runs nothing, and shows no value of a text feature: a file name
         may say whose image it is.
     """
+    read = statistics_pb2.DatasetFeatureStatisticsList.FromString
     splits = {
-        path.parent.name.removeprefix(_SPLIT): statistics_pb2.DatasetFeatureStatisticsList.FromString(
-            path.read_bytes()
-        )
+        path.parent.name.removeprefix(_SPLIT): read(path.read_bytes())
         for path in sorted(folder.glob(f"{_SPLIT}*/{_FILE}"))
     }
     return render_page(

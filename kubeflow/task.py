@@ -155,7 +155,9 @@ def main() -> None:
     for name, kind in PARAMETERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
         result = run_task(
             given.node,
@@ -170,7 +172,7 @@ def main() -> None:
     except PipelineError as error:
         _say(f"{given.node}: {error}")
         sys.exit(ExitCode.of(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()
         reason = (str(error).strip().splitlines() or [""])[0][:300]
         _say(f"{given.node}: {type(error).__name__}: {reason}")

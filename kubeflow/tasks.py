@@ -1,4 +1,4 @@
-"""The tasks of a compiled pipeline: a container a node, what it is told, what Kubeflow shows of it."""
+"""The tasks of a compiled pipeline: a container a node, and what it is told."""
 
 import inspect
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from kubeflow.cluster import Cluster
+from kubeflow.cluster import METADATA_VARIABLE, Cluster
 from kubeflow.parameters import PARAMETERS
 from kubeflow.shown import CONFUSION, METRICS, PAGE
 
@@ -83,7 +83,9 @@ class NodeSpec:
         for name, value in cluster.environment.items():
             task.set_env_variable(name, value)
         kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
-        for secret in (cluster.metadata, *cluster.secrets):
+        database = cluster.metadata
+        kubernetes.use_secret_as_env(task, database.secret, {database.key: METADATA_VARIABLE})
+        for secret in cluster.secrets:
             kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
         for label, value in cluster.node_selector.items():
             kubernetes.add_node_selector(task, label, value)
@@ -112,7 +114,7 @@ class NodeSpec:
             )
 
         component.__name__ = task_name(node_id).replace("-", "_")
-        component.__doc__ = f"Runs {node_id}." if node_id != EXIT_TASK else "Tells how the run ended."
+        component.__doc__ = f"Runs {node_id}."
         component.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)

@@ -127,7 +127,7 @@ def _place(config: pb.ConnectionConfig) -> str:
 
 
 def _reach(config: pb.ConnectionConfig) -> None:
-    """Finds out within seconds that a server is not there; the C++ client would wait for minutes."""
+    """Finds out within seconds that a server is not there, where the C++ client waits long."""
     if config.HasField("sqlite"):
         return
     server = config.mysql if config.HasField("mysql") else config.postgresql

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
-from components.evaluate.report.executor import TEXT_FILE
-from components.evaluate.report.page import PAGE_FILE
+from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
 from components.evaluate.verdict import Verdict, read_verdict
 from components.push.executor import WAITING
 from components.serve_check.verdict import ServeVerdict

@@ -17,18 +17,19 @@ app.add_typer(kubeflow_app, name="kubeflow")
 
 
 @kubeflow_app.command(
+    "compile",
     epilog="Examples:\n\n"
     "  mri kubeflow compile --image registry.example.com/brain-mri:1.0\n\n"
     "  mri kubeflow compile --image brain-mri:1.0 --preset notebook --data scans -o scans.yaml\n\n"
-    "  mri kubeflow compile --image brain-mri:1.0 --cluster cluster.yaml --set train.epochs=20"
+    "  mri kubeflow compile --image brain-mri:1.0 --cluster cluster.yaml --set train.epochs=20",
 )
-def compile(
+def compile_pipeline(
     image: Annotated[
         str, typer.Option(metavar="IMAGE", help="Container image with this package in it.")
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")
-    ] = Path("pipeline.yaml"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")] = Path(
+        "pipeline.yaml"
+    ),
     preset: Annotated[
         str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")
     ] = "sample",
@@ -54,9 +55,14 @@ def compile(
 
     The graph and the settings are fixed here; --data and --span are defaults that a run may change.
     """
+    from kubeflow.cluster import read_cluster
+    from kubeflow.image import check_image
     from pipeline.config import load_config
     from pipeline.terminal import libraries_to
 
+    # What is wrong with these is said before TensorFlow is loaded.
+    check_image(image)
+    described = read_cluster(cluster)
     overrides = list(settings or ())
     if data is not None:
         overrides.append(f"data={json.dumps(data)}")
@@ -64,10 +70,9 @@ def compile(
         overrides.append(f"ingest.span={span}")
     config = load_config(preset, overrides)
     with libraries_to(Path(os.devnull)) as console:
-        from kubeflow.cluster import read_cluster
         from kubeflow.compile import compile_for_kubeflow
 
-        nodes = compile_for_kubeflow(config, image, out, read_cluster(cluster), name=name)
+        nodes = compile_for_kubeflow(config, image, out, described, name=name)
         console.print(f"{out}: {len(nodes)} nodes and the exit handler", soft_wrap=True)
 
 

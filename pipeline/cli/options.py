@@ -15,9 +15,9 @@ Metadata = Annotated[
     typer.Option(
         envvar="MRI_METADATA",
         metavar="URL",
-        help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in --work.",
+        help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in "
+        "--work.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
-
