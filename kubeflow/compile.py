@@ -11,7 +11,8 @@ from kubeflow.cluster import Cluster
 from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
-from kubeflow.tasks import EXIT_TASK, NodeSpec
+from kubeflow.shown import EXIT_TASK
+from kubeflow.tasks import NodeSpec
 from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline

@@ -17,7 +17,7 @@ from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.cluster import METADATA_VARIABLE
-from kubeflow.shown import ExecutorOutputs
+from kubeflow.shown import EXIT_TASK, ExecutorOutputs
 from kubeflow.task import mounted, parse
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
@@ -149,8 +149,8 @@ def _print(end: RunEnd) -> None:
     called = f" ({end.name})" if end.name else ""
     lines = [f"run {end.run_id}{called}: {end.state}"]
     lines += [f"  {n.node:<18}{n.seconds:8.1f} s  {n.state:<8}{n.outcome}" for n in end.nodes]
-    lines += [end.reason] if end.reason else []
-    sys.stdout.write("\n".join([*lines, DISCLAIMER]) + "\n")
+    reason = f": {end.reason}" if end.reason else ""
+    sys.stdout.write("\n".join([*lines, DISCLAIMER, f"{EXIT_TASK}: {end.state}{reason}"]) + "\n")
 
 
 def main() -> None:

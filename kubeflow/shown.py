@@ -14,6 +14,8 @@ from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.whole_file import whole_file
 from pipeline.launch import NodeResult
 
+EXIT_TASK = "RunEnd"
+"""The exit handler's name."""
 PAGE, METRICS, CONFUSION = "page", "metrics", "confusion"
 """Names of a task's outputs."""
 

@@ -10,13 +10,12 @@ from kfp import dsl, kubernetes
 
 from kubeflow.cluster import METADATA_VARIABLE, Cluster
 from kubeflow.parameters import PARAMETERS
-from kubeflow.shown import CONFUSION, METRICS, PAGE
+from kubeflow.shown import CONFUSION, EXIT_TASK, METRICS, PAGE
 
 NODE_MODULE = "kubeflow.task"
 """What runs a node in its container."""
 EXIT_MODULE = "kubeflow.ending"
 """What runs at the end, however that comes."""
-EXIT_TASK = "RunEnd"
 EXECUTOR_INPUT = "{{$}}"
 """Kubeflow's placeholder for everything that a task is given, as JSON."""
 
