@@ -2,8 +2,8 @@
 
     bin/python -m benchmarks.rehearsal [--metadata URL] [--parallel N]
 
-A small pipeline is compiled, rehearsed on the synthetic sample, and rehearsed again; the second time
-everything is cached, so what is left is starting processes. The last line is one JSON object.
+A small pipeline is compiled, rehearsed on the synthetic sample, and rehearsed again; then
+everything is cached, and what is left is starting processes. The last line is one JSON object.
 """
 
 import argparse

@@ -79,10 +79,7 @@ class ExecutorOutputs:
         from kfp import dsl
 
         known = self.artifacts[name]
-        artifact = getattr(dsl, kind)(name=known.get("name", name), uri=known["uri"])
-        if "customPath" in known:
-            artifact.path = known["customPath"]
-        return artifact
+        return getattr(dsl, kind)(name=known.get("name", name), uri=known["uri"])
 
 
 def show(result: NodeResult, outputs: ExecutorOutputs) -> None:

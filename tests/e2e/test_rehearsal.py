@@ -160,6 +160,18 @@ def test_again_is_cached_and_a_new_span_runs_what_changed(first, data, file):
     assert_whole(metadata)
 
 
+@pytest.mark.slow
+def test_a_model_that_falls_short_ends_the_run_in_pusher(first, data, file):
+    storage, database, _ = first
+    before = list((storage / "serving" / "brain_mri").iterdir())
+    result = rehearse(file, storage, database, data=data, span=1, min_accuracy=1.0, seed=5)
+    assert result.returncode == 4, result.stdout + result.stderr
+    end = ended(storage, result.stdout)
+    assert (end["state"], end["told"]) == ("not blessed", "FAILED")
+    assert states(end)["Report"] == "done"
+    assert list((storage / "serving" / "brain_mri").iterdir()) == before
+
+
 def _pid_of(node: str, storage: Path) -> int | None:
     """The process of a node's task."""
     for folder in Path("/proc").glob("[0-9]*"):
