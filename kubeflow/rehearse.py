@@ -144,21 +144,28 @@ class _Rehearsal:
 
     def run(self) -> ExitCode:
         self._console.print(f"run {self._site.job_id}", soft_wrap=True)
-        with self._progress, ThreadPoolExecutor(self._parallel) as pool:
+        with self._progress:
             try:
-                self._run_all(pool, [task for task in self._tasks if not task.always])
+                with ThreadPoolExecutor(self._parallel) as pool:
+                    self._run_all(pool, [task for task in self._tasks if not task.always])
+            finally:
                 for task in self._tasks:
                     if task.always:
                         self._record(self._attempts(task))
-            except KeyboardInterrupt:
-                self._stopped.set()
-                for pod in list(self._pods.values()):
-                    pod.kill()
-                raise
         self._console.print(f"logs  {self._site.folder / 'logs'}", soft_wrap=True)
         return self._exit_code()
 
     def _run_all(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
+        """Runs all but the exit handler; who interrupts that ends what is running."""
+        try:
+            self._schedule(pool, tasks)
+        except KeyboardInterrupt:
+            self._stopped.set()
+            for pod in list(self._pods.values()):
+                pod.kill()
+            raise
+
+    def _schedule(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
         """As Argo does by default: after a failure nothing new begins, and what runs may end."""
         running: set[Future[TaskEnd]] = set()
         begun: set[str] = set()
@@ -223,8 +230,9 @@ class _Rehearsal:
     def _final_status(self, task: Task) -> dict[str, Any]:
         """What Kubeflow tells a task that asks how others ended."""
         failed = [name for name in task.after if name in self._ends and not self._succeeded(name)]
-        status = {
-            "state": "FAILED" if failed else "SUCCEEDED",
+        state = "CANCELLED" if self._stopped.is_set() else "FAILED" if failed else "SUCCEEDED"
+        status: dict[str, Any] = {
+            "state": state,
             "pipelineJobResourceName": self._site.job_id,
             "error": {},
         }
