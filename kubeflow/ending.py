@@ -100,7 +100,7 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
         run.custom_properties["name"].string_value = name
         store.put_contexts([run])
 
-    executions = run_executions(store, run_id)
+    executions = dict(run_executions(store, run_id))
     graph = work.runs / run_id / GRAPH_FILE
     names = node_ids(read_ir(graph)) if graph.exists() else list(executions)
     state: RunState = "completed"

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
 from tfx.orchestration import metadata
 
 from components.errors import PipelineError
@@ -109,12 +110,23 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
     place = _place(config)
     try:
         _reach(config)
-        return _AlignedStore(config)
+        return _open(config)
     except Exception as error:  # the C++ client raises many kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise PipelineError(
             f"The metadata database {place} cannot be opened: {reason[0]}"
         ) from error
+
+
+@retry(
+    retry=retry_if_exception_message(match="(?s).*already exists"),
+    stop=stop_after_attempt(10),
+    wait=wait_random(0.1, 0.5),
+    reraise=True,
+)
+def _open(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
+    """Opens the store; of two processes that find an empty database, one makes the tables."""
+    return _AlignedStore(config)
 
 
 def _place(config: pb.ConnectionConfig) -> str:
@@ -181,7 +193,7 @@ def _artifacts(
     return found
 
 
-def run_executions(store: mlmd.MetadataStore, run_id: str) -> dict[str, pb.Execution]:
+def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb.Execution]]:
     """The executions of a run.
 
     Args:
@@ -189,13 +201,13 @@ def run_executions(store: mlmd.MetadataStore, run_id: str) -> dict[str, pb.Execu
         run_id: The run, which need not have begun.
 
     Returns:
-        The newest execution of each node by the node's name.
+        The nodes' names with their executions, the oldest first.
     """
     run = store.get_context_by_type_and_name("pipeline_run", run_id)
     found = sorted(
         store.get_executions_by_context(run.id) if run else (), key=lambda execution: execution.id
     )
-    return {node: execution for execution in found if (node := _node_of(store, execution))}
+    return [(node, execution) for execution in found if (node := _node_of(store, execution))]
 
 
 def _node_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
@@ -221,7 +233,7 @@ def abandon(
     """
     cut_off = []
     for run_id in run_ids:
-        for node, execution in run_executions(store, run_id).items():
+        for node, execution in run_executions(store, run_id):
             if execution.last_known_state in _SUCCESSFUL or node_id not in (None, node):
                 continue
             if execution.last_known_state in _UNFINISHED:
