@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import postgres
 import pytest
+from compiled import compile_toy
 from rehearsing import (
     add_span,
     compile_quick,
@@ -19,6 +20,8 @@ from rehearsing import (
     states,
 )
 from toy_run import NODES, RESOLVERS, assert_whole, run, store
+
+from kubeflow.cluster import Cluster, Resources
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +42,43 @@ def _database(url: str, name: str) -> str:
     return f"{url.rpartition('/')[0]}/{name}"
 
 
+def test_a_task_that_fails_ends_the_run_and_the_exit_handler_says_so(url, tmp_path):
+    storage, database = tmp_path / "storage", _database(url, "failed")
+    cluster = Cluster(nodes={"Ingest": Resources(retries=0)})
+    file = compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
+
+    result = rehearse(file, storage, database, data="nowhere", run_name="monday")
+
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert f"There is no folder {storage / 'nowhere'}" in result.stdout
+    end = ended(storage, result.stdout)
+    assert (end["state"], end["told"], end["name"]) == ("failed", "FAILED", "monday")
+    assert "It failed in Ingest" in end["reason"]
+    assert (
+        end["reason"]
+        in (storage / "runs" / run_id(result.stdout) / "kubeflow" / "run-end" / "page").read_text()
+    )
+    became = states(end)
+    assert (became["Ingest"], became["SchemaGen"]) == ("failed", "done")
+    assert {became[name] for name in NODES[2:]} == {"skipped"}
+    assert_whole(store(storage, database))
+    for path in storage.rglob("*"):
+        if path.is_file():
+            assert b"mlmd:unused" not in path.read_bytes(), f"{path} holds the password"
+
+
+@pytest.mark.slow
 def test_bad_data_stop_at_the_gate_and_the_exit_handler_says_why(url, tmp_path):
     data, storage = tmp_path / "incoming", tmp_path / "storage"
     add_span(data, 1, damaged=1)
     file = compile_quick(tmp_path / "pipeline.yaml", "gate.max_rejected_share=0.0")
     database = _database(url, "gate")
 
-    result = rehearse(file, storage, database, data=data, run_name="monday")
+    result = rehearse(file, storage, database, data=data)
 
     assert result.returncode == 3, result.stdout + result.stderr
     end = ended(storage, result.stdout)
-    assert (end["state"], end["told"], end["name"]) == ("stopped", "FAILED", "monday")
+    assert (end["state"], end["told"]) == ("stopped", "FAILED")
     assert "--accept-anomalies" in end["reason"]
     became = states(end)
     assert [name for name, state in became.items() if state == "done"] == NODES[:6]
@@ -59,9 +88,6 @@ def test_bad_data_stop_at_the_gate_and_the_exit_handler_says_why(url, tmp_path):
     assert (shown / "run-end" / "page").read_text() == gate_page
     assert "Distribution of image/mean" in (shown / "statistics-gen" / "page").read_text()
     assert_whole(store(storage, database))
-    for path in storage.rglob("*"):
-        if path.is_file():
-            assert b"mlmd:unused" not in path.read_bytes(), f"{path} holds the password"
 
 
 @pytest.fixture(scope="module")
