@@ -19,6 +19,8 @@ _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
 _SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
 _SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
 _CONNECT_SECONDS = 10.0
+_REFUSED = ("connection pointer is NULL", "mysql_real_connect failed")
+"""All that the C++ client says where a server that answers does not let it in."""
 
 
 def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
@@ -112,10 +114,10 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
         _reach(config)
         return _open(config)
     except Exception as error:  # the C++ client raises many kinds
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise PipelineError(
-            f"The metadata database {place} cannot be opened: {reason[0]}"
-        ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if any(words in reason for words in _REFUSED):
+            reason = "the server refuses the user or the password, so check both in the URL."
+        raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
 
 
 @retry(

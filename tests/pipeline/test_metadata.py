@@ -128,6 +128,15 @@ def test_a_work_folder_that_cannot_be_made_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.skipif(postgres.find_binaries() is None, reason="no PostgreSQL server (initdb) here")
+def test_a_user_whom_the_server_refuses(work):
+    with postgres.server(postgres.find_binaries()) as url:
+        stranger = url.replace("mlmd:unused", "stranger:guess")
+        with pytest.raises(PipelineError, match="refuses the user or the password") as error:
+            connect(connection_config(stranger, work))
+    assert "guess" not in str(error.value)
+
+
 def _open_at(url: str, work: Work, barrier) -> None:
     config = connection_config(url, work)
     barrier.wait()
