@@ -19,6 +19,9 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+import components.evaluate.artifacts
+import components.gate.artifacts
+import components.ingest.artifacts  # noqa: F401 - TFX finds the class of an artifact by its name
 from components.errors import PipelineError
 from components.gate.verdict import Verdict
 from components.whole_file import whole_file
