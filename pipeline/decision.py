@@ -9,7 +9,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components.errors import PipelineError
 from components.evaluate.baseline import WITHDRAWN
 from components.evaluate.report.card import Decision, ModelCard
-from components.evaluate.report.page import page_digest
+from components.evaluate.report.files import page_digest
 from components.push.executor import describe
 from components.push.extras import add_extras, decided_now
 from components.push.versions import copy_whole, next_version, pushed_versions

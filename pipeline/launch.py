@@ -4,11 +4,13 @@ The local runner calls `launch_node` for one node after the other; a Kubeflow ta
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import ml_metadata as mlmd
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.dsl.compiler import compiler, constants
@@ -17,10 +19,27 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+import components.evaluate.artifacts
+import components.gate.artifacts
+import components.ingest.artifacts  # noqa: F401 - TFX finds the class of an artifact by its name
 from components.errors import PipelineError
 from components.gate.verdict import Verdict
-from pipeline.metadata import MetadataHandle, connect, connection_config, execution_state, outputs
+from components.whole_file import whole_file
+from pipeline.exit_code import ExitCode
+from pipeline.metadata import (
+    MetadataHandle,
+    connect,
+    connection_config,
+    execution_state,
+    inputs,
+    outputs,
+)
 from pipeline.work import Work
+
+PUSHED = "pushed_model"
+"""The output of the node that takes both blessings, Pusher."""
+BLESSINGS = ("model_blessing", "infra_blessing")
+"""Its inputs: what the Evaluator and the serve check said."""
 
 State = Literal["done", "cached", "reused", "skipped", "stopped"]
 
@@ -36,12 +55,21 @@ class NodeResult:
             and what follows must not run.
         seconds: Wall-clock time.
         outputs: Artifacts by output name.
+        blessed: Whether the model that Pusher was given may be served; None for other nodes.
     """
 
     node_id: str
     state: State
     seconds: float
     outputs: dict[str, list[pb.Artifact]]
+    blessed: bool | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a process that ran this node alone ends with, as a run with it would."""
+        if self.state == "stopped":
+            return ExitCode.STOPPED_BY_GATE
+        return ExitCode.NOT_BLESSED if self.blessed is False else ExitCode.DONE
 
 
 def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
@@ -51,7 +79,8 @@ def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
 
 def write_ir(ir: pipeline_pb2.Pipeline, path: Path) -> None:
     """Writes the intermediate representation as JSON."""
-    path.write_text(json_format.MessageToJson(ir), encoding="utf-8")
+    with whole_file(path) as file:
+        file.write_text(json_format.MessageToJson(ir), encoding="utf-8")
 
 
 def read_ir(path: Path) -> pipeline_pb2.Pipeline:
@@ -122,7 +151,19 @@ def launch_node(
     ended: State = "cached" if ended_as == pb.Execution.CACHED else "done"
     if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
         ended = "stopped"
-    return NodeResult(node_id, ended, time.monotonic() - started, made)
+    blessed = pushed_blessed(store, info.execution_id) if PUSHED in made else None
+    return NodeResult(node_id, ended, time.monotonic() - started, made, blessed)
+
+
+def pushed_blessed(store: mlmd.MetadataStore, execution_id: int) -> bool:
+    """Whether the model that an execution of Pusher was given may be served."""
+    given = inputs(store, execution_id)
+    return is_blessed(*(given[name][0] for name in BLESSINGS))
+
+
+def is_blessed(*blessings: pb.Artifact) -> bool:
+    """Whether a model may be served: by the Evaluator's blessing, and by the serve check's."""
+    return all(blessing.custom_properties["blessed"].int_value == 1 for blessing in blessings)
 
 
 def gate_verdict(made: dict[str, list[pb.Artifact]]) -> Verdict | None:
@@ -131,7 +172,7 @@ def gate_verdict(made: dict[str, list[pb.Artifact]]) -> Verdict | None:
 
 
 def main() -> None:
-    """Runs one node of a compiled pipeline from the command line."""
+    """Runs one node of a compiled pipeline from the command line, and says how in its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.launch", description="Run one node of a compiled pipeline."
     )
@@ -139,18 +180,22 @@ def main() -> None:
     parser.add_argument("--node", required=True, help="name of the node")
     parser.add_argument("--run-id", required=True, help="name of the pipeline run")
     parser.add_argument("--work", type=Path, default=Path("work"), help="the work folder")
-    parser.add_argument("--metadata", help="postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    arguments = parser.parse_args()
-    ir = read_ir(arguments.pipeline)
-    if arguments.node not in node_ids(ir):
-        parser.error(f"there is no node {arguments.node!r}; nodes: {', '.join(node_ids(ir))}")
-    set_run_id(ir, arguments.run_id)
-    result = launch_node(
-        ir,
-        arguments.node,
-        connection_config(arguments.metadata, Work(arguments.work.absolute())),
+    parser.add_argument(
+        "--metadata", help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE"
     )
+    arguments = parser.parse_args()
+    try:
+        ir = read_ir(arguments.pipeline)
+        if arguments.node not in node_ids(ir):
+            parser.error(f"there is no node {arguments.node!r}; nodes: {', '.join(node_ids(ir))}")
+        set_run_id(ir, arguments.run_id)
+        connection = connection_config(arguments.metadata, Work(arguments.work.absolute()))
+        result = launch_node(ir, arguments.node, connection)
+    except PipelineError as error:
+        sys.stderr.write(f"{arguments.node}: {error}\n")
+        sys.exit(ExitCode.of(error))
     print(f"{result.node_id}: {result.state} in {result.seconds:.1f} s")  # noqa: T201
+    sys.exit(result.exit_code)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
 from pipeline.work import Work
 
-_GRAPH_FILE = "pipeline.json"
-_ENDED_FILE = "ended.json"
+GRAPH_FILE = "pipeline.json"
+ENDED_FILE = "ended.json"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
 
     ir = compile_pipeline(create_pipeline(config, work))
     set_run_id(ir, run.name)
-    write_ir(ir, run / _GRAPH_FILE)
+    write_ir(ir, run / GRAPH_FILE)
     return ir
 
 
@@ -120,7 +120,7 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
     killed = [
         run
         for run in sorted(work.runs.iterdir())
-        if (run / _GRAPH_FILE).exists() and not (run / _ENDED_FILE).exists()
+        if (run / GRAPH_FILE).exists() and not (run / ENDED_FILE).exists()
     ]
     cut_off = abandon(store, [run.name for run in killed], work)
     for run in killed:
@@ -134,7 +134,7 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
 
 
 def _end(run: Path, state: str) -> None:
-    (run / _ENDED_FILE).write_text(json.dumps({"state": state}) + "\n", encoding="utf-8")
+    (run / ENDED_FILE).write_text(json.dumps({"state": state}) + "\n", encoding="utf-8")
 
 
 def _mark_partial(

@@ -1,6 +1,7 @@
 """ML Metadata: where it is, what a run recorded in it, and what a killed run left half done."""
 
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,26 @@ from urllib.parse import unquote, urlsplit
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
 from tfx.orchestration import metadata
 
 from components.errors import PipelineError
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
+_SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
+_SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
+_CONNECT_SECONDS = 10.0
+_REFUSED = ("connection pointer is NULL", "mysql_real_connect failed")
+"""All that the C++ client says where a server that answers does not let it in."""
 
 
 def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
     """Says how to connect to ML Metadata.
 
     Args:
-        url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, or None for SQLite in the work folder.
+        url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, the same with `mysql://`, or None for
+            SQLite in the work folder.
         work: The work folder.
 
     Returns:
@@ -36,18 +44,27 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
         return config
     try:
         parts = urlsplit(url)
-        port = parts.port or 5432
+        port = parts.port
     except ValueError as error:
         raise PipelineError(f"The port in the --metadata URL is no number: {error}.") from error
-    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or len(parts.path) < 2:
+    kind = _SERVERS.get(parts.scheme)
+    if kind is None or not parts.hostname or len(parts.path) < 2:
         raise PipelineError(
-            "--metadata takes postgresql://USER:PASSWORD@HOST:PORT/DATABASE; without it, SQLite in "
-            "the work folder is used."
+            "--metadata takes postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or the same with "
+            "mysql://; without it, SQLite in the work folder is used."
         )
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if kind == "mysql":
+        config.mysql.host = parts.hostname
+        config.mysql.port = port or 3306
+        config.mysql.user = user
+        config.mysql.password = password
+        config.mysql.database = parts.path[1:]
+        return config
     config.postgresql.host = parts.hostname
-    config.postgresql.port = str(port)
-    config.postgresql.user = unquote(parts.username or "")
-    config.postgresql.password = unquote(parts.password or "")
+    config.postgresql.port = str(port or 5432)
+    config.postgresql.user = user
+    config.postgresql.password = password
     config.postgresql.dbname = parts.path[1:]
     return config
 
@@ -92,15 +109,43 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
     Raises:
         PipelineError: It cannot be reached or opened.
     """
+    place = _place(config)
     try:
-        return _AlignedStore(config)
+        _reach(config)
+        return _open(config)
     except Exception as error:  # the C++ client raises many kinds
-        kind = config.WhichOneof("config")
-        where = f"{config.postgresql.host}:{config.postgresql.port}/{config.postgresql.dbname}"
-        place = where if kind == "postgresql" else config.sqlite.filename_uri
-        raise PipelineError(
-            f"The metadata database {place} cannot be opened: {str(error).splitlines()[0]}"
-        ) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if any(words in reason for words in _REFUSED):
+            reason = "the server refuses the user or the password, so check both in the URL."
+        raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
+
+
+@retry(
+    retry=retry_if_exception_message(match="(?s).*already exists"),
+    stop=stop_after_attempt(10),
+    wait=wait_random(0.1, 0.5),
+    reraise=True,
+)
+def _open(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
+    """Opens the store; of two processes that find an empty database, one makes the tables."""
+    return _AlignedStore(config)
+
+
+def _place(config: pb.ConnectionConfig) -> str:
+    """Where the database is, without who may use it."""
+    if config.HasField("sqlite"):
+        return str(config.sqlite.filename_uri)
+    server = config.mysql if config.HasField("mysql") else config.postgresql
+    name = server.database if config.HasField("mysql") else server.dbname
+    return f"{server.host}:{server.port}/{name}"
+
+
+def _reach(config: pb.ConnectionConfig) -> None:
+    """Finds out within seconds that a server is not there, where the C++ client waits long."""
+    if config.HasField("sqlite"):
+        return
+    server = config.mysql if config.HasField("mysql") else config.postgresql
+    socket.create_connection((server.host, int(server.port)), _CONNECT_SECONDS).close()
 
 
 def execution_state(store: mlmd.MetadataStore, execution_id: int) -> int:
@@ -119,9 +164,28 @@ def outputs(store: mlmd.MetadataStore, execution_id: int) -> dict[str, list[pb.A
     Returns:
         Artifacts by output name.
     """
+    return _artifacts(store, execution_id, (pb.Event.OUTPUT, pb.Event.INTERNAL_OUTPUT))
+
+
+def inputs(store: mlmd.MetadataStore, execution_id: int) -> dict[str, list[pb.Artifact]]:
+    """What an execution took in.
+
+    Args:
+        store: The metadata store.
+        execution_id: The execution.
+
+    Returns:
+        Artifacts by input name.
+    """
+    return _artifacts(store, execution_id, (pb.Event.INPUT, pb.Event.INTERNAL_INPUT))
+
+
+def _artifacts(
+    store: mlmd.MetadataStore, execution_id: int, kinds: tuple[int, ...]
+) -> dict[str, list[pb.Artifact]]:
     names: dict[int, str] = {}
     for event in store.get_events_by_execution_ids([execution_id]):
-        if event.type in (pb.Event.OUTPUT, pb.Event.INTERNAL_OUTPUT):
+        if event.type in kinds:
             names[event.artifact_id] = next(
                 step.key for step in event.path.steps if step.HasField("key")
             )
@@ -131,49 +195,78 @@ def outputs(store: mlmd.MetadataStore, execution_id: int) -> dict[str, list[pb.A
     return found
 
 
-def abandon(store: mlmd.MetadataStore, run_ids: Iterable[str], work: Work) -> list[str]:
+def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb.Execution]]:
+    """The executions of a run.
+
+    Args:
+        store: The metadata store.
+        run_id: The run, which need not have begun.
+
+    Returns:
+        The nodes' names with their executions, the oldest first.
+    """
+    run = store.get_context_by_type_and_name("pipeline_run", run_id)
+    found = sorted(
+        store.get_executions_by_context(run.id) if run else (), key=lambda execution: execution.id
+    )
+    return [(node, execution) for execution in found if (node := _node_of(store, execution))]
+
+
+def _node_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
+    """The node that an execution is of; nothing for what people decided."""
+    contexts = store.get_contexts_by_execution(execution.id)
+    names = (str(context.name) for context in contexts if context.type == "node")
+    return next(names, "").rpartition(".")[2]
+
+
+def abandon(
+    store: mlmd.MetadataStore, run_ids: Iterable[str], work: Work, node_id: str | None = None
+) -> list[str]:
     """Closes the executions that killed runs left open, and removes what they had half written.
 
     Args:
         store: The metadata store.
         run_ids: Runs that did not come to their end.
         work: The work folder that they wrote to.
+        node_id: One node, where others of the same run may still be at work; None for all.
 
     Returns:
         Names of the nodes that had been cut off.
     """
     cut_off = []
     for run_id in run_ids:
-        run = store.get_context_by_type_and_name("pipeline_run", run_id)
-        for execution in store.get_executions_by_context(run.id) if run else ():
-            if execution.last_known_state not in _UNFINISHED:
+        for node, execution in run_executions(store, run_id):
+            if execution.last_known_state in _SUCCESSFUL or node_id not in (None, node):
                 continue
-            execution.last_known_state = pb.Execution.FAILED
-            store.put_executions([execution])
-            node = next(
-                context.name.rpartition(".")[2]
-                for context in store.get_contexts_by_execution(execution.id)
-                if context.type == "node"
-            )
-            cut_off.append(node)
+            if execution.last_known_state in _UNFINISHED:
+                execution.last_known_state = pb.Execution.FAILED
+                store.put_executions([execution])
+                cut_off.append(node)
+            # A second attempt takes over the first one's execution, which has failed by then.
             for leftover in work.artifacts.glob(f"{node}/**/{execution.id}"):
                 shutil.rmtree(leftover, ignore_errors=True)
     return cut_off
 
 
-def forget_missing(store: mlmd.MetadataStore, work: Work) -> int:
+def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = None) -> int:
     """Marks artifacts as deleted whose files are gone, so that the cache does not answer with them.
 
     Args:
         store: The metadata store.
         work: The work folder; artifacts elsewhere are left alone.
+        node: `PIPELINE.NODE`, whose artifacts alone are looked at; None for all.
 
     Returns:
         How many were marked.
     """
+    if node is None:
+        artifacts = store.get_artifacts()
+    else:
+        context = store.get_context_by_type_and_name("node", node)
+        artifacts = store.get_artifacts_by_context(context.id) if context else []
     missing = [
         artifact
-        for artifact in store.get_artifacts()
+        for artifact in artifacts
         if artifact.state == pb.Artifact.LIVE
         and any(path.is_relative_to(work.root) and not path.exists() for path in _files(artifact))
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.report.page import PAGE_FILE as REPORT_PAGE
+from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE, Verdict
 from components.ingest.report import IngestReport

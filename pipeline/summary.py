@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
-from components.evaluate.report.executor import TEXT_FILE
-from components.evaluate.report.page import PAGE_FILE
+from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
 from components.evaluate.verdict import Verdict, read_verdict
 from components.push.executor import WAITING
 from components.serve_check.verdict import ServeVerdict
+from pipeline.launch import is_blessed
 from pipeline.local_runner import RunResult
 from pipeline.outcome import describe
 
@@ -61,9 +61,9 @@ class Summary:
     @property
     def blessed(self) -> bool | None:
         """Whether both checks blessed the model; None where the run did not go so far."""
-        if self.verdict is None:
-            return None
-        return self.verdict.blessed and (self.serving is None or self.serving.blessed)
+        blessing = self.result.artifact("Evaluator", "blessing")
+        served = self.result.artifact("ServeCheck", "blessing")
+        return is_blessed(blessing, *([served] if served else ())) if blessing else None
 
     def print(self, console: Console) -> None:
         """Prints the table and the lines below it."""

@@ -81,6 +81,38 @@ class Work:
         Raises:
             PipelineError: It cannot be written, or another run holds it.
         """
+        with self._held(fcntl.LOCK_EX):
+            # What a killed run left there is nobody's.
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(exist_ok=True)
+            os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
+            yield
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Creates the folder and holds it beside others that share it, as tasks on a cluster do.
+
+        Raises:
+            PipelineError: It cannot be written, or a run has it for itself.
+        """
+        with self._held(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def node_turn(self, node_id: str) -> Iterator[None]:
+        """Waits until no other process is at the same place: two would write the same files.
+
+        Args:
+            node_id: The node, or what else is done once at a time.
+        """
+        locks = self.root / "locks"
+        locks.mkdir(exist_ok=True)
+        with (locks / node_id).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _held(self, mode: int) -> Iterator[None]:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / "lock").open("w")
@@ -91,14 +123,10 @@ class Work:
             ) from error
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, mode | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise PipelineError(
                     f"Another run is using {self.root}: wait for it, or choose another folder with "
                     "--work."
                 ) from error
-            # What a killed run left there is nobody's.
-            shutil.rmtree(self.temporary, ignore_errors=True)
-            self.temporary.mkdir(exist_ok=True)
-            os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
             yield

@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.evaluate.report.card import ModelCard
-from components.evaluate.report.page import page_digest
+from components.evaluate.report.files import page_digest
 from components.push.extras import add_extras, decided_now
 from components.push.versions import copy_whole, next_version
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from components.evaluate.report.card import Decision, ModelCard
-from components.evaluate.report.page import PAGE_FILE
+from components.evaluate.report.files import PAGE_FILE
 from components.push.layout import EXTRAS, METADATA_FILE, REPORT_FILE
 
 

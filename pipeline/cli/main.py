@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from components.errors import PipelineError
-from pipeline.cli import classify, data, machine, models, run, serving
-from pipeline.cli.options import ExitCode
+from pipeline.cli import classify, data, kubeflow, machine, models, run, serving
+from pipeline.exit_code import ExitCode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="From a folder of brain MRI images to a reviewed, served classifier.\n\n"
     "Decision support, never a diagnosis.",
 )
-for part in (run, classify, serving, models, data, machine):
+for part in (run, classify, serving, models, data, kubeflow, machine):
     app.add_typer(part.app)
 
 
@@ -30,15 +30,6 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
     _debug(debug)
-
-
-def _exit_code(error: PipelineError) -> ExitCode:
-    from components.gate.verdict import StoppedByGate
-    from pipeline.config import ConfigError
-
-    if isinstance(error, ConfigError):
-        return ExitCode.USAGE
-    return ExitCode.STOPPED_BY_GATE if isinstance(error, StoppedByGate) else ExitCode.FAILED
 
 
 def _debug(value: bool | None = None) -> bool:
@@ -56,7 +47,7 @@ def main() -> None:
         if _debug():
             raise
         sys.stderr.write(f"mri: {error}\n")
-        sys.exit(_exit_code(error))
+        sys.exit(ExitCode.of(error))
     except KeyboardInterrupt:
         sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
         sys.exit(130)

@@ -1,10 +1,11 @@
 """What several commands share: flags, and the meaning of exit codes."""
 
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from pipeline.exit_code import ExitCode as ExitCode
 
 Work = Annotated[
     Path, typer.Option("--work", help="The folder that holds everything a run writes.")
@@ -14,19 +15,9 @@ Metadata = Annotated[
     typer.Option(
         envvar="MRI_METADATA",
         metavar="URL",
-        help="postgresql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in --work.",
+        help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in "
+        "--work.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
-
-
-class ExitCode(IntEnum):
-    """What the command's exit code means."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    STOPPED_BY_GATE = 3
-    NOT_BLESSED = 4
-    DRIFT = 5

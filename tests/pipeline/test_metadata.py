@@ -1,5 +1,7 @@
+import multiprocessing
 import os
 
+import postgres
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -24,9 +26,15 @@ def test_a_postgresql_url_is_taken_apart(work):
     assert (config.host, config.port, config.dbname) == ("db.example", "5433", "mlmd")
 
 
+def test_a_mysql_url_is_taken_apart(work):
+    config = connection_config("mysql://me:p%40ss@db.example/mlmd", work).mysql
+    assert (config.user, config.password) == ("me", "p@ss")
+    assert (config.host, config.port, config.database) == ("db.example", 3306, "mlmd")
+
+
 @pytest.mark.parametrize(
     "url",
-    ["", "mlmd", "mysql://h/d", "postgresql://", "postgresql://host", "postgresql://h:port/d"],
+    ["", "mlmd", "http://h/d", "postgresql://", "postgresql://host", "postgresql://h:port/d"],
 )
 def test_other_urls_are_refused_in_words(work, url):
     with pytest.raises(PipelineError, match="--metadata"):
@@ -118,3 +126,31 @@ def test_a_work_folder_that_cannot_be_made_is_refused(tmp_path):
     ):
         pass
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(postgres.find_binaries() is None, reason="no PostgreSQL server (initdb) here")
+def test_a_user_whom_the_server_refuses(work):
+    with postgres.server(postgres.find_binaries()) as url:
+        stranger = url.replace("mlmd:unused", "stranger:guess")
+        with pytest.raises(PipelineError, match="refuses the user or the password") as error:
+            connect(connection_config(stranger, work))
+    assert "guess" not in str(error.value)
+
+
+def _open_at(url: str, work: Work, barrier) -> None:
+    config = connection_config(url, work)
+    barrier.wait()
+    connect(config)
+
+
+@pytest.mark.skipif(postgres.find_binaries() is None, reason="no PostgreSQL server (initdb) here")
+def test_several_processes_open_an_empty_database_at_once(work):
+    context = multiprocessing.get_context("fork")  # what is imported need not be imported again
+    barrier = context.Barrier(4)
+    with postgres.server(postgres.find_binaries()) as url:
+        processes = [context.Process(target=_open_at, args=(url, work, barrier)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4

@@ -16,6 +16,7 @@ from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import Predictions
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
+from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.gallery import Choice, exhibits
 from components.evaluate.report.lineage import (
     Lineage,
@@ -25,13 +26,12 @@ from components.evaluate.report.lineage import (
     flatten,
 )
 from components.evaluate.report.measure import measure
-from components.evaluate.report.page import PAGE_FILE, Content, page_digest, render
+from components.evaluate.report.page import Content, render
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import Verdict as GateVerdict
 from components.ingest.report import IngestReport
 from components.serve_check.verdict import ServeVerdict
 
-TEXT_FILE = "report.txt"
 _HISTORY_FILE = "history.json"
 _SPLIT = "test"
 

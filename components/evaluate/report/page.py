@@ -1,6 +1,5 @@
 """The report as one HTML page that needs nothing but itself."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from components.ingest.report import IngestReport
 from components.pages.templates import render_page
 from components.serve_check.verdict import ServeVerdict
 
-PAGE_FILE = "index.html"
 TITLES = {
     "tumour_sensitivity": "Sensitivity for tumour",
     "tumour_specificity": "Specificity for tumour",
@@ -101,11 +99,6 @@ def render(content: Content) -> str:
             for title, sentence, rows in _galleries(content)
         ],
     )
-
-
-def page_digest(folder: Path) -> str:
-    """Digest of the page in a report's folder: what a decision refers to."""
-    return hashlib.sha256((folder / PAGE_FILE).read_bytes()).hexdigest()
 
 
 def worst_first(slices: Sequence[SliceFigures]) -> list[SliceFigures]:

@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 
 from components.evaluate.artifacts import ModelReport
 from components.evaluate.report.card import ModelCard
-from components.evaluate.report.page import PAGE_FILE
+from components.evaluate.report.files import PAGE_FILE
 from components.push.executor import AtomicPushExecutor
 from components.push.versions import copy_whole, next_version, pushed_versions
 

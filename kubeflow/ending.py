@@ -1,0 +1,179 @@
+"""The command of the exit handler's container: tidies up after a run and tells how it ended."""
+
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
+from components.gate.verdict import PAGE_FILE as GATE_PAGE
+from components.gate.verdict import StoppedByGate
+from components.pages.templates import render_page
+from components.whole_file import whole_file
+from kubeflow.cluster import METADATA_VARIABLE
+from kubeflow.shown import EXIT_TASK, ExecutorOutputs
+from kubeflow.task import mounted, parse
+from pipeline.exit_code import ExitCode
+from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
+from pipeline.local_runner import ENDED_FILE, GRAPH_FILE
+from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
+from pipeline.outcome import describe
+from pipeline.work import Work
+
+RunState = Literal["completed", "not blessed", "stopped", "failed"]
+
+_SUCCEEDED = ("SUCCEEDED", "COMPLETE")
+"""What Kubeflow's backends call success."""
+
+
+@dataclass(frozen=True)
+class NodeEnd:
+    """What became of a node.
+
+    Attributes:
+        node: Its name.
+        state: `done`, `cached`, `failed`, or `skipped` where it was not run.
+        seconds: From its start until its end.
+        outcome: What came out, in a few words.
+    """
+
+    node: str
+    state: Literal["done", "cached", "failed", "skipped"]
+    seconds: float
+    outcome: str
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        run_id: The run's id.
+        name: What people call it.
+        state: In a word.
+        told: What Kubeflow says; nothing where it is not asked.
+        nodes: What became of each node, in order.
+        reason: Why it did not complete, as a sentence.
+        page: The data gate's page, where the gate stopped the run.
+    """
+
+    run_id: str
+    name: str
+    state: RunState
+    told: str
+    nodes: tuple[NodeEnd, ...]
+    reason: str = ""
+    page: str = ""
+
+    def write(self, work: Work) -> None:
+        """Writes it to the run's folder."""
+        folder = work.runs / self.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / ENDED_FILE) as file:
+            file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
+    """Closes what a run left open, and finds out how it ended.
+
+    Args:
+        run_id: The run's id; all its tasks have ended.
+        name: What people call it.
+        told: The end state that Kubeflow tells, or nothing.
+        work: The shared storage.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        PipelineError: ML Metadata cannot be reached.
+    """
+    store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work))
+    abandon(store, [run_id], work)
+    if name and (run := store.get_context_by_type_and_name("pipeline_run", run_id)):
+        run.custom_properties["name"].string_value = name
+        store.put_contexts([run])
+
+    executions = dict(run_executions(store, run_id))
+    graph = work.runs / run_id / GRAPH_FILE
+    names = node_ids(read_ir(graph)) if graph.exists() else list(executions)
+    state: RunState = "completed"
+    reason, page, nodes = "", "", []
+    for node in names:
+        if node not in executions:
+            nodes.append(NodeEnd(node, "skipped", 0.0, ""))
+            continue
+        execution = executions[node]
+        made = outputs(store, execution.id)
+        nodes.append(_node_end(node, execution, made))
+        if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+            folder = Path(made["verdict"][0].uri)
+            state, reason, page = "stopped", str(StoppedByGate(folder)), str(folder / GATE_PAGE)
+        elif PUSHED in made and not pushed_blessed(store, execution.id):
+            state, reason = "not blessed", "The model was not blessed, so nothing was pushed."
+    failed = [end.node for end in nodes if end.state == "failed"]
+    missing = not nodes or any(end.state == "skipped" for end in nodes)
+    if state == "completed" and (failed or missing or (told and told not in _SUCCEEDED)):
+        state = "failed"
+        reason = (
+            f"It failed in {', '.join(failed)}; the log of that task says why."
+            if failed
+            else "A task failed before it could begin its work; its log says why."
+        )
+    return RunEnd(run_id, name, state, told, tuple(nodes), reason, page)
+
+
+def _node_end(node: str, execution: pb.Execution, made: dict[str, list[pb.Artifact]]) -> NodeEnd:
+    seconds = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
+    if execution.last_known_state == pb.Execution.CACHED:
+        return NodeEnd(node, "cached", seconds, describe(NodeResult(node, "cached", seconds, made)))
+    if execution.last_known_state == pb.Execution.COMPLETE:
+        return NodeEnd(node, "done", seconds, describe(NodeResult(node, "done", seconds, made)))
+    return NodeEnd(node, "failed", seconds, "")
+
+
+def render(end: RunEnd) -> str:
+    """The page that Kubeflow shows of a run's end: the gate's own where the gate stopped it."""
+    if end.page:
+        return Path(end.page).read_text(encoding="utf-8")
+    return render_page(Path(__file__).with_name("ending.html"), end=end)
+
+
+def _print(end: RunEnd) -> None:
+    called = f" ({end.name})" if end.name else ""
+    lines = [f"run {end.run_id}{called}: {end.state}"]
+    lines += [f"  {n.node:<18}{n.seconds:8.1f} s  {n.state:<8}{n.outcome}" for n in end.nodes]
+    reason = f": {end.reason}" if end.reason else ""
+    sys.stdout.write("\n".join([*lines, DISCLAIMER, f"{EXIT_TASK}: {end.state}{reason}"]) + "\n")
+
+
+def main() -> None:
+    """Tells how the run ended; that it did not end well is no failure of this task."""
+    parser = parse("Tidy up after a run, and tell how it ended.", "kubeflow.ending")
+    parser.add_argument("--run-name", default="", help="what people call the run")
+    parser.add_argument("--status", default="{}", help="the end state that Kubeflow tells, JSON")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        work = mounted(given.work)
+        told = json.loads(given.status).get("state", "")
+        end = end_run(given.run_id, given.run_name, told, work)
+        end.write(work)
+        _print(end)
+        if given.executor_input:
+            outputs_of = ExecutorOutputs.read(given.executor_input)
+            outputs_of.page(render(end))
+            outputs_of.close()
+    except PipelineError as error:
+        sys.stderr.write(f"RunEnd: {error}\n")
+        sys.exit(ExitCode.of(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What may be chosen when a compiled pipeline is run, rather than when it is compiled."""
+
+import json
+from dataclasses import dataclass
+from typing import get_type_hints
+
+from pydantic import ValidationError
+
+from components.gate.rules import check_acceptance
+from pipeline.config import Config, ConfigError
+from pipeline.work import Work
+
+NEWEST = -1
+"""The span that stands for the newest there is."""
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """The values of a run's parameters; the fields' names are the parameters' names.
+
+    Attributes:
+        data: The data folder, absolute or below the shared storage; empty for the synthetic sample.
+        span: The newest span to read; NEWEST for the newest there is.
+        epochs: `train.epochs`.
+        seed: `train.seed`.
+        min_accuracy: `evaluate.min_accuracy`.
+        push: `auto` or `after_review`.
+        accept_anomalies: Findings of the data gate that are let pass, with commas between.
+        accept_reason: Why.
+    """
+
+    data: str
+    span: int
+    epochs: int
+    seed: int
+    min_accuracy: float
+    push: str
+    accept_anomalies: str
+    accept_reason: str
+
+    @staticmethod
+    def of(config: Config) -> "RunParameters":
+        """What a configuration says, as the parameters' defaults."""
+        return RunParameters(
+            data=str(config.data or ""),
+            span=NEWEST if config.ingest.span is None else config.ingest.span,
+            epochs=config.train.epochs,
+            seed=config.train.seed,
+            min_accuracy=config.evaluate.min_accuracy,
+            push=config.push,
+            accept_anomalies=",".join(config.accept_anomalies),
+            accept_reason=config.accept_reason,
+        )
+
+    def apply(self, config: str, work: Work) -> Config:
+        """Puts the values into a configuration.
+
+        Args:
+            config: The compiled configuration, JSON.
+            work: The shared storage.
+
+        Returns:
+            The configuration of the run, its data folder set.
+
+        Raises:
+            ConfigError: A value is refused.
+            PipelineError: Findings are accepted without a reason, or do not exist.
+        """
+        fields = json.loads(config)
+        fields["data"] = str(work.root / self.data if self.data else work.sample)
+        fields["ingest"]["span"] = None if self.span == NEWEST else self.span
+        fields["train"].update(epochs=self.epochs, seed=self.seed)
+        fields["evaluate"]["min_accuracy"] = self.min_accuracy
+        fields["push"] = self.push
+        names = [name.strip() for name in self.accept_anomalies.split(",")]
+        fields["accept_anomalies"] = [name for name in names if name]
+        fields["accept_reason"] = self.accept_reason
+        try:
+            applied = Config.model_validate(fields)
+        except ValidationError as error:
+            sentences = [
+                f"{'.'.join(str(part) for part in problem['loc'])}={problem['input']!r} is "
+                f"refused: {problem['msg']}."
+                for problem in error.errors()
+            ]
+            raise ConfigError(f"The run's parameters: {' '.join(sentences)}") from error
+        check_acceptance(applied.accept_anomalies, applied.accept_reason)
+        return applied
+
+
+PARAMETERS: dict[str, type] = get_type_hints(RunParameters)
+"""The types by name of what every task is told."""

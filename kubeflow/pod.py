@@ -1,0 +1,175 @@
+"""A task's pod, played by a process with a scratch folder of its own."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.local import executor_input_utils, placeholder_utils
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kubeflow.cluster import METADATA_VARIABLE
+from kubeflow.compiled import Constant, FinalStatus, RunParameter, Task
+
+_INTEGER = pipeline_spec_pb2.ParameterType.NUMBER_INTEGER
+_PYTHONS = ("python", "python3")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a run is rehearsed.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        job_id: The run's id.
+        storage: The folder that stands for the shared storage.
+        parameters: Values of the run's parameters.
+        secrets: Values of environment variables that come from Secrets.
+    """
+
+    pipeline: str
+    job_id: str
+    storage: Path
+    parameters: Mapping[str, Any]
+    secrets: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Where logs and what Kubeflow would show are kept."""
+        return self.storage / "runs" / self.job_id
+
+    def log(self, task: Task, attempt: int) -> Path:
+        """The log of an attempt, from 1, at a task."""
+        return self.folder / "logs" / f"{task.name}-{attempt}.txt"
+
+
+class Pod:
+    """One attempt at a task."""
+
+    def __init__(self, task: Task, site: Site, final_status: Mapping[str, Any]) -> None:
+        """Prepares the attempt.
+
+        Args:
+            task: The task.
+            site: Where.
+            final_status: What the task is told of how those before it ended, if it asks.
+        """
+        self._task = task
+        self._site = site
+        self._final_status = final_status
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = threading.Event()
+
+    def run(self, attempt: int) -> int:
+        """Runs the task's command to its end.
+
+        Args:
+            attempt: Its number, from 1.
+
+        Returns:
+            The exit code, negative for a signal.
+        """
+        log = self._site.log(self._task, attempt)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{self._task.name}-") as scratch:
+            outputs = Path(scratch) / "outputs"
+            outputs.mkdir()
+            words = self.command(outputs)
+            with log.open("wb") as file:
+                self._process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    env=self._environment(scratch),
+                    cwd=scratch,
+                    start_new_session=True,
+                )
+                if self._killed.is_set():
+                    self.kill()
+                code = self._process.wait()
+            if code == 0:
+                self._keep(outputs)
+        return code
+
+    def kill(self) -> None:
+        """Ends the process and all that it started."""
+        self._killed.set()
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def command(self, outputs: Path) -> list[str]:
+        """The command line, as the pod would be started with it.
+
+        Args:
+            outputs: The folder for what Kubeflow collects.
+
+        Returns:
+            Its words; paths below the volume's mount point are below the storage folder.
+        """
+        container = self._task.container
+        given = json_format.MessageToDict(
+            executor_input_utils.construct_executor_input(
+                self._task.component, self._arguments(), str(outputs), block_input_artifact=True
+            )
+        )
+        definitions = self._task.component.input_definitions.parameters
+        values = given.get("inputs", {}).get("parameterValues", {})
+        for name, value in values.items():
+            if definitions[name].parameter_type == _INTEGER:
+                values[name] = int(value)  # JSON knows no whole numbers
+        words: list[str] = placeholder_utils.replace_placeholders(
+            full_command=[*container.command, *container.args],
+            executor_input_dict=given,
+            pipeline_resource_name=self._site.pipeline,
+            task_resource_name=self._task.name,
+            pipeline_root=str(self._site.folder),
+            unique_pipeline_id=self._site.job_id,
+        )
+        program, *arguments = (self._mounted(word) for word in words)
+        return [sys.executable if program in _PYTHONS else program, *arguments]
+
+    def _arguments(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, source in self._task.inputs.items():
+            if isinstance(source, Constant):
+                values[name] = source.value
+            elif isinstance(source, RunParameter):
+                values[name] = self._site.parameters[source.name]
+            elif isinstance(source, FinalStatus):
+                values[name] = {**self._final_status, "pipelineTaskName": source.producer}
+        return values
+
+    def _environment(self, scratch: str) -> dict[str, str]:
+        """The machine's environment with the task's own in it, and no secret that it has not."""
+        environment = {**os.environ, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"}
+        for name in (METADATA_VARIABLE, *self._site.secrets):
+            environment.pop(name, None)
+        for name in self._task.secrets:
+            if name in self._site.secrets:
+                environment[name] = self._site.secrets[name]
+        for variable in self._task.container.env:
+            environment[variable.name] = self._mounted(variable.value)
+        return environment
+
+    def _mounted(self, word: str) -> str:
+        """What the storage's mount point would show, without mounting it."""
+        for mount in sorted(self._task.mounts, key=len, reverse=True):
+            path = rf"(?<![\w./-]){re.escape(mount)}(?=/|$|[\s\"',:])"
+            word = re.sub(path, lambda _: str(self._site.storage), word)
+        return word
+
+    def _keep(self, outputs: Path) -> None:
+        """Keeps what Kubeflow would collect from a task that has succeeded."""
+        if any(outputs.iterdir()):
+            kept = self._site.folder / "kubeflow" / self._task.name
+            shutil.copytree(outputs, kept, dirs_exist_ok=True)

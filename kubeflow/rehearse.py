@@ -1,0 +1,260 @@
+"""Runs a compiled pipeline on this machine as a cluster would: a process a task."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from components.errors import PipelineError
+from kubeflow.cluster import METADATA_VARIABLE
+from kubeflow.compiled import CompiledPipeline, Task, read_compiled
+from kubeflow.pod import Pod, Site
+from kubeflow.run_values import run_values
+from pipeline.exit_code import ExitCode
+from pipeline.metadata import connect, connection_config
+from pipeline.work import Work
+
+TaskState = Literal["succeeded", "failed", "skipped"]
+
+_STYLES = {"succeeded": "green", "failed": "bold red", "skipped": "dim"}
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """What became of a task.
+
+    Attributes:
+        task: The task.
+        state: In a word.
+        attempts: How often it was started.
+        code: The last attempt's exit code, negative for a signal; None if it was not started.
+        seconds: From the first start to the last end, waits between attempts included.
+    """
+
+    task: Task
+    state: TaskState
+    attempts: int = 0
+    code: int | None = None
+    seconds: float = 0.0
+
+
+def rehearse(
+    path: Path,
+    given: Mapping[str, str],
+    storage: Path,
+    console: Console,
+    *,
+    metadata_url: str | None = None,
+    parallel: int = 2,
+) -> ExitCode:
+    """Rehearses a compiled pipeline.
+
+    Args:
+        path: The compiled file.
+        given: Run parameters as text.
+        storage: The folder that stands for the shared storage; made if it is not there.
+        console: Where progress goes.
+        metadata_url: The database in the Secret; None for SQLite in `storage`, one task at a time.
+        parallel: How many tasks run at once, at most.
+
+    Returns:
+        What the run comes to: the code of the task that ended it, where that is a verdict.
+
+    Raises:
+        PipelineError: The file, a parameter, the storage or the database cannot be used.
+    """
+    pipeline = read_compiled(path)
+    values = run_values(pipeline, given)
+    storage = storage.absolute()
+    work = Work(storage)
+    _check_storage(storage)
+    with work.shared():
+        connect(connection_config(metadata_url, work))  # what is wrong with it is said here
+        site = Site(
+            pipeline=pipeline.name,
+            job_id=str(uuid.uuid4()),
+            storage=storage,
+            parameters=values,
+            secrets=_secrets(pipeline, metadata_url),
+        )
+        site.folder.mkdir(parents=True)
+        if metadata_url is None and parallel > 1:
+            console.print("SQLite takes one task at a time; with --metadata, several run at once.")
+        return _Rehearsal(pipeline, site, console, parallel if metadata_url else 1).run()
+
+
+def _check_storage(storage: Path) -> None:
+    """Finds out whether the folder can be the storage that all tasks share."""
+    try:
+        storage.mkdir(parents=True, exist_ok=True)
+        probe = storage / f".probe-{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PipelineError(
+            f"{storage} cannot be the shared storage ({error.strerror}): give --storage a folder "
+            "that can be written."
+        ) from error
+
+
+def _secrets(pipeline: CompiledPipeline, metadata_url: str | None) -> dict[str, str]:
+    """Values of the Secrets, from where a person keeps them on this machine."""
+    values = {METADATA_VARIABLE: metadata_url} if metadata_url else {}
+    for task in pipeline.tasks:
+        for variable, secret in task.secrets.items():
+            if variable == METADATA_VARIABLE:
+                continue
+            if variable not in os.environ:
+                raise PipelineError(
+                    f"{task.title} takes {variable} from the Secret {secret}: set {variable} in "
+                    "the environment for the rehearsal."
+                )
+            values[variable] = os.environ[variable]
+    return values
+
+
+class _Rehearsal:
+    """One run."""
+
+    def __init__(
+        self, pipeline: CompiledPipeline, site: Site, console: Console, parallel: int
+    ) -> None:
+        self._tasks = pipeline.tasks
+        self._site = site
+        self._console = console
+        self._parallel = parallel
+        self._ends: dict[str, TaskEnd] = {}
+        self._pods: dict[str, Pod] = {}
+        self._stopped = threading.Event()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def run(self) -> ExitCode:
+        self._console.print(f"run {self._site.job_id}", soft_wrap=True)
+        with self._progress:
+            try:
+                with ThreadPoolExecutor(self._parallel) as pool:
+                    self._run_all(pool, [task for task in self._tasks if not task.always])
+            finally:
+                for task in self._tasks:
+                    if task.always:
+                        self._record(self._attempts(task))
+        self._console.print(f"logs  {self._site.folder / 'logs'}", soft_wrap=True)
+        return self._exit_code()
+
+    def _run_all(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
+        """Runs all but the exit handler; who interrupts that ends what is running."""
+        try:
+            self._schedule(pool, tasks)
+        except KeyboardInterrupt:
+            self._stopped.set()
+            for pod in list(self._pods.values()):
+                pod.kill()
+            raise
+
+    def _schedule(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
+        """As Argo does by default: after a failure nothing new begins, and what runs may end."""
+        running: set[Future[TaskEnd]] = set()
+        begun: set[str] = set()
+        while True:
+            failed = any(end.state == "failed" for end in self._ends.values())
+            for task in tasks:
+                if failed or task.name in begun or len(running) == self._parallel:
+                    continue
+                if all(self._succeeded(name) for name in task.after):
+                    begun.add(task.name)
+                    running.add(pool.submit(self._attempts, task))
+            if not running:
+                break
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._record(future.result())
+        for task in tasks:
+            if task.name not in begun:
+                self._record(TaskEnd(task, "skipped"))
+
+    def _succeeded(self, name: str) -> bool:
+        return name in self._ends and self._ends[name].state == "succeeded"
+
+    def _attempts(self, task: Task) -> TaskEnd:
+        started = time.monotonic()
+        shown = self._show(task)
+        attempt = 0
+        while True:
+            attempt += 1
+            pod = self._pods[task.name] = Pod(task, self._site, self._final_status(task))
+            code = pod.run(attempt)
+            if code == 0 or attempt > task.retry.count or self._stopped.is_set():
+                break
+            seconds = task.retry.wait(attempt)
+            self._console.print(
+                f"{task.title} failed with {_how(code)}; again in {seconds:.0f} s "
+                f"(attempt {attempt + 1} of {task.retry.count + 1})",
+                style="yellow",
+            )
+            self._stopped.wait(seconds)
+        self._progress.remove_task(shown)
+        state: TaskState = "succeeded" if code == 0 else "failed"
+        return TaskEnd(task, state, attempt, code, time.monotonic() - started)
+
+    def _show(self, task: Task) -> TaskID:
+        return self._progress.add_task(task.title)
+
+    def _record(self, end: TaskEnd) -> None:
+        self._ends[end.task.name] = end
+        words = _last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
+        words = words.removeprefix(f"{end.task.title}: ")
+        if end.state == "failed" and not words:
+            words = f"ended by {_how(end.code)}"
+        number = f"[{len(self._ends)}/{len(self._tasks)}]"
+        self._console.print(
+            f"{number:>7} {end.task.title:<18}{end.seconds:7.1f} s  "
+            f"[{_STYLES[end.state]}]{end.state:<9}[/]  ",
+            end="",
+        )
+        self._console.print(words, markup=False, soft_wrap=True)
+
+    def _final_status(self, task: Task) -> dict[str, Any]:
+        """What Kubeflow tells a task that asks how others ended."""
+        failed = [name for name in task.after if name in self._ends and not self._succeeded(name)]
+        state = "CANCELLED" if self._stopped.is_set() else "FAILED" if failed else "SUCCEEDED"
+        status: dict[str, Any] = {
+            "state": state,
+            "pipelineJobResourceName": self._site.job_id,
+            "error": {},
+        }
+        if causes := [name for name in failed if self._ends[name].state == "failed"]:
+            status["error"] = {"code": 9, "message": f"Failed: {', '.join(causes)}."}
+        return status
+
+    def _exit_code(self) -> ExitCode:
+        failed = [end for end in self._ends.values() if end.state == "failed"]
+        for end in failed:
+            if end.code in (ExitCode.STOPPED_BY_GATE, ExitCode.NOT_BLESSED):
+                return ExitCode(end.code)
+        return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _how(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _last_line(log: Path) -> str:
+    """The last line that a task wrote."""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - 4096, 0))
+        lines = file.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

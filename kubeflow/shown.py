@@ -1,0 +1,141 @@
+"""What Kubeflow's page shows of a node: HTML pages, figures, the confusion matrix."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
+from components.evaluate.verdict import read_verdict
+from components.gate.verdict import PAGE_FILE as GATE_PAGE
+from components.whole_file import whole_file
+from pipeline.launch import NodeResult
+
+EXIT_TASK = "RunEnd"
+"""The exit handler's name."""
+PAGE, METRICS, CONFUSION = "page", "metrics", "confusion"
+"""Names of a task's outputs."""
+
+Artifacts = dict[str, list[pb.Artifact]]
+
+
+@dataclass
+class ExecutorOutputs:
+    """Where Kubeflow wants a task's outputs, and what is told of them.
+
+    Attributes:
+        artifacts: Of each output its name on the run, its address and its metadata.
+        report: The file that Kubeflow reads the metadata from.
+    """
+
+    artifacts: dict[str, dict[str, Any]]
+    report: Path
+
+    @staticmethod
+    def read(executor_input: str) -> "ExecutorOutputs":
+        """Reads what Kubeflow puts in the place of `{{$}}`."""
+        outputs = json.loads(executor_input)["outputs"]
+        artifacts = {
+            name: found["artifacts"][0] for name, found in outputs.get("artifacts", {}).items()
+        }
+        return ExecutorOutputs(artifacts, Path(outputs["outputFile"]))
+
+    def page(self, html: str) -> None:
+        """Writes the page."""
+        path = Path(self._artifact("HTML", PAGE).path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write_text(html, encoding="utf-8")
+
+    def metrics(self, figures: dict[str, float | None]) -> None:
+        """Tells figures; those that could not be computed are left out."""
+        metrics = self._artifact("Metrics", METRICS)
+        for name, value in figures.items():
+            if value is not None:
+                metrics.log_metric(name, value)
+        self.artifacts[METRICS]["metadata"] = metrics.metadata
+
+    def confusion(self, classes: list[str], matrix: list[list[int]]) -> None:
+        """Tells the confusion matrix, true classes in rows."""
+        confusion = self._artifact("ClassificationMetrics", CONFUSION)
+        confusion.log_confusion_matrix(classes, matrix)
+        self.artifacts[CONFUSION]["metadata"] = confusion.metadata
+
+    def close(self) -> None:
+        """Writes the file that Kubeflow reads when the task has succeeded."""
+        told = {
+            name: {"artifacts": [{key: known.get(key) for key in ("name", "uri", "metadata")}]}
+            for name, known in self.artifacts.items()
+            if "metadata" in known
+        }
+        self.report.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.report) as file:
+            file.write_text(json.dumps({"artifacts": told}), encoding="utf-8")
+
+    def _artifact(self, kind: str, name: str) -> Any:
+        from kfp import dsl
+
+        known = self.artifacts[name]
+        return getattr(dsl, kind)(name=known.get("name", name), uri=known["uri"])
+
+
+def show(result: NodeResult, outputs: ExecutorOutputs) -> None:
+    """Gives Kubeflow what it shows of a node, where there is something.
+
+    Args:
+        result: What became of the node.
+        outputs: Where to.
+    """
+    if teller := _TELLERS.get(result.node_id):
+        teller(result.outputs, outputs)
+    outputs.close()
+
+
+def _statistics(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    from kubeflow.statistics_page import render
+
+    outputs.page(render(Path(made["statistics"][0].uri)))
+
+
+def _gate(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    outputs.page((Path(made["verdict"][0].uri) / GATE_PAGE).read_text(encoding="utf-8"))
+
+
+def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    history = json.loads((Path(made["model"][0].uri) / "history.json").read_text(encoding="utf-8"))
+    last = {name: float(values[-1]) for name, values in history.items() if values}
+    outputs.metrics({"epochs": float(len(history["loss"])), **last})
+
+
+def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    from components.evaluate.confusion import confusion_matrix
+    from components.evaluate.predictions.table import Predictions
+
+    told = Predictions.read(Path(made["predictions"][0].uri))
+    known = told.labels >= 0
+    likeliest = told.probabilities.argmax(-1).astype(float)
+    counts = confusion_matrix(told.labels[known], likeliest[known], len(told.classes))
+    outputs.confusion(list(told.classes), counts.astype(int).tolist())
+
+
+def _evaluator(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    verdict = read_verdict(made["evaluation"][0].uri)
+    recalls = {f"recall {label}": value for label, value in verdict.accuracy_by_class.items()}
+    outputs.metrics({**verdict.figures, **recalls, "blessed": float(verdict.blessed)})
+
+
+def _report(made: Artifacts, outputs: ExecutorOutputs) -> None:
+    outputs.page((Path(made["model_report"][0].uri) / REPORT_PAGE).read_text(encoding="utf-8"))
+
+
+_TELLERS: dict[str, Callable[[Artifacts, ExecutorOutputs], None]] = {
+    "StatisticsGen": _statistics,
+    "Gate": _gate,
+    "Trainer": _trainer,
+    "Predictions": _predictions,
+    "Evaluator": _evaluator,
+    "Report": _report,
+}

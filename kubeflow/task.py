@@ -1,0 +1,186 @@
+"""The command of a node's container: builds the run's graph or finds it, and launches the node.
+
+Tasks share the work folder and ML Metadata, and nothing else. The first to run writes the run's
+compiled graph to the work folder; the others read it there, which spares them the graph's imports.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from tfx.proto.orchestration import pipeline_pb2
+
+from components.errors import PipelineError
+from components.ingest.config import SALT_VARIABLE
+from kubeflow.cluster import METADATA_VARIABLE
+from kubeflow.ir import graph_digest, upstream_nodes
+from kubeflow.parameters import PARAMETERS, RunParameters
+from kubeflow.shown import ExecutorOutputs, show
+from pipeline.config import Config
+from pipeline.exit_code import ExitCode
+from pipeline.launch import (
+    NodeResult,
+    compile_pipeline,
+    launch_node,
+    read_ir,
+    set_run_id,
+    write_ir,
+)
+from pipeline.local_runner import GRAPH_FILE
+from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.outcome import describe
+from pipeline.work import Work
+
+_TRAINING = ("Trainer", "Tuner")
+
+
+def run_task(
+    node_id: str, run_id: str, work: Work, compiled: str, graph: str, parameters: RunParameters
+) -> NodeResult:
+    """Runs a node of a run, or what a killed attempt at it left to do.
+
+    Args:
+        node_id: The node.
+        run_id: The run's id.
+        work: The work folder on the shared storage.
+        compiled: The configuration that was compiled, JSON.
+        graph: The digest of the graph that was compiled.
+        parameters: What the run chose.
+
+    Returns:
+        How it ended and what came out.
+
+    Raises:
+        PipelineError: It cannot go on, for a reason that a person can act on.
+    """
+    config = parameters.apply(compiled, work)
+    connection = connection_config(os.environ.get(METADATA_VARIABLE), work)
+    store = connect(connection)
+    with work.shared(), work.node_turn(node_id):
+        ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
+        if abandon(store, [run_id], work, node_id):
+            _say(f"{node_id}: an earlier attempt was cut off; going on from what is whole")
+        forget_missing(store, work, f"{config.name}.{node_id}")
+        _prepare(node_id, config, work)
+        return launch_node(ir, node_id, connection)
+
+
+def _run_graph(
+    node_id: str, run_id: str, work: Work, config: Config, graph: str, *, sample: bool
+) -> pipeline_pb2.Pipeline:
+    """The run's compiled graph: from the shared storage, or built if this is where a run begins."""
+    file = work.runs / run_id / GRAPH_FILE
+    with work.node_turn("graph"):
+        if file.exists():
+            return read_ir(file)
+        if sample:
+            _make_sample(work, config)  # the graph tells the report what the images are
+        from pipeline.graph import create_pipeline
+
+        ir = compile_pipeline(create_pipeline(config, work))
+        upstream = upstream_nodes(ir)
+        if graph_digest(ir) != graph or node_id not in upstream:
+            raise PipelineError(
+                "The image's pipeline is not the one that was compiled: compile it again with the "
+                "package that is in the image."
+            )
+        if upstream[node_id]:
+            raise PipelineError(
+                f"What the tasks before {node_id} wrote is not in {work.root}: it must be storage "
+                "that all tasks share, such as one ReadWriteMany volume."
+            )
+        set_run_id(ir, run_id)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_ir(ir, file)
+        return ir
+
+
+def _make_sample(work: Work, config: Config) -> None:
+    from rich.console import Console
+
+    from pipeline.commands.sample import ensure_sample
+
+    ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
+
+
+def _prepare(node_id: str, config: Config, work: Work) -> None:
+    """What `mri run` does before its first node, where it is needed."""
+    if node_id == "Ingest":
+        os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
+    elif node_id in _TRAINING and config.model.weights != "random":
+        from components.trainer.weights import resolve_weights
+
+        given = config.model.weights
+        resolve_weights(None if given == "imagenet" else Path(given))
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def parse(description: str, prog: str) -> argparse.ArgumentParser:
+    """A parser with what all tasks are told."""
+    parser = argparse.ArgumentParser(prog=f"python -m {prog}", description=description)
+    parser.add_argument("--work", type=Path, required=True, help="the shared storage")
+    parser.add_argument("--run-id", required=True, help="the run's id")
+    parser.add_argument("--executor-input", help="what Kubeflow gives the task, JSON")
+    return parser
+
+
+def mounted(root: Path) -> Work:
+    """The work folder on the shared storage.
+
+    Raises:
+        PipelineError: It is not there, or cannot be written.
+    """
+    if not root.is_dir():
+        raise PipelineError(
+            f"There is no folder {root}: the shared storage is not mounted in this task."
+        )
+    if not os.access(root, os.W_OK):
+        raise PipelineError(f"{root} cannot be written: the shared storage is mounted read-only.")
+    return Work(root)
+
+
+def main() -> None:
+    """Runs one node; the exit code is the node launcher's."""
+    parser = parse("Run one node of the pipeline in its container.", "kubeflow.task")
+    parser.add_argument("--node", required=True, help="the node")
+    parser.add_argument("--graph", required=True, help="digest of the compiled graph")
+    parser.add_argument("--config", required=True, help="compiled configuration, JSON")
+    for name, kind in PARAMETERS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
+    given = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        result = run_task(
+            given.node,
+            given.run_id,
+            mounted(given.work),
+            given.config,
+            given.graph,
+            RunParameters(**{name: getattr(given, name) for name in PARAMETERS}),
+        )
+        if given.executor_input:
+            show(result, ExecutorOutputs.read(given.executor_input))
+    except PipelineError as error:
+        _say(f"{given.node}: {error}")
+        sys.exit(ExitCode.of(error))
+    except Exception as error:  # noqa: BLE001 - the log's last line says what it was
+        traceback.print_exc()
+        reason = (str(error).strip().splitlines() or [""])[0][:300]
+        _say(f"{given.node}: {type(error).__name__}: {reason}")
+        sys.exit(ExitCode.FAILED)
+    words = f": {text}" if (text := describe(result)) else ""
+    _say(f"{result.node_id}: {result.state} in {result.seconds:.1f} s{words}")
+    sys.exit(result.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""What the exit code of `mri` and of the node launcher means."""
+
+from enum import IntEnum
+
+from components.errors import PipelineError
+
+
+class ExitCode(IntEnum):
+    """One meaning a code, for commands, for a node's process and for a task on a cluster."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    STOPPED_BY_GATE = 3
+    NOT_BLESSED = 4
+    DRIFT = 5
+
+    @staticmethod
+    def of(error: PipelineError) -> "ExitCode":
+        """The code that an error ends a process with."""
+        from components.gate.verdict import StoppedByGate
+        from pipeline.config import ConfigError
+
+        if isinstance(error, ConfigError):
+            return ExitCode.USAGE
+        return ExitCode.STOPPED_BY_GATE if isinstance(error, StoppedByGate) else ExitCode.FAILED

@@ -1,0 +1,240 @@
+"""The compiled file is one that open Kubeflow Pipelines takes, and says what was asked for."""
+
+import importlib.util
+import time
+
+import pytest
+import yaml
+from compiled import IMAGE, compile_toy
+from google.protobuf import json_format
+from kfp import components
+from kfp.kubernetes import kubernetes_executor_config_pb2
+
+from components.errors import PipelineError
+from kubeflow.cluster import Cluster, Resources, Toleration, read_cluster
+from kubeflow.compile import compile_for_kubeflow
+from kubeflow.image import check_image
+from kubeflow.ir import upstream_nodes
+from kubeflow.tasks import task_name
+from pipeline.config import ConfigError, load_config
+from pipeline.graph import create_pipeline
+from pipeline.launch import compile_pipeline
+from pipeline.work import Work
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return compile_toy(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
+
+
+@pytest.fixture(scope="module")
+def loaded(file):
+    return components.load_component_from_file(str(file))
+
+
+@pytest.fixture(scope="module")
+def nodes(loaded):
+    [group] = [
+        component
+        for component in loaded.pipeline_spec.components.values()
+        if component.HasField("dag")
+    ]
+    return group.dag.tasks
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory):
+    work = Work(tmp_path_factory.mktemp("elsewhere"))
+    config = load_config("ci").model_copy(update={"data": work.sample})
+    return upstream_nodes(compile_pipeline(create_pipeline(config, work)))
+
+
+def test_kubeflows_own_loader_takes_it(loaded):
+    spec = loaded.pipeline_spec
+    assert spec.schema_version == "2.1.0"
+    assert spec.pipeline_info.name == "brain-mri"
+
+
+def test_it_holds_containers_and_nothing_that_the_open_backend_refuses(loaded, file):
+    executors = loaded.pipeline_spec.deployment_spec["executors"]
+    assert len(executors) == 15
+    for executor in executors.values():
+        assert set(executor) == {"container"}
+        assert executor["container"]["image"] == IMAGE
+    text = file.read_text().lower()
+    for word in ("importer", "resolver:", "lifecycle", "precachecheck", "iterator"):
+        assert word not in text
+
+
+def test_every_command_is_a_module_of_the_package(loaded):
+    for executor in loaded.pipeline_spec.deployment_spec["executors"].values():
+        python, flag, module = executor["container"]["command"]
+        assert (python, flag) == ("python", "-m")
+        assert importlib.util.find_spec(module) is not None
+
+
+def test_a_task_a_node_that_waits_for_what_the_node_waits_for(nodes, upstream):
+    assert set(nodes) == {task_name(node) for node in upstream}
+    for node, earlier in upstream.items():
+        assert set(nodes[task_name(node)].dependent_tasks) == {task_name(one) for one in earlier}
+        assert nodes[task_name(node)].task_info.name == node
+
+
+def test_the_exit_handler_runs_whatever_happens_and_is_told_how(loaded):
+    ending = loaded.pipeline_spec.root.dag.tasks["run-end"]
+    [group] = ending.dependent_tasks
+    assert ending.trigger_policy.strategy == 2  # ALL_UPSTREAM_TASKS_COMPLETED
+    assert ending.inputs.parameters["status"].task_final_status.producer_task == group
+
+
+def test_the_run_may_choose_what_is_listed_and_no_more(loaded):
+    parameters = json_format.MessageToDict(loaded.pipeline_spec.root.input_definitions)[
+        "parameters"
+    ]
+    assert {name: found["parameterType"] for name, found in parameters.items()} == {
+        "data": "STRING",
+        "span": "NUMBER_INTEGER",
+        "run_name": "STRING",
+        "epochs": "NUMBER_INTEGER",
+        "seed": "NUMBER_INTEGER",
+        "min_accuracy": "NUMBER_DOUBLE",
+        "push": "STRING",
+        "accept_anomalies": "STRING",
+        "accept_reason": "STRING",
+    }
+    assert parameters["epochs"]["defaultValue"] == 1
+    assert parameters["span"]["defaultValue"] == -1
+
+
+def test_kubeflow_caches_nothing_and_decisions_are_not_retried(nodes):
+    assert not any(task.caching_options.enable_cache for task in nodes.values())
+    retries = {name: task.retry_policy.max_retry_count for name, task in nodes.items()}
+    assert {name for name, count in retries.items() if count == 0} == {"gate", "pusher"}
+    assert retries["trainer"] == 2
+
+
+def test_what_kubeflow_shows(loaded):
+    shown = {
+        name.removeprefix("comp-"): sorted(
+            found.artifact_type.schema_title
+            for found in component.output_definitions.artifacts.values()
+        )
+        for name, component in loaded.pipeline_spec.components.items()
+        if component.output_definitions.artifacts
+    }
+    assert shown == {
+        "statistics-gen": ["system.HTML"],
+        "gate": ["system.HTML"],
+        "trainer": ["system.Metrics"],
+        "predictions": ["system.ClassificationMetrics"],
+        "evaluator": ["system.Metrics"],
+        "report": ["system.HTML"],
+        "run-end": ["system.HTML"],
+    }
+
+
+def test_the_cluster_is_as_described(tmp_path):
+    description = {
+        "volume": {"claim": "team-work", "mount": "/shared"},
+        "metadata": {"secret": "db", "key": "address"},
+        "secrets": [{"secret": "salt", "key": "salt", "variable": "MRI_PATIENT_SALT"}],
+        "nodes": {
+            "Trainer": {"cpu": "4", "memory": "16Gi", "accelerator": "nvidia.com/gpu", "retries": 5}
+        },
+        "backoff": {"first": "5s", "longest": "1m"},
+        "node_selector": {"pool": "training"},
+        "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "artifact_root": "s3://team/kubeflow",
+    }
+    (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(description))
+    cluster = read_cluster(tmp_path / "cluster.yaml")
+    assert cluster.of("Gate").retries == 0, "what is not named keeps its defaults"
+
+    loaded = components.load_component_from_file(
+        str(compile_toy(tmp_path / "pipeline.yaml", cluster=cluster))
+    )
+    spec = loaded.pipeline_spec
+    assert spec.default_pipeline_root == "s3://team/kubeflow"
+    container = spec.deployment_spec["executors"]["exec-trainer"]["container"]
+    assert "--work=/shared" in list(container["args"])
+    resources = json_format.MessageToDict(container)["resources"]
+    assert resources["resourceMemoryRequest"] == "16Gi"
+    assert resources["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    for executor in loaded.platform_spec.platforms["kubernetes"].deployment_spec.executors.values():
+        settings = json_format.ParseDict(
+            json_format.MessageToDict(executor),
+            kubernetes_executor_config_pb2.KubernetesExecutorConfig(),
+        )
+        assert settings.pvc_mount[0].constant == "team-work"
+        assert settings.pvc_mount[0].mount_path == "/shared"
+        pairs = {
+            (secret.secret_name, pair.secret_key, pair.env_var)
+            for secret in settings.secret_as_env
+            for pair in secret.key_to_env
+        }
+        assert pairs == {("db", "address", "MRI_METADATA"), ("salt", "salt", "MRI_PATIENT_SALT")}
+        assert settings.node_selector.labels == {"pool": "training"}
+        assert settings.tolerations[0].key == "gpu"
+
+
+def test_older_backends_are_not_asked_for_the_end_state(tmp_path):
+    file = compile_toy(tmp_path / "pipeline.yaml", cluster=Cluster(final_status=False))
+    assert "taskFinalStatus" not in file.read_text()
+
+
+def test_compiling_is_quick_and_leaves_the_storage_alone(tmp_path):
+    started = time.process_time()
+    cluster = Cluster.model_validate({"volume": {"mount": str(tmp_path / "mounted")}})
+    compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
+    assert time.process_time() - started < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "brain-mri",
+        "brain-mri:1.0",
+        "localhost:5000/brain_mri",
+        "registry.example.com/a/b/c:v1@sha256:" + "0" * 64,
+    ],
+)
+def test_names_of_images(name):
+    assert check_image(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Brain", "a b", "brain:", "brain:1:2", "/brain", "a//b", "a@sha256:1"]
+)
+def test_what_is_no_name_of_an_image(name):
+    with pytest.raises(ConfigError, match="is not the name of a container image"):
+        check_image(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("volume: {mount: relative}", r"volume\.mount"),
+        ("volumes: {}", "volumes: Extra inputs"),
+        ("nodes: {Trainer: {memory: lots}}", r"nodes\.Trainer\.memory"),
+        ("- a", "must be a mapping"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_a_cluster_that_is_refused(text, said, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_cluster(tmp_path / "cluster.yaml")
+
+
+def test_resources_for_a_node_that_is_not_there(tmp_path):
+    cluster = Cluster(nodes={"Trainr": Resources()}, tolerations=(Toleration(key="a"),))
+    with pytest.raises(ConfigError, match="Trainr, and there is no such node"):
+        compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"as a \.yaml file"):
+        compile_for_kubeflow(load_config("ci"), IMAGE, tmp_path / "pipeline.json", Cluster())
+    with pytest.raises(PipelineError, match="cannot be written: No such file"):
+        compile_toy(tmp_path / "nowhere" / "pipeline.yaml")

@@ -1,0 +1,54 @@
+"""What a task leaves for Kubeflow to show."""
+
+import json
+
+import pytest
+
+from kubeflow.shown import ExecutorOutputs
+from pipeline.exit_code import ExitCode
+from pipeline.launch import NodeResult
+
+
+def _executor_input(folder, **artifacts):
+    """As Kubeflow gives it: an output is a list of one artifact."""
+    given = {
+        name: {"artifacts": [{"name": name, "uri": uri, "type": {"schemaTitle": "system.Metrics"}}]}
+        for name, uri in artifacts.items()
+    }
+    output_file = str(folder / "out" / "output_metadata.json")
+    return json.dumps({"inputs": {}, "outputs": {"artifacts": given, "outputFile": output_file}})
+
+
+def test_figures_and_the_confusion_matrix_are_told_in_the_output_file(tmp_path):
+    uri = "minio://bucket/run/metrics"
+    outputs = ExecutorOutputs.read(_executor_input(tmp_path, metrics=uri, confusion="s3://b/c"))
+    outputs.metrics({"accuracy": 0.5, "unknown": None})
+    outputs.confusion(["a", "b"], [[3, 1], [0, 2]])
+    outputs.close()
+
+    told = json.loads((tmp_path / "out" / "output_metadata.json").read_text())["artifacts"]
+    [metrics] = told["metrics"]["artifacts"]
+    assert metrics == {"name": "metrics", "uri": uri, "metadata": {"accuracy": 0.5}}
+    [confusion] = told["confusion"]["artifacts"]
+    assert confusion["metadata"]["confusionMatrix"]["rows"] == [{"row": [3, 1]}, {"row": [0, 2]}]
+
+
+def test_a_page_goes_where_kubeflow_collects_it(tmp_path):
+    page = tmp_path / "outputs" / "page"
+    outputs = ExecutorOutputs.read(_executor_input(tmp_path, page=str(page)))
+    outputs.page("<!doctype html>")
+    outputs.close()
+    assert page.read_text() == "<!doctype html>"
+
+
+@pytest.mark.parametrize(
+    ("state", "blessed", "code"),
+    [
+        ("done", None, ExitCode.DONE),
+        ("cached", True, ExitCode.DONE),
+        ("stopped", None, ExitCode.STOPPED_BY_GATE),
+        ("done", False, ExitCode.NOT_BLESSED),
+    ],
+)
+def test_a_node_ends_its_process_as_a_run_would_end(state, blessed, code):
+    assert NodeResult("Node", state, 0.0, {}, blessed).exit_code is code
