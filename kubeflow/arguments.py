@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,13 @@ def _boolean(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # JSON has no such numbers
+        raise ValueError(text)
+    return value
+
+
 def _of(kind: type) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         value = json.loads(text)
@@ -159,7 +167,7 @@ def _of(kind: type) -> Callable[[str], Any]:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "STRING": str,
     "NUMBER_INTEGER": int,
-    "NUMBER_DOUBLE": float,
+    "NUMBER_DOUBLE": _number,
     "BOOLEAN": _boolean,
     "LIST": _of(list),
     "STRUCT": _of(dict),

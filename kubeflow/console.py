@@ -16,7 +16,7 @@ from kubeflow.schedules import Schedule
 def print_json(console: Console, value: Any) -> None:
     """Prints dataclasses, or lists of them, as JSON."""
     shown = [asdict(one) for one in value] if isinstance(value, list) else asdict(value)
-    console.file.write(json.dumps(shown, indent=2, default=_text) + "\n")
+    console.file.write(json.dumps(shown, indent=2, default=datetime.isoformat) + "\n")
 
 
 def print_runs(console: Console, runs: Sequence[Run]) -> None:

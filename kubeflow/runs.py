@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from components.errors import PipelineError
@@ -16,6 +17,8 @@ _ENDED = frozenset({SUCCEEDED, "FAILED", "CANCELED", "SKIPPED"})
 _PAGE_SIZE = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 """Seconds between two looks at a run that is waited for."""
+_MOST_FAILURES = 8
+"""Looks in a row that may fail: nearly two minutes, in which an API server is replaced."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def submit(
 
 
 def wait(server: Server, run_id: str, seen: Callable[[Run], None] | None = None) -> Run:
-    """Waits until a run has ended, however it ends.
+    """Waits until a run has ended, and for a server that is away for a while.
 
     Args:
         server: Where.
@@ -120,14 +123,21 @@ def wait(server: Server, run_id: str, seen: Callable[[Run], None] | None = None)
     Raises:
         PipelineError: The server is not reached, or does not know it.
     """
-    state, pause = "", _FIRST_PAUSE
+    state, pause, failures = "", _FIRST_PAUSE, 0
     while True:
-        run = get_run(server, run_id)
-        if run.state != state and seen:
-            seen(run)
-        if run.has_ended:
-            return run
-        state = run.state
+        try:
+            run = get_run(server, run_id)
+        except PipelineError as error:
+            failures += 1
+            if failures > _MOST_FAILURES or not _may_pass(error):
+                raise
+        else:
+            failures = 0
+            if run.state != state and seen:
+                seen(run)
+            if run.has_ended:
+                return run
+            state = run.state
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -148,7 +158,7 @@ def get_run(server: Server, run_id: str) -> Run:
     try:
         return _run(server, server.client.get_run(run_id))
     except ServerRefusedError as refusal:
-        if refusal.status == 404:
+        if refusal.status == HTTPStatus.NOT_FOUND:
             raise PipelineError(
                 f"{server.config.host} has no run {run_id}: `mri kubeflow runs list` shows those "
                 "that there are."
@@ -232,6 +242,13 @@ def experiment_id(server: Server, name: str) -> str:
             "another."
         ) from error
     return str(experiment.experiment_id)
+
+
+def _may_pass(error: PipelineError) -> bool:
+    """Whether trying again may help: the server was not reached, or has failed itself."""
+    if isinstance(error, ServerRefusedError):
+        return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return not isinstance(error.__cause__, ServerRefusedError)
 
 
 def _known_experiment(server: Server, name: str) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from components.errors import PipelineError
@@ -178,7 +179,7 @@ def find(server: Server, name: str) -> Schedule:
     try:
         return _schedule(server.client.get_recurring_run(name))
     except ServerRefusedError as refusal:
-        if refusal.status not in (400, 404):
+        if refusal.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
             raise
     named = _pages(server, filter=_named(name))
     if len(named) == 1:

@@ -109,7 +109,11 @@ def submit(
                 if not as_json:
                     console.print(seen.state)
 
-            run = runs.wait(server, run.run_id, say)
+            try:
+                run = runs.wait(server, run.run_id, say)
+            except KeyboardInterrupt:
+                console.print(f"The run goes on: mri kubeflow runs show {run.run_id}", markup=False)
+                raise typer.Exit(130) from None
             if not as_json:
                 print_run(console, run)
         if as_json:

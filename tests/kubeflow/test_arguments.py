@@ -33,6 +33,7 @@ def test_values_get_the_declared_types(compiled):
         (["data=x", "span=seven"], "span='seven' must be a whole number"),
         (["data=x", "span=7.5"], "must be a whole number"),
         (["data=x", "min_accuracy=high"], "must be a number"),
+        (["data=x", "min_accuracy=nan"], "must be a number"),
         (["data=x", "cache=1"], "must be true or false"),
         (["data=x", "classes={}"], "must be a JSON list"),
         (["data=x", "classes=glioma"], "must be a JSON list"),

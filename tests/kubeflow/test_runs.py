@@ -59,6 +59,37 @@ def test_waiting_ends_with_the_run_however_it_ends(server, connected, pipeline, 
     assert pauses == [0.5, 1.0, 2.0]
 
 
+def test_a_server_that_is_away_for_a_while_is_waited_for(server, connected, pipeline, monkeypatch):
+    run_id = runs.submit(connected, pipeline, {"data": "x"}).run_id
+    server.runs[0].state = "SUCCEEDED"
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            server.override = None
+
+    monkeypatch.setattr(runs.time, "sleep", pause)
+    server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
+    assert runs.wait(connected, run_id).state == "SUCCEEDED"
+    assert len(pauses) == 3
+
+    pauses.append(0)  # from here on it stays away
+    server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
+    with pytest.raises(PipelineError, match="Later"):
+        runs.wait(connected, run_id)
+    assert sum(pauses[4:]) > 60
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 16), (403, 7), (404, 5)])
+def test_a_refusal_ends_the_waiting(server, connected, pipeline, monkeypatch, status, code):
+    run_id = runs.submit(connected, pipeline, {"data": "x"}).run_id
+    server.override = lambda handler: handler.say(status, {"code": code, "message": "No."})
+    monkeypatch.setattr(runs.time, "sleep", lambda seconds: pytest.fail("it was tried again"))
+    with pytest.raises(PipelineError):
+        runs.wait(connected, run_id)
+
+
 def test_all_pages_of_a_list_are_read_up_to_the_limit(server, connected, pipeline):
     for index in range(105):
         runs.submit(connected, pipeline, {"data": "x"}, name=f"run {index}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,21 @@ def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
     assert result.returncode == 1
     assert "FAILED" in result.stdout
     assert result.stderr == ""
+
+
+def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
+    def interrupt(run):
+        run.state = "RUNNING"
+        waiting.send_signal(signal.SIGINT)
+
+    server.on_get_run = interrupt
+    command = [sys.executable, "-m", "pipeline", "kubeflow", "submit", str(compiled),
+               "--param", "data=x", "--wait", "--host", server.address]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        said, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert f"The run goes on: mri kubeflow runs show {server.runs[0].run_id}" in said
+    assert server.runs[0].state == "RUNNING"
 
 
 def test_schedule_says_what_it_made_of_five_fields(server, compiled):
