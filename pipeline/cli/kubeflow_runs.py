@@ -1,19 +1,20 @@
 """`mri kubeflow submit`, `schedule`, `runs` and `schedules`: work for a Kubeflow server."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pipeline.cli.kubeflow_server import (
+    Authority,
+    Host,
+    Namespace,
+    Timeout,
+    TokenFile,
+    connect,
+    output,
+)
 from pipeline.cli.options import AsJson, ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from kubeflow.server import Server
 
 app = typer.Typer()
 runs_app = typer.Typer(no_args_is_help=True, help="See and stop runs on Kubeflow.")
@@ -33,31 +34,6 @@ Experiment = Annotated[
 ]
 ServiceAccount = Annotated[
     str | None, typer.Option(help="Kubernetes account of the tasks; default: Kubeflow's.")
-]
-Host = Annotated[
-    str | None,
-    typer.Option(envvar="MRI_KFP_HOST", metavar="URL", help="The server; in a pod, Kubeflow's."),
-]
-Namespace = Annotated[
-    str | None,
-    typer.Option(envvar="MRI_KFP_NAMESPACE", help="Of the runs, where Kubeflow has several users."),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MRI_KFP_TOKEN_FILE",
-        metavar="FILE",
-        help="File with a bearer token, read anew each time; or set MRI_KFP_TOKEN to the token.",
-    ),
-]
-Authority = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca", envvar="MRI_KFP_CA", metavar="FILE", help="Certificate of the server's authority."
-    ),
-]
-Timeout = Annotated[
-    int | None, typer.Option(min=1, help="Seconds that an answer may take; default: 30.")
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
 ScheduleId = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
@@ -86,13 +62,13 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Run a compiled pipeline on Kubeflow."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import arguments, runs
         from kubeflow.console import print_json, print_run
 
         compiled = arguments.read_compiled(pipeline)
         values = compiled.values(param or ())
-        server = _server(host, namespace, token_file, ca, timeout)
+        server = connect(host, namespace, token_file, ca, timeout)
         run = runs.submit(
             server,
             compiled,
@@ -157,7 +133,7 @@ def schedule(
     as_json: AsJson = False,
 ) -> None:
     """Run a compiled pipeline on Kubeflow again and again."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import arguments, schedules
         from kubeflow.console import print_json, print_schedules
         from kubeflow.cron import six_fields
@@ -167,7 +143,7 @@ def schedule(
         values = compiled.values([*(param or ()), *spans])
         expression = six_fields(cron)
         made = schedules.create(
-            _server(host, namespace, token_file, ca, timeout),
+            connect(host, namespace, token_file, ca, timeout),
             compiled,
             values,
             expression,
@@ -199,11 +175,11 @@ def runs_list(
     as_json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import runs
         from kubeflow.console import print_json, print_runs
 
-        found = runs.list_runs(_server(host, namespace, token_file, ca, timeout), limit, experiment)
+        found = runs.list_runs(connect(host, namespace, token_file, ca, timeout), limit, experiment)
         if as_json:
             print_json(console, found)
         else:
@@ -221,11 +197,11 @@ def runs_show(
     as_json: AsJson = False,
 ) -> None:
     """Show a run: its state, its parameters, its tasks, what failed."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import runs
         from kubeflow.console import print_json, print_run
 
-        found = runs.get_run(_server(host, namespace, token_file, ca, timeout), run)
+        found = runs.get_run(connect(host, namespace, token_file, ca, timeout), run)
         if as_json:
             print_json(console, found)
         else:
@@ -242,10 +218,10 @@ def runs_stop(
     timeout: Timeout = None,
 ) -> None:
     """End a run; what its tasks have finished stays."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import runs
 
-        stopped = runs.stop(_server(host, namespace, token_file, ca, timeout), run)
+        stopped = runs.stop(connect(host, namespace, token_file, ca, timeout), run)
         console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True)
 
 
@@ -259,11 +235,11 @@ def schedules_list(
     as_json: AsJson = False,
 ) -> None:
     """List schedules, the newest first."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import schedules
         from kubeflow.console import print_json, print_schedules
 
-        found = schedules.list_schedules(_server(host, namespace, token_file, ca, timeout))
+        found = schedules.list_schedules(connect(host, namespace, token_file, ca, timeout))
         if as_json:
             print_json(console, found)
         else:
@@ -280,10 +256,10 @@ def schedules_enable(
     timeout: Timeout = None,
 ) -> None:
     """Let a schedule's runs begin."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import schedules
 
-        found = schedules.enable(_server(host, namespace, token_file, ca, timeout), schedule)
+        found = schedules.enable(connect(host, namespace, token_file, ca, timeout), schedule)
         console.print(f"{found.name} is enabled", soft_wrap=True)
 
 
@@ -297,10 +273,10 @@ def schedules_disable(
     timeout: Timeout = None,
 ) -> None:
     """Let no more runs of a schedule begin; one that has begun goes on."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import schedules
 
-        found = schedules.disable(_server(host, namespace, token_file, ca, timeout), schedule)
+        found = schedules.disable(connect(host, namespace, token_file, ca, timeout), schedule)
         console.print(f"{found.name} is disabled", soft_wrap=True)
 
 
@@ -314,33 +290,8 @@ def schedules_delete(
     timeout: Timeout = None,
 ) -> None:
     """Remove a schedule; its runs stay."""
-    with _output() as console:
+    with output() as console:
         from kubeflow import schedules
 
-        found = schedules.delete(_server(host, namespace, token_file, ca, timeout), schedule)
+        found = schedules.delete(connect(host, namespace, token_file, ca, timeout), schedule)
         console.print(f"{found.name} is deleted", soft_wrap=True)
-
-
-@contextmanager
-def _output() -> "Iterator[Console]":
-    """A console of the command's own; what kfp prints goes nowhere."""
-    from pipeline.terminal import libraries_to
-
-    with libraries_to(Path(os.devnull)) as console:
-        yield console
-
-
-def _server(
-    host: str | None,
-    namespace: str | None,
-    token_file: Path | None,
-    ca: Path | None,
-    timeout: int | None,
-) -> "Server":
-    from kubeflow.server import Server, ServerConfig
-
-    return Server(
-        ServerConfig.read(
-            host=host, namespace=namespace, token_file=token_file, ca=ca, timeout=timeout
-        )
-    )
