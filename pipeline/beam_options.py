@@ -8,6 +8,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
@@ -50,7 +51,7 @@ def checked_beam_options(options: Sequence[str]) -> list[str]:
     return list(options)
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     raise ConfigError(f"beam: {message}.")
 
 
