@@ -5,6 +5,9 @@
 #     docker build --target page -t brain-mri-page .                     the page, without TensorFlow
 #     docker build --target render --build-context model=work/serving/brain_mri -t REGISTRY/brain-mri .
 #                                                the page, the server and a model in one small service
+#     docker build --target beam -t brain-mri-beam .                     a worker for Apache Beam
+#
+# All run as the user 1000, by number, so that Kubernetes can tell that it is not root.
 #
 # Debian 13 and Python 3.13, as the Debian root file system of bin/sandbox.sh, and the versions of the
 # lock file, each file checked by its hash. docs/deploy.md says how the images are run.
@@ -45,7 +48,7 @@ COPY --from=server-environment /opt/venv /opt/venv
 COPY components /app/components
 COPY serving /app/serving
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1
-USER mri
+USER 1000
 EXPOSE 8500 8501
 ENTRYPOINT ["python", "-m", "serving.server", "--bind_address=0.0.0.0"]
 CMD ["--port=8500", "--rest_api_port=8501", "--model_name=brain_mri", \
@@ -59,7 +62,7 @@ COPY pipeline /app/pipeline
 COPY serving /app/serving
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1
 ENV MRI_WEB_EXAMPLES=/opt/examples
-USER mri
+USER 1000
 EXPOSE 8000
 ENTRYPOINT ["python", "-m", "pipeline"]
 CMD ["web", "--host", "0.0.0.0", "--port", "8000", "--server", "http://server:8501"]
@@ -80,13 +83,25 @@ ARG BRAIN_MRI_GPU=0
 ENV BRAIN_MRI_CACHE=/opt/brain-mri BRAIN_MRI_GPU=$BRAIN_MRI_GPU
 COPY bin /app/bin
 COPY requirements /app/requirements
-RUN /app/bin/python --version && rm -rf /opt/brain-mri/uv
+RUN /app/bin/python --version \
+    && ln -s "$(/app/bin/python --show-environment)" /opt/brain-mri/environment \
+    && rm -rf /opt/brain-mri/uv
 
-FROM base AS pipeline
+# A task on Kubeflow and a worker of Beam's run `python -m MODULE`: that is the environment's.
+FROM base AS everything
 ARG BRAIN_MRI_GPU=0
 ENV BRAIN_MRI_CACHE=/opt/brain-mri BRAIN_MRI_GPU=$BRAIN_MRI_GPU
+ENV PATH=/opt/brain-mri/environment/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1
 COPY --from=environment /opt/brain-mri /opt/brain-mri
 RUN install --directory --owner mri /opt/brain-mri/weights
 COPY . /app
-USER mri
+USER 1000
+
+# A worker for Beam on Flink, Spark or Dataflow; Beam's version is the lock file's.
+FROM everything AS beam
+COPY --from=apache/beam_python3.13_sdk:2.77.0 /opt/apache/beam /opt/apache/beam
+ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
+ENTRYPOINT ["/opt/apache/beam/boot"]
+
+FROM everything AS pipeline
 ENTRYPOINT ["/app/bin/mri"]

@@ -58,6 +58,7 @@ setup(
     ),
     package_data={
         "": [
+            "**/*.config",
             "**/*.css",
             "**/*.html",
             "**/*.js",

@@ -1,1 +1,1 @@
-"""The pipeline on Kubeflow Pipelines: compiled, rehearsed, submitted."""
+"""Kubeflow: the same pipeline compiled for, rehearsed for and run on Kubeflow Pipelines v2."""

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
@@ -24,6 +24,9 @@ from components.trainer.config import (
     TuneConfig,
 )
 from components.transform.config import TransformConfig
+
+BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
+"""As in `--direct_num_workers=2`: a name and its value in one."""
 
 
 class ConfigError(PipelineError):
@@ -64,7 +67,7 @@ class Config(StrictConfig):
         serve_check: The server that a candidate is asked through, and what is demanded.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component that has run on the same inputs is answered from its outputs.
-        beam: Options for Apache Beam.
+        beam: Options for Apache Beam, which every component that uses it gets; docs/scale.md.
     """
 
     name: str = Field("brain_mri", pattern=r"^[a-z][a-z0-9_]*$")
@@ -86,7 +89,7 @@ class Config(StrictConfig):
     bulk_inference: bool = False
     cache: bool = True
     # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
-    beam: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+    beam: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
 
 
 def preset_names() -> list[str]:

@@ -18,6 +18,7 @@ from components.push.component import Pusher
 from components.schema_gen.component import CuratedSchemaGen
 from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
+from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
 from pipeline.datasets.notice import notice
 from pipeline.work import Work
@@ -202,7 +203,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         pipeline_root=str(work.artifacts),
         components=nodes,
         enable_cache=config.cache,
-        beam_pipeline_args=list(config.beam),
+        beam_pipeline_args=checked_beam_options(config.beam),
     )
 
 

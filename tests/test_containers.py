@@ -6,6 +6,7 @@ What is only tried by building: that the base image and the registry are reached
 import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution, distributions, packages_distributions
@@ -24,6 +25,7 @@ from web_command import serving
 from serving.server.flags import parse_flags
 
 ROOT = Path(__file__).parents[1]
+BEAM_IMAGE = "apache/beam_python3.13_sdk:2.77.0"
 Stage = list[tuple[str, str]]
 
 
@@ -62,14 +64,14 @@ def command(stages: dict[str, Stage], name: str) -> list[str]:
 
 
 def test_there_is_a_target_for_each_purpose_and_everything_is_the_default(stages) -> None:
-    assert {"pipeline", "server", "page", "render"} <= set(stages)
+    assert {"pipeline", "server", "page", "render", "beam"} <= set(stages)
     assert list(stages)[-1] == "pipeline"
 
 
-@pytest.mark.parametrize("target", ["pipeline", "server", "page", "render"])
+@pytest.mark.parametrize("target", ["pipeline", "server", "page", "render", "beam"])
 def test_an_image_runs_as_an_ordinary_user(stages, target: str) -> None:
     words = list(lineage(stages, target))
-    assert last(stages, target, "USER") == "mri"
+    assert last(stages, target, "USER") == "1000"  # Kubernetes cannot tell who a name is
     assert any("useradd" in rest and "--uid 1000" in rest for _, rest in words)
 
 
@@ -82,7 +84,10 @@ def test_what_is_copied_is_there_and_not_left_out_of_the_context(stages) -> None
             source, *_ = [part for part in shlex.split(rest) if not part.startswith("--")]
             origin = re.search(r"--from=(\S+)", rest)
             if origin:
-                assert origin[1] in stages or (name, origin[1]) == ("render", "model")
+                assert origin[1] in stages or (name, origin[1]) in (
+                    ("render", "model"),
+                    ("beam", BEAM_IMAGE),
+                )
             elif source != ".":
                 assert (ROOT / source).exists(), source
                 assert f"!{Path(source).parts[0]}" in kept, source
@@ -100,6 +105,31 @@ def test_the_small_images_hold_what_their_requirements_name(stages) -> None:
             Path(part).name for rest in asked for part in re.findall(r"--only (\S+)", rest)
         } == (parts)
         assert all(rest.endswith("/app/requirements/lock.txt") for rest in asked)
+
+
+def test_a_worker_of_beam_has_the_version_of_the_lock_file(stages) -> None:
+    lock = (ROOT / "requirements" / "lock.txt").read_text()
+    versions = re.findall(
+        r"^apache-beam==(\S+) ; python_full_version >= '3.11'", lock, re.MULTILINE
+    )
+    assert versions == [BEAM_IMAGE.rpartition(":")[2]]
+    assert stages["base"][0] == ("FROM", "python:3.13-slim-trixie AS base")
+    assert dict(lineage(stages, "beam"))["ENTRYPOINT"] == '["/opt/apache/beam/boot"]'
+
+
+@pytest.mark.parametrize("target", ["pipeline", "beam"])
+def test_python_is_the_environments_with_our_packages(stages, target: str) -> None:
+    said = " ".join(rest for word, rest in lineage(stages, target) if word == "ENV")
+    assert "PATH=/opt/brain-mri/environment/bin:$PATH" in said
+    assert "PYTHONPATH=/app" in said
+    made = [rest for word, rest in stages["environment"] if word == "RUN"]
+    assert any('ln -s "$(/app/bin/python --show-environment)"' in rest for rest in made)
+    shown = subprocess.run(
+        [ROOT / "bin" / "python", "--show-environment"],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "BRAIN_MRI_CACHE": "/opt/brain-mri"},
+    )  # fmt: skip
+    assert shown.stdout.startswith("/opt/brain-mri/env-")
 
 
 def test_their_commands_are_understood(stages) -> None:

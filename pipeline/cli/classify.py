@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.cli.options import AsJson, ExitCode, Work
+from pipeline.cli.options import AsJson, Work
+from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
 

@@ -1,4 +1,4 @@
-"""`mri kubeflow`: the pipeline compiled for Kubeflow Pipelines, and rehearsed on this machine."""
+"""`mri kubeflow`: the pipeline compiled for Kubeflow Pipelines, rehearsed here, and sent there."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import kubeflow_runs
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
@@ -14,6 +15,7 @@ kubeflow_app = typer.Typer(
     no_args_is_help=True, help="Run the pipeline on Kubeflow Pipelines; rehearse that here."
 )
 app.add_typer(kubeflow_app, name="kubeflow")
+kubeflow_app.add_typer(kubeflow_runs.app)
 
 
 @kubeflow_app.command(

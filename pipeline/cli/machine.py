@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 
-from pipeline.cli.options import ExitCode, Work
+from pipeline.cli.options import Work
+from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import ExitCode, Metadata, Work
+from pipeline.cli.options import Metadata, Work
+from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
 

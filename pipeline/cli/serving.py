@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, ExitCode, Metadata, Work
+from pipeline.cli.options import AsJson, Metadata, Work
+from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
 serve_app = typer.Typer(invoke_without_command=True)

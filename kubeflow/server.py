@@ -1,0 +1,205 @@
+"""The API server of Kubeflow Pipelines: where it is, who asks, and a client that gives up in time.
+
+Everything goes through kfp.Client. Only its transport is this project's: requests end after a
+while, and what goes wrong is said in a sentence (kubeflow.refusals).
+"""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import kfp
+import kfp_server_api
+import urllib3
+from kfp.client import ServiceAccountTokenVolumeCredentials
+from kfp_server_api.rest import RESTClientObject
+from pydantic import Field, SecretStr, ValidationError, field_validator
+
+from components.strict_config import StrictConfig
+from kubeflow.refusals import NotJsonError, explain
+from pipeline.config import ConfigError
+
+HOST_VARIABLE = "MRI_KFP_HOST"
+NAMESPACE_VARIABLE = "MRI_KFP_NAMESPACE"
+TOKEN_VARIABLE = "MRI_KFP_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_FILE_VARIABLE = "MRI_KFP_TOKEN_FILE"  # noqa: S105 - a variable's name
+CA_VARIABLE = "MRI_KFP_CA"
+
+_IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+_MOUNTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
+"""Where Kubeflow's PodDefault mounts a pod's own token for Pipelines."""
+
+
+class ServerConfig(StrictConfig):
+    """How the API server is reached.
+
+    Attributes:
+        host: Its address, or that of its user interface, which hands requests on.
+        namespace: The namespace of the runs, where Kubeflow has several users; else None.
+        token: A bearer token.
+        token_file: A file with one, read anew for each request; a service account's in a pod.
+        ca: The certificate of the authority behind the server's; None for the usual ones.
+        timeout: Seconds that an answer may take.
+    """
+
+    host: str
+    namespace: str | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    ca: Path | None = None
+    timeout: int = Field(30, ge=1)
+
+    @field_validator("host")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("token_file", "ca")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file")
+        return value
+
+    @classmethod
+    def read(
+        cls, *, environment: Mapping[str, str] = os.environ, **given: str | Path | int | None
+    ) -> "ServerConfig":
+        """Puts what was given and what the environment says together.
+
+        Args:
+            environment: The variables.
+            **given: Settings that go before the environment; None: not given.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ConfigError: No server is named, or a value is wrong; the text holds no token.
+        """
+        variables = {
+            "host": HOST_VARIABLE,
+            "namespace": NAMESPACE_VARIABLE,
+            "token": TOKEN_VARIABLE,
+            "token_file": TOKEN_FILE_VARIABLE,
+            "ca": CA_VARIABLE,
+        }
+        found: dict[str, Any] = {
+            field: environment[name] for field, name in variables.items() if environment.get(name)
+        }
+        found.update({name: value for name, value in given.items() if value is not None})
+        if "KUBERNETES_SERVICE_HOST" in environment:
+            found.setdefault("host", _IN_CLUSTER)
+            if "token" not in found and _MOUNTED_TOKEN.is_file():
+                found.setdefault("token_file", _MOUNTED_TOKEN)
+        if "host" not in found:
+            raise ConfigError(
+                f"No Kubeflow Pipelines server is named: give --host or set {HOST_VARIABLE}, for "
+                "instance to http://localhost:8888 after "
+                "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888`."
+            )
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{one['loc'][0]}"
+                + ("" if one["loc"][0] == "token" else f" {one['input']}")
+                + f": {one['msg'].removeprefix('Value error, ')}"
+                for one in error.errors()
+            )
+            raise ConfigError(f"The Kubeflow Pipelines server's settings: {wrong}.") from None
+
+
+class Server:
+    """A Kubeflow Pipelines server that has answered.
+
+    Attributes:
+        client: The client.
+        config: How it is reached.
+        namespace: The namespace of what is asked about; None where there is only one user.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        """Connects, and makes sure that it is Kubeflow Pipelines which answers.
+
+        Args:
+            config: How it is reached.
+
+        Raises:
+            PipelineError: It does not answer, or is something else.
+        """
+        self.config = config
+        with warnings.catch_warnings():
+            # That the client is for version 2, each time.
+            warnings.simplefilter("ignore", FutureWarning)
+            self.client = _Client(config)
+        healthz = self.client.get_kfp_healthz()
+        self.namespace = config.namespace
+        if self.namespace is None and healthz.multi_user:
+            self.namespace = self.client.get_user_namespace() or None
+
+    def run_page(self, run_id: str) -> str:
+        """The address of a run's page in the user interface."""
+        return f"{self.config.host}/#/runs/details/{run_id}"
+
+
+class _Client(kfp.Client):
+    """kfp.Client, on a transport of this project's."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        credentials = (
+            ServiceAccountTokenVolumeCredentials(path=str(config.token_file))
+            if config.token_file and not config.token
+            else None
+        )
+        super().__init__(
+            host=config.host,
+            existing_token=config.token.get_secret_value() if config.token else None,
+            credentials=credentials,
+            ssl_ca_cert=str(config.ca) if config.ca else None,
+        )
+        self._use_own_transport()
+
+    def get_kfp_healthz(
+        self,
+        sleep_duration: int = 5,  # noqa: ARG002 - kfp's: it tries five times
+    ) -> kfp_server_api.V2beta1GetHealthzResponse:
+        """Asks once whether the server is there."""
+        self._use_own_transport()
+        return self._healthz_api.healthz_service_get_healthz()
+
+    def set_user_namespace(self, namespace: str) -> None:
+        """Remembers a pod's namespace in memory; kfp would write it below the home folder."""
+        self._context_setting["namespace"] = namespace
+
+    def _use_own_transport(self) -> None:
+        api_client = self._healthz_api.api_client
+        if not isinstance(api_client.rest_client, _Transport):
+            api_client.rest_client = _Transport(api_client.configuration, self._config)
+
+
+class _Transport(RESTClientObject):  # type: ignore[misc, unused-ignore]
+    """Sends requests that end in time, and raises what a person can read."""
+
+    def __init__(self, configuration: kfp_server_api.Configuration, config: ServerConfig) -> None:
+        # A request that was sent is never sent again: it may have been heard.
+        configuration.retries = urllib3.Retry(connect=1, read=0, redirect=5, other=0)
+        super().__init__(configuration)
+        self._config = config
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        """As the generated client's, but with a limit of time, and answers that are JSON."""
+        options["_request_timeout"] = options.get("_request_timeout") or self._config.timeout
+        try:
+            response = super().request(*arguments, **options)
+        except (urllib3.exceptions.HTTPError, kfp_server_api.ApiException) as error:
+            raise explain(error, self._config.host, self._config.timeout) from error
+        kind = response.getheader("content-type") or ""
+        if "json" not in kind:
+            raise explain(NotJsonError(kind), self._config.host, self._config.timeout)
+        return response

@@ -1,0 +1,298 @@
+"""`mri kubeflow submit`, `schedule`, `runs` and `schedules`: work for a Kubeflow server."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.kubeflow_server import (
+    Authority,
+    Host,
+    Namespace,
+    Timeout,
+    TokenFile,
+    connect,
+    output,
+)
+from pipeline.cli.options import AsJson
+from pipeline.exit_code import ExitCode
+
+app = typer.Typer()
+runs_app = typer.Typer(no_args_is_help=True, help="See and stop runs on Kubeflow.")
+schedules_app = typer.Typer(no_args_is_help=True, help="See and change schedules on Kubeflow.")
+app.add_typer(runs_app, name="runs")
+app.add_typer(schedules_app, name="schedules")
+
+Compiled = Annotated[
+    Path, typer.Argument(metavar="PIPELINE", help="What `mri kubeflow compile` wrote.")
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="A parameter that the file declares."),
+]
+Experiment = Annotated[
+    str | None, typer.Option(help="What runs are counted with; default: the pipeline's name.")
+]
+ServiceAccount = Annotated[
+    str | None, typer.Option(help="Kubernetes account of the tasks; default: Kubeflow's.")
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
+ScheduleId = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
+
+
+@app.command(
+    epilog="Examples:\n\n  mri kubeflow submit pipeline.yaml --param data=incoming --wait\n\n"
+    "  MRI_KFP_HOST=https://kubeflow.example.org/pipeline MRI_KFP_NAMESPACE=radiology \\\n"
+    "    mri kubeflow submit pipeline.yaml --param span=7 --json\n\n"
+    "Exit codes: 0 begun, with --wait succeeded; 1 failed or stopped; 2 refused before sending."
+)
+def submit(
+    pipeline: Compiled,
+    param: Parameters = None,
+    run_name: Annotated[
+        str | None, typer.Option(help="What people call it; default: the pipeline and the time.")
+    ] = None,
+    experiment: Experiment = None,
+    service_account: ServiceAccount = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a compiled pipeline on Kubeflow."""
+    with output() as console:
+        from kubeflow import arguments, runs
+        from kubeflow.console import print_json, print_run
+
+        compiled = arguments.read_compiled(pipeline)
+        values = compiled.values(param or ())
+        server = connect(host, namespace, token_file, ca, timeout)
+        run = runs.submit(
+            server,
+            compiled,
+            values,
+            name=run_name,
+            experiment=experiment,
+            service_account=service_account,
+        )
+        if not as_json:
+            console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
+        if wait:
+
+            def say(seen: runs.Run) -> None:
+                if not as_json:
+                    console.print(seen.state)
+
+            try:
+                run = runs.wait(server, run.run_id, say)
+            except KeyboardInterrupt:
+                console.print(f"The run goes on: mri kubeflow runs show {run.run_id}", markup=False)
+                raise typer.Exit(130) from None
+            if not as_json:
+                print_run(console, run)
+        if as_json:
+            print_json(console, run)
+    if wait and run.state != runs.SUCCEEDED:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri kubeflow schedule pipeline.yaml --cron '0 3 * * *' --span latest\n\n"
+    "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI' --name workdays --disable"
+    "\n\nTimes are those of the cluster, UTC if nobody changed that."
+)
+def schedule(
+    pipeline: Compiled,
+    cron: Annotated[
+        str,
+        typer.Option(help="Minute, hour, day, month, day of the week; or with seconds before."),
+    ],
+    span: Annotated[
+        str | None, typer.Option(help="`latest`: the newest when a run begins; or a number.")
+    ] = None,
+    param: Parameters = None,
+    name: Annotated[str | None, typer.Option(help="Default: the pipeline's name.")] = None,
+    experiment: Experiment = None,
+    service_account: ServiceAccount = None,
+    enable: Annotated[
+        bool, typer.Option("--enable/--disable", help="Whether runs begin at once.")
+    ] = True,
+    catch_up: Annotated[
+        bool,
+        typer.Option(
+            "--catch-up/--no-catch-up", help="Make up for each time that was missed, or the last."
+        ),
+    ] = False,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a compiled pipeline on Kubeflow again and again."""
+    with output() as console:
+        from kubeflow import arguments, schedules
+        from kubeflow.console import print_json, print_schedules
+        from kubeflow.cron import six_fields
+
+        compiled = arguments.read_compiled(pipeline)
+        spans = [arguments.span_text(span)] if span else []
+        values = compiled.values([*(param or ()), *spans])
+        expression = six_fields(cron)
+        made = schedules.create(
+            connect(host, namespace, token_file, ca, timeout),
+            compiled,
+            values,
+            expression,
+            name=name,
+            experiment=experiment,
+            service_account=service_account,
+            enabled=enable,
+            catch_up=catch_up,
+        )
+        if as_json:
+            print_json(console, made)
+            return
+        if expression != cron:
+            console.print(f"cron {cron!r} is {expression!r} for Kubeflow, which counts seconds.")
+        print_schedules(console, [made])
+
+
+@runs_app.command(
+    "list", epilog="Example:\n\n  mri kubeflow runs list --limit 50 --experiment brain_mri --json"
+)
+def runs_list(
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    experiment: Annotated[str | None, typer.Option(help="Only those of this one.")] = None,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, the newest first."""
+    with output() as console:
+        from kubeflow import runs
+        from kubeflow.console import print_json, print_runs
+
+        found = runs.list_runs(connect(host, namespace, token_file, ca, timeout), limit, experiment)
+        if as_json:
+            print_json(console, found)
+        else:
+            print_runs(console, found)
+
+
+@runs_app.command("show", epilog="Example:\n\n  mri kubeflow runs show RUN --json")
+def runs_show(
+    run: RunId,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run: its state, its parameters, its tasks, what failed."""
+    with output() as console:
+        from kubeflow import runs
+        from kubeflow.console import print_json, print_run
+
+        found = runs.get_run(connect(host, namespace, token_file, ca, timeout), run)
+        if as_json:
+            print_json(console, found)
+        else:
+            print_run(console, found)
+
+
+@runs_app.command("stop", epilog="Example:\n\n  mri kubeflow runs stop RUN")
+def runs_stop(
+    run: RunId,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+) -> None:
+    """End a run; what its tasks have finished stays."""
+    with output() as console:
+        from kubeflow import runs
+
+        stopped = runs.stop(connect(host, namespace, token_file, ca, timeout), run)
+        console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True)
+
+
+@schedules_app.command("list", epilog="Example:\n\n  mri kubeflow schedules list --json")
+def schedules_list(
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+    as_json: AsJson = False,
+) -> None:
+    """List schedules, the newest first."""
+    with output() as console:
+        from kubeflow import schedules
+        from kubeflow.console import print_json, print_schedules
+
+        found = schedules.list_schedules(connect(host, namespace, token_file, ca, timeout))
+        if as_json:
+            print_json(console, found)
+        else:
+            print_schedules(console, found)
+
+
+@schedules_app.command("enable", epilog="Example:\n\n  mri kubeflow schedules enable nightly")
+def schedules_enable(
+    schedule: ScheduleId,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+) -> None:
+    """Let a schedule's runs begin."""
+    with output() as console:
+        from kubeflow import schedules
+
+        found = schedules.enable(connect(host, namespace, token_file, ca, timeout), schedule)
+        console.print(f"{found.name} is enabled", soft_wrap=True)
+
+
+@schedules_app.command("disable", epilog="Example:\n\n  mri kubeflow schedules disable nightly")
+def schedules_disable(
+    schedule: ScheduleId,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+) -> None:
+    """Let no more runs of a schedule begin; one that has begun goes on."""
+    with output() as console:
+        from kubeflow import schedules
+
+        found = schedules.disable(connect(host, namespace, token_file, ca, timeout), schedule)
+        console.print(f"{found.name} is disabled", soft_wrap=True)
+
+
+@schedules_app.command("delete", epilog="Example:\n\n  mri kubeflow schedules delete nightly")
+def schedules_delete(
+    schedule: ScheduleId,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+) -> None:
+    """Remove a schedule; its runs stay."""
+    with output() as console:
+        from kubeflow import schedules
+
+        found = schedules.delete(connect(host, namespace, token_file, ca, timeout), schedule)
+        console.print(f"{found.name} is deleted", soft_wrap=True)

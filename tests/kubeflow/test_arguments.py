@@ -1,0 +1,74 @@
+import pytest
+
+from kubeflow.arguments import read_compiled, span_text
+from pipeline.config import ConfigError
+
+
+def test_the_file_says_which_parameters_there_are_and_of_which_type(compiled):
+    pipeline = read_compiled(compiled)
+    assert pipeline.name == "brain-mri"
+    assert pipeline.parameters == {
+        "data": "STRING",
+        "span": "NUMBER_INTEGER",
+        "min_accuracy": "NUMBER_DOUBLE",
+        "cache": "BOOLEAN",
+        "classes": "LIST",
+    }
+    assert pipeline.required == {"data"}
+
+
+def test_values_get_the_declared_types(compiled):
+    texts = ["data=a=b", "span=7", "min_accuracy=1e-1", "cache=False", 'classes=["a", "b"]']
+    values = read_compiled(compiled).values(texts)
+    assert values == {
+        "data": "a=b", "span": 7, "min_accuracy": 0.1, "cache": False, "classes": ["a", "b"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (["data=x", "spam=7"], "has no parameter 'spam'; did you mean 'span'?"),
+        (["data=x", "zzz=7"], "it has cache, classes, data, min_accuracy, span."),
+        (["data=x", "span=seven"], "span='seven' must be a whole number"),
+        (["data=x", "span=7.5"], "must be a whole number"),
+        (["data=x", "min_accuracy=high"], "must be a number"),
+        (["data=x", "min_accuracy=nan"], "must be a number"),
+        (["data=x", "cache=1"], "must be true or false"),
+        (["data=x", "classes={}"], "must be a JSON list"),
+        (["data=x", "classes=glioma"], "must be a JSON list"),
+        (["data"], "NAME=VALUE"),
+        (["span=7"], "wants a value for data: give --param data=VALUE"),
+    ],
+)
+def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):
+    with pytest.raises(ConfigError) as refused:
+        read_compiled(compiled).values(texts)
+    assert says in str(refused.value)
+
+
+def test_the_newest_span_is_said_in_a_word():
+    assert span_text("latest") == "span=-1"
+    assert span_text("12") == "span=12"
+    with pytest.raises(ConfigError, match="neither `latest` nor a number"):
+        span_text("newest")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("nothing.yaml", None, "cannot be read"),
+        ("pipeline.txt", "root: {}", "must end in .yaml"),
+        ("image.yaml", b"\x89PNG\xff", "is not YAML"),
+        ("empty.yaml", "", "no compiled pipeline"),
+        ("preset.yaml", "train: {epochs: 3}", "no compiled pipeline"),
+        ("argo.yaml", "kind: Workflow", "no compiled pipeline"),
+        ("new.yaml", "pipelineInfo: {name: x}\nroot: {whatIsThis: 3}", "no PipelineSpec"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, name, content, says):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError, match=says):
+        read_compiled(path)

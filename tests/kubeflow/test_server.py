@@ -1,0 +1,188 @@
+"""Each way in which a server may fail, over HTTP, through kfp.Client."""
+
+import socket
+import threading
+from pathlib import Path
+
+import kfp_server
+import pytest
+from certificates import self_signed
+
+from components.errors import PipelineError
+from kubeflow.refusals import ServerRefusedError
+from kubeflow.runs import get_run, list_runs, submit
+from kubeflow.server import Server, ServerConfig
+from pipeline.config import ConfigError
+
+
+def connect(server: kfp_server.KfpServer, **options) -> Server:
+    return Server(ServerConfig.read(environment={}, host=server.address, **options))
+
+
+def test_a_server_that_answers_is_used(server):
+    assert list_runs(connect(server), 5) == []
+    assert server.requests[0] == ("GET", "/apis/v2beta1/healthz")
+
+
+def test_settings_come_from_the_environment_and_flags_go_first(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret")
+    environment = {
+        "MRI_KFP_HOST": "https://one.example/pipeline/",
+        "MRI_KFP_NAMESPACE": "radiology",
+        "MRI_KFP_TOKEN": "secret",
+        "MRI_KFP_TOKEN_FILE": str(token),
+    }
+    config = ServerConfig.read(environment=environment, namespace="surgery", timeout=None)
+    assert (config.host, config.namespace) == ("https://one.example/pipeline", "surgery")
+    assert config.token is not None
+    assert config.token.get_secret_value() == "secret"
+    assert config.token_file == token
+    assert "secret" not in repr(config)
+
+
+def test_in_a_pod_it_is_kubeflows_own():
+    config = ServerConfig.read(environment={"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    assert config.host == "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "No Kubeflow Pipelines server is named"),
+        ({"host": "kubeflow.example.org"}, "must begin with http:// or https://"),
+        ({"host": "http://localhost", "ca": "nowhere.pem"}, "ca nowhere.pem: there is no such"),
+        ({"host": "http://localhost", "token_file": "/nowhere"}, "token_file /nowhere: there is"),
+    ],
+)
+def test_wrong_settings_are_said(given, says):
+    with pytest.raises(ConfigError) as refused:
+        ServerConfig.read(environment={}, **given)
+    assert says in str(refused.value)
+
+
+def failure(host: str, **options) -> str:
+    with pytest.raises(PipelineError) as failed:
+        Server(ServerConfig.read(environment={}, host=host, **options))
+    message = str(failed.value)
+    assert "\n" not in message
+    assert host in message
+    return message
+
+
+def test_nothing_listens():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "Nothing answers at" in failure(f"http://127.0.0.1:{port}")
+
+
+def test_an_unknown_name():
+    # RFC 6761 keeps .invalid from ever being a name; a resolver may be absent here altogether.
+    assert "is not known here" in failure("http://kubeflow.invalid:8888")
+
+
+def test_no_answer_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        message = failure(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
+    assert "did not answer within 1 seconds" in message
+
+
+def test_a_connection_that_is_cut():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def cut() -> None:
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.close()
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        message = failure(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert "ended the connection without an answer" in message
+
+
+def test_a_certificate_that_nobody_vouches_for_and_its_authority(tmp_path: Path):
+    certificate = self_signed(tmp_path / "own.pem")
+    with kfp_server.running(certificate) as server:
+        assert "is not trusted (self-signed certificate" in failure(server.address)
+        assert "give the certificate of its authority with --ca" in failure(server.address)
+        assert list_runs(connect(server, ca=certificate), 5) == []
+
+
+def test_https_where_the_server_speaks_http(server):
+    host = server.address.replace("http:", "https:")
+    assert failure(host) == f"{host} does not speak TLS: use http:// for it."
+
+
+def test_a_sign_in_page_is_no_answer(server):
+    server.override = lambda handler: handler.say(200, "<html>Sign in</html>", "text/html")
+    message = failure(server.address)
+    assert "answers with text/html where the API's JSON was expected" in message
+    assert "MRI_KFP_TOKEN" in message
+
+
+def test_credentials(server, tmp_path):
+    server.token = "right"
+    message = failure(server.address)
+    assert "does not accept the credentials (401): Unauthenticated" in message
+    message = failure(server.address, token="wrong")
+    assert "does not let these credentials do that (403): PermissionDenied" in message
+    assert "wrong" not in message
+    assert connect(server, token="right")
+
+
+def test_a_token_file_is_read_anew_for_each_request(server, tmp_path):
+    server.token = "first"
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    connected = connect(server, token_file=token)
+    server.token = "second"
+    with pytest.raises(ServerRefusedError):
+        list_runs(connected, 5)
+    token.write_text("second\n")
+    assert list_runs(connected, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind", "says"),
+    [
+        (404, "404 page not found", "text/plain", "is it the API of Kubeflow Pipelines 2?"),
+        (502, "<html>Bad gateway</html>", "text/html", "failed (502 Bad Gateway); its log"),
+        (500, "\N{SNOWMAN}", "text/plain; charset=utf-8", "failed (500 Internal Server Error)"),
+        (400, '{"code": 3, "message": "no\\nnamespace"}', "application/json", ": no namespace."),
+        (500, '{"message": "' + "x" * 999 + '"}', "application/json", "x" * 300 + "..."),
+    ],
+)
+def test_other_refusals(server, status, content, kind, says):
+    server.override = lambda handler: handler.say(status, content, kind)
+    message = failure(server.address)
+    assert says in message
+    assert "html" not in message
+
+
+def test_errors_after_the_first_answer(server, compiled):
+    connected = connect(server)
+    with pytest.raises(PipelineError, match="has no run 123: `mri kubeflow runs list`"):
+        get_run(connected, "123")
+    server.override = lambda handler: handler.say(409, {"code": 6, "message": "It is there."})
+    with pytest.raises(
+        ServerRefusedError, match=r"has something of that name already \(409\): It is"
+    ):
+        list_runs(connected, 5)
+    from kubeflow.arguments import read_compiled
+
+    server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
+    before = len(server.requests)
+    with pytest.raises(ServerRefusedError) as refused:
+        submit(connected, read_compiled(compiled), {"data": "x"})
+    assert refused.value.status == 503
+    assert len(server.requests) == before + 1  # nothing is sent twice
+
+
+def test_where_kubeflow_has_several_users_a_namespace_is_asked_for(server):
+    server.multi_user = True
+    with pytest.raises(ServerRefusedError, match="a namespace is needed"):
+        list_runs(connect(server), 5)
+    assert list_runs(connect(server, namespace="radiology"), 5) == []
