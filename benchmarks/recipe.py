@@ -4,7 +4,7 @@
 
 Each row is a whole `mri run`, up to its report: `best` without the images that leak (`leak_free`),
 the notebook's recipe on the same images with the same preprocessing, and `best` on the splits as
-they come (`as_is`), which is comparable with published figures and as inflated. Means over the seeds
+they come (`as_is`), which is comparable with published figures and as inflated. Means over seeds
 have intervals from a bootstrap over duplicate groups; the two recipes are compared by the same
 bootstrap, in pairs. The runs share the work folder, so frozen layers run once, and a second call
 answers from what is there. The last line is one JSON object.
