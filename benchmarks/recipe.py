@@ -53,7 +53,8 @@ class Trained:
     def right(self) -> Flags:
         """Of each image, whether its class was found; in the order of `order`."""
         predictions = self.predictions
-        return (predictions.probabilities.argmax(1) == predictions.labels)[self.order]
+        right: Flags = predictions.probabilities.argmax(1) == predictions.labels
+        return right[self.order]
 
     @property
     def order(self) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -136,16 +137,12 @@ def _summary(runs: Sequence[Trained]) -> dict[str, Any]:
     found["macro_auc"] = _range(
         [float(np.mean([f["auc"].value for f in run.figures.by_class.values()])) for run in runs]
     )
-    flagged = [~run.predictions.in_distribution for run in runs if _knows_foreign(run)]
-    found["flagged"] = _range([float(flags.mean()) for flags in flagged])
+    known = [run.predictions.in_distribution for run in runs]
+    found["flagged"] = _range([float(1 - flags.mean()) for flags in known if flags is not None])
     areas = [f.value for run in runs for f in run.figures.foreign.values() if f.value is not None]
     found["foreign_auc"] = _range(areas)
     found["seconds"] = _range([run.seconds for run in runs])
     return found
-
-
-def _knows_foreign(run: Trained) -> bool:
-    return run.predictions.in_distribution is not None
 
 
 def _bootstrap(run: Trained) -> GroupBootstrap:
@@ -158,7 +155,8 @@ def _mean(rights: Sequence[Flags], among: Flags, bootstrap: GroupBootstrap) -> d
 
     def statistic(weights: Floats) -> Floats:
         with np.errstate(invalid="ignore"):
-            return weights @ share / (weights @ among)
+            values: Floats = weights @ share / (weights @ among)
+        return values
 
     ends = interval(bootstrap.samples({"mean": statistic})["mean"])
     each = [float(right[among].mean()) for right in rights]

@@ -202,7 +202,8 @@ def _transform(files: list[tuple[Path, int]], path: Path, config: Any) -> None:
         png = pack([file.read_bytes()]).numpy()
         made.features.feature["image/pixels"].bytes_list.value.append(png)
         made.features.feature["image/class"].int64_list.value.append(label)
-        return made.SerializeToString()
+        record: bytes = made.SerializeToString()
+        return record
 
     # As Transform's Beam workers do: a thread a core.
     with (
