@@ -53,8 +53,8 @@ class Trained:
     def right(self) -> Flags:
         """Of each image, whether its class was found; in the order of `order`."""
         predictions = self.predictions
-        right: Flags = predictions.probabilities.argmax(1) == predictions.labels
-        return right[self.order]
+        right: Flags = (predictions.probabilities.argmax(1) == predictions.labels)[self.order]
+        return right
 
     @property
     def order(self) -> np.ndarray[Any, np.dtype[np.intp]]:
