@@ -5,7 +5,7 @@
 `--images` is how many of each class folder are taken (400; `--quick`: 60). Each way runs the
 pipeline up to Transform, in a process and a work folder of its own, as `mri run --to Transform`
 does. A worker process imports TensorFlow and TFX before its first image; `idle` is the same
-pipeline on four images a folder, so that what grows with the images can be told from that. The last
+pipeline on 20 images a folder, so that what grows with the images can be told from that. The last
 line is one JSON object.
 """
 
@@ -22,7 +22,7 @@ from benchmarks.processes import run_alone
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_FEW = 4
+_FEW = 20
 _RUNNER = "--runner=FnApiRunner"
 _WAYS = {
     "in_memory": (_RUNNER, "--direct_running_mode=in_memory"),
@@ -58,10 +58,12 @@ def main() -> None:
         for way, options in _WAYS.items():
             idle = run_alone(_run, few, scratch / f"{way}-idle", options).figures
             busy = run_alone(_run, many, scratch / way, options)
-            figures |= _figures(way, idle, busy.figures)
-            figures[f"{way}_peak_bytes"] = busy.peak_bytes
-    for key, value in figures.items():
-        print(f"{key:<44} {value:,.3f}" if isinstance(value, float) else f"{key:<44} {value:,}")
+            found = _figures(way, idle, busy.figures) | {f"{way}_peak_bytes": busy.peak_bytes}
+            for key in sorted(found.keys() - figures.keys()):
+                value = found[key]
+                shown = f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
+                print(f"{key:<44} {shown}", flush=True)
+            figures |= found
     print(json.dumps(figures))
 
 
