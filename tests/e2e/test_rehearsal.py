@@ -214,7 +214,7 @@ def _pid_of(node: str, storage: Path) -> int | None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found through /proc")
 def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path):
     storage, database = tmp_path / "storage", _database(url, "killed")
-    with start(file, storage, database, data=data, span=1, epochs=400) as process:
+    with start(file, storage, database, data=data, span=1, epochs=150) as process:
         deadline = time.monotonic() + 400
         while not list(storage.glob("cache/**/last.weights.h5")):
             assert process.poll() is None, process.stdout.read()
