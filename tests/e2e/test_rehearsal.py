@@ -23,7 +23,6 @@ from toy_run import NODES, RESOLVERS, assert_whole, run, store
 
 from kubeflow.cluster import Cluster, Resources
 
-
 pytestmark = pytest.mark.timeout(1800)  # a rehearsal starts fifteen processes that load TFX
 
 
