@@ -23,6 +23,8 @@ from toy_run import NODES, RESOLVERS, assert_whole, run, store
 
 from kubeflow.cluster import Cluster, Resources
 
+pytestmark = pytest.mark.timeout(1800)  # a rehearsal starts fifteen processes that load TFX
+
 
 @pytest.fixture(scope="module")
 def url():
@@ -214,14 +216,14 @@ def _pid_of(node: str, storage: Path) -> int | None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found through /proc")
 def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path):
     storage, database = tmp_path / "storage", _database(url, "killed")
-    with start(file, storage, database, data=data, span=1, epochs=400) as process:
-        deadline = time.monotonic() + 400
+    with start(file, storage, database, data=data, span=1, epochs=150) as process:
+        deadline = time.monotonic() + 800
         while not list(storage.glob("cache/**/last.weights.h5")):
             assert process.poll() is None, process.stdout.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(_pid_of("Trainer", storage), signal.SIGKILL)
-        said, _ = process.communicate(timeout=500)
+        said, _ = process.communicate(timeout=900)
 
     assert process.returncode == 0, said
     assert f"Trainer failed with signal {signal.SIGKILL.value}" in said
@@ -241,7 +243,7 @@ def test_two_runs_at_once_on_one_database(url, data, file, tmp_path):
     storage, database = tmp_path / "storage", _database(url, "twice")
     both = [start(file, storage, database, data=data, span=1) for _ in range(2)]
     for process in both:
-        said, _ = process.communicate(timeout=550)
+        said, _ = process.communicate(timeout=900)
         assert process.returncode == 0, said
         assert ended(storage, said)["state"] == "completed"
     assert len(list((storage / "serving" / "brain_mri").iterdir())) == 1
