@@ -12,13 +12,11 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType, PipelineSpec
 
+from kubeflow.parameters import NEWEST
 from pipeline.config import ConfigError
 
 SPAN = "span"
 """The parameter that says which span is read."""
-
-NEWEST_SPAN = -1
-"""The span that stands for the newest there is when the run begins."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def span_text(span: str) -> str:
         ConfigError: It is neither.
     """
     if span == "latest":
-        return f"{SPAN}={NEWEST_SPAN}"
+        return f"{SPAN}={NEWEST}"
     if not span.isdecimal():
         raise ConfigError(f"--span {span!r} is neither `latest` nor a number.")
     return f"{SPAN}={span}"
