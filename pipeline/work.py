@@ -59,6 +59,22 @@ class Work:
         """One folder a run, named by the run's id: its compiled graph and its log."""
         return self.root / "runs"
 
+    @property
+    def schedule(self) -> Path:
+        """What `mri schedule` and `mri watch` remember, and the logs of the runs they started."""
+        return self.root / "schedule"
+
+    def is_busy(self) -> bool:
+        """Whether a run holds the folder now."""
+        try:
+            with (self.root / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     def patient_salt(self) -> str:
         """The secret that patient ids are hashed with here; made once, for its owner's eyes."""
         path = self.root / "patient-salt"

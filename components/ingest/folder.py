@@ -25,7 +25,7 @@ _SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-_SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
+SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _spans(root: Path, newest: int | None, window: int) -> dict[int, Path]:
     found = {
         int(match[1]): folder
         for folder in _subfolders(root)
-        if (match := _SPAN_FOLDER.fullmatch(folder.name))
+        if (match := SPAN_FOLDER.fullmatch(folder.name))
     }
     if not found and newest is None:
         return {0: root}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from components.errors import PipelineError
-from pipeline.cli import classify, data, kubeflow, machine, models, run, serving
+from pipeline.cli import automation, classify, data, kubeflow, machine, models, run, serving
 from pipeline.exit_code import ExitCode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="From a folder of brain MRI images to a reviewed, served classifier.\n\n"
     "Decision support, never a diagnosis.",
 )
-for part in (run, classify, serving, models, data, kubeflow, machine):
+for part in (run, automation, classify, serving, models, data, kubeflow, machine):
     app.add_typer(part.app)
 
 

@@ -20,7 +20,7 @@ def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command",
     [[], ["run"], ["predict"], ["doctor"], ["data", "sample"], ["batch"], ["monitor"],
-     ["serve", "bench"], ["serve", "files"]],
+     ["serve", "bench"], ["serve", "files"], ["schedule"], ["watch"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command):
     result = _mri(*command, "--help")

@@ -1,0 +1,116 @@
+"""`mri schedule` and `mri watch`: runs that nobody starts by hand."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Metadata, Work
+
+app = typer.Typer()
+
+Preset = Annotated[str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+]
+Weights = Annotated[Path | None, typer.Option(help="VGG16 weights file; default: ImageNet's.")]
+OnFailure = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Told of a failure; see docs/schedule.md."),
+]
+
+
+@app.command(
+    epilog="Example:\n\n  mri schedule --cron '0 3 * * *' --data incoming --preset notebook\n\n"
+    "Times that were missed make one run when it starts again. SIGTERM ends it."
+)
+def schedule(
+    cron: Annotated[
+        str, typer.Option(metavar="FIELDS", help="Minute, hour, day, month, weekday, as in cron.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
+    span: Annotated[
+        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
+    ] = None,
+    preset: Preset = "sample",
+    settings: Settings = None,
+    work: Work = Path("work"),
+    weights: Weights = None,
+    metadata: Metadata = None,
+    on_failure: OnFailure = None,
+) -> None:
+    """Run the pipeline whenever a cron time comes, one run at a time."""
+    from rich.console import Console
+
+    from pipeline.commands.schedule import schedule_runs
+    from pipeline.work import Work
+
+    command = _command(preset, settings, work, weights, metadata, data)
+    if span is not None:
+        command += ["--span", str(span)]
+    schedule_runs(
+        Work(work.absolute()), cron, command, Console(highlight=False), on_failure=on_failure
+    )
+
+
+@app.command(
+    epilog="Example:\n\n  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'"
+)
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where span-NNN folders arrive.")],
+    preset: Preset = "sample",
+    settings: Settings = None,
+    work: Work = Path("work"),
+    weights: Weights = None,
+    metadata: Metadata = None,
+    on_failure: OnFailure = None,
+    once: Annotated[bool, typer.Option("--once", help="End when every span has been run.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again the spans that have failed.")
+    ] = False,
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a span must stay the same.")
+    ] = 10.0,
+) -> None:
+    """Run the pipeline for every span that arrives in a folder, in order, one at a time."""
+    from rich.console import Console
+
+    from pipeline.commands.watch import Pace, watch_folder
+    from pipeline.work import Work
+
+    watch_folder(
+        Work(work.absolute()),
+        folder.absolute(),
+        _command(preset, settings, work, weights, metadata, folder),
+        Console(highlight=False),
+        on_failure=on_failure,
+        pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
+        once=once,
+        retry_failed=retry_failed,
+    )
+
+
+def _command(
+    preset: str,
+    settings: list[str] | None,
+    work: Path,
+    weights: Path | None,
+    metadata: str | None,
+    data: Path | None,
+) -> list[str]:
+    """The run to start, its settings known to be right; a password stays in the environment."""
+    from pipeline.config import load_config
+
+    load_config(preset, settings or ())
+    if metadata is not None:
+        os.environ["MRI_METADATA"] = metadata
+    command = [sys.executable, "-m", "pipeline", "run", "--preset", preset]
+    command += ["--work", str(work.absolute())]
+    for setting in settings or ():
+        command += ["--set", setting]
+    for name, path in (("--data", data), ("--weights", weights)):
+        if path is not None:
+            command += [name, str(path.absolute())]
+    return command

@@ -1,0 +1,197 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from toy_run import SETTINGS, mri
+from watching import PACE, command, watch_folder
+
+from components.errors import PipelineError
+from pipeline.work import Work
+
+_WATCHING = Path(__file__).parents[2] / "fixtures" / "watching.py"
+
+
+def _start(work: Path, folder: Path, *more: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(_WATCHING), str(work), str(folder), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _wait_for(what, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.02)
+
+
+def _ran(folder: Path) -> list[str]:
+    file = folder / "ran.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _drop(folder: Path, number: int) -> None:
+    coming = folder / f".coming-{number}"
+    coming.mkdir(parents=True)
+    (coming / "image.png").write_bytes(b"image")
+    coming.rename(folder / f"span-{number:03}")
+
+
+def _watch(tmp_path: Path, folder: Path, **more) -> str:
+    with (tmp_path / "said.txt").open("w") as said:
+        watch_folder(
+            Work(tmp_path / "work"),
+            folder,
+            command(folder),
+            Console(file=said, width=300),
+            pace=PACE,
+            once=True,
+            **more,
+        )
+    return (tmp_path / "said.txt").read_text()
+
+
+def _states(work: Path) -> dict[str, str]:
+    record = json.loads((work / "schedule" / "watch.json").read_text())
+    return {number: span["state"] for number, span in record["spans"].items()}
+
+
+def test_three_spans_run_in_order_one_at_a_time_through_kills(tmp_path):
+    work, folder = tmp_path / "work", tmp_path / "incoming"
+    folder.mkdir()
+    (folder / "hold-2").touch()
+    watcher = _start(work, folder)
+    for number in (3, 1, 2):
+        _drop(folder, number)
+    _wait_for(lambda: "begin 2" in _ran(folder))
+    assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
+    watcher.send_signal(signal.SIGKILL)
+    watcher.communicate()
+
+    # The run of the killed watcher still goes on: nothing begins beside it.
+    again = _start(work, folder, "once")
+    said = again.stdout.readline()
+    while "busy" not in said:
+        assert said, "it ended without a word about the run that goes on"
+        said = again.stdout.readline()
+    assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
+    (folder / "hold-2").unlink()
+    again.communicate(timeout=60)
+
+    assert again.returncode == 0
+    # The span whose end nobody saw is run again, which the cache answers, and none is skipped.
+    assert _ran(folder) == [
+        *("begin 1", "end 1", "begin 2", "end 2", "begin 2", "end 2", "begin 3", "end 3")
+    ]
+    assert set(_states(work).values()) == {"done"}
+
+
+def test_sigterm_ends_the_run_and_the_watcher(tmp_path):
+    work, folder = tmp_path / "work", tmp_path / "incoming"
+    folder.mkdir()
+    (folder / "hold-1").touch()
+    _drop(folder, 1)
+    watcher = _start(work, folder)
+    _wait_for(lambda: "begin 1" in _ran(folder))
+    watcher.terminate()
+    output, _ = watcher.communicate(timeout=20)
+    assert watcher.returncode == 0, output
+    assert "stopped" in output
+    assert _states(work) == {"1": "running"}
+    (folder / "hold-1").unlink()
+    _watch(tmp_path, folder)
+    assert _ran(folder) == ["begin 1", "begin 1", "end 1"]
+
+
+def test_verdicts_are_final_and_failures_are_tried_again(tmp_path):
+    folder = tmp_path / "incoming"
+    for number, code in ((1, 3), (2, 4), (3, 1), (4, 0)):
+        _drop(folder, number)
+        (folder / f"code-{number}").write_text(str(code))
+    told = tmp_path / "told.jsonl"
+    hook = f"sh -c 'cat >> {told}; echo >> {told}'"
+    _watch(tmp_path, folder, on_failure=hook)
+    assert _states(tmp_path / "work") == {
+        "1": "stopped by the gate", "2": "not blessed", "3": "failed", "4": "done",
+    }  # fmt: skip
+    assert [line for line in _ran(folder) if "begin" in line] == [
+        "begin 1", "begin 2", "begin 3", "begin 3", "begin 3", "begin 4",
+    ]  # fmt: skip
+    facts = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [(one["for"], one["exit_code"]) for one in facts] == [
+        ("span-001", 3), ("span-002", 4), *[("span-003", 1)] * 3,
+    ]  # fmt: skip
+    assert all(Path(one["log"]).is_file() for one in facts)
+    (folder / "code-3").unlink()
+    _watch(tmp_path, folder)
+    assert _states(tmp_path / "work")["3"] == "failed"
+    _watch(tmp_path, folder, retry_failed=True)
+    assert _states(tmp_path / "work")["3"] == "done"
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("nowhere", "file"):
+        with pytest.raises(PipelineError, match="There is no folder"):
+            _watch(tmp_path, tmp_path / name)
+
+
+def test_a_second_watcher_is_refused(tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    first = _start(tmp_path / "work", folder)
+    _wait_for(lambda: "watching" in first.stdout.readline())
+    with pytest.raises(PipelineError, match="Another `mri schedule` or `mri watch`"):
+        _watch(tmp_path, folder)
+    first.terminate()
+    first.communicate(timeout=20)
+
+
+def test_a_record_that_cannot_be_written_ends_it_in_words(tmp_path):
+    folder = tmp_path / "incoming"
+    _drop(folder, 1)
+    # As on a full disk: no file that this process writes may hold a byte.
+    script = (
+        "import resource, signal, runpy, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(_WATCHING), str(tmp_path / "work"), str(folder), "once"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert "watch.json cannot be written" in result.stderr
+    assert _ran(folder) == []
+
+
+@pytest.mark.slow
+def test_a_real_run_for_each_span(make_folder, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for number in (1, 2):
+        make_folder(train=20 + number, test=5, name=f"span {number}").rename(
+            folder / f"span-{number:03}"
+        )
+    settings = [part for one in SETTINGS for part in ("--set", one)]
+    work = tmp_path / "work"
+    result = mri(
+        "watch", str(folder), "--work", str(work), "--preset", "ci", *settings,
+        "--settle", "0.5", "--once",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert set(_states(work)) == {"1", "2"}
+    assert set(_states(work).values()) <= {"done", "not blessed", "stopped by the gate"}
+    assert len(list((work / "runs").iterdir())) == 2
