@@ -4,10 +4,10 @@
 
 Each row is a whole `mri run`, up to its report: the preset without the images that leak
 (`leak_free`), the notebook's recipe on the same images with the same preprocessing, and the preset
-on the splits as they come (`as_is`), comparable with published figures and as inflated. Means over seeds
-have intervals from a bootstrap over duplicate groups; the two recipes are compared by the same
-bootstrap, in pairs. The runs share the work folder, so frozen layers run once, and a second call
-answers from what is there. The last line is one JSON object.
+on the splits as they come (`as_is`), comparable with published figures and as inflated. Means over
+seeds have intervals from a bootstrap over duplicate groups; the two recipes are compared by the
+same bootstrap, in pairs. The runs share the work folder, so frozen layers run once, and a second
+call answers from what is there. The last line is one JSON object.
 """
 
 import argparse
