@@ -1,7 +1,6 @@
 """The command of the exit handler's container: tidies up after a run and tells how it ended."""
 
 import json
-import logging
 import os
 import sys
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.shown import EXIT_TASK, ExecutorOutputs
-from kubeflow.task import mounted, parse
+from kubeflow.task import log_to_stderr, mounted, parse
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
 from pipeline.local_runner import ENDED_FILE, GRAPH_FILE
@@ -159,7 +158,7 @@ def main() -> None:
     parser.add_argument("--run-name", default="", help="what people call the run")
     parser.add_argument("--status", default="{}", help="the end state that Kubeflow tells, JSON")
     given = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
+    log_to_stderr()
     try:
         work = mounted(given.work)
         told = json.loads(given.status).get("state", "")

@@ -122,6 +122,16 @@ def _say(sentence: str) -> None:
     sys.stderr.flush()
 
 
+def log_to_stderr() -> None:
+    """Logs what components say, and of libraries what they warn of, whatever those have set up."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    logging.getLogger("components").setLevel(logging.INFO)
+
+
 def parse(description: str, prog: str) -> argparse.ArgumentParser:
     """A parser with what all tasks are told."""
     parser = argparse.ArgumentParser(prog=f"python -m {prog}", description=description)
@@ -155,9 +165,7 @@ def main() -> None:
     for name, kind in PARAMETERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     given = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr()
     try:
         result = run_task(
             given.node,
