@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -69,9 +70,19 @@ class Lineage:
         """
         return {
             use.artifact
-            for use in self.uses
-            if use.execution in executions and output in (None, use.output)
+            for execution in executions
+            for use in self._by_execution.get(execution, ())
+            if output in (None, use.output)
         }
+
+    def makers(self, artifact: int) -> set[int]:
+        """Ids of the executions that an artifact came out of, cached ones included."""
+        return {use.execution for use in self._by_artifact.get(artifact, ()) if use.output}
+
+    def users(self, artifact: int, name: str) -> set[int]:
+        """Ids of the executions that an artifact went into under an input's name."""
+        found = self._by_artifact.get(artifact, ())
+        return {use.execution for use in found if not use.output and use.name == name}
 
     def live(self, kind: str) -> Iterator[pb.Artifact]:
         """The live artifacts of a type, the oldest first."""
@@ -82,12 +93,22 @@ class Lineage:
 
     def pipeline_of(self, artifact: int) -> str:
         """The name of the pipeline that made an artifact."""
-        names = (
-            self.pipelines.get(use.execution)
-            for use in self.uses
-            if use.artifact == artifact and use.output
-        )
+        names = (self.pipelines.get(maker) for maker in sorted(self.makers(artifact)))
         return next((name for name in names if name), "")
+
+    @cached_property
+    def _by_execution(self) -> dict[int, list[Use]]:
+        found: dict[int, list[Use]] = {}
+        for use in self.uses:
+            found.setdefault(use.execution, []).append(use)
+        return found
+
+    @cached_property
+    def _by_artifact(self) -> dict[int, list[Use]]:
+        found: dict[int, list[Use]] = {}
+        for use in self.uses:
+            found.setdefault(use.artifact, []).append(use)
+        return found
 
 
 def read_lineage(store: mlmd.MetadataStore) -> Lineage:
@@ -99,19 +120,18 @@ def read_lineage(store: mlmd.MetadataStore) -> Lineage:
     Returns:
         What it holds.
     """
-    executions = {execution.id: execution for execution in store.get_executions()}
+    # In this order, as others may write meanwhile: what an earlier answer names, a later one holds.
     known = {kind.name for kind in store.get_context_types()}
-    return Lineage(
-        runs=tuple(_runs(store)) if "pipeline_run" in known else (),
-        executions=executions,
-        artifacts={artifact.id: artifact for artifact in store.get_artifacts()},
-        uses=tuple(_uses(store, sorted(executions))),
-        pipelines={
-            execution.id: str(context.name)
-            for context in (store.get_contexts_by_type("pipeline") if "pipeline" in known else ())
-            for execution in store.get_executions_by_context(context.id)
-        },
-    )
+    runs = tuple(_runs(store)) if "pipeline_run" in known else ()
+    pipelines = {
+        execution.id: str(context.name)
+        for context in (store.get_contexts_by_type("pipeline") if "pipeline" in known else ())
+        for execution in store.get_executions_by_context(context.id)
+    }
+    executions = {execution.id: execution for execution in store.get_executions()}
+    uses = tuple(_uses(store, sorted(executions)))
+    artifacts = {artifact.id: artifact for artifact in store.get_artifacts()}
+    return Lineage(runs, executions, artifacts, uses, pipelines)
 
 
 def _runs(store: mlmd.MetadataStore) -> Iterator[Run]:

@@ -145,11 +145,7 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
 
 def _of_model(lineage: Lineage, model: Model) -> set[int]:
     """A model's report and predictions, its blessings and what it was pushed as."""
-    judged = {
-        use.execution
-        for use in lineage.uses
-        if use.artifact == model.artifact.id and not use.output and use.name == "model"
-    }
+    judged = lineage.users(model.artifact.id, "model")
     made = lineage.used_by(judged, output=True)
     found = {one for one in made if lineage.artifacts[one].type in _OF_A_MODEL}
     return found | {one.id for one in (model.report, model.predictions) if one is not None}
@@ -157,7 +153,7 @@ def _of_model(lineage: Lineage, model: Model) -> set[int]:
 
 def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:
     """Verdicts on the data of the runs that pushed a model: monitoring compares with those."""
-    pushers = {use.execution for use in lineage.uses if use.artifact == pushed and use.output}
+    pushers = lineage.makers(pushed)
     executions = {
         execution
         for run in lineage.runs
