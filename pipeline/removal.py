@@ -71,10 +71,9 @@ class Removal:
         """
         if not os.path.lexists(path):
             return
-        before = after = _size(path)
-        if self.dry_run:
-            after = 0
-        else:
+        before = _size(path)
+        left: list[Path] = []
+        if not self.dry_run:
             going = path.with_name(f".{path.name.lstrip('.')}.removed") if at_once else path
             try:
                 if going != path:
@@ -82,12 +81,13 @@ class Removal:
                 shutil.rmtree(going)
             except OSError as error:
                 self.fail(error, path)
-            after = _size(going) + (_size(path) if going != path else 0)
-            if os.path.lexists(going) and after == before:
-                return
+            left = [one for one in {path, going} if os.path.lexists(one)]
+        size = before - sum(map(_size, left))
+        if left and not size:
+            return
         freed = self.freed.setdefault(kind, Freed())
         freed.count += 1
-        freed.size += before - after
+        freed.size += size
 
     def fail(self, error: OSError, path: Path) -> None:
         """Notes what could not be looked at or removed.

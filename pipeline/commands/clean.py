@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import ml_metadata as mlmd
+from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from rich.table import Table
@@ -108,7 +109,12 @@ def _mark_deleted(store: mlmd.MetadataStore, artifacts: Sequence[pb.Artifact]) -
     changed = [artifact for artifact in artifacts if artifact.state != pb.Artifact.DELETED]
     for artifact in changed:
         artifact.state = pb.Artifact.DELETED
-    store.put_artifacts(changed)
+    try:
+        store.put_artifacts(changed)
+    except StatusError as error:
+        raise PipelineError(
+            f"The metadata database cannot be written ({error}), so nothing was removed."
+        ) from error
 
 
 def _remove_leavings(

@@ -252,6 +252,7 @@ def nobodys():
     _examples(registry, 0, 1, 2)
     locked = registry.work.artifacts / "Ingest" / "examples" / "0"
     locked.chmod(0o555)
+    _folder(registry.work.cache / "features" / "old", age=60).parent.chmod(0o555)
     am_root = os.geteuid() == 0
     if am_root:
         for path in (root, *root.rglob("*")):
@@ -260,15 +261,17 @@ def nobodys():
     yield registry
     if am_root:
         os.seteuid(0)
-    if locked.exists():
-        locked.chmod(0o755)
+    for folder in (locked, registry.work.cache / "features"):
+        if folder.exists():
+            folder.chmod(0o755)
     shutil.rmtree(root)
 
 
 def test_what_cannot_be_removed_is_named_and_the_rest_goes(nobodys):
     said = _clean(nobodys, 1, whole=False)
     assert f"could not be removed: {nobodys.work.artifacts}/Ingest/examples/0" in said
-    assert "Permission denied" in said
+    assert f"could not be removed: {nobodys.work.cache}/features/old: Permission denied" in said
+    assert "cached features" not in said
     assert "1,000 bytes freed" in said
     assert _there(nobodys) == ["0", "2"]
     # What may be half removed is no answer from cache.
@@ -278,7 +281,8 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(nobodys):
         "LIVE",
     ]
     (nobodys.work.artifacts / "Ingest" / "examples" / "0").chmod(0o755)
-    assert "1,000 bytes freed" in _clean(nobodys, 1)
+    (nobodys.work.cache / "features").chmod(0o755)
+    assert "1,500 bytes freed" in _clean(nobodys, 1)
     assert _there(nobodys) == ["2"]
 
 
