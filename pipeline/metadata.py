@@ -16,7 +16,8 @@ from components.errors import PipelineError
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
-_SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
+SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
+"""The states of executions whose outputs can be used."""
 _SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
 _CONNECT_SECONDS = 10.0
 _REFUSED = ("connection pointer is NULL", "mysql_real_connect failed")
@@ -236,16 +237,23 @@ def abandon(
     cut_off = []
     for run_id in run_ids:
         for node, execution in run_executions(store, run_id):
-            if execution.last_known_state in _SUCCESSFUL or node_id not in (None, node):
+            if execution.last_known_state in SUCCESSFUL or node_id not in (None, node):
                 continue
-            if execution.last_known_state in _UNFINISHED:
-                execution.last_known_state = pb.Execution.FAILED
-                store.put_executions([execution])
+            if close(store, execution):
                 cut_off.append(node)
             # A second attempt takes over the first one's execution, which has failed by then.
             for leftover in work.artifacts.glob(f"{node}/**/{execution.id}"):
                 shutil.rmtree(leftover, ignore_errors=True)
     return cut_off
+
+
+def close(store: mlmd.MetadataStore, execution: pb.Execution) -> bool:
+    """Records that an execution has failed, where it was left open; says whether it was."""
+    if execution.last_known_state not in _UNFINISHED:
+        return False
+    execution.last_known_state = pb.Execution.FAILED
+    store.put_executions([execution])
+    return True
 
 
 def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = None) -> int:

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from drawing import draw, encode
-from toy_run import mri, node_states, run
+from toy_run import NODES, RESOLVERS, assert_whole, mri, node_states, run, store
 
 CLASSES = ("glioma", "meningioma", "notumor")
 SETTINGS = (
@@ -65,6 +65,19 @@ def test_a_clean_second_span_passes_and_is_compared_with_the_first(passed):
     assert verdict["outcome"] in ("passed", "warned")
     assert verdict["previous"]["span"] == 1
     assert "compared with" in page.lower()
+
+
+def test_after_a_clean_the_newest_run_is_still_answered_from_cache(passed):
+    data, work, _ = passed
+    cleaned = mri("clean", "--keep", "1", "--work", str(work))
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert "bytes freed" in cleaned.stdout
+    assert len(list((work / "artifacts" / "Ingest" / "examples").iterdir())) == 1
+    again = run(data, work, *SETTINGS)
+    assert again.returncode == 0, again.stdout + again.stderr
+    states = node_states(again.stdout)
+    assert [name for name in NODES if states[name] != "cached"] == RESOLVERS
+    assert_whole(store(work))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command",
     [[], ["run"], ["predict"], ["doctor"], ["data", "sample"], ["batch"], ["monitor"],
-     ["serve", "bench"], ["serve", "files"], ["schedule"], ["watch"]],
+     ["serve", "bench"], ["serve", "files"], ["schedule"], ["watch"], ["clean"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command):
     result = _mri(*command, "--help")
@@ -51,6 +51,9 @@ def test_help_imports_nothing_heavy():
         (["run", "--set", "train.epoch=3"], 2, "did you mean 'epochs'"),
         (["run", "--set", "train.epochs"], 2, "KEY=VALUE"),
         (["runn"], 2, "No such command"),
+        (["clean"], 2, "Missing option '--keep'"),
+        (["clean", "--keep", "-1"], 2, "keep"),
+        (["clean", "--keep", "1"], 1, "There is no work folder"),
         (["predict"], 2, "Missing argument"),
         (["predict", "scan.jpg"], 1, "There is no pushed model in work"),
         (["predict", "scan.jpg", "--model", "nowhere"], 1, "holds no SavedModel"),

@@ -1,0 +1,175 @@
+"""Which artifacts a clean keeps: decided from ML Metadata's records alone."""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.evaluate.baseline import WITHDRAWN
+from pipeline.lineage import Lineage, Run
+from pipeline.registry import Model
+
+_PASSING = ("passed", "warned")
+_OF_A_MODEL = ("ModelBlessing", "InfraBlessing", "PushedModel")
+_NEWEST = 2
+"""Of blessed models: a candidate that is answered from cache is not compared with itself."""
+
+
+def kept_artifacts(
+    lineage: Lineage, runs: Collection[Run], models: Iterable[Model], served: Collection[int]
+) -> set[int]:
+    """Decides what stays.
+
+    Args:
+        lineage: All there is.
+        runs: The runs that are kept, with all that they used and made.
+        models: All models.
+        served: Ids of those with a version in the folder of served models.
+
+    Returns:
+        Ids of artifacts. None of them is deleted already.
+    """
+    executions = {execution for run in runs for execution in run.executions}
+    by_id = {model.artifact.id: model for model in models}
+    kept = lineage.used_by(executions)
+    kept |= {split.id for split in _splits(lineage, executions)}
+    kept |= {verdict.id for verdict in _last_passed(lineage)}
+    kept |= set(_held(lineage, by_id.values(), served))
+    kept = _with_what_belongs(lineage, by_id, kept)
+    return {
+        identity
+        for identity in kept
+        if identity in lineage.artifacts
+        and lineage.artifacts[identity].state != pb.Artifact.DELETED
+    }
+
+
+def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifact]:
+    """The splits through which sides are remembered, and those that kept ingestions went on from.
+
+    A later ingestion goes on from the newest of the same folder and policy with other content.
+    """
+    splits = list(lineage.live("SplitAssignment"))
+    histories = {_history(lineage.executions[identity]) for identity in executions}
+    yield from (split for split in splits if split.uri in histories)
+    yield from _newest_two_contents(
+        splits, lambda split: (_text(split, "input_base"), _text(split, "policy"))
+    )
+
+
+def _history(execution: pb.Execution) -> str:
+    for properties in (execution.custom_properties, execution.properties):
+        if "history" in properties:
+            return str(properties["history"].string_value)
+    return ""
+
+
+def _last_passed(lineage: Lineage) -> Iterator[pb.Artifact]:
+    """Verdicts on the data that later data will be compared with."""
+    verdicts = list(lineage.live("GateVerdict"))
+    passing = [verdict for verdict in verdicts if _text(verdict, "outcome") in _PASSING]
+    yield from passing[-1:]
+    latest = {_number(verdict, "statistics_id"): verdict for verdict in verdicts}
+    judged = [latest[statistics] for statistics in sorted(latest)]
+    yield from _newest_two_contents(
+        (verdict for verdict in judged if _text(verdict, "outcome") in _PASSING),
+        lambda verdict: (lineage.pipeline_of(verdict.id), _text(verdict, "source")),
+    )
+
+
+def _newest_two_contents(
+    artifacts: Iterable[pb.Artifact], group_of: Callable[[pb.Artifact], Hashable]
+) -> Iterator[pb.Artifact]:
+    """Of each group the newest, and the newest whose fingerprint is another."""
+    groups: dict[Hashable, list[pb.Artifact]] = {}
+    for artifact in artifacts:
+        groups.setdefault(group_of(artifact), []).append(artifact)
+    for members in groups.values():
+        newest = members[-1]
+        yield newest
+        others = [
+            one for one in members if _text(one, "fingerprint") != _text(newest, "fingerprint")
+        ]
+        yield from others[-1:]
+
+
+def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) -> Iterator[int]:
+    """Models that are served, wait for a person, or are what a candidate must beat."""
+    blessed: dict[str, list[int]] = {}
+    may_be_baseline = _blessed_ids(lineage)
+    for model in sorted(models, key=lambda model: model.artifact.id):
+        identity = model.artifact.id
+        waits = model.waiting and not model.versions and not model.decisions
+        if identity in served or waits:
+            yield identity
+        if identity in may_be_baseline:
+            blessed.setdefault(model.pipeline, []).append(identity)
+    for identities in blessed.values():
+        yield from identities[-_NEWEST:]
+
+
+def _blessed_ids(lineage: Lineage) -> set[int]:
+    blessings = list(lineage.live("ModelBlessing"))
+    blessed, withdrawn = (
+        {_number(one, "current_model_id") for one in blessings if _number(one, name)}
+        for name in ("blessed", WITHDRAWN)
+    )
+    return blessed - withdrawn
+
+
+def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:
+    """Adds what an artifact that stays is of no use without, and what would change its meaning."""
+    verdicts: dict[int, list[pb.Artifact]] = {}
+    for verdict in lineage.live("GateVerdict"):
+        verdicts.setdefault(_number(verdict, "statistics_id"), []).append(verdict)
+    kept = set(kept)
+    unseen = set(kept)
+    while unseen:
+        identity = unseen.pop()
+        artifact = lineage.artifacts.get(identity)
+        if artifact is None:
+            continue
+        more: set[int] = set()
+        if identity in models:
+            more = _of_model(lineage, models[identity])
+        elif artifact.type == "PushedModel" and _text(artifact, "pushed_version"):
+            more = _judged_beside(lineage, identity)
+        elif artifact.type == "GateVerdict":
+            more = {_number(artifact, "statistics_id"), _number(artifact, "report_id")}
+        elif artifact.type == "ExampleStatistics":
+            # A later verdict that stopped the data must not be forgotten before one that passed.
+            more = {verdict.id for verdict in verdicts.get(identity, ())}
+        unseen |= more - kept
+        kept |= more
+    return kept
+
+
+def _of_model(lineage: Lineage, model: Model) -> set[int]:
+    """A model's report and predictions, its blessings and what it was pushed as."""
+    judged = lineage.users(model.artifact.id, "model")
+    made = lineage.used_by(judged, output=True)
+    found = {one for one in made if lineage.artifacts[one].type in _OF_A_MODEL}
+    return found | {one.id for one in (model.report, model.predictions) if one is not None}
+
+
+def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:
+    """Verdicts on the data of the runs that pushed a model: monitoring compares with those."""
+    pushers = lineage.makers(pushed)
+    executions = {
+        execution
+        for run in lineage.runs
+        if run.executions & pushers
+        for execution in run.executions
+    }
+    made = lineage.used_by(executions, output=True)
+    return {one for one in made if lineage.artifacts[one].type == "GateVerdict"}
+
+
+def _text(artifact: pb.Artifact, name: str) -> str:
+    # Looking up what a protobuf map does not hold would add it.
+    properties = artifact.custom_properties
+    return str(properties[name].string_value) if name in properties else ""
+
+
+def _number(artifact: pb.Artifact, name: str) -> int:
+    properties = artifact.custom_properties
+    return int(properties[name].int_value) if name in properties else 0
