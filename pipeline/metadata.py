@@ -122,7 +122,7 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
 
 
 @retry(
-    retry=retry_if_exception_message(match="(?s).*already exists"),
+    retry=retry_if_exception_message(match="(?s).*(already exists|Please retry the connection)"),
     stop=stop_after_attempt(10),
     wait=wait_random(0.1, 0.5),
     reraise=True,
