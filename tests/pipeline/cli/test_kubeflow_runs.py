@@ -92,6 +92,11 @@ def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
     assert result.stderr == ""
 
 
+def _heed_interrupts() -> None:
+    """Undoes what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
     def interrupt(run):
         run.state = "RUNNING"
@@ -100,8 +105,13 @@ def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
     server.on_get_run = interrupt
     command = [sys.executable, "-m", "pipeline", "kubeflow", "submit", str(compiled),
                "--param", "data=x", "--wait", "--host", server.address]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+    waiting = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
+    try:
         said, _ = waiting.communicate(timeout=60)
+    finally:
+        waiting.kill()
     assert waiting.returncode == 130
     assert f"The run goes on: mri kubeflow runs show {server.runs[0].run_id}" in said
     assert server.runs[0].state == "RUNNING"
