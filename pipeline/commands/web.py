@@ -82,36 +82,34 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
             f"--model_name={base_path.name}",
             f"--model_base_path={base_path}",
             "--bind_address=127.0.0.1",
-        ]
+        ],
+        # Ctrl+C is for the page, which tells the server: one that ends untold has died.
+        start_new_session=True,
     )
-    threading.Thread(target=_end_with, args=(process,), daemon=True).start()
+    told = threading.Event()
+    threading.Thread(target=_end_with, args=(process, told), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         # gunicorn's worker is a fork that comes by here, too; it must end nothing.
         if os.getpid() == parent:
-            broke = _broke(process)
+            died = process.returncode is not None
+            told.set()
             _end(process)
-            if broke:
+            if died:
                 sys.exit(1)
 
 
-def _end_with(process: subprocess.Popen[bytes]) -> None:
+def _end_with(process: subprocess.Popen[bytes], told: threading.Event) -> None:
     """Ends the page when its model server has ended, so that whoever started both can do so again.
 
-    A container's runtime for instance, where the server was ended for want of memory.
+    A container's runtime for instance, where the server was ended for want of memory. How it ended
+    is not known: gunicorn collects the exit codes of all children, and may be first.
     """
     process.wait()
-    if _broke(process):
-        _LOG.error(
-            "the model server ended by itself (%d), and so does the page", process.returncode
-        )
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _broke(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended without being told to."""
-    return process.poll() not in (None, 0, -signal.SIGINT, -signal.SIGTERM)
+    if not told.is_set():
+        _LOG.error("the model server ended by itself, and so does the page")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _examples(work: Work) -> str | None:
