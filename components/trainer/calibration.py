@@ -38,8 +38,9 @@ class Calibration:
 def fit_calibration(held_out: Observations) -> Calibration:
     """Finds the temperature of least negative log-likelihood.
 
-    Each image's label carries the doubt of one image more of every class (after Platt, 1999), so
-    that a split without a single mistake, however small, does not ask for certainty.
+    The labels carry the doubt of one image more, of an unknown class, shared among them (after
+    Platt, 1999), so that a split without a single mistake does not ask for certainty, however small
+    it is.
 
     Args:
         held_out: What the network makes of `eval`; no image that it was trained on.
@@ -61,9 +62,9 @@ def fit_calibration(held_out: Observations) -> Calibration:
 
 
 def _doubted(labels: NDArray[np.int64], class_count: int) -> NDArray[np.float64]:
-    """One-hot labels of n images, smoothed to (1 + n) and 1 over n + classes."""
-    counted = len(labels) * np.eye(class_count)[labels] + 1
-    doubted: NDArray[np.float64] = counted / (len(labels) + class_count)
+    """One-hot labels of n images, mixed with 1 part in n + 1 of every class alike."""
+    counted = len(labels) * np.eye(class_count)[labels] + 1 / class_count
+    doubted: NDArray[np.float64] = counted / (len(labels) + 1)
     return doubted
 
 

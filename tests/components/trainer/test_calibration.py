@@ -48,8 +48,8 @@ def test_a_split_without_mistakes_does_not_make_the_model_certain(count):
     labels = np.arange(count) % 4
     fitted = fit_calibration(_observations(np.eye(4)[labels] * 5, labels))
     best = fitted(tf.constant(np.eye(4, dtype="float32")[:1] * 5)).numpy().max()
-    # the Laplace estimate: (n + 1) / (n + classes)
-    assert best == pytest.approx((count + 1) / (count + 4), abs=0.01)
+    # one image more that is a quarter of every class: (n + 1 / classes) / (n + 1)
+    assert best == pytest.approx((count + 1 / 4) / (count + 1), abs=0.01)
 
 
 def test_an_absent_class_and_hopeless_logits_still_give_numbers():
