@@ -2,11 +2,17 @@
 
 A block in `sh` is run, one in `text` is what a command prints. A block that begins with a comment
 `# Needs ...` asks for what a test may not have: it is skipped, and that comment is the reason.
-The blocks of a document are typed into one shell, one after the other.
+The blocks of a document are typed into one shell, one after the other. Where the environment has a
+root file system of its own, git, make and curl are outside of it, as a user is; then
+
+    python3 -m pytest --noconftest -c /dev/null tests/e2e/test_readme.py
+
+with a Python and pytest of the machine runs all of it.
 """
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -97,6 +103,9 @@ class Shell:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of what is committed."""
+    missing = [tool for tool in ("git", "make", "curl") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"a user's {', '.join(missing)} cannot be seen from inside the environment")
     if not (ROOT / ".git").exists():
         pytest.skip("no git repository here to clone")
     folder = tmp_path_factory.mktemp("clone") / "brain-mri-pipeline"
