@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,8 @@ class Shell:
 
     def close(self) -> None:
         """Ends the shell and all that it has started."""
-        os.killpg(self._bash.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(self._bash.pid, signal.SIGTERM)
         self._bash.communicate(timeout=60)
 
 
