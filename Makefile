@@ -23,7 +23,8 @@ export BRAIN_MRI_GPU := $(GPU)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-slow lint format typecheck lock wheel clean clean-env
+.PHONY: help run test test-quick test-slow lint format typecheck docs licences audit sbom lock wheel \
+	clean clean-env
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,28 @@ format: ## Put style right where that can be done by machine
 typecheck: ## Check types (mypy)
 	@$(PYTHON) -m mypy
 
+docs: ## Build the documentation as a site, links checked, into site/
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+licences: ## List the licences of what is installed, and refuse those in pyproject.toml
+	@bash -o pipefail -c '$(PYTHON) -m piplicenses | cut -c -100'
+
+# --strict: a package of which nothing is known fails the audit, too.
+audit: ## Look up known vulnerabilities of what is locked; asks the package index for them
+	@$(PYTHON) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+		--requirement requirements/lock.txt $(ARGS) \
+		|| { echo "make audit: not clean. Either vulnerabilities are listed above, or a package" \
+		"could not be audited: then the package index in use serves no advisories, and nothing is" \
+		"known of any package. Try again where pypi.org answers, or with ARGS='--vulnerability-service osv'." >&2; \
+		exit 1; }
+
+sbom: ## Write what is locked as a CycloneDX bill of materials into dist/
+	@mkdir -p dist
+	@$(PYTHON) -m cyclonedx_py requirements requirements/lock.txt --mc-type application \
+		--output-reproducible --output-format JSON --output-file dist/sbom.json
+	@echo "dist/sbom.json"
+
 lock: ## Make the lock files anew from requirements/*.in, with the versions kept that still fit
 	@cd requirements && ../$(LOCK) base.in kubeflow.in web.in dicom.in sample.in dev.in -o lock.txt
 	@cd requirements && ../$(LOCK) gpu.in --constraints lock.txt -o lock-gpu.txt
@@ -61,7 +84,7 @@ wheel: ## Build the source distribution and the wheel into dist/
 	@$(PYTHON) -m build --no-isolation --outdir dist .
 
 clean: ## Remove what building and checking left in this checkout
-	@rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 clean-env: ## Remove this checkout's environment; ALL=1 removes all of them

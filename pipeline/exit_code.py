@@ -6,7 +6,16 @@ from components.errors import PipelineError
 
 
 class ExitCode(IntEnum):
-    """One meaning a code, for commands, for a node's process and for a task on a cluster."""
+    """One meaning a code, for commands, for a node's process and for a task on a cluster.
+
+    Attributes:
+        DONE: Done, and the model was blessed if it was evaluated.
+        FAILED: The work failed; one sentence says why, `--debug` shows the trace.
+        USAGE: A preset, setting or option is wrong.
+        STOPPED_BY_GATE: The data gate stopped the run.
+        NOT_BLESSED: The model was not blessed, or could not be served, so nothing was pushed.
+        DRIFT: `mri monitor` found drift.
+    """
 
     DONE = 0
     FAILED = 1
