@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import ml_metadata as mlmd
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
+from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.gate.verdict import Verdict
@@ -29,9 +29,8 @@ from pipeline.metadata import (
 )
 from pipeline.orchestration import (
     PIPELINE_RUN_ID_PARAMETER_NAME,
-    launcher_for,
+    node_launcher,
     partial_run_utils,
-    runner_utils,
     runtime_parameter_utils,
 )
 from pipeline.work import Work
@@ -134,21 +133,7 @@ def launch_node(
         state: State = "reused" if reused else "skipped"
         return NodeResult(node_id, state, time.monotonic() - started, {})
 
-    deployment = runner_utils.extract_local_deployment_config(ir)
-    executor = runner_utils.extract_executor_spec(deployment, node_id)
-    on_beam = isinstance(executor, executable_spec_pb2.BeamExecutableSpec)
-    info = (
-        launcher_for(beam=on_beam)
-        .Launcher(
-            pipeline_node=node,
-            mlmd_connection=handle,
-            pipeline_info=ir.pipeline_info,
-            pipeline_runtime_spec=ir.runtime_spec,
-            executor_spec=executor,
-            custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-        )
-        .launch()
-    )
+    info = node_launcher(ir, node, handle).launch()
 
     if info is None or not info.execution_id:
         raise PipelineError(f"{node_id} did not run: the outputs it needs are not there.")
