@@ -16,7 +16,7 @@ from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.cluster import METADATA_VARIABLE
-from kubeflow.shown import EXIT_TASK, ExecutorOutputs
+from kubeflow.shown import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--status", default="{}", help="the end state that Kubeflow tells, JSON")
     given = parser.parse_args()
     log_to_stderr()
+    os.environ[KFP_RUNTIME_VARIABLE] = "true"
     try:
         work = mounted(given.work)
         told = json.loads(given.status).get("state", "")

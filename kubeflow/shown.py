@@ -16,6 +16,8 @@ from pipeline.launch import NodeResult
 
 EXIT_TASK = "RunEnd"
 """The exit handler's name."""
+KFP_RUNTIME_VARIABLE = "_KFP_RUNTIME"
+"""KFP's own switch: where it is `true`, `import kfp` loads no compiler, no client."""
 PAGE, METRICS, CONFUSION = "page", "metrics", "confusion"
 """Names of a task's outputs."""
 

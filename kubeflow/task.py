@@ -18,7 +18,7 @@ from components.ingest.config import SALT_VARIABLE
 from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
-from kubeflow.shown import ExecutorOutputs, show
+from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline.config import Config
 from pipeline.exit_code import ExitCode
 from pipeline.launch import (
@@ -166,6 +166,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     given = parser.parse_args()
     log_to_stderr()
+    os.environ[KFP_RUNTIME_VARIABLE] = "true"
     try:
         result = run_task(
             given.node,

@@ -7,11 +7,11 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
-from components.evaluate.baseline import WITHDRAWN
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import page_digest
-from components.push.executor import describe
+from components.evaluate.verdict import WITHDRAWN
 from components.push.extras import add_extras, decided_now
+from components.push.record import describe
 from components.push.versions import copy_whole, next_version, pushed_versions
 from pipeline.registry import DECISION_TYPE, Model, contexts_of
 from pipeline.work import Work

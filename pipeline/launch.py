@@ -8,20 +8,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import ml_metadata as mlmd
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.dsl.compiler import compiler, constants
-from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-import components.evaluate.artifacts
-import components.gate.artifacts
-import components.ingest.artifacts  # noqa: F401 - TFX finds the class of an artifact by its name
 from components.errors import PipelineError
 from components.gate.verdict import Verdict
 from components.whole_file import whole_file
@@ -34,7 +27,16 @@ from pipeline.metadata import (
     inputs,
     outputs,
 )
+from pipeline.orchestration import (
+    PIPELINE_RUN_ID_PARAMETER_NAME,
+    node_launcher,
+    partial_run_utils,
+    runtime_parameter_utils,
+)
 from pipeline.work import Work
+
+if TYPE_CHECKING:
+    from tfx.orchestration import pipeline as tfx_pipeline
 
 PUSHED = "pushed_model"
 """The output of the node that takes both blessings, Pusher."""
@@ -72,8 +74,10 @@ class NodeResult:
         return ExitCode.NOT_BLESSED if self.blessed is False else ExitCode.DONE
 
 
-def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
+def compile_pipeline(pipeline: "tfx_pipeline.Pipeline") -> pipeline_pb2.Pipeline:
     """Compiles the graph to TFX's intermediate representation, its run id still open."""
+    from tfx.dsl.compiler import compiler
+
     return compiler.Compiler().compile(pipeline)
 
 
@@ -91,7 +95,7 @@ def read_ir(path: Path) -> pipeline_pb2.Pipeline:
 def set_run_id(ir: pipeline_pb2.Pipeline, run_id: str) -> None:
     """Makes the compiled pipeline one particular run."""
     runtime_parameter_utils.substitute_runtime_parameter(
-        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+        ir, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     )
 
 
@@ -129,15 +133,7 @@ def launch_node(
         state: State = "reused" if reused else "skipped"
         return NodeResult(node_id, state, time.monotonic() - started, {})
 
-    deployment = runner_utils.extract_local_deployment_config(ir)
-    info = launcher.Launcher(
-        pipeline_node=node,
-        mlmd_connection=handle,
-        pipeline_info=ir.pipeline_info,
-        pipeline_runtime_spec=ir.runtime_spec,
-        executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
-        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-    ).launch()
+    info = node_launcher(ir, node, handle).launch()
 
     if info is None or not info.execution_id:
         raise PipelineError(f"{node_id} did not run: the outputs it needs are not there.")

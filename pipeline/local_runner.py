@@ -8,7 +8,6 @@ from pathlib import Path
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
-from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
@@ -25,6 +24,7 @@ from pipeline.launch import (
     write_ir,
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.orchestration import partial_run_utils
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
 from pipeline.work import Work

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
-from tfx.orchestration import metadata
 
 from components.errors import PipelineError
+from pipeline.orchestration import Metadata
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
@@ -90,7 +90,7 @@ class _AlignedStore(mlmd.MetadataStore):
         return [found[identity] for identity in ids if identity in found]
 
 
-class MetadataHandle(metadata.Metadata):
+class MetadataHandle(Metadata):
     """TFX's handle on ML Metadata, with a store that answers in order."""
 
     def __enter__(self) -> "MetadataHandle":

@@ -9,9 +9,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE, Verdict
+from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
-from components.ingest.splits import SPLITS
-from components.push.executor import WAITING
+from components.push.record import WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline.launch import NodeResult
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.utils import path_utils
 
 from components.errors import PipelineError
-from components.evaluate.artifacts import ModelReport, PredictionsFile
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.push.executor import WAITING
+from components.push.record import WAITING
+from pipeline.orchestration import ModelReport, PredictionsFile, path_utils
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""

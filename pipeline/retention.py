@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.baseline import WITHDRAWN
+from components.evaluate.verdict import WITHDRAWN
 from pipeline.lineage import Lineage, Run
 from pipeline.registry import Model
 

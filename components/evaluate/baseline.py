@@ -6,8 +6,7 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
 
-WITHDRAWN = "withdrawn"
-"""A blessing's property: a person rejected its model, or went back to an earlier one."""
+from components.evaluate.verdict import WITHDRAWN
 
 _CANDIDATE = "candidate"
 _MODEL_ID = "current_model_id"

@@ -5,6 +5,8 @@ from pathlib import Path
 from components.strict_config import StrictConfig
 
 VERDICT_FILE = "verdict.json"
+WITHDRAWN = "withdrawn"
+"""A blessing's property: a person rejected its model, or went back to an earlier one."""
 
 
 class Check(StrictConfig):

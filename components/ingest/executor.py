@@ -20,7 +20,7 @@ from tfx.types import artifact_utils
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
-from components.ingest.folder import list_images
+from components.ingest.folder import SPLITS, list_images
 from components.ingest.history import History
 from components.ingest.readers import RejectedImageError, read_images
 from components.ingest.records import ImageRecord
@@ -28,7 +28,6 @@ from components.ingest.report import IngestReport
 from components.ingest.splits import (
     EXCLUDED,
     SPLIT_FILE,
-    SPLITS,
     Assignment,
     assign_splits,
     remember,

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from components.errors import PipelineError
 
+SPLITS = ("train", "eval", "test")
+
 _SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",

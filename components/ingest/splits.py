@@ -9,10 +9,10 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
+from components.ingest.folder import SPLITS
 from components.ingest.history import ROWS_AT_ONCE, History, HistoryWriter
 from components.ingest.survey import Survey
 
-SPLITS = ("train", "eval", "test")
 EXCLUDED = "excluded"
 SPLIT_FILE = "splits.csv"
 

@@ -13,9 +13,8 @@ from components.evaluate.checks import computable
 from components.evaluate.predictions.table import PREDICTIONS_FILE, Predictions
 from components.evaluate.report.bootstrap import GroupBootstrap
 from components.evaluate.report.compare import compare_answers
-from components.evaluate.report.figures import Comparison, Figure, Figures
+from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
-from components.evaluate.report.page import TITLES
 from pipeline.metadata import connect, connection_config
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work

@@ -10,7 +10,7 @@ from components.evaluate.predictions.table import Predictions
 from components.evaluate.report import drawings
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.coverage import CoverageRisk
-from components.evaluate.report.figures import Figure, Figures, SliceFigures
+from components.evaluate.report.figures import TITLES, Figure, Figures, SliceFigures
 from components.evaluate.report.foreign import TEST_IMAGES
 from components.evaluate.report.gallery import Choice, Exhibit
 from components.evaluate.verdict import Verdict
@@ -19,20 +19,6 @@ from components.ingest.report import IngestReport
 from components.pages.templates import render_page
 from components.serve_check.verdict import ServeVerdict
 
-TITLES = {
-    "tumour_sensitivity": "Sensitivity for tumour",
-    "tumour_specificity": "Specificity for tumour",
-    "tumour_auc": "Area under the ROC curve, tumour against none",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_precision": "Precision, mean of the classes",
-    "macro_f1": "F1, mean of the classes",
-    "brier": "Brier score (0 is best, 2 worst)",
-    "ece": "Calibration error",
-    "ece_uncalibrated": "Calibration error before calibration",
-    "referred": "Referred to a reader",
-    "accuracy_unreferred": "Accuracy on the rest",
-}
 _LEAST_SLICE = 10
 """Slices of fewer images are listed last: their figures say little."""
 

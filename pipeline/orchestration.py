@@ -1,0 +1,126 @@
+"""TFX's drivers, publisher and cache, imported without what only executors need.
+
+TFX imports TensorFlow, Apache Beam and its own components where they are installed and does without
+them where they are not, as in the package `ml-pipelines-sdk`. Loading them takes seconds, and a
+node that is answered from cache needs none of them. What is imported here therefore does not see
+them, unless they are loaded already; executors import them as ever. TFX then reads and writes
+artifacts through its plugin for local files instead of TensorFlow's.
+
+Other modules of this package take TFX's orchestration and our artifacts' types from here.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
+
+
+@contextmanager
+def left_out(*names: str) -> Iterator[None]:
+    """Lets imports of packages fail, as where they are not installed.
+
+    Python raises ModuleNotFoundError for a name whose entry in `sys.modules` is None.
+
+    Args:
+        names: The packages; those that are loaded already stay.
+    """
+    absent = [name for name in names if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+_FOR_EXECUTORS = ("apache_beam", "tensorflow", "tfx.components")
+
+with left_out(*_FOR_EXECUTORS):
+    from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
+    from tfx.orchestration.local import runner_utils
+    from tfx.orchestration.metadata import Metadata
+    from tfx.orchestration.portable import (
+        data_types,
+        partial_run_utils,
+        runtime_parameter_utils,
+    )
+    from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
+    from tfx.utils import path_utils
+
+    import components.gate.artifacts
+    import components.ingest.artifacts  # noqa: F401 - TFX finds the class of an artifact by its name
+    from components.evaluate.artifacts import ModelReport, PredictionsFile
+
+__all__ = [
+    "PIPELINE_RUN_ID_PARAMETER_NAME",
+    "Metadata",
+    "ModelReport",
+    "PredictionsFile",
+    "node_launcher",
+    "partial_run_utils",
+    "path_utils",
+    "runtime_parameter_utils",
+]
+
+_BEAM = executable_spec_pb2.BeamExecutableSpec
+_PYTHON = executable_spec_pb2.PythonClassExecutableSpec
+
+
+class DeferredExecutorOperator(BaseExecutorOperator):
+    """TFX's operator for an executor, made when the executor is to run.
+
+    TFX's own imports the executor as soon as the launcher is made, before the cache is asked.
+    """
+
+    SUPPORTED_EXECUTOR_SPEC_TYPE = [_BEAM, _PYTHON]
+    SUPPORTED_PLATFORM_CONFIG_TYPE: list[type] = []
+
+    def run_executor(
+        self, execution_info: data_types.ExecutionInfo
+    ) -> execution_result_pb2.ExecutorOutput:
+        """Imports the executor and runs it."""
+        from tfx.orchestration.portable.launcher import DEFAULT_EXECUTOR_OPERATORS
+
+        spec = self._executor_spec
+        operator = DEFAULT_EXECUTOR_OPERATORS[type(spec)](spec, self._platform_config)
+        operator.with_execution_watcher(self._execution_watcher_address)
+        return operator.run_executor(execution_info)
+
+
+def node_launcher(
+    ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, handle: Metadata
+) -> Any:
+    """Makes TFX's launcher of a node.
+
+    Args:
+        ir: The compiled pipeline with its run id set.
+        node: The node.
+        handle: ML Metadata.
+
+    Returns:
+        A `tfx.orchestration.portable.launcher.Launcher`. TFX finds Beam once for a process: one
+        that launches nodes with Beam and nodes without must have imported Beam before the first.
+    """
+    deployment = runner_utils.extract_local_deployment_config(ir)
+    node_id = node.node_info.id
+    executor = runner_utils.extract_executor_spec(deployment, node_id)
+    if isinstance(executor, _BEAM):
+        import apache_beam  # noqa: F401
+    with left_out(*_FOR_EXECUTORS):
+        from tfx.orchestration.portable import launcher
+
+    return launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=handle,
+        pipeline_info=ir.pipeline_info,
+        pipeline_runtime_spec=ir.runtime_spec,
+        executor_spec=executor,
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+        custom_executor_operators={
+            _BEAM: DeferredExecutorOperator,
+            _PYTHON: DeferredExecutorOperator,
+        },
+    )
