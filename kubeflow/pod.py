@@ -18,7 +18,7 @@ from kfp.local import executor_input_utils, placeholder_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kubeflow.cluster import METADATA_VARIABLE
-from kubeflow.compiled import Constant, FinalStatus, RunParameter, Task
+from kubeflow.dag import Constant, FinalStatus, RunParameter, Task
 
 _INTEGER = pipeline_spec_pb2.ParameterType.NUMBER_INTEGER
 _PYTHONS = ("python", "python3")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
@@ -14,6 +14,7 @@ from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
+from components.push.pushed import Push
 from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
 from components.trainer.config import (
@@ -84,7 +85,7 @@ class Config(StrictConfig):
     confidence: ConfidenceConfig = ConfidenceConfig()
     export: ExportConfig = ExportConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    push: Literal["auto", "after_review"] = "auto"
+    push: Push = "auto"
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True

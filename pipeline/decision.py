@@ -10,8 +10,8 @@ from components.errors import PipelineError
 from components.evaluate.baseline import WITHDRAWN
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import page_digest
-from components.push.executor import describe
 from components.push.extras import add_extras, decided_now
+from components.push.pushed import describe
 from components.push.versions import copy_whole, next_version, pushed_versions
 from pipeline.registry import DECISION_TYPE, Model, contexts_of
 from pipeline.work import Work

@@ -11,7 +11,7 @@ from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE, Verdict
 from components.ingest.report import IngestReport
 from components.ingest.splits import SPLITS
-from components.push.executor import WAITING
+from components.push.pushed import WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline.launch import NodeResult
 

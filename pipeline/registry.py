@@ -12,7 +12,7 @@ from tfx.utils import path_utils
 from components.errors import PipelineError
 from components.evaluate.artifacts import ModelReport, PredictionsFile
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.push.executor import WAITING
+from components.push.pushed import WAITING
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""

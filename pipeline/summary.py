@@ -11,7 +11,7 @@ from rich.table import Table
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
 from components.evaluate.verdict import Verdict, read_verdict
-from components.push.executor import WAITING
+from components.push.pushed import WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline.launch import is_blessed
 from pipeline.local_runner import RunResult

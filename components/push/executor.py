@@ -1,9 +1,8 @@
 """TFX's Pusher, made atomic: a version folder appears whole, or it does not appear."""
 
-import json
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor
@@ -14,12 +13,8 @@ from tfx.utils import proto_utils
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
 from components.push.extras import add_extras, decided_now
+from components.push.pushed import WAITING, describe
 from components.push.versions import copy_whole, next_version
-
-PUSHED_FILE = "pushed.json"
-WAITING = "waiting"
-
-Push = Literal["auto", "after_review"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,20 +65,3 @@ class AtomicPushExecutor(executor.Executor):
         describe(Path(pushed.uri), base / version, version)
         self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)
-
-
-def describe(
-    artifact: Path, folder: Path | None, version: str | None, *, waiting: bool = False
-) -> None:
-    """Writes where a model went; the model itself is not kept a third time.
-
-    Args:
-        artifact: The PushedModel's folder.
-        folder: Where the model is now, or None.
-        version: As what, or None.
-        waiting: Whether it waits for a person.
-    """
-    content = {"destination": str(folder) if folder else None, "version": version}
-    if waiting:
-        content[WAITING] = "for review"
-    (artifact / PUSHED_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")

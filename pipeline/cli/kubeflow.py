@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import kubeflow_runs
+from pipeline.cli.options import Parameters, Preset, Settings, Span, run_settings
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
@@ -32,19 +33,13 @@ def compile_pipeline(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")] = Path(
         "pipeline.yaml"
     ),
-    preset: Annotated[
-        str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")
-    ] = "sample",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
-    ] = None,
+    preset: Preset = "sample",
+    settings: Settings = None,
     data: Annotated[
         str | None,
         typer.Option(help="Data folder on the shared storage; default: the synthetic sample."),
     ] = None,
-    span: Annotated[
-        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
-    ] = None,
+    span: Span = None,
     cluster: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Storage, secrets and resources, YAML; see the docs."),
@@ -65,12 +60,10 @@ def compile_pipeline(
     # What is wrong with these is said before TensorFlow is loaded.
     check_image(image)
     described = read_cluster(cluster)
-    overrides = list(settings or ())
-    if data is not None:
-        overrides.append(f"data={json.dumps(data)}")
-    if span is not None:
-        overrides.append(f"ingest.span={span}")
-    config = load_config(preset, overrides)
+    chosen = run_settings(settings, span=span)
+    if data is not None:  # a folder of the cluster's: relative to the shared storage
+        chosen.append(f"data={json.dumps(data)}")
+    config = load_config(preset, chosen)
     with libraries_to(Path(os.devnull)) as console:
         from kubeflow.compile import compile_for_kubeflow
 
@@ -87,10 +80,7 @@ def compile_pipeline(
 )
 def rehearse(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A compiled pipeline.")],
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the run."),
-    ] = None,
+    parameters: Parameters = None,
     storage: Annotated[
         Path, typer.Option(metavar="FOLDER", help="What stands for the shared storage.")
     ] = Path("work"),
@@ -110,18 +100,13 @@ def rehearse(
     Tasks share the storage folder and the database, and nothing else; retries, failures and the
     exit handler are those of the compiled file.
     """
-    from pipeline.config import ConfigError
     from pipeline.terminal import libraries_to
 
-    given = {}
-    for parameter in parameters or ():
-        key, equals, value = parameter.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--param {parameter!r} is not of the form NAME=VALUE.")
-        given[key] = value
     with libraries_to(Path(os.devnull)) as console:
         from kubeflow.rehearse import rehearse as run
 
-        code = run(file, given, storage, console, metadata_url=metadata, parallel=parallel)
+        code = run(
+            file, parameters or (), storage, console, metadata_url=metadata, parallel=parallel
+        )
     if code is not ExitCode.DONE:
         raise typer.Exit(code)

@@ -1,0 +1,30 @@
+"""What a PushedModel artifact says of where its model went."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+Push = Literal["auto", "after_review"]
+"""When a blessed model is pushed: at once, or when a person has approved it."""
+
+WAITING = "waiting"
+"""The custom property of a PushedModel whose model waits for a person."""
+
+_FILE = "pushed.json"
+
+
+def describe(
+    artifact: Path, folder: Path | None, version: str | None, *, waiting: bool = False
+) -> None:
+    """Writes where a model went; the model itself is not kept a third time.
+
+    Args:
+        artifact: The PushedModel's folder.
+        folder: Where the model is now, or None.
+        version: As what, or None.
+        waiting: Whether it waits for a person.
+    """
+    content = {"destination": str(folder) if folder else None, "version": version}
+    if waiting:
+        content[WAITING] = "for review"
+    (artifact / _FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
