@@ -9,9 +9,6 @@ from pydantic import Field, StringConstraints, ValidationError
 from components.strict_config import StrictConfig
 from pipeline.config import ConfigError
 
-METADATA_VARIABLE = "MRI_METADATA"
-"""The environment variable that holds the URL of ML Metadata's database."""
-
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Duration = Annotated[str, StringConstraints(pattern=r"^\d+[smh]$")]
@@ -176,7 +173,7 @@ def read_cluster(path: Path | None) -> Cluster:
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConfigError(f"The cluster's description {path} cannot be read: {reason}.") from error
     if not isinstance(fields, dict | None):
         raise ConfigError(f"The cluster's description {path} must be a mapping of keys to values.")

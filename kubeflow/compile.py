@@ -8,6 +8,7 @@ from components.errors import PipelineError
 from components.gate.rules import check_acceptance
 from components.whole_file import whole_file
 from kubeflow.cluster import Cluster
+from kubeflow.compiled import check_name
 from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
@@ -42,8 +43,7 @@ def compile_for_kubeflow(
         PipelineError: Findings are accepted that do not exist, or the file cannot be written.
     """
     check_acceptance(config.accept_anomalies, config.accept_reason)
-    if out.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{out} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
+    check_name(out)
     work = Work(Path(cluster.volume.mount))
     ir = compile_pipeline(create_pipeline(config.model_copy(update={"data": work.sample}), work))
     upstream = upstream_nodes(ir)

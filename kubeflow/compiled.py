@@ -51,8 +51,7 @@ def read_compiled(path: Path) -> CompiledPipeline:
     Raises:
         ConfigError: It cannot be read, or is no compiled pipeline.
     """
-    if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{path} is no compiled pipeline: its name must end in .yaml.")
+    check_name(path)
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -60,10 +59,7 @@ def read_compiled(path: Path) -> CompiledPipeline:
             f"{path} cannot be read ({error.strerror}): `mri kubeflow compile` writes it."
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} is not YAML ({' '.join(str(error).split())}): `mri kubeflow compile` writes "
-            "one."
-        ) from error
+        raise not_compiled(path) from error
     fields, platform = (*documents, None, None)[:2]
     if not isinstance(fields, dict) or "root" not in fields or "pipelineInfo" not in fields:
         raise not_compiled(path)
@@ -76,6 +72,16 @@ def read_compiled(path: Path) -> CompiledPipeline:
     if spec.schema_version != _SCHEMA or not spec.root.dag.tasks:
         raise not_compiled(path)
     return CompiledPipeline(path, spec, asked)
+
+
+def check_name(path: Path) -> None:
+    """Refuses a name that Kubeflow's client would not take.
+
+    Raises:
+        ConfigError: It does not end as a YAML file's does.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{path} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
 
 
 def not_compiled(path: Path) -> ConfigError:

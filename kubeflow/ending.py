@@ -15,9 +15,9 @@ from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
-from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.shown import EXIT_TASK, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
 from pipeline.local_runner import ENDED_FILE, GRAPH_FILE

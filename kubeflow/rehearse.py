@@ -15,10 +15,10 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from components.errors import PipelineError
 from kubeflow.arguments import all_values
-from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import Task, read_tasks
 from kubeflow.pod import Pod, Site
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import connect, connection_config
 from pipeline.work import Work

@@ -15,11 +15,11 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE
-from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import ExecutorOutputs, show
 from pipeline.config import Config
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import (
     NodeResult,

@@ -8,9 +8,10 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from kubeflow.cluster import METADATA_VARIABLE, Cluster
+from kubeflow.cluster import Cluster
 from kubeflow.parameters import PARAMETERS
 from kubeflow.shown import CONFUSION, EXIT_TASK, METRICS, PAGE
+from pipeline.environment import METADATA_VARIABLE
 
 NODE_MODULE = "kubeflow.task"
 """What runs a node in its container."""

@@ -15,6 +15,7 @@ from components.evaluate.config import EvaluateConfig
 from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
+from components.servable import MODEL_NAME
 from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
 from components.trainer.config import (
@@ -71,7 +72,7 @@ class Config(StrictConfig):
         beam: Options for Apache Beam, which every component that uses it gets; docs/scale.md.
     """
 
-    name: str = Field("brain_mri", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
     data: Path | None = None
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
@@ -160,7 +161,8 @@ def _read_preset(preset: str) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The preset {source} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"The preset {source} cannot be read ({reason}).") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"The preset {source} is not valid YAML: {error}") from error
     if not isinstance(fields, dict | None):

@@ -13,10 +13,8 @@ from components.evaluate.report.files import page_digest
 from components.push.extras import add_extras, decided_now
 from components.push.pushed import describe
 from components.push.versions import copy_whole, next_version, pushed_versions
-from pipeline.registry import DECISION_TYPE, Model, contexts_of
+from pipeline.registry import DECISION_PROPERTIES, DECISION_TYPE, Model, contexts_of
 from pipeline.work import Work
-
-_TEXT_PROPERTIES = ("decision", "time", "reason", "report", "version")
 
 
 def approve(store: mlmd.MetadataStore, work: Work, base: Path, model: Model, reason: str) -> str:
@@ -186,14 +184,14 @@ def _record(
 ) -> None:
     """Writes the decision into ML Metadata, beside the runs that the model took part in."""
     kind = pb.ExecutionType(name=DECISION_TYPE)
-    for name in _TEXT_PROPERTIES:
+    for name in DECISION_PROPERTIES:
         kind.properties[name] = pb.STRING
     kind.properties["model_id"] = pb.INT
     execution = pb.Execution(
         type_id=store.put_execution_type(kind), last_known_state=pb.Execution.COMPLETE
     )
     values = decision.model_dump()
-    for name in _TEXT_PROPERTIES:
+    for name in DECISION_PROPERTIES:
         execution.properties[name].string_value = values[name] or ""
     execution.properties["model_id"].int_value = model.artifact.id
     name = f"{model.artifact.id}-{decision.time.translate(_IN_A_NAME)}"

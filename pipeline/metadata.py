@@ -121,6 +121,27 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
         raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
 
 
+def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
+    """Connects to what runs have recorded; nothing is made where there is none.
+
+    Args:
+        url: As for `connection_config`.
+        work: The work folder.
+
+    Returns:
+        The store.
+
+    Raises:
+        PipelineError: No run was recorded there, or the database cannot be opened.
+    """
+    if url is None and not work.metadata.is_file():
+        raise PipelineError(
+            f"No run was recorded in {work.root}: start one with `mri run`, or name another folder "
+            "with --work."
+        )
+    return connect(connection_config(url, work))
+
+
 @retry(
     retry=retry_if_exception_message(match="(?s).*(already exists|Please retry the connection)"),
     stop=stop_after_attempt(10),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
+from components.servable import SAVED_MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Predictor:
         Raises:
             PipelineError: There is none, or it cannot be loaded.
         """
-        if not (path / "saved_model.pb").is_file():
+        if not (path / SAVED_MODEL_FILE).is_file():
             raise PipelineError(f"{path} holds no SavedModel.")
         import tensorflow as tf
 

@@ -17,7 +17,8 @@ from components.push.pushed import WAITING
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""
 
-_PROPERTIES = ("decision", "time", "reason", "report", "version")
+DECISION_PROPERTIES = tuple(Decision.model_fields)
+"""The properties of such an execution that are text."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ def _decisions(store: mlmd.MetadataStore) -> dict[int, list[Decision]]:
     found: dict[int, list[Decision]] = {}
     executions = store.get_executions_by_type(DECISION_TYPE)
     for execution in sorted(executions, key=lambda execution: execution.id):
-        values = {name: execution.properties[name].string_value for name in _PROPERTIES}
+        values = {name: execution.properties[name].string_value for name in DECISION_PROPERTIES}
         model_id = execution.properties["model_id"].int_value
         decision = Decision.model_validate({**values, "version": values["version"] or None})
         found.setdefault(model_id, []).append(decision)

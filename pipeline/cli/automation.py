@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     Work,
     run_settings,
 )
+from pipeline.environment import METADATA_VARIABLE
 
 app = typer.Typer()
 
@@ -129,7 +130,7 @@ def _command(preset: str, settings: list[str], work: Path, metadata: str | None)
     config = load_config(preset, settings)
     check_acceptance(config.accept_anomalies, config.accept_reason)
     if metadata is not None:
-        os.environ["MRI_METADATA"] = metadata
+        os.environ[METADATA_VARIABLE] = metadata
     command = [sys.executable, "-m", "pipeline", "run", "--preset", preset]
     command += ["--work", str(work.absolute())]
     for setting in settings:

@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import kubeflow_runs
 from pipeline.cli.options import Parameters, Preset, Settings, Span, run_settings
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
@@ -53,12 +54,14 @@ def compile_pipeline(
     The graph and the settings are fixed here; --data and --span are defaults that a run may change.
     """
     from kubeflow.cluster import read_cluster
+    from kubeflow.compiled import check_name
     from kubeflow.image import check_image
     from pipeline.config import load_config
     from pipeline.terminal import libraries_to
 
     # What is wrong with these is said before TensorFlow is loaded.
     check_image(image)
+    check_name(out)
     described = read_cluster(cluster)
     chosen = run_settings(settings, span=span)
     if data is not None:  # a folder of the cluster's: relative to the shared storage
@@ -87,7 +90,7 @@ def rehearse(
     metadata: Annotated[
         str | None,
         typer.Option(
-            envvar="MRI_METADATA",
+            envvar=METADATA_VARIABLE,
             metavar="URL",
             help="What the Secret holds: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
             " default: SQLite in --storage, one task at a time.",

@@ -9,29 +9,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
+
 if TYPE_CHECKING:
     from kubeflow.server import Server
 
 Host = Annotated[
     str | None,
-    typer.Option(envvar="MRI_KFP_HOST", metavar="URL", help="The server; in a pod, Kubeflow's."),
+    typer.Option(envvar=KFP_HOST, metavar="URL", help="The server; in a pod, Kubeflow's."),
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option(envvar="MRI_KFP_NAMESPACE", help="Of the runs, where Kubeflow has several users."),
+    typer.Option(envvar=KFP_NAMESPACE, help="Of the runs, where Kubeflow has several users."),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        envvar="MRI_KFP_TOKEN_FILE",
+        envvar=KFP_TOKEN_FILE,
         metavar="FILE",
-        help="File with a bearer token, read anew each time; or set MRI_KFP_TOKEN to the token.",
+        help=f"File with a bearer token, read anew each time; or set {KFP_TOKEN} to the token.",
     ),
 ]
 Authority = Annotated[
     Path | None,
     typer.Option(
-        "--ca", envvar="MRI_KFP_CA", metavar="FILE", help="Certificate of the server's authority."
+        "--ca",
+        envvar=KFP_CA,
+        metavar="FILE",
+        help="Certificate of the server's authority.",
     ),
 ]
 Timeout = Annotated[

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
+from pipeline.environment import METADATA_VARIABLE
+
 Work = Annotated[
     Path, typer.Option("--work", help="The folder that holds everything a run writes.")
 ]
 Metadata = Annotated[
     str | None,
     typer.Option(
-        envvar="MRI_METADATA",
+        envvar=METADATA_VARIABLE,
         metavar="URL",
         help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in "
         "--work.",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from components.servable import MODEL_NAME
 from pipeline.cli.options import AsJson, Metadata, Work
 from pipeline.exit_code import ExitCode
 
@@ -61,7 +62,7 @@ def bench(
     images: Annotated[
         list[Path] | None, typer.Argument(help="Image files; default: a grey square.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Its name.")] = "brain_mri",
+    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
     in_flight: Annotated[
         list[int] | None, typer.Option(min=1, help="Requests at a time; default: 1, 2, 8 and 32.")
     ] = None,
@@ -89,7 +90,7 @@ def bench(
 def files(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     work: Work = Path("work"),
-    model: Annotated[str, typer.Option(help="Its name.")] = "brain_mri",
+    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
 ) -> None:
     """Write the configuration of TensorFlow Serving, Docker Compose and Prometheus."""
     from pipeline.commands.serve_files import write_deployment

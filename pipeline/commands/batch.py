@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from components.servable import SAVED_MODEL_FILE
 from pipeline.batch.inputs import list_files
 from pipeline.config import Config
 from pipeline.predict import latest_pushed
@@ -40,7 +41,7 @@ def classify_files(
     """
     files = list_files(source, out)
     model = (model or latest_pushed(work)).absolute()
-    if not (model / "saved_model.pb").is_file():
+    if not (model / SAVED_MODEL_FILE).is_file():
         raise PipelineError(f"{model} holds no SavedModel.")
     with libraries_to(Path(os.devnull)) as console:
         with console.status("starting TensorFlow and Beam"):

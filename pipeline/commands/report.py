@@ -16,7 +16,7 @@ from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
 from components.evaluate.report.page import TITLES
-from pipeline.metadata import connect, connection_config
+from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work
 
@@ -48,7 +48,7 @@ def show_report(
         PipelineError: There is no such report.
     """
     work = Work(root)
-    models = read_models(connect(connection_config(metadata_url, work)))
+    models = read_models(open_records(metadata_url, work))
     if compare:
         _compare(
             console,

@@ -10,6 +10,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from tenacity.stop import stop_before_delay
 
 from components.errors import PipelineError
+from components.servable import MODEL_NAME
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.images import Image, encode_image
@@ -37,7 +38,7 @@ class Client:
         self,
         address: str = "localhost:8500",
         *,
-        model: str = "brain_mri",
+        model: str = MODEL_NAME,
         version: int | None = None,
         label: str | None = None,
         timeout: float = 30.0,

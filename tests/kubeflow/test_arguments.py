@@ -1,7 +1,7 @@
 import pytest
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
-from kubeflow.arguments import given_values, span_text
+from kubeflow.arguments import all_values, given_values, span_text
 from kubeflow.compiled import read_compiled
 from pipeline.config import ConfigError
 
@@ -52,6 +52,14 @@ def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):
     assert says in str(refused.value)
 
 
+def test_a_rehearsal_fills_in_the_defaults_as_a_server_does(compiled):
+    values = all_values(read_compiled(compiled), ["data=x", "cache=false"])
+    assert values == {
+        "data": "x", "span": 3, "min_accuracy": 0.5, "cache": False, "classes": ["glioma"],
+    }  # fmt: skip
+    assert isinstance(values["span"], int)
+
+
 def test_the_newest_span_is_said_in_a_word():
     assert span_text("latest") == "span=-1"
     assert span_text("12") == "span=12"
@@ -63,8 +71,8 @@ def test_the_newest_span_is_said_in_a_word():
     ("name", "content", "says"),
     [
         ("nothing.yaml", None, "cannot be read"),
-        ("pipeline.txt", "root: {}", "must end in .yaml"),
-        ("image.yaml", b"\x89PNG\xff", "is not YAML"),
+        ("pipeline.txt", "root: {}", "as a .yaml file"),
+        ("image.yaml", b"\x89PNG\xff", "no whole pipeline"),
         ("empty.yaml", "", "no whole pipeline"),
         ("preset.yaml", "train: {epochs: 3}", "no whole pipeline"),
         ("argo.yaml", "kind: Workflow", "no whole pipeline"),

@@ -141,7 +141,7 @@ def test_files_that_are_no_compiled_pipeline(stage, tmp_path):
     texts = {
         "": "is no whole pipeline",
         "a: b": "is no whole pipeline",
-        "a: [": "is not YAML",
+        "a: [": "is no whole pipeline",
         "just words": "is no whole pipeline",
         whole[: len(whole) // 3]: "is no whole pipeline",
         whole[: whole.index("schemaVersion")]: "is no whole pipeline",
@@ -154,7 +154,7 @@ def test_files_that_are_no_compiled_pipeline(stage, tmp_path):
     with pytest.raises(PipelineError, match=r"cannot be read \(No such file"):
         stage.run(tmp_path / "absent.yaml")
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(PipelineError, match="is not YAML"):
+    with pytest.raises(PipelineError, match="is no whole pipeline"):
         stage.run(file)
 
 
