@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.dsl.compiler.constants import PIPELINE_RUN_CONTEXT_TYPE_NAME
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -95,7 +96,7 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
     """
     store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work))
     abandon(store, [run_id], work)
-    if name and (run := store.get_context_by_type_and_name("pipeline_run", run_id)):
+    if name and (run := store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)):
         run.custom_properties["name"].string_value = name
         store.put_contexts([run])
 

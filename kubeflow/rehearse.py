@@ -13,6 +13,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from components.child_process import last_line
 from components.errors import PipelineError
 from kubeflow.arguments import all_values
 from kubeflow.compiled import read_compiled
@@ -215,7 +216,7 @@ class _Rehearsal:
 
     def _record(self, end: TaskEnd) -> None:
         self._ends[end.task.name] = end
-        words = _last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
+        words = last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
         words = words.removeprefix(f"{end.task.title}: ")
         if end.state == "failed" and not words:
             words = f"ended by {_how(end.code)}"
@@ -250,11 +251,3 @@ class _Rehearsal:
 
 def _how(code: int | None) -> str:
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _last_line(log: Path) -> str:
-    """The last line that a task wrote."""
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - 4096, 0))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

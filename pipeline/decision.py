@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.dsl.compiler.constants import PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME
 
 from components.errors import PipelineError
 from components.evaluate.baseline import WITHDRAWN
@@ -200,7 +201,7 @@ def _record(
     complete(folder)
     contexts = [
         context
-        for kind in ("pipeline", "pipeline_run")
+        for kind in (PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME)
         for context in contexts_of(store, model.artifact.id, kind)
     ]
     inputs = [(model.artifact, _event(pb.Event.INPUT, "model"))]

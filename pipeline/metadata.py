@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
+from tfx.dsl.compiler.constants import NODE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME
 from tfx.orchestration import metadata
 
 from components.errors import PipelineError
@@ -116,6 +117,8 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
         return _open(config)
     except Exception as error:  # the C++ client raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror}; check --metadata, and that the server is running."
         if any(words in reason for words in _REFUSED):
             reason = "the server refuses the user or the password, so check both in the URL."
         raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
@@ -227,7 +230,7 @@ def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb
     Returns:
         The nodes' names with their executions, the oldest first.
     """
-    run = store.get_context_by_type_and_name("pipeline_run", run_id)
+    run = store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)
     found = sorted(
         store.get_executions_by_context(run.id) if run else (), key=lambda execution: execution.id
     )
@@ -237,7 +240,7 @@ def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb
 def _node_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
     """The node that an execution is of; nothing for what people decided."""
     contexts = store.get_contexts_by_execution(execution.id)
-    names = (str(context.name) for context in contexts if context.type == "node")
+    names = (str(context.name) for context in contexts if context.type == NODE_CONTEXT_TYPE_NAME)
     return next(names, "").rpartition(".")[2]
 
 
@@ -291,7 +294,7 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
     if node is None:
         artifacts = store.get_artifacts()
     else:
-        context = store.get_context_by_type_and_name("node", node)
+        context = store.get_context_by_type_and_name(NODE_CONTEXT_TYPE_NAME, node)
         artifacts = store.get_artifacts_by_context(context.id) if context else []
     missing = [
         artifact

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.dsl.compiler.constants import PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME
 from tfx.utils import path_utils
 
 from components.errors import PipelineError
@@ -110,9 +111,9 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     return [
         Model(
             artifact=artifact,
-            run=(runs := _names(store, artifact.id, "pipeline_run"))[0],
+            run=(runs := _names(store, artifact.id, PIPELINE_RUN_CONTEXT_TYPE_NAME))[0],
             runs=tuple(runs),
-            pipeline=_names(store, artifact.id, "pipeline")[0],
+            pipeline=_names(store, artifact.id, PIPELINE_CONTEXT_TYPE_NAME)[0],
             blessed=bool(blessings[artifact.id].custom_properties["blessed"].int_value)
             if artifact.id in blessings
             else None,

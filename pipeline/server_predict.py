@@ -1,7 +1,6 @@
 """Classifies images with a model server, for `mri predict --server`."""
 
 from pathlib import Path
-from types import TracebackType
 
 from components.errors import PipelineError
 from pipeline.predict import Prediction
@@ -65,11 +64,6 @@ class ServerPredictor:
         """Gives itself, to be closed at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ends the connection."""
         self._client.close()

@@ -128,15 +128,25 @@ class Work:
             yield
 
     @contextmanager
-    def _held(self, mode: int) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Says what to do where the folder cannot be written.
+
+        Raises:
+            PipelineError: It cannot.
+        """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / "lock").open("w")
+            yield
         except OSError as error:
             raise PipelineError(
                 f"The work folder {self.root} cannot be written ({error.strerror}): choose another "
                 "with --work."
             ) from error
+
+    @contextmanager
+    def _held(self, mode: int) -> Iterator[None]:
+        with self.writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("w")
         with lock:
             try:
                 fcntl.flock(lock, mode | fcntl.LOCK_NB)

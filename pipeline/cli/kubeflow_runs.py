@@ -80,7 +80,7 @@ def submit(
             run = runs.wait(server, run.run_id, say)
         except KeyboardInterrupt:
             console.print(f"The run goes on: mri kubeflow runs show {run.run_id}", markup=False)
-            raise typer.Exit(130) from None
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
         if not as_json:
             print_run(console, run)
     if as_json:

@@ -51,4 +51,4 @@ def main() -> None:
         sys.exit(ExitCode.of(error))
     except KeyboardInterrupt:
         sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)

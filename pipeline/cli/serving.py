@@ -22,8 +22,8 @@ def serve(
     context: typer.Context,
     work: Work = Path("work"),
     model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
-    port: Annotated[int, typer.Option(help="Of gRPC.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="Of REST; 0: no REST.")] = 8501,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of gRPC.")] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535, help="Of REST; 0: no REST.")] = 8501,
     batching: Annotated[bool, typer.Option(help="Merge requests that come together.")] = True,
     request_log: Annotated[
         Path | None,

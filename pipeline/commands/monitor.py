@@ -97,6 +97,8 @@ def _training(work: Work, version: int, metadata_url: str | None) -> Path:
 
     Where that version was not pushed from here: of the last data that passed the gate.
     """
+    from tfx.dsl.compiler.constants import PIPELINE_RUN_CONTEXT_TYPE_NAME
+
     from pipeline.metadata import connect, connection_config
 
     if metadata_url is None and not work.metadata.exists():
@@ -115,7 +117,7 @@ def _training(work: Work, version: int, metadata_url: str | None) -> Path:
         for pushed in store.get_artifacts_by_type("PushedModel")
         if pushed.custom_properties["pushed_version"].string_value == str(version)
         for context in store.get_contexts_by_artifact(pushed.id)
-        if context.type == "pipeline_run"
+        if context.type == PIPELINE_RUN_CONTEXT_TYPE_NAME
         for verdict in store.get_artifacts_by_context(context.id)
         if verdict.id in passed
     }
