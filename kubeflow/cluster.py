@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
 from components.strict_config import StrictConfig
+from pipeline import node_ids
 from pipeline.config import ConfigError
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -134,14 +135,14 @@ class Cluster(StrictConfig):
     environment: dict[_Variable, str] = {}
     resources: Resources = Resources()
     nodes: dict[str, Resources] = {
-        "Ingest": _WORKING,
-        "Transform": _WORKING,
-        "Tuner": _WORKING,
-        "Trainer": _WORKING,
-        "ServeCheck": _WORKING,
-        "Predictions": _WORKING,
-        "Gate": _DECIDING,
-        "Pusher": _DECIDING,
+        node_ids.INGEST: _WORKING,
+        node_ids.TRANSFORM: _WORKING,
+        node_ids.TUNER: _WORKING,
+        node_ids.TRAINER: _WORKING,
+        node_ids.SERVE_CHECK: _WORKING,
+        node_ids.PREDICTIONS: _WORKING,
+        node_ids.GATE: _DECIDING,
+        node_ids.PUSHER: _DECIDING,
     }
     backoff: Backoff = Backoff()
     node_selector: dict[str, str] = {}

@@ -14,6 +14,7 @@ from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
 from kubeflow.shown import EXIT_TASK
 from kubeflow.tasks import NodeSpec
+from pipeline import node_ids
 from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
@@ -47,7 +48,7 @@ def compile_for_kubeflow(
     work = Work(Path(cluster.volume.mount))
     ir = compile_pipeline(create_pipeline(config.model_copy(update={"data": work.sample}), work))
     upstream = upstream_nodes(ir)
-    if unknown := sorted(set(cluster.nodes) - set(upstream) - {"Tuner"}):
+    if unknown := sorted(set(cluster.nodes) - set(upstream) - {node_ids.TUNER}):
         raise ConfigError(
             f"The cluster's description has resources for {', '.join(unknown)}, and there is no "
             f"such node. Nodes: {', '.join(upstream)}."

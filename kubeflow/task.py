@@ -18,6 +18,7 @@ from components.ingest.config import SALT_VARIABLE
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import ExecutorOutputs, show
+from pipeline import node_ids
 from pipeline.config import Config
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
@@ -34,7 +35,7 @@ from pipeline.metadata import abandon, connect, connection_config, forget_missin
 from pipeline.outcome import describe
 from pipeline.work import Work
 
-_TRAINING = ("Trainer", "Tuner")
+_TRAINING = (node_ids.TRAINER, node_ids.TUNER)
 
 
 def run_task(
@@ -108,7 +109,7 @@ def _make_sample(work: Work, config: Config) -> None:
 
 def _prepare(node_id: str, config: Config, work: Work) -> None:
     """What `mri run` does before its first node, where it is needed."""
-    if node_id == "Ingest":
+    if node_id == node_ids.INGEST:
         os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
     elif node_id in _TRAINING and config.model.weights != "random":
         from components.trainer.weights import resolve_weights

@@ -14,6 +14,7 @@ from tfx.dsl.compiler.constants import NODE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONT
 from tfx.orchestration import metadata
 
 from components.errors import PipelineError
+from components.push.pushed import PUSHED_DESTINATION
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
@@ -311,5 +312,5 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
 def _files(artifact: pb.Artifact) -> Iterator[Path]:
     """Where an artifact lies, and for a pushed model where it was pushed to."""
     yield Path(artifact.uri)
-    if pushed := artifact.custom_properties["pushed_destination"].string_value:
+    if pushed := artifact.custom_properties[PUSHED_DESTINATION].string_value:
         yield Path(pushed)

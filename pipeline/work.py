@@ -50,6 +50,11 @@ class Work:
         return self.root / "cache"
 
     @property
+    def requests(self) -> Path:
+        """Where a model server logs what it was asked, and `mri monitor` reads it."""
+        return self.root / "requests"
+
+    @property
     def temporary(self) -> Path:
         """What libraries write and forget."""
         return self.root / "tmp"

@@ -10,7 +10,8 @@ WITHDRAWN = "withdrawn"
 """A blessing's property: a person rejected its model, or went back to an earlier one."""
 
 _CANDIDATE = "candidate"
-_MODEL_ID = "current_model_id"
+CURRENT_MODEL_ID = "current_model_id"
+"""A blessing's property, by TFX: the model that was blessed or not."""
 
 
 class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
@@ -36,14 +37,14 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
         candidate_ids = {artifact.id for artifact in candidates}
         others = [model for model in input_dict["model"] if model.id not in candidate_ids]
         withdrawn = {
-            blessing.get_int_custom_property(_MODEL_ID)
+            blessing.get_int_custom_property(CURRENT_MODEL_ID)
             for blessing in input_dict["model_blessing"]
             if blessing.get_int_custom_property(WITHDRAWN)
         }
         blessings = [
             blessing
             for blessing in input_dict["model_blessing"]
-            if blessing.get_int_custom_property(_MODEL_ID) not in withdrawn
+            if blessing.get_int_custom_property(CURRENT_MODEL_ID) not in withdrawn
         ]
         blessed = LatestBlessedModelStrategy().resolve_artifacts(
             store, {"model": others, "model_blessing": blessings}

@@ -10,6 +10,10 @@ Push = Literal["auto", "after_review"]
 WAITING = "waiting"
 """The custom property of a PushedModel whose model waits for a person."""
 
+PUSHED_VERSION = "pushed_version"
+PUSHED_DESTINATION = "pushed_destination"
+"""TFX's custom properties of one that was pushed: as what, and where it lies."""
+
 _FILE = "pushed.json"
 
 

@@ -145,12 +145,13 @@ def monitor(
     metadata: Metadata = None,
 ) -> None:
     """Compare what the served model is asked with what it was trained on."""
+    from pipeline import work as work_folder
     from pipeline.commands.monitor import monitor as compare
-    from pipeline.work import Work
 
+    folder = work_folder.Work(work.absolute())
     drifted = compare(
-        log or work / "requests",
-        Work(work.absolute()),
+        log or folder.requests,
+        folder,
         statistics=statistics,
         since=since,
         html=html,
