@@ -21,10 +21,9 @@ from kubeflow.task import log_to_stderr, mounted, parse
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
-from pipeline.local_runner import ENDED_FILE, GRAPH_FILE
 from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
 from pipeline.outcome import describe
-from pipeline.work import Work
+from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 
 RunState = Literal["completed", "not blessed", "stopped", "failed"]
 

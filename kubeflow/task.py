@@ -30,10 +30,9 @@ from pipeline.launch import (
     set_run_id,
     write_ir,
 )
-from pipeline.local_runner import GRAPH_FILE
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.outcome import describe
-from pipeline.work import Work
+from pipeline.work import GRAPH_FILE, Work
 
 _TRAINING = (node_ids.TRAINER, node_ids.TUNER)
 
@@ -102,7 +101,7 @@ def _run_graph(
 def _make_sample(work: Work, config: Config) -> None:
     from rich.console import Console
 
-    from pipeline.commands.sample import ensure_sample
+    from pipeline.datasets.sample import ensure_sample
 
     ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 

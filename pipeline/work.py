@@ -13,6 +13,15 @@ from pathlib import Path
 
 from components.errors import PipelineError
 
+GRAPH_FILE = "pipeline.json"
+"""In a run's folder: the compiled graph."""
+
+LOG_FILE = "log.txt"
+"""In a run's folder: what libraries printed."""
+
+ENDED_FILE = "ended.json"
+"""In a run's folder: how it ended; a run that was killed has none."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -61,7 +70,7 @@ class Work:
 
     @property
     def runs(self) -> Path:
-        """One folder a run, named by the run's id: its compiled graph and its log."""
+        """One folder a run, named by the run's id: GRAPH_FILE, LOG_FILE, ENDED_FILE."""
         return self.root / "runs"
 
     @property
