@@ -23,7 +23,7 @@ export BRAIN_MRI_GPU := $(GPU)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-slow lint format typecheck docs licences audit sbom lock wheel \
+.PHONY: help run test test-quick test-slow lint imports format typecheck docs licences audit sbom lock wheel \
 	clean clean-env
 
 help: ## List the targets
@@ -43,9 +43,13 @@ test-slow: ## The same with the slow tests only
 test-quick: ## Run the tests on this checkout as it is, without building
 	@$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(TESTS) $(ARGS)
 
-lint: ## Check style (ruff)
+lint: imports ## Check style (ruff) and imports
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+
+imports: ## Check what imports what (import-linter)
+	@$(PYTHON) -c "from importlinter.cli import lint_imports_command as lint; lint()" \
+		--no-logo --no-cache
 
 format: ## Put style right where that can be done by machine
 	@$(PYTHON) -m ruff check --fix-only .

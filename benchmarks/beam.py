@@ -83,7 +83,7 @@ def _run(data: Path, root: Path, options: tuple[str, ...]) -> dict[str, Any]:
     from pipeline.config import load_config
     from pipeline.local_runner import run_locally
     from pipeline.terminal import libraries_to
-    from pipeline.work import Work
+    from pipeline.work import LOG_FILE, Work
 
     # All images are used, and nothing stops the run: what is measured is how fast it goes.
     severity = json.dumps(dict.fromkeys(RULES, "warn"))
@@ -99,7 +99,7 @@ def _run(data: Path, root: Path, options: tuple[str, ...]) -> dict[str, Any]:
     work = Work(root)
     with work.exclusively():
         run = work.new_run()
-        with libraries_to(run / "log.txt") as console:
+        with libraries_to(run / LOG_FILE) as console:
             console.quiet = True
             result = run_locally(
                 config.model_copy(update={"data": data, "beam": options}),

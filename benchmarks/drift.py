@@ -29,7 +29,7 @@ from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.gate.verdict import Distance
 from components.ingest.quality import measure
-from components.schema_gen.executor import curated_schema
+from components.schema_gen.curated import curated_schema
 from schema.statistics import statistics_options
 
 _SIZES = (20, 40, 60, 100, 200, 400, 800, 1600)

@@ -3,15 +3,13 @@
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
-from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType, PipelineSpec
+from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
+from kubeflow.compiled import CompiledPipeline
 from kubeflow.parameters import NEWEST
 from pipeline.config import ConfigError
 
@@ -19,100 +17,62 @@ SPAN = "span"
 """The parameter that says which span is read."""
 
 
-@dataclass(frozen=True)
-class CompiledPipeline:
-    """A compiled file, as far as a run of it needs to know.
-
-    Attributes:
-        path: The file.
-        name: The pipeline's name.
-        parameters: The parameters' types (ParameterType's names) by their names.
-        required: Those without a default.
-    """
-
-    path: Path
-    name: str
-    parameters: dict[str, str]
-    required: frozenset[str]
-
-    def values(self, texts: Iterable[str]) -> dict[str, Any]:
-        """Reads `NAME=VALUE` pairs.
-
-        Args:
-            texts: The pairs.
-
-        Returns:
-            The values by name, each of the type that the file declares.
-
-        Raises:
-            ConfigError: A name is not declared, a value is of another type, or one is missing.
-        """
-        values: dict[str, Any] = {}
-        for text in texts:
-            name, equals, value = text.partition("=")
-            if not equals or not name:
-                raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
-            if name not in self.parameters:
-                raise ConfigError(
-                    f"{self.path} has no parameter {name!r}{_nearest(name, self.parameters)}"
-                )
-            values[name] = _read(name, value, self.parameters[name])
-        missing = sorted(self.required - values.keys())
-        if missing:
-            raise ConfigError(
-                f"{self.path} wants a value for {', '.join(missing)}: give --param "
-                f"{missing[0]}=VALUE."
-            )
-        return values
-
-
-def read_compiled(path: Path) -> CompiledPipeline:
-    """Reads a compiled pipeline.
+def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, Any]:
+    """Reads `NAME=VALUE` pairs.
 
     Args:
-        path: The file that `mri kubeflow compile` wrote.
+        pipeline: The compiled pipeline.
+        texts: The pairs.
 
     Returns:
-        What a run of it may be given.
+        The values by name, each of the type that the file declares.
 
     Raises:
-        ConfigError: It cannot be read, or is no PipelineSpec.
+        ConfigError: A name is not declared, a value is of another type, or one is missing.
     """
-    if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{path} is no compiled pipeline: its name must end in .yaml.")
-    try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read ({error.strerror}): `mri kubeflow compile` writes it."
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
-    fields = documents[0] if documents else None
-    if not isinstance(fields, dict) or "root" not in fields or "pipelineInfo" not in fields:
-        raise ConfigError(
-            f"{path} is no compiled pipeline (it has no pipelineInfo and root): "
-            "`mri kubeflow compile` writes one."
-        )
-    try:
-        spec = json_format.ParseDict(fields, PipelineSpec())
-    except json_format.ParseError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no PipelineSpec that is known here: {reason}.") from error
-    declared = spec.root.input_definitions.parameters
-    return CompiledPipeline(
-        path=path,
-        name=spec.pipeline_info.name,
-        parameters={
-            name: ParameterType.ParameterTypeEnum.Name(one.parameter_type)
-            for name, one in declared.items()
-        },
-        required=frozenset(
-            name
-            for name, one in declared.items()
-            if not one.is_optional and not one.HasField("default_value")
-        ),
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
+        if name not in pipeline.parameters:
+            raise ConfigError(
+                f"{pipeline.path} has no parameter {name!r}{_nearest(name, pipeline.parameters)}"
+            )
+        values[name] = _read(name, value, pipeline.parameters[name].parameter_type)
+    missing = sorted(
+        name
+        for name, one in pipeline.parameters.items()
+        if name not in values and not one.is_optional and not one.HasField("default_value")
     )
+    if missing:
+        raise ConfigError(
+            f"{pipeline.path} wants a value for {', '.join(missing)}: give --param "
+            f"{missing[0]}=VALUE."
+        )
+    return values
+
+
+def all_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, Any]:
+    """Reads `NAME=VALUE` pairs, and fills in the defaults as a server does.
+
+    Args:
+        pipeline: The compiled pipeline.
+        texts: The pairs.
+
+    Returns:
+        A value for each parameter that has one.
+
+    Raises:
+        ConfigError: As for `given_values`.
+    """
+    values = given_values(pipeline, texts)
+    for name, definition in pipeline.parameters.items():
+        if name not in values and definition.HasField("default_value"):
+            default = json_format.MessageToDict(definition.default_value)
+            whole = definition.parameter_type == ParameterType.NUMBER_INTEGER
+            values[name] = int(default) if whole else default
+    return values
 
 
 def span_text(span: str) -> str:
@@ -134,11 +94,12 @@ def span_text(span: str) -> str:
     return f"{SPAN}={span}"
 
 
-def _read(name: str, text: str, kind: str) -> Any:
+def _read(name: str, text: str, kind: int) -> Any:
+    reader, expected = _READERS[kind]
     try:
-        return _READERS[kind](text)
+        return reader(text)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"--param {name}={text!r} must be {_KINDS.get(kind, kind)}.") from error
+        raise ConfigError(f"--param {name}={text!r} must be {expected}.") from error
 
 
 def _boolean(text: str) -> bool:
@@ -162,20 +123,13 @@ def _of(kind: type) -> Callable[[str], Any]:
     return read
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "STRING": str,
-    "NUMBER_INTEGER": int,
-    "NUMBER_DOUBLE": _number,
-    "BOOLEAN": _boolean,
-    "LIST": _of(list),
-    "STRUCT": _of(dict),
-}
-_KINDS = {
-    "NUMBER_INTEGER": "a whole number",
-    "NUMBER_DOUBLE": "a number",
-    "BOOLEAN": "true or false",
-    "LIST": "a JSON list",
-    "STRUCT": "a JSON object",
+_READERS: dict[int, tuple[Callable[[str], Any], str]] = {
+    ParameterType.STRING: (str, "text"),
+    ParameterType.NUMBER_INTEGER: (int, "a whole number"),
+    ParameterType.NUMBER_DOUBLE: (_number, "a number"),
+    ParameterType.BOOLEAN: (_boolean, "true or false"),
+    ParameterType.LIST: (_of(list), "a JSON list"),
+    ParameterType.STRUCT: (_of(dict), "a JSON object"),
 }
 
 

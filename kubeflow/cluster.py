@@ -7,10 +7,8 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
 from components.strict_config import StrictConfig
+from pipeline import node_ids
 from pipeline.config import ConfigError
-
-METADATA_VARIABLE = "MRI_METADATA"
-"""The environment variable that holds the URL of ML Metadata's database."""
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -137,14 +135,14 @@ class Cluster(StrictConfig):
     environment: dict[_Variable, str] = {}
     resources: Resources = Resources()
     nodes: dict[str, Resources] = {
-        "Ingest": _WORKING,
-        "Transform": _WORKING,
-        "Tuner": _WORKING,
-        "Trainer": _WORKING,
-        "ServeCheck": _WORKING,
-        "Predictions": _WORKING,
-        "Gate": _DECIDING,
-        "Pusher": _DECIDING,
+        node_ids.INGEST: _WORKING,
+        node_ids.TRANSFORM: _WORKING,
+        node_ids.TUNER: _WORKING,
+        node_ids.TRAINER: _WORKING,
+        node_ids.SERVE_CHECK: _WORKING,
+        node_ids.PREDICTIONS: _WORKING,
+        node_ids.GATE: _DECIDING,
+        node_ids.PUSHER: _DECIDING,
     }
     backoff: Backoff = Backoff()
     node_selector: dict[str, str] = {}
@@ -176,7 +174,7 @@ def read_cluster(path: Path | None) -> Cluster:
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConfigError(f"The cluster's description {path} cannot be read: {reason}.") from error
     if not isinstance(fields, dict | None):
         raise ConfigError(f"The cluster's description {path} must be a mapping of keys to values.")

@@ -8,11 +8,13 @@ from components.errors import PipelineError
 from components.gate.rules import check_acceptance
 from components.whole_file import whole_file
 from kubeflow.cluster import Cluster
+from kubeflow.compiled import check_name
 from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
 from kubeflow.shown import EXIT_TASK
 from kubeflow.tasks import NodeSpec
+from pipeline import node_ids
 from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
@@ -42,12 +44,11 @@ def compile_for_kubeflow(
         PipelineError: Findings are accepted that do not exist, or the file cannot be written.
     """
     check_acceptance(config.accept_anomalies, config.accept_reason)
-    if out.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{out} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
+    check_name(out)
     work = Work(Path(cluster.volume.mount))
     ir = compile_pipeline(create_pipeline(config.model_copy(update={"data": work.sample}), work))
     upstream = upstream_nodes(ir)
-    if unknown := sorted(set(cluster.nodes) - set(upstream) - {"Tuner"}):
+    if unknown := sorted(set(cluster.nodes) - set(upstream) - {node_ids.TUNER}):
         raise ConfigError(
             f"The cluster's description has resources for {', '.join(unknown)}, and there is no "
             f"such node. Nodes: {', '.join(upstream)}."

@@ -1,260 +1,92 @@
-"""A compiled pipeline as a backend reads it: tasks, what each waits for and what it is given."""
+"""The file that `mri kubeflow compile` writes, as those read it that send or rehearse it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from google.protobuf import json_format
-from kfp import components
-from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import PipelineError
+from pipeline.config import ConfigError
 
 _SCHEMA = "2.1.0"
 
 
 @dataclass(frozen=True)
-class Constant:
-    """An input that was compiled in."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class RunParameter:
-    """An input that is a parameter of the run."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class FinalStatus:
-    """An input that says how other tasks ended."""
-
-    producer: str
-
-
-Input = Constant | RunParameter | FinalStatus
-
-
-@dataclass(frozen=True)
-class Retry:
-    """How often a failed task is started again, and after how many seconds."""
-
-    count: int
-    first: float
-    factor: float
-    longest: float
-
-    def wait(self, attempt: int) -> float:
-        """Seconds until the next attempt, after the given one (from 1) has failed."""
-        wait: float = self.first * (self.factor or 2.0) ** (attempt - 1)
-        return min(wait, self.longest) if self.longest else wait
-
-
-@dataclass(frozen=True)
-class Task:
-    """A container task.
-
-    Attributes:
-        name: Its name.
-        title: What is shown.
-        component: Its inputs and outputs.
-        container: Image, command, arguments, environment.
-        inputs: Where each input comes from.
-        after: The tasks that it waits for.
-        always: Whether it runs when those have ended, however they ended.
-        retry: What is done when it fails.
-        mounts: Claims of the shared storage by the path at which the task sees them.
-        secrets: Secret and key by environment variable.
-    """
-
-    name: str
-    title: str
-    component: Any
-    container: Any
-    inputs: Mapping[str, Input]
-    after: frozenset[str]
-    always: bool
-    retry: Retry
-    mounts: Mapping[str, str]
-    secrets: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class CompiledPipeline:
-    """What a compiled file holds.
+    """A compiled pipeline.
 
     Attributes:
-        name: The pipeline's name.
-        tasks: Its tasks; each stands behind those that it waits for.
-        parameters: Definitions of the run's parameters.
+        path: The file.
+        spec: Its PipelineSpec.
+        platform: Its PlatformSpec, which says what Kubernetes is asked for.
     """
 
-    name: str
-    tasks: tuple[Task, ...]
-    parameters: Mapping[str, Any]
+    path: Path
+    spec: Any
+    platform: Any
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self.spec.pipeline_info.name)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Definitions of the run's parameters."""
+        return dict(self.spec.root.input_definitions.parameters)
 
 
 def read_compiled(path: Path) -> CompiledPipeline:
-    """Reads a compiled pipeline with Kubeflow's own loader.
+    """Reads a compiled pipeline.
 
     Args:
         path: The YAML file.
 
     Returns:
-        Its tasks and parameters.
+        The pipeline.
 
     Raises:
-        PipelineError: It cannot be read, is no compiled pipeline, is cut off, or asks for what open
-            Kubeflow or this rehearsal does not have.
+        ConfigError: It cannot be read, or is no compiled pipeline.
     """
+    check_name(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise PipelineError(f"The compiled pipeline {path} cannot be read: {reason}.") from error
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): `mri kubeflow compile` writes it."
+        ) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise not_compiled(path) from error
+    fields, platform = (*documents, None, None)[:2]
+    if not isinstance(fields, dict) or "root" not in fields or "pipelineInfo" not in fields:
+        raise not_compiled(path)
     try:
-        loaded = components.load_component_from_text(text)
-        spec, platform = loaded.pipeline_spec, loaded.platform_spec
-    except (yaml.YAMLError, json_format.ParseError, ValueError, KeyError, TypeError, AttributeError,
-            IndexError) as error:  # fmt: skip
-        raise PipelineError(_not_compiled(path)) from error
+        spec = json_format.ParseDict(fields, pipeline_spec_pb2.PipelineSpec())
+        asked = json_format.ParseDict(platform or {}, pipeline_spec_pb2.PlatformSpec())
+    except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is no PipelineSpec that is known here: {reason}.") from error
     if spec.schema_version != _SCHEMA or not spec.root.dag.tasks:
-        raise PipelineError(_not_compiled(path))
-    return _Reader(path, spec, platform).read()
+        raise not_compiled(path)
+    return CompiledPipeline(path, spec, asked)
 
 
-def _not_compiled(path: Path) -> str:
-    return (
+def check_name(path: Path) -> None:
+    """Refuses a name that Kubeflow's client would not take.
+
+    Raises:
+        ConfigError: It does not end as a YAML file's does.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{path} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
+
+
+def not_compiled(path: Path) -> ConfigError:
+    """The error for a file that is something else, or only a part."""
+    return ConfigError(
         f"{path} is no whole pipeline compiled for Kubeflow Pipelines v2: make it with "
         "`mri kubeflow compile`; if that is where it comes from, it was cut off on its way."
     )
-
-
-class _Reader:
-    """Flattens the nested DAGs of a pipeline into tasks."""
-
-    def __init__(self, path: Path, spec: Any, platform: Any) -> None:
-        self._path = path
-        self._spec = spec
-        self._kubernetes = platform.platforms["kubernetes"].deployment_spec.executors
-        executors = pipeline_spec_pb2.PipelineDeploymentConfig()
-        json_format.ParseDict(json_format.MessageToDict(spec.deployment_spec), executors)
-        self._executors = executors.executors
-        self._leaves: dict[str, frozenset[str]] = {}
-
-    def read(self) -> CompiledPipeline:
-        parameters = dict(self._spec.root.input_definitions.parameters)
-        scope: dict[str, Input] = {name: RunParameter(name) for name in parameters}
-        tasks = tuple(self._dag(self._spec.root.dag, scope, frozenset()))
-        if not any(task.mounts for task in tasks):
-            raise PipelineError(
-                f"{self._path} mounts no volume in any task, so the tasks share nothing: its end "
-                "may have been cut off; compile it again."
-            )
-        return CompiledPipeline(self._spec.pipeline_info.name, tasks, parameters)
-
-    def _dag(self, dag: Any, scope: Mapping[str, Input], after: frozenset[str]) -> Iterator[Task]:
-        for name in _in_order(dag.tasks, self._path):
-            task = dag.tasks[name]
-            self._refuse_unknown(name, task)
-            inputs = {
-                key: self._input(name, found, scope)
-                for key, found in task.inputs.parameters.items()
-            }
-            waits = after.union(*(self._leaves[before] for before in task.dependent_tasks))
-            component = self._spec.components.get(task.component_ref.name)
-            if component is None:
-                raise PipelineError(_not_compiled(self._path))
-            if component.HasField("dag"):
-                inside = list(self._dag(component.dag, inputs, waits))
-                self._leaves[name] = frozenset(task.name for task in inside)
-                yield from inside
-            else:
-                self._leaves[name] = frozenset({name})
-                yield self._task(name, task, component, inputs, waits)
-
-    def _task(
-        self, name: str, task: Any, component: Any, inputs: dict[str, Input], after: frozenset[str]
-    ) -> Task:
-        executor = self._executors.get(component.executor_label)
-        if executor is None:
-            raise PipelineError(_not_compiled(self._path))
-        kind = executor.WhichOneof("spec")
-        if kind != "container":
-            raise PipelineError(
-                f"{name} in {self._path} is a {kind}, which open Kubeflow Pipelines does not run "
-                "as a task's container: only containers are rehearsed."
-            )
-        if not executor.container.image or not executor.container.command:
-            raise PipelineError(f"{name} in {self._path} has no image or no command.")
-        settings = kubernetes_executor_config_pb2.KubernetesExecutorConfig()
-        if component.executor_label in self._kubernetes:
-            given = json_format.MessageToDict(self._kubernetes[component.executor_label])
-            json_format.ParseDict(given, settings, ignore_unknown_fields=True)
-        policy = task.retry_policy
-        always = pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_COMPLETED
-        return Task(
-            name=name,
-            title=task.task_info.name or name,
-            component=component,
-            container=executor.container,
-            inputs=inputs,
-            after=after,
-            always=task.trigger_policy.strategy == always,
-            retry=Retry(
-                count=policy.max_retry_count,
-                first=policy.backoff_duration.ToTimedelta().total_seconds(),
-                factor=policy.backoff_factor,
-                longest=policy.backoff_max_duration.ToTimedelta().total_seconds(),
-            ),
-            mounts={
-                mount.mount_path: mount.pvc_name_parameter.runtime_value.constant.string_value
-                or mount.constant
-                for mount in settings.pvc_mount
-            },
-            secrets={
-                pair.env_var: f"{secret.secret_name}/{pair.secret_key}"
-                for secret in settings.secret_as_env
-                for pair in secret.key_to_env
-            },
-        )
-
-    def _input(self, task: str, found: Any, scope: Mapping[str, Input]) -> Input:
-        kind = found.WhichOneof("kind")
-        if kind == "runtime_value":
-            return Constant(json_format.MessageToDict(found.runtime_value.constant))
-        if kind == "component_input_parameter":
-            return scope[found.component_input_parameter]
-        if kind == "task_final_status":
-            return FinalStatus(found.task_final_status.producer_task)
-        raise PipelineError(
-            f"{task} in {self._path} takes the output of another task ({kind}): tasks that share "
-            "storage and a database alone are rehearsed."
-        )
-
-    def _refuse_unknown(self, name: str, task: Any) -> None:
-        if task.WhichOneof("iterator") or task.trigger_policy.condition or task.inputs.artifacts:
-            raise PipelineError(
-                f"{name} in {self._path} is a loop, has a condition or takes an artifact: tasks "
-                "that share storage and a database alone are rehearsed."
-            )
-
-
-def _in_order(tasks: Mapping[str, Any], path: Path) -> list[str]:
-    """Names of tasks, each behind those that it depends on."""
-    names: list[str] = []
-    left = sorted(tasks)
-    while left:
-        ready = [name for name in left if set(tasks[name].dependent_tasks) <= set(names)]
-        if not ready:
-            raise PipelineError(
-                f"{', '.join(left)} in {path} wait for each other, or for tasks that are not there."
-            )
-        names += ready
-        left = [name for name in left if name not in ready]
-    return names

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.dsl.compiler.constants import PIPELINE_RUN_CONTEXT_TYPE_NAME
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -15,15 +16,14 @@ from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
-from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.shown import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
-from pipeline.local_runner import ENDED_FILE, GRAPH_FILE
 from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
 from pipeline.outcome import describe
-from pipeline.work import Work
+from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 
 RunState = Literal["completed", "not blessed", "stopped", "failed"]
 
@@ -95,7 +95,7 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
     """
     store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work))
     abandon(store, [run_id], work)
-    if name and (run := store.get_context_by_type_and_name("pipeline_run", run_id)):
+    if name and (run := store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)):
         run.custom_properties["name"].string_value = name
         store.put_contexts([run])
 

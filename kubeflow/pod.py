@@ -17,8 +17,8 @@ from google.protobuf import json_format
 from kfp.local import executor_input_utils, placeholder_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from kubeflow.cluster import METADATA_VARIABLE
-from kubeflow.compiled import Constant, FinalStatus, RunParameter, Task
+from kubeflow.dag import Constant, FinalStatus, RunParameter, Task
+from pipeline.environment import METADATA_VARIABLE
 
 _INTEGER = pipeline_spec_pb2.ParameterType.NUMBER_INTEGER
 _PYTHONS = ("python", "python3")

@@ -7,6 +7,7 @@ import kfp_server_api
 from urllib3 import exceptions
 
 from components.errors import PipelineError
+from pipeline.environment import KFP_CA, KFP_HOST, KFP_TOKEN
 
 _LONGEST = 300
 """Characters of a server's own message that are shown."""
@@ -51,7 +52,7 @@ def explain(error: Exception, host: str, timeout: int) -> PipelineError:
         return PipelineError(
             f"{host} answers with {error.kind.partition(';')[0] or 'no content type'} where the "
             "API's JSON was expected: it is another server, or a sign-in page that wants a token "
-            "(MRI_KFP_TOKEN or --token-file)."
+            f"({KFP_TOKEN} or --token-file)."
         )
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _refusal(error, host)
@@ -62,7 +63,7 @@ def explain(error: Exception, host: str, timeout: int) -> PipelineError:
 def _unreached(reason: Any, host: str, timeout: int) -> str:
     text = " ".join(str(reason).split())
     if isinstance(reason, exceptions.NameResolutionError):
-        return f"The name in {host} is not known here: check --host or MRI_KFP_HOST, and the DNS."
+        return f"The name in {host} is not known here: check --host or {KFP_HOST}, and the DNS."
     if isinstance(reason, exceptions.SSLError) or "SSL" in text:
         if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
             return f"{host} does not speak TLS: use http:// for it."
@@ -70,7 +71,7 @@ def _unreached(reason: Any, host: str, timeout: int) -> str:
         why = getattr(cause, "verify_message", None) or text
         return (
             f"The certificate of {host} is not trusted ({why}): "
-            "give the certificate of its authority with --ca or MRI_KFP_CA."
+            f"give the certificate of its authority with --ca or {KFP_CA}."
         )
     if isinstance(reason, exceptions.TimeoutError) and not isinstance(
         reason, exceptions.NewConnectionError
@@ -78,7 +79,7 @@ def _unreached(reason: Any, host: str, timeout: int) -> str:
         return f"{host} did not answer within {timeout} seconds: try again, or look at its log."
     if isinstance(reason, exceptions.NewConnectionError):
         return (
-            f"Nothing answers at {host}: check --host or MRI_KFP_HOST, and that a "
+            f"Nothing answers at {host}: check --host or {KFP_HOST}, and that a "
             "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888` is still running."
         )
     if isinstance(reason, exceptions.LocationValueError):
@@ -91,7 +92,7 @@ def _refusal(error: kfp_server_api.ApiException, host: str) -> ServerRefusedErro
     quoted = f": {said}" if said else ""
     sentences = {
         400: f"{host} refuses what was sent{quoted or ' (400)'}.",
-        401: f"{host} does not accept the credentials (401){quoted}; set MRI_KFP_TOKEN, or give "
+        401: f"{host} does not accept the credentials (401){quoted}; set {KFP_TOKEN}, or give "
         "--token-file.",
         403: f"{host} does not let these credentials do that (403){quoted}; check --namespace, and "
         "the rights of the token's account there.",

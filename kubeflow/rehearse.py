@@ -4,7 +4,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from components.child_process import last_line
 from components.errors import PipelineError
-from kubeflow.cluster import METADATA_VARIABLE
-from kubeflow.compiled import CompiledPipeline, Task, read_compiled
+from kubeflow.arguments import all_values
+from kubeflow.compiled import read_compiled
+from kubeflow.dag import Task, read_tasks
 from kubeflow.pod import Pod, Site
-from kubeflow.run_values import run_values
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
@@ -48,7 +50,7 @@ class TaskEnd:
 
 def rehearse(
     path: Path,
-    given: Mapping[str, str],
+    given: Iterable[str],
     storage: Path,
     console: Console,
     *,
@@ -59,7 +61,7 @@ def rehearse(
 
     Args:
         path: The compiled file.
-        given: Run parameters as text.
+        given: Run parameters, `NAME=VALUE`.
         storage: The folder that stands for the shared storage; made if it is not there.
         console: Where progress goes.
         metadata_url: The database in the Secret; None for SQLite in `storage`, one task at a time.
@@ -72,7 +74,8 @@ def rehearse(
         PipelineError: The file, a parameter, the storage or the database cannot be used.
     """
     pipeline = read_compiled(path)
-    values = run_values(pipeline, given)
+    values = all_values(pipeline, given)
+    tasks = read_tasks(pipeline)
     storage = storage.absolute()
     work = Work(storage)
     _check_storage(storage)
@@ -83,12 +86,12 @@ def rehearse(
             job_id=str(uuid.uuid4()),
             storage=storage,
             parameters=values,
-            secrets=_secrets(pipeline, metadata_url),
+            secrets=_secrets(tasks, metadata_url),
         )
         site.folder.mkdir(parents=True)
         if metadata_url is None and parallel > 1:
             console.print("SQLite takes one task at a time; with --metadata, several run at once.")
-        return _Rehearsal(pipeline, site, console, parallel if metadata_url else 1).run()
+        return _Rehearsal(tasks, site, console, parallel if metadata_url else 1).run()
 
 
 def _check_storage(storage: Path) -> None:
@@ -105,10 +108,10 @@ def _check_storage(storage: Path) -> None:
         ) from error
 
 
-def _secrets(pipeline: CompiledPipeline, metadata_url: str | None) -> dict[str, str]:
+def _secrets(tasks: Sequence[Task], metadata_url: str | None) -> dict[str, str]:
     """Values of the Secrets, from where a person keeps them on this machine."""
     values = {METADATA_VARIABLE: metadata_url} if metadata_url else {}
-    for task in pipeline.tasks:
+    for task in tasks:
         for variable, secret in task.secrets.items():
             if variable == METADATA_VARIABLE:
                 continue
@@ -124,10 +127,8 @@ def _secrets(pipeline: CompiledPipeline, metadata_url: str | None) -> dict[str, 
 class _Rehearsal:
     """One run."""
 
-    def __init__(
-        self, pipeline: CompiledPipeline, site: Site, console: Console, parallel: int
-    ) -> None:
-        self._tasks = pipeline.tasks
+    def __init__(self, tasks: Sequence[Task], site: Site, console: Console, parallel: int) -> None:
+        self._tasks = tasks
         self._site = site
         self._console = console
         self._parallel = parallel
@@ -215,7 +216,7 @@ class _Rehearsal:
 
     def _record(self, end: TaskEnd) -> None:
         self._ends[end.task.name] = end
-        words = _last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
+        words = last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
         words = words.removeprefix(f"{end.task.title}: ")
         if end.state == "failed" and not words:
             words = f"ended by {_how(end.code)}"
@@ -250,11 +251,3 @@ class _Rehearsal:
 
 def _how(code: int | None) -> str:
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _last_line(log: Path) -> str:
-    """The last line that a task wrote."""
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - 4096, 0))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from components.errors import PipelineError
-from kubeflow.arguments import CompiledPipeline
+from kubeflow.compiled import CompiledPipeline
 from kubeflow.refusals import ServerRefusedError
 from kubeflow.runs import experiment_id
 from kubeflow.server import Server

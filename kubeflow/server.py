@@ -20,12 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from components.strict_config import StrictConfig
 from kubeflow.refusals import NotJsonError, explain
 from pipeline.config import ConfigError
-
-HOST_VARIABLE = "MRI_KFP_HOST"
-NAMESPACE_VARIABLE = "MRI_KFP_NAMESPACE"
-TOKEN_VARIABLE = "MRI_KFP_TOKEN"  # noqa: S105 - a variable's name
-TOKEN_FILE_VARIABLE = "MRI_KFP_TOKEN_FILE"  # noqa: S105 - a variable's name
-CA_VARIABLE = "MRI_KFP_CA"
+from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
 
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 _MOUNTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
@@ -82,11 +77,11 @@ class ServerConfig(StrictConfig):
             ConfigError: No server is named, or a value is wrong; the text holds no token.
         """
         variables = {
-            "host": HOST_VARIABLE,
-            "namespace": NAMESPACE_VARIABLE,
-            "token": TOKEN_VARIABLE,
-            "token_file": TOKEN_FILE_VARIABLE,
-            "ca": CA_VARIABLE,
+            "host": KFP_HOST,
+            "namespace": KFP_NAMESPACE,
+            "token": KFP_TOKEN,
+            "token_file": KFP_TOKEN_FILE,
+            "ca": KFP_CA,
         }
         found: dict[str, Any] = {
             field: environment[name] for field, name in variables.items() if environment.get(name)
@@ -98,7 +93,7 @@ class ServerConfig(StrictConfig):
                 found.setdefault("token_file", _MOUNTED_TOKEN)
         if "host" not in found:
             raise ConfigError(
-                f"No Kubeflow Pipelines server is named: give --host or set {HOST_VARIABLE}, for "
+                f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
                 "instance to http://localhost:8888 after "
                 "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888`."
             )

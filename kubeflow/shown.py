@@ -12,6 +12,7 @@ from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.whole_file import whole_file
+from pipeline import node_ids
 from pipeline.launch import NodeResult
 
 EXIT_TASK = "RunEnd"
@@ -134,10 +135,10 @@ def _report(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 
 _TELLERS: dict[str, Callable[[Artifacts, ExecutorOutputs], None]] = {
-    "StatisticsGen": _statistics,
-    "Gate": _gate,
-    "Trainer": _trainer,
-    "Predictions": _predictions,
-    "Evaluator": _evaluator,
-    "Report": _report,
+    node_ids.STATISTICS: _statistics,
+    node_ids.GATE: _gate,
+    node_ids.TRAINER: _trainer,
+    node_ids.PREDICTIONS: _predictions,
+    node_ids.EVALUATOR: _evaluator,
+    node_ids.REPORT: _report,
 }

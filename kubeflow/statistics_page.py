@@ -6,8 +6,8 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.gate.charts import HEIGHT, WIDTH, draw_charts
 from components.pages.templates import render_page
+from schema.statistics import STATISTICS_FILE
 
-_FILE = "FeatureStats.pb"
 _SPLIT = "Split-"
 
 
@@ -24,7 +24,7 @@ def render(folder: Path) -> str:
     read = statistics_pb2.DatasetFeatureStatisticsList.FromString
     splits = {
         path.parent.name.removeprefix(_SPLIT): read(path.read_bytes())
-        for path in sorted(folder.glob(f"{_SPLIT}*/{_FILE}"))
+        for path in sorted(folder.glob(f"{_SPLIT}*/{STATISTICS_FILE}"))
     }
     return render_page(
         Path(__file__).with_name("statistics.html"),

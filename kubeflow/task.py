@@ -15,11 +15,12 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE
-from kubeflow.cluster import METADATA_VARIABLE
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
+from pipeline import node_ids
 from pipeline.config import Config
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import (
     NodeResult,
@@ -29,12 +30,11 @@ from pipeline.launch import (
     set_run_id,
     write_ir,
 )
-from pipeline.local_runner import GRAPH_FILE
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.outcome import describe
-from pipeline.work import Work
+from pipeline.work import GRAPH_FILE, Work
 
-_TRAINING = ("Trainer", "Tuner")
+_TRAINING = (node_ids.TRAINER, node_ids.TUNER)
 
 
 def run_task(
@@ -101,14 +101,14 @@ def _run_graph(
 def _make_sample(work: Work, config: Config) -> None:
     from rich.console import Console
 
-    from pipeline.commands.sample import ensure_sample
+    from pipeline.datasets.sample import ensure_sample
 
     ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 
 
 def _prepare(node_id: str, config: Config, work: Work) -> None:
     """What `mri run` does before its first node, where it is needed."""
-    if node_id == "Ingest":
+    if node_id == node_ids.INGEST:
         os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
     elif node_id in _TRAINING and config.model.weights != "random":
         from components.trainer.weights import resolve_weights

@@ -8,9 +8,11 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from kubeflow.cluster import METADATA_VARIABLE, Cluster
+from kubeflow.cluster import Cluster
 from kubeflow.parameters import PARAMETERS
 from kubeflow.shown import CONFUSION, EXIT_TASK, METRICS, PAGE
+from pipeline import node_ids
+from pipeline.environment import METADATA_VARIABLE
 
 NODE_MODULE = "kubeflow.task"
 """What runs a node in its container."""
@@ -20,12 +22,12 @@ EXECUTOR_INPUT = "{{$}}"
 """Kubeflow's placeholder for everything that a task is given, as JSON."""
 
 SHOWN: dict[str, dict[str, Any]] = {
-    "StatisticsGen": {PAGE: dsl.HTML},
-    "Gate": {PAGE: dsl.HTML},
-    "Trainer": {METRICS: dsl.Metrics},
-    "Predictions": {CONFUSION: dsl.ClassificationMetrics},
-    "Evaluator": {METRICS: dsl.Metrics},
-    "Report": {PAGE: dsl.HTML},
+    node_ids.STATISTICS: {PAGE: dsl.HTML},
+    node_ids.GATE: {PAGE: dsl.HTML},
+    node_ids.TRAINER: {METRICS: dsl.Metrics},
+    node_ids.PREDICTIONS: {CONFUSION: dsl.ClassificationMetrics},
+    node_ids.EVALUATOR: {METRICS: dsl.Metrics},
+    node_ids.REPORT: {PAGE: dsl.HTML},
     EXIT_TASK: {PAGE: dsl.HTML},
 }
 """What Kubeflow's page shows of a node, by the name and type of the task's output."""

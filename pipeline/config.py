@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
@@ -14,6 +14,8 @@ from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.gate.config import GateConfig
 from components.ingest.config import IngestConfig
+from components.push.pushed import Push
+from components.servable import MODEL_NAME
 from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
 from components.trainer.config import (
@@ -70,7 +72,7 @@ class Config(StrictConfig):
         beam: Options for Apache Beam, which every component that uses it gets; docs/scale.md.
     """
 
-    name: str = Field("brain_mri", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
     data: Path | None = None
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
@@ -84,7 +86,7 @@ class Config(StrictConfig):
     confidence: ConfidenceConfig = ConfidenceConfig()
     export: ExportConfig = ExportConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    push: Literal["auto", "after_review"] = "auto"
+    push: Push = "auto"
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True
@@ -159,7 +161,8 @@ def _read_preset(preset: str) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The preset {source} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"The preset {source} cannot be read ({reason}).") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"The preset {source} is not valid YAML: {error}") from error
     if not isinstance(fields, dict | None):

@@ -9,14 +9,19 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components.errors import PipelineError
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import page_digest
-from components.evaluate.verdict import WITHDRAWN
+from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
 from components.push.extras import add_extras, decided_now
-from components.push.record import describe
+from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION, describe
 from components.push.versions import copy_whole, next_version, pushed_versions
-from pipeline.registry import DECISION_TYPE, Model, contexts_of
+from pipeline.orchestration import (
+    MODEL_ID,
+    PIPELINE_CONTEXT_TYPE_NAME,
+    PIPELINE_RUN_CONTEXT_TYPE_NAME,
+    ModelBlessing,
+    PushedModel,
+)
+from pipeline.registry import DECISION_PROPERTIES, DECISION_TYPE, Model, contexts_of
 from pipeline.work import Work
-
-_TEXT_PROPERTIES = ("decision", "time", "reason", "report", "version")
 
 
 def approve(store: mlmd.MetadataStore, work: Work, base: Path, model: Model, reason: str) -> str:
@@ -105,8 +110,8 @@ def _withdraw(store: mlmd.MetadataStore, model_ids: set[int], *, withdrawn: bool
     """Marks blessings as withdrawn, so that their models are no baseline, or as valid again."""
     blessings = [
         blessing
-        for blessing in store.get_artifacts_by_type("ModelBlessing")
-        if blessing.custom_properties["current_model_id"].int_value in model_ids
+        for blessing in store.get_artifacts_by_type(ModelBlessing.TYPE_NAME)
+        if blessing.custom_properties[CURRENT_MODEL_ID].int_value in model_ids
     ]
     for blessing in blessings:
         blessing.custom_properties[WITHDRAWN].int_value = int(withdrawn)
@@ -186,23 +191,23 @@ def _record(
 ) -> None:
     """Writes the decision into ML Metadata, beside the runs that the model took part in."""
     kind = pb.ExecutionType(name=DECISION_TYPE)
-    for name in _TEXT_PROPERTIES:
+    for name in DECISION_PROPERTIES:
         kind.properties[name] = pb.STRING
-    kind.properties["model_id"] = pb.INT
+    kind.properties[MODEL_ID] = pb.INT
     execution = pb.Execution(
         type_id=store.put_execution_type(kind), last_known_state=pb.Execution.COMPLETE
     )
     values = decision.model_dump()
-    for name in _TEXT_PROPERTIES:
+    for name in DECISION_PROPERTIES:
         execution.properties[name].string_value = values[name] or ""
-    execution.properties["model_id"].int_value = model.artifact.id
+    execution.properties[MODEL_ID].int_value = model.artifact.id
     name = f"{model.artifact.id}-{decision.time.translate(_IN_A_NAME)}"
     folder = work.artifacts / "Decision" / "pushed_model" / name
     folder.mkdir(parents=True, exist_ok=True)
     complete(folder)
     contexts = [
         context
-        for kind in ("pipeline", "pipeline_run")
+        for kind in (PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME)
         for context in contexts_of(store, model.artifact.id, kind)
     ]
     inputs = [(model.artifact, _event(pb.Event.INPUT, "model"))]
@@ -211,8 +216,8 @@ def _record(
     made = pb.Artifact(type_id=_pushed_type(store), uri=str(folder), state=pb.Artifact.LIVE)
     made.custom_properties["pushed"].int_value = int(destination is not None)
     if destination is not None:
-        made.custom_properties["pushed_destination"].string_value = str(destination)
-        made.custom_properties["pushed_version"].string_value = destination.name
+        made.custom_properties[PUSHED_DESTINATION].string_value = str(destination)
+        made.custom_properties[PUSHED_VERSION].string_value = destination.name
     store.put_execution(
         execution, [*inputs, (made, _event(pb.Event.OUTPUT, "pushed_model"))], contexts
     )
@@ -222,7 +227,7 @@ _IN_A_NAME = str.maketrans(": ", "-_")
 
 
 def _pushed_type(store: mlmd.MetadataStore) -> int:
-    return int(store.get_artifact_type("PushedModel").id)
+    return int(store.get_artifact_type(PushedModel.TYPE_NAME).id)
 
 
 def _event(kind: int, name: str) -> pb.Event:

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     STOPPED_BY_GATE = 3
     NOT_BLESSED = 4
     DRIFT = 5
+    INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 
     @staticmethod
     def of(error: PipelineError) -> "ExitCode":

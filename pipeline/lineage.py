@@ -7,6 +7,8 @@ from functools import cached_property
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline.orchestration import PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME
+
 _OUTPUT = (pb.Event.OUTPUT, pb.Event.INTERNAL_OUTPUT)
 _AT_ONCE = 1000
 
@@ -122,10 +124,14 @@ def read_lineage(store: mlmd.MetadataStore) -> Lineage:
     """
     # In this order, as others may write meanwhile: what an earlier answer names, a later one holds.
     known = {kind.name for kind in store.get_context_types()}
-    runs = tuple(_runs(store)) if "pipeline_run" in known else ()
+    runs = tuple(_runs(store)) if PIPELINE_RUN_CONTEXT_TYPE_NAME in known else ()
     pipelines = {
         execution.id: str(context.name)
-        for context in (store.get_contexts_by_type("pipeline") if "pipeline" in known else ())
+        for context in (
+            store.get_contexts_by_type(PIPELINE_CONTEXT_TYPE_NAME)
+            if PIPELINE_CONTEXT_TYPE_NAME in known
+            else ()
+        )
         for execution in store.get_executions_by_context(context.id)
     }
     executions = {execution.id: execution for execution in store.get_executions()}
@@ -135,7 +141,7 @@ def read_lineage(store: mlmd.MetadataStore) -> Lineage:
 
 
 def _runs(store: mlmd.MetadataStore) -> Iterator[Run]:
-    contexts = store.get_contexts_by_type("pipeline_run")
+    contexts = store.get_contexts_by_type(PIPELINE_RUN_CONTEXT_TYPE_NAME)
     for context in sorted(contexts, key=lambda one: (one.create_time_since_epoch, one.id)):
         executions = store.get_executions_by_context(context.id)
         if executions:

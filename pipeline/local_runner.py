@@ -27,10 +27,7 @@ from pipeline.metadata import abandon, connect, connection_config, forget_missin
 from pipeline.orchestration import partial_run_utils
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
-from pipeline.work import Work
-
-GRAPH_FILE = "pipeline.json"
-ENDED_FILE = "ended.json"
+from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 
 
 @dataclass(frozen=True)

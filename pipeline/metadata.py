@@ -12,7 +12,12 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
 
 from components.errors import PipelineError
-from pipeline.orchestration import Metadata
+from components.push.pushed import PUSHED_DESTINATION
+from pipeline.orchestration import (
+    NODE_CONTEXT_TYPE_NAME,
+    PIPELINE_RUN_CONTEXT_TYPE_NAME,
+    Metadata,
+)
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
@@ -116,9 +121,32 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
         return _open(config)
     except Exception as error:  # the C++ client raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror}; check --metadata, and that the server is running."
         if any(words in reason for words in _REFUSED):
             reason = "the server refuses the user or the password, so check both in the URL."
         raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
+
+
+def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
+    """Connects to what runs have recorded; nothing is made where there is none.
+
+    Args:
+        url: As for `connection_config`.
+        work: The work folder.
+
+    Returns:
+        The store.
+
+    Raises:
+        PipelineError: No run was recorded there, or the database cannot be opened.
+    """
+    if url is None and not work.metadata.is_file():
+        raise PipelineError(
+            f"No run was recorded in {work.root}: start one with `mri run`, or name another folder "
+            "with --work."
+        )
+    return connect(connection_config(url, work))
 
 
 @retry(
@@ -206,7 +234,7 @@ def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb
     Returns:
         The nodes' names with their executions, the oldest first.
     """
-    run = store.get_context_by_type_and_name("pipeline_run", run_id)
+    run = store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)
     found = sorted(
         store.get_executions_by_context(run.id) if run else (), key=lambda execution: execution.id
     )
@@ -216,7 +244,7 @@ def run_executions(store: mlmd.MetadataStore, run_id: str) -> list[tuple[str, pb
 def _node_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
     """The node that an execution is of; nothing for what people decided."""
     contexts = store.get_contexts_by_execution(execution.id)
-    names = (str(context.name) for context in contexts if context.type == "node")
+    names = (str(context.name) for context in contexts if context.type == NODE_CONTEXT_TYPE_NAME)
     return next(names, "").rpartition(".")[2]
 
 
@@ -270,7 +298,7 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
     if node is None:
         artifacts = store.get_artifacts()
     else:
-        context = store.get_context_by_type_and_name("node", node)
+        context = store.get_context_by_type_and_name(NODE_CONTEXT_TYPE_NAME, node)
         artifacts = store.get_artifacts_by_context(context.id) if context else []
     missing = [
         artifact
@@ -287,5 +315,5 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
 def _files(artifact: pb.Artifact) -> Iterator[Path]:
     """Where an artifact lies, and for a pushed model where it was pushed to."""
     yield Path(artifact.uri)
-    if pushed := artifact.custom_properties["pushed_destination"].string_value:
+    if pushed := artifact.custom_properties[PUSHED_DESTINATION].string_value:
         yield Path(pushed)

@@ -39,7 +39,12 @@ def left_out(*names: str) -> Iterator[None]:
 _FOR_EXECUTORS = ("apache_beam", "tensorflow", "tfx.components")
 
 with left_out(*_FOR_EXECUTORS):
-    from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
+    from tfx.dsl.compiler.constants import (
+        NODE_CONTEXT_TYPE_NAME,
+        PIPELINE_CONTEXT_TYPE_NAME,
+        PIPELINE_RUN_CONTEXT_TYPE_NAME,
+        PIPELINE_RUN_ID_PARAMETER_NAME,
+    )
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.metadata import Metadata
     from tfx.orchestration.portable import (
@@ -48,17 +53,28 @@ with left_out(*_FOR_EXECUTORS):
         runtime_parameter_utils,
     )
     from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
+    from tfx.types.standard_artifacts import InfraBlessing, ModelBlessing, PushedModel
     from tfx.utils import path_utils
 
-    import components.gate.artifacts
-    import components.ingest.artifacts  # noqa: F401 - TFX finds the class of an artifact by its name
-    from components.evaluate.artifacts import ModelReport, PredictionsFile
+    # TFX finds the class of an artifact by its name, once its module is loaded.
+    from components.evaluate.artifacts import MODEL_ID, ModelReport, PredictionsFile
+    from components.gate.artifacts import GateVerdict
+    from components.ingest.artifacts import SplitAssignment
 
 __all__ = [
+    "MODEL_ID",
+    "NODE_CONTEXT_TYPE_NAME",
+    "PIPELINE_CONTEXT_TYPE_NAME",
+    "PIPELINE_RUN_CONTEXT_TYPE_NAME",
     "PIPELINE_RUN_ID_PARAMETER_NAME",
+    "GateVerdict",
+    "InfraBlessing",
     "Metadata",
+    "ModelBlessing",
     "ModelReport",
     "PredictionsFile",
+    "PushedModel",
+    "SplitAssignment",
     "node_launcher",
     "partial_run_utils",
     "path_utils",

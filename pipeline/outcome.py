@@ -11,7 +11,7 @@ from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE, Verdict
 from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
-from components.push.record import WAITING
+from components.push.pushed import PUSHED_VERSION, WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline.launch import NodeResult
 
@@ -103,7 +103,7 @@ def _report(outputs: Outputs) -> str:
 
 def _pushed(outputs: Outputs) -> str:
     properties = outputs["pushed_model"][0].custom_properties
-    if version := properties["pushed_version"].string_value:
+    if version := properties[PUSHED_VERSION].string_value:
         return f"version {version}"
     return "waits for review" if properties[WAITING].int_value else "nothing pushed"
 

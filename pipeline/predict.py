@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
+from components.servable import SAVED_MODEL_FILE
+
+SIGNATURE = "serving_default"
+"""What images are classified by."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,12 @@ class Predictor:
         Raises:
             PipelineError: There is none, or it cannot be loaded.
         """
-        if not (path / "saved_model.pb").is_file():
-            raise PipelineError(f"{path} holds no SavedModel.")
+        check_saved_model(path)
+        self._model = load_saved_model(path)
         import tensorflow as tf
 
-        try:
-            self._model: Any = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise PipelineError(f"The SavedModel in {path} cannot be loaded: {error}") from error
         self._invalid = tf.errors.InvalidArgumentError
-        self._classify = self._model.signatures["serving_default"]
+        self._classify = self._model.signatures[SIGNATURE]
         self._constant = tf.constant
         self.path = path
 
@@ -120,6 +120,48 @@ class Predictor:
 def _flag(outputs: dict[str, Any], name: str) -> bool | None:
     """A flag of the only image; None where the model, of an earlier version, has no such output."""
     return bool(outputs[name].numpy()[0]) if name in outputs else None
+
+
+def check_saved_model(path: Path) -> None:
+    """Looks for a SavedModel without loading anything.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        PipelineError: There is none.
+    """
+    if not (path / SAVED_MODEL_FILE).is_file():
+        raise PipelineError(f"{path} holds no SavedModel: name the folder of a version.")
+
+
+def load_saved_model(path: Path) -> Any:
+    """Loads a SavedModel that classifies images.
+
+    Args:
+        path: Its folder.
+
+    Returns:
+        What TensorFlow makes of it.
+
+    Raises:
+        PipelineError: It cannot be loaded, or is another kind of model.
+    """
+    import tensorflow as tf
+
+    try:
+        model = tf.saved_model.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise PipelineError(
+            f"The SavedModel in {path} cannot be loaded: {error} Name another with --model, or "
+            "make it anew with `mri run`."
+        ) from error
+    if SIGNATURE not in model.signatures:
+        raise PipelineError(
+            f"The SavedModel in {path} has no signature {SIGNATURE}: name one that `mri run` has "
+            "made."
+        )
+    return model
 
 
 def latest_pushed(work: Path) -> Path:

@@ -10,13 +10,24 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.push.record import WAITING
-from pipeline.orchestration import ModelReport, PredictionsFile, path_utils
+from components.evaluate.verdict import CURRENT_MODEL_ID
+from components.push.pushed import PUSHED_VERSION, WAITING
+from pipeline.orchestration import (
+    MODEL_ID,
+    PIPELINE_CONTEXT_TYPE_NAME,
+    PIPELINE_RUN_CONTEXT_TYPE_NAME,
+    ModelBlessing,
+    ModelReport,
+    PredictionsFile,
+    PushedModel,
+    path_utils,
+)
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""
 
-_PROPERTIES = ("decision", "time", "reason", "report", "version")
+DECISION_PROPERTIES = tuple(Decision.model_fields)
+"""The properties of such an execution that are text."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +110,18 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     Returns:
         The models, the oldest first.
     """
-    reports = _latest(store, ModelReport.TYPE_NAME, "model_id")
-    predictions = _latest(store, PredictionsFile.TYPE_NAME, "model_id")
-    blessings = _latest(store, "ModelBlessing", "current_model_id")
+    reports = _latest(store, ModelReport.TYPE_NAME, MODEL_ID)
+    predictions = _latest(store, PredictionsFile.TYPE_NAME, MODEL_ID)
+    blessings = _latest(store, ModelBlessing.TYPE_NAME, CURRENT_MODEL_ID)
     pushed, waiting = _pushes(store)
     decisions = _decisions(store)
     models = sorted(_artifacts(store, "Model"), key=lambda artifact: artifact.id)
     return [
         Model(
             artifact=artifact,
-            run=(runs := _names(store, artifact.id, "pipeline_run"))[0],
+            run=(runs := _names(store, artifact.id, PIPELINE_RUN_CONTEXT_TYPE_NAME))[0],
             runs=tuple(runs),
-            pipeline=_names(store, artifact.id, "pipeline")[0],
+            pipeline=_names(store, artifact.id, PIPELINE_CONTEXT_TYPE_NAME)[0],
             blessed=bool(blessings[artifact.id].custom_properties["blessed"].int_value)
             if artifact.id in blessings
             else None,
@@ -178,8 +189,10 @@ def _pushes(store: mlmd.MetadataStore) -> tuple[dict[int, list[str]], set[int]]:
     """Versions by model, and the models that wait."""
     versions: dict[int, list[str]] = {}
     waiting: set[int] = set()
-    for artifact in sorted(_artifacts(store, "PushedModel"), key=lambda artifact: artifact.id):
-        version = artifact.custom_properties["pushed_version"].string_value
+    for artifact in sorted(
+        _artifacts(store, PushedModel.TYPE_NAME), key=lambda artifact: artifact.id
+    ):
+        version = artifact.custom_properties[PUSHED_VERSION].string_value
         for model_id in _models_of(store, artifact.id):
             if version:
                 versions.setdefault(model_id, []).append(version)
@@ -242,8 +255,8 @@ def _decisions(store: mlmd.MetadataStore) -> dict[int, list[Decision]]:
     found: dict[int, list[Decision]] = {}
     executions = store.get_executions_by_type(DECISION_TYPE)
     for execution in sorted(executions, key=lambda execution: execution.id):
-        values = {name: execution.properties[name].string_value for name in _PROPERTIES}
-        model_id = execution.properties["model_id"].int_value
+        values = {name: execution.properties[name].string_value for name in DECISION_PROPERTIES}
+        model_id = execution.properties[MODEL_ID].int_value
         decision = Decision.model_validate({**values, "version": values["version"] or None})
         found.setdefault(model_id, []).append(decision)
     return found

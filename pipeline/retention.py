@@ -4,12 +4,20 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.verdict import WITHDRAWN
+from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
+from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
+from components.push.pushed import PUSHED_VERSION
 from pipeline.lineage import Lineage, Run
+from pipeline.orchestration import (
+    GateVerdict,
+    InfraBlessing,
+    ModelBlessing,
+    PushedModel,
+    SplitAssignment,
+)
 from pipeline.registry import Model
 
-_PASSING = ("passed", "warned")
-_OF_A_MODEL = ("ModelBlessing", "InfraBlessing", "PushedModel")
+_OF_A_MODEL = tuple(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel))
 _NEWEST = 2
 """Of blessed models: a candidate that is answered from cache is not compared with itself."""
 
@@ -48,7 +56,7 @@ def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifa
 
     A later ingestion goes on from the newest of the same folder and policy with other content.
     """
-    splits = list(lineage.live("SplitAssignment"))
+    splits = list(lineage.live(SplitAssignment.TYPE_NAME))
     histories = {_history(lineage.executions[identity]) for identity in executions}
     yield from (split for split in splits if split.uri in histories)
     yield from _newest_two_contents(
@@ -65,13 +73,13 @@ def _history(execution: pb.Execution) -> str:
 
 def _last_passed(lineage: Lineage) -> Iterator[pb.Artifact]:
     """Verdicts on the data that later data will be compared with."""
-    verdicts = list(lineage.live("GateVerdict"))
-    passing = [verdict for verdict in verdicts if _text(verdict, "outcome") in _PASSING]
+    verdicts = list(lineage.live(GateVerdict.TYPE_NAME))
+    passing = [verdict for verdict in verdicts if _text(verdict, "outcome") in PASSING]
     yield from passing[-1:]
-    latest = {_number(verdict, "statistics_id"): verdict for verdict in verdicts}
+    latest = {_number(verdict, STATISTICS_ID): verdict for verdict in verdicts}
     judged = [latest[statistics] for statistics in sorted(latest)]
     yield from _newest_two_contents(
-        (verdict for verdict in judged if _text(verdict, "outcome") in _PASSING),
+        (verdict for verdict in judged if _text(verdict, "outcome") in PASSING),
         lambda verdict: (lineage.pipeline_of(verdict.id), _text(verdict, "source")),
     )
 
@@ -108,9 +116,9 @@ def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) ->
 
 
 def _blessed_ids(lineage: Lineage) -> set[int]:
-    blessings = list(lineage.live("ModelBlessing"))
+    blessings = list(lineage.live(ModelBlessing.TYPE_NAME))
     blessed, withdrawn = (
-        {_number(one, "current_model_id") for one in blessings if _number(one, name)}
+        {_number(one, CURRENT_MODEL_ID) for one in blessings if _number(one, name)}
         for name in ("blessed", WITHDRAWN)
     )
     return blessed - withdrawn
@@ -119,8 +127,8 @@ def _blessed_ids(lineage: Lineage) -> set[int]:
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:
     """Adds what an artifact that stays is of no use without, and what would change its meaning."""
     verdicts: dict[int, list[pb.Artifact]] = {}
-    for verdict in lineage.live("GateVerdict"):
-        verdicts.setdefault(_number(verdict, "statistics_id"), []).append(verdict)
+    for verdict in lineage.live(GateVerdict.TYPE_NAME):
+        verdicts.setdefault(_number(verdict, STATISTICS_ID), []).append(verdict)
     kept = set(kept)
     unseen = set(kept)
     while unseen:
@@ -131,10 +139,10 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
         more: set[int] = set()
         if identity in models:
             more = _of_model(lineage, models[identity])
-        elif artifact.type == "PushedModel" and _text(artifact, "pushed_version"):
+        elif artifact.type == PushedModel.TYPE_NAME and _text(artifact, PUSHED_VERSION):
             more = _judged_beside(lineage, identity)
-        elif artifact.type == "GateVerdict":
-            more = {_number(artifact, "statistics_id"), _number(artifact, "report_id")}
+        elif artifact.type == GateVerdict.TYPE_NAME:
+            more = {_number(artifact, STATISTICS_ID), _number(artifact, REPORT_ID)}
         elif artifact.type == "ExampleStatistics":
             # A later verdict that stopped the data must not be forgotten before one that passed.
             more = {verdict.id for verdict in verdicts.get(identity, ())}
@@ -161,7 +169,7 @@ def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:
         for execution in run.executions
     }
     made = lineage.used_by(executions, output=True)
-    return {one for one in made if lineage.artifacts[one].type == "GateVerdict"}
+    return {one for one in made if lineage.artifacts[one].type == GateVerdict.TYPE_NAME}
 
 
 def _text(artifact: pb.Artifact, name: str) -> str:

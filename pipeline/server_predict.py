@@ -1,8 +1,8 @@
 """Classifies images with a model server, for `mri predict --server`."""
 
 from pathlib import Path
-from types import TracebackType
 
+from components.errors import PipelineError
 from pipeline.predict import Prediction
 from serving.client import Client, ImageError, ServingError
 
@@ -23,6 +23,7 @@ class ServerPredictor:
             PipelineError: The address is of another form.
         """
         self._client = Client(address, model=model, token=token, ca=ca)
+        self._address = address
 
     def __call__(self, image: Path) -> Prediction:
         """Classifies one image file; what is wrong with it is said in the prediction.
@@ -34,13 +35,19 @@ class ServerPredictor:
             The prediction.
 
         Raises:
-            ServingError: The server gives no result for a reason that is not the image.
+            PipelineError: No server answers, or it gives no result for a reason that is not the
+                image.
         """
         try:
             result = self._client.predict(image)
         except ImageError as error:
             return Prediction(image, error=str(error))
         except ServingError as error:
+            if error.unavailable:
+                raise PipelineError(
+                    f"No model server answers at {self._address} ({error.detail}): check the "
+                    "address, or start one with `mri serve`."
+                ) from error
             if error.code != "INVALID_ARGUMENT":
                 raise
             return Prediction(image, error=f"is refused by the server: {error.detail}")
@@ -57,11 +64,6 @@ class ServerPredictor:
         """Gives itself, to be closed at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ends the connection."""
         self._client.close()

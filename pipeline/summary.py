@@ -11,8 +11,9 @@ from rich.table import Table
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
 from components.evaluate.verdict import Verdict, read_verdict
-from components.push.record import WAITING
+from components.push.pushed import PUSHED_DESTINATION, WAITING
 from components.serve_check.verdict import ServeVerdict
+from pipeline import node_ids
 from pipeline.launch import is_blessed
 from pipeline.local_runner import RunResult
 from pipeline.outcome import describe
@@ -43,11 +44,11 @@ class Summary:
     @staticmethod
     def of(result: RunResult, log_file: Path) -> "Summary":
         """Reads the outcome from a run's artifacts."""
-        evaluation = result.artifact("Evaluator", "evaluation")
-        served = result.artifact("ServeCheck", "blessing")
-        report = result.artifact("Report", "model_report")
-        pushed = result.artifact("Pusher", "pushed_model")
-        destination = pushed.custom_properties["pushed_destination"].string_value if pushed else ""
+        evaluation = result.artifact(node_ids.EVALUATOR, "evaluation")
+        served = result.artifact(node_ids.SERVE_CHECK, "blessing")
+        report = result.artifact(node_ids.REPORT, "model_report")
+        pushed = result.artifact(node_ids.PUSHER, "pushed_model")
+        destination = pushed.custom_properties[PUSHED_DESTINATION].string_value if pushed else ""
         return Summary(
             result=result,
             verdict=read_verdict(evaluation.uri) if evaluation else None,
@@ -61,8 +62,8 @@ class Summary:
     @property
     def blessed(self) -> bool | None:
         """Whether both checks blessed the model; None where the run did not go so far."""
-        blessing = self.result.artifact("Evaluator", "blessing")
-        served = self.result.artifact("ServeCheck", "blessing")
+        blessing = self.result.artifact(node_ids.EVALUATOR, "blessing")
+        served = self.result.artifact(node_ids.SERVE_CHECK, "blessing")
         return is_blessed(blessing, *([served] if served else ())) if blessing else None
 
     def print(self, console: Console) -> None:

@@ -13,6 +13,15 @@ from pathlib import Path
 
 from components.errors import PipelineError
 
+GRAPH_FILE = "pipeline.json"
+"""In a run's folder: the compiled graph."""
+
+LOG_FILE = "log.txt"
+"""In a run's folder: what libraries printed."""
+
+ENDED_FILE = "ended.json"
+"""In a run's folder: how it ended; a run that was killed has none."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -50,13 +59,18 @@ class Work:
         return self.root / "cache"
 
     @property
+    def requests(self) -> Path:
+        """Where a model server logs what it was asked, and `mri monitor` reads it."""
+        return self.root / "requests"
+
+    @property
     def temporary(self) -> Path:
         """What libraries write and forget."""
         return self.root / "tmp"
 
     @property
     def runs(self) -> Path:
-        """One folder a run, named by the run's id: its compiled graph and its log."""
+        """One folder a run, named by the run's id: GRAPH_FILE, LOG_FILE, ENDED_FILE."""
         return self.root / "runs"
 
     @property
@@ -128,15 +142,25 @@ class Work:
             yield
 
     @contextmanager
-    def _held(self, mode: int) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Says what to do where the folder cannot be written.
+
+        Raises:
+            PipelineError: It cannot.
+        """
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / "lock").open("w")
+            yield
         except OSError as error:
             raise PipelineError(
                 f"The work folder {self.root} cannot be written ({error.strerror}): choose another "
                 "with --work."
             ) from error
+
+    @contextmanager
+    def _held(self, mode: int) -> Iterator[None]:
+        with self.writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("w")
         with lock:
             try:
                 fcntl.flock(lock, mode | fcntl.LOCK_NB)

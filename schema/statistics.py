@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow_data_validation as tfdv
 
+STATISTICS_FILE = "FeatureStats.pb"
+"""A split's statistics, as StatisticsGen names the file."""
+
 
 def statistics_options() -> "tfdv.StatsOptions":
     """Options for StatisticsGen.

@@ -6,10 +6,9 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
 
-from components.evaluate.verdict import WITHDRAWN
+from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
 
 _CANDIDATE = "candidate"
-_MODEL_ID = "current_model_id"
 
 
 class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
@@ -35,14 +34,14 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
         candidate_ids = {artifact.id for artifact in candidates}
         others = [model for model in input_dict["model"] if model.id not in candidate_ids]
         withdrawn = {
-            blessing.get_int_custom_property(_MODEL_ID)
+            blessing.get_int_custom_property(CURRENT_MODEL_ID)
             for blessing in input_dict["model_blessing"]
             if blessing.get_int_custom_property(WITHDRAWN)
         }
         blessings = [
             blessing
             for blessing in input_dict["model_blessing"]
-            if blessing.get_int_custom_property(_MODEL_ID) not in withdrawn
+            if blessing.get_int_custom_property(CURRENT_MODEL_ID) not in withdrawn
         ]
         blessed = LatestBlessedModelStrategy().resolve_artifacts(
             store, {"model": others, "model_blessing": blessings}

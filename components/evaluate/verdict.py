@@ -5,6 +5,8 @@ from pathlib import Path
 from components.strict_config import StrictConfig
 
 VERDICT_FILE = "verdict.json"
+CURRENT_MODEL_ID = "current_model_id"
+"""A blessing's property, by TFX: the model that was blessed or not."""
 WITHDRAWN = "withdrawn"
 """A blessing's property: a person rejected its model, or went back to an earlier one."""
 

@@ -18,7 +18,15 @@ from components.gate.checks import check_report
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, check_drift, measure_drift
 from components.gate.page import render
-from components.gate.verdict import PAGE_FILE, Distance, Previous, Verdict, weigh
+from components.gate.verdict import (
+    PAGE_FILE,
+    REPORT_ID,
+    STATISTICS_ID,
+    Distance,
+    Previous,
+    Verdict,
+    weigh,
+)
 from components.ingest.report import IngestReport
 
 _TRAIN = "train"
@@ -130,5 +138,5 @@ def _describe(
     artifact.set_string_custom_property("accepted", ",".join(accepted))
     artifact.set_string_custom_property("source", report.source)
     artifact.set_string_custom_property("fingerprint", report.fingerprint)
-    artifact.set_int_custom_property("statistics_id", statistics_id)
-    artifact.set_int_custom_property("report_id", report_id)
+    artifact.set_int_custom_property(STATISTICS_ID, statistics_id)
+    artifact.set_int_custom_property(REPORT_ID, report_id)

@@ -5,9 +5,8 @@ from pathlib import Path
 from tfx import types
 from tfx.dsl.components.common import resolver
 
+from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
 from components.ingest.report import IngestReport
-
-_PASSING = ("passed", "warned")
 
 
 class LastPassedStrategy(resolver.ResolverStrategy):
@@ -39,7 +38,7 @@ class LastPassedStrategy(resolver.ResolverStrategy):
         reports = {artifact.id: artifact for artifact in input_dict["report"]}
         # Judged anew, for instance with a finding accepted, data have more than one verdict.
         latest = {
-            verdict.get_int_custom_property("statistics_id"): verdict
+            verdict.get_int_custom_property(STATISTICS_ID): verdict
             for verdict in sorted(input_dict["verdict"], key=lambda verdict: verdict.id)
         }
         earlier = [
@@ -47,23 +46,23 @@ class LastPassedStrategy(resolver.ResolverStrategy):
             for statistics_id, verdict in latest.items()
             if statistics_id < candidate.id
             and statistics_id in statistics
-            and verdict.get_int_custom_property("report_id") in reports
-            and verdict.get_string_custom_property("outcome") in _PASSING
+            and verdict.get_int_custom_property(REPORT_ID) in reports
+            and verdict.get_string_custom_property("outcome") in PASSING
             and verdict.get_string_custom_property("fingerprint") != report.fingerprint
         ]
         chosen = max(
             earlier,
             key=lambda verdict: (
                 verdict.get_string_custom_property("source") == report.source,
-                verdict.get_int_custom_property("statistics_id"),
+                verdict.get_int_custom_property(STATISTICS_ID),
             ),
             default=None,
         )
         return {
             "candidate_statistics": input_dict["candidate_statistics"],
             "candidate_report": input_dict["candidate_report"],
-            "statistics": _named(statistics, chosen, "statistics_id"),
-            "report": _named(reports, chosen, "report_id"),
+            "statistics": _named(statistics, chosen, STATISTICS_ID),
+            "report": _named(reports, chosen, REPORT_ID),
             "verdict": [chosen] if chosen else [],
         }
 

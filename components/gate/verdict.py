@@ -13,6 +13,13 @@ PAGE_FILE = "index.html"
 
 Outcome = Literal["passed", "warned", "stopped"]
 
+PASSING: tuple[Outcome, ...] = ("passed", "warned")
+"""Outcomes after which a run goes on."""
+
+STATISTICS_ID = "statistics_id"
+REPORT_ID = "report_id"
+"""Custom properties of a GateVerdict: which statistics and which report of ingest were judged."""
+
 
 class Finding(StrictConfig):
     """Something about the data that a person should know.

@@ -10,7 +10,7 @@ from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.monitor.report import Latency, MonitorReport
 from components.monitor.window import FEATURES
-from components.schema_gen.executor import curated_schema
+from components.schema_gen.curated import curated_schema
 from schema.statistics import statistics_options
 
 LABEL = "image/label"

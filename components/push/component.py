@@ -9,7 +9,8 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import ModelReport
-from components.push.executor import AtomicPushExecutor, Push
+from components.push.executor import AtomicPushExecutor
+from components.push.pushed import Push
 
 
 class PusherSpec(types.ComponentSpec):

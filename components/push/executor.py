@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor
@@ -13,10 +13,8 @@ from tfx.utils import proto_utils
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
 from components.push.extras import add_extras, decided_now
-from components.push.record import WAITING, describe
+from components.push.pushed import WAITING, describe
 from components.push.versions import copy_whole, next_version
-
-Push = Literal["auto", "after_review"]
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import PAGE_FILE
-from components.push.layout import EXTRAS, METADATA_FILE, REPORT_FILE
+from components.servable import EXTRAS, METADATA_FILE, REPORT_FILE
 
 
 def decided_now(decision: str, reason: str, report: str, version: str | None) -> Decision:

@@ -1,19 +1,16 @@
-"""The work of SchemaGen: put the classes into the curated schema and write it."""
+"""The work of SchemaGen: write the curated schema of the run's classes."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.schema_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.transform.preprocessing import CLASS, LABEL
-from schema import SCHEMA_FILE
+from components.schema_gen.curated import curated_schema
 
 
 class CuratedSchemaExecutor(base_executor.BaseExecutor):
@@ -37,20 +34,3 @@ class CuratedSchemaExecutor(base_executor.BaseExecutor):
         (folder / DEFAULT_FILE_NAME).write_text(
             text_format.MessageToString(schema, as_utf8=True), encoding="utf-8"
         )
-
-
-def curated_schema(classes: Sequence[str]) -> schema_pb2.Schema:
-    """Reads the curated schema and puts classes into it.
-
-    Args:
-        classes: Class names in the order of their indices.
-
-    Returns:
-        The schema, in which a label is one of the names and a class one of their indices.
-    """
-    schema = text_format.Parse(SCHEMA_FILE.read_text(encoding="utf-8"), schema_pb2.Schema())
-    features = {feature.name: feature for feature in schema.feature}
-    features[LABEL].string_domain.value[:] = classes
-    features[CLASS].int_domain.min = 0
-    features[CLASS].int_domain.max = len(classes) - 1
-    return schema

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.servable import TF_SERVING_IMAGE
 from components.strict_config import StrictConfig
 
 
@@ -21,7 +22,7 @@ class ServeCheckConfig(StrictConfig):
     """
 
     server: Literal["embedded", "tensorflow_serving"] = "embedded"
-    image: str = Field("tensorflow/serving:2.19.1", pattern=r"^[^:]+(:\d+/[^:]+)?:[\w.-]+$")
+    image: str = Field(TF_SERVING_IMAGE, pattern=r"^[^:]+(:\d+/[^:]+)?:[\w.-]+$")
     images: int = Field(8, ge=1, le=1000)
     tolerance: float = Field(1e-3, gt=0, le=1)
     max_latency: float = Field(5.0, gt=0)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.child_process import end, last_line
 from components.errors import PipelineError
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.wire import MODEL, Endpoints, GrpcWire, RefusedError
 
 _SECONDS_BETWEEN_POLLS = 0.1
-_SECONDS_TO_STOP = 10
 _FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 """What cannot be loaded once is refused; waiting for it to change would only take time."""
 
@@ -69,9 +69,9 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
             _wait_until_available(endpoints, config.timeout, process)
             yield endpoints
         except _EndedError as error:
-            raise RefusedError(f"the server ended by itself: {_last_line(log)}") from error
+            raise RefusedError(f"the server ended by itself: {_said(log)}") from error
         finally:
-            _stop(process)
+            end(process)
             # For the run's log; components' own messages go to the terminal.
             sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
 
@@ -138,15 +138,5 @@ def _wait_until_available(
     raise RefusedError(f"the model was not available within {timeout:g} s")
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _said(log: Path) -> str:
+    return last_line(log)[:300] or "it said nothing"

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
-from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.picture import RejectedImageError
 from components.ingest.raster import count_channels, raster_format
 from pipeline.batch.rows import Row, printable
+from pipeline.predict import SIGNATURE, load_saved_model
 from serving.client.errors import ImageError
 from serving.client.images import encode_image
 
@@ -107,7 +107,7 @@ def _read(path: str) -> bytes:
 
 
 def _classify(model: Any, images: Sequence[bytes]) -> _Outputs:
-    outputs = model.signatures["serving_default"](image_bytes=tf.constant(list(images)))
+    outputs = model.signatures[SIGNATURE](image_bytes=tf.constant(list(images)))
     return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
@@ -130,7 +130,4 @@ def _flag(outputs: _Outputs, name: str, row: int) -> bool | None:
 
 @lru_cache(maxsize=1)
 def _load(path: Path) -> Any:
-    try:
-        return tf.saved_model.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise PipelineError(f"The SavedModel in {path} cannot be loaded: {error}") from error
+    return load_saved_model(path)

@@ -38,7 +38,7 @@ def list_files(source: str, out: Path) -> list[str]:
         )
     files = sorted(found)
     if not files:
-        raise PipelineError(f"There is no file in {source}.")
+        raise PipelineError(f"There is no file in {source}: name a folder of images.")
     return files
 
 

@@ -15,6 +15,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.errors import PipelineError
+from components.servable import SAVED_MODEL_FILE
 from components.whole_file import whole_file
 from pipeline.batch.inference import SavedModelHandler
 from pipeline.batch.inputs import digest
@@ -178,7 +179,7 @@ def _check_same(before: dict[str, object], batch: Batch, out: Path) -> None:
 
 def _model_digest(model: Path) -> str:
     total = hashlib.sha256()
-    for file in [model / "saved_model.pb", *sorted((model / "variables").glob("*"))]:
+    for file in [model / SAVED_MODEL_FILE, *sorted((model / "variables").glob("*"))]:
         with file.open("rb") as opened:
             while piece := opened.read(1 << 20):
                 total.update(piece)

@@ -7,15 +7,23 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Metadata, Work
+from pipeline.cli.options import (
+    AcceptAnomalies,
+    AcceptReason,
+    Data,
+    Metadata,
+    Preset,
+    Settings,
+    Span,
+    Tune,
+    Weights,
+    Work,
+    run_settings,
+)
+from pipeline.environment import METADATA_VARIABLE
 
 app = typer.Typer()
 
-Preset = Annotated[str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
-]
-Weights = Annotated[Path | None, typer.Option(help="VGG16 weights file; default: ImageNet's.")]
 OnFailure = Annotated[
     str | None,
     typer.Option(metavar="COMMAND", help="Told of a failure; see docs/schedule.md."),
@@ -30,15 +38,16 @@ def schedule(
     cron: Annotated[
         str, typer.Option(metavar="FIELDS", help="Minute, hour, day, month, weekday, as in cron.")
     ],
-    data: Annotated[Path | None, typer.Option(help="The data folder.")] = None,
-    span: Annotated[
-        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
-    ] = None,
+    data: Data = None,
+    span: Span = None,
     preset: Preset = "sample",
     settings: Settings = None,
     work: Work = Path("work"),
     weights: Weights = None,
     metadata: Metadata = None,
+    accept_anomalies: AcceptAnomalies = None,
+    reason: AcceptReason = "",
+    tune: Tune = False,
     on_failure: OnFailure = None,
 ) -> None:
     """Run the pipeline whenever a cron time comes, one run at a time."""
@@ -47,11 +56,21 @@ def schedule(
     from pipeline.commands.schedule import schedule_runs
     from pipeline.work import Work
 
-    command = _command(preset, settings, work, weights, metadata, data)
-    if span is not None:
-        command += ["--span", str(span)]
+    chosen = run_settings(
+        settings,
+        data=data,
+        span=span,
+        weights=weights,
+        tune=tune,
+        accept_anomalies=accept_anomalies,
+        reason=reason,
+    )
     schedule_runs(
-        Work(work.absolute()), cron, command, Console(highlight=False), on_failure=on_failure
+        Work(work.absolute()),
+        cron,
+        _command(preset, chosen, work, metadata),
+        Console(highlight=False),
+        on_failure=on_failure,
     )
 
 
@@ -65,6 +84,9 @@ def watch(
     work: Work = Path("work"),
     weights: Weights = None,
     metadata: Metadata = None,
+    accept_anomalies: AcceptAnomalies = None,
+    reason: AcceptReason = "",
+    tune: Tune = False,
     on_failure: OnFailure = None,
     once: Annotated[bool, typer.Option("--once", help="End when every span has been run.")] = False,
     retry_failed: Annotated[
@@ -80,10 +102,18 @@ def watch(
     from pipeline.commands.watch import Pace, watch_folder
     from pipeline.work import Work
 
+    chosen = run_settings(
+        settings,
+        data=folder,
+        weights=weights,
+        tune=tune,
+        accept_anomalies=accept_anomalies,
+        reason=reason,
+    )
     watch_folder(
         Work(work.absolute()),
         folder.absolute(),
-        _command(preset, settings, work, weights, metadata, folder),
+        _command(preset, chosen, work, metadata),
         Console(highlight=False),
         on_failure=on_failure,
         pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
@@ -92,25 +122,17 @@ def watch(
     )
 
 
-def _command(
-    preset: str,
-    settings: list[str] | None,
-    work: Path,
-    weights: Path | None,
-    metadata: str | None,
-    data: Path | None,
-) -> list[str]:
+def _command(preset: str, settings: list[str], work: Path, metadata: str | None) -> list[str]:
     """The run to start, its settings known to be right; a password stays in the environment."""
+    from components.gate.rules import check_acceptance
     from pipeline.config import load_config
 
-    load_config(preset, settings or ())
+    config = load_config(preset, settings)
+    check_acceptance(config.accept_anomalies, config.accept_reason)
     if metadata is not None:
-        os.environ["MRI_METADATA"] = metadata
+        os.environ[METADATA_VARIABLE] = metadata
     command = [sys.executable, "-m", "pipeline", "run", "--preset", preset]
     command += ["--work", str(work.absolute())]
-    for setting in settings or ():
+    for setting in settings:
         command += ["--set", setting]
-    for name, path in (("--data", data), ("--weights", weights)):
-        if path is not None:
-            command += [name, str(path.absolute())]
     return command

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import kubeflow_runs
+from pipeline.cli.options import Parameters, Preset, Settings, Span, run_settings
+from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
@@ -32,19 +34,13 @@ def compile_pipeline(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")] = Path(
         "pipeline.yaml"
     ),
-    preset: Annotated[
-        str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")
-    ] = "sample",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
-    ] = None,
+    preset: Preset = "sample",
+    settings: Settings = None,
     data: Annotated[
         str | None,
         typer.Option(help="Data folder on the shared storage; default: the synthetic sample."),
     ] = None,
-    span: Annotated[
-        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
-    ] = None,
+    span: Span = None,
     cluster: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Storage, secrets and resources, YAML; see the docs."),
@@ -58,19 +54,19 @@ def compile_pipeline(
     The graph and the settings are fixed here; --data and --span are defaults that a run may change.
     """
     from kubeflow.cluster import read_cluster
+    from kubeflow.compiled import check_name
     from kubeflow.image import check_image
     from pipeline.config import load_config
     from pipeline.terminal import libraries_to
 
     # What is wrong with these is said before TensorFlow is loaded.
     check_image(image)
+    check_name(out)
     described = read_cluster(cluster)
-    overrides = list(settings or ())
-    if data is not None:
-        overrides.append(f"data={json.dumps(data)}")
-    if span is not None:
-        overrides.append(f"ingest.span={span}")
-    config = load_config(preset, overrides)
+    chosen = run_settings(settings, span=span)
+    if data is not None:  # a folder of the cluster's: relative to the shared storage
+        chosen.append(f"data={json.dumps(data)}")
+    config = load_config(preset, chosen)
     with libraries_to(Path(os.devnull)) as console:
         from kubeflow.compile import compile_for_kubeflow
 
@@ -87,17 +83,14 @@ def compile_pipeline(
 )
 def rehearse(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A compiled pipeline.")],
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the run."),
-    ] = None,
+    parameters: Parameters = None,
     storage: Annotated[
         Path, typer.Option(metavar="FOLDER", help="What stands for the shared storage.")
     ] = Path("work"),
     metadata: Annotated[
         str | None,
         typer.Option(
-            envvar="MRI_METADATA",
+            envvar=METADATA_VARIABLE,
             metavar="URL",
             help="What the Secret holds: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
             " default: SQLite in --storage, one task at a time.",
@@ -110,18 +103,13 @@ def rehearse(
     Tasks share the storage folder and the database, and nothing else; retries, failures and the
     exit handler are those of the compiled file.
     """
-    from pipeline.config import ConfigError
     from pipeline.terminal import libraries_to
 
-    given = {}
-    for parameter in parameters or ():
-        key, equals, value = parameter.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--param {parameter!r} is not of the form NAME=VALUE.")
-        given[key] = value
     with libraries_to(Path(os.devnull)) as console:
         from kubeflow.rehearse import rehearse as run
 
-        code = run(file, given, storage, console, metadata_url=metadata, parallel=parallel)
+        code = run(
+            file, parameters or (), storage, console, metadata_url=metadata, parallel=parallel
+        )
     if code is not ExitCode.DONE:
         raise typer.Exit(code)

@@ -1,38 +1,42 @@
-"""Flags that say which Kubeflow Pipelines server is meant, and the server."""
+"""Flags that say which Kubeflow Pipelines server is meant, for every command that asks one."""
 
+import inspect
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
 
+if TYPE_CHECKING:
     from kubeflow.server import Server
 
 Host = Annotated[
     str | None,
-    typer.Option(envvar="MRI_KFP_HOST", metavar="URL", help="The server; in a pod, Kubeflow's."),
+    typer.Option(envvar=KFP_HOST, metavar="URL", help="The server; in a pod, Kubeflow's."),
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option(envvar="MRI_KFP_NAMESPACE", help="Of the runs, where Kubeflow has several users."),
+    typer.Option(envvar=KFP_NAMESPACE, help="Of the runs, where Kubeflow has several users."),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        envvar="MRI_KFP_TOKEN_FILE",
+        envvar=KFP_TOKEN_FILE,
         metavar="FILE",
-        help="File with a bearer token, read anew each time; or set MRI_KFP_TOKEN to the token.",
+        help=f"File with a bearer token, read anew each time; or set {KFP_TOKEN} to the token.",
     ),
 ]
 Authority = Annotated[
     Path | None,
     typer.Option(
-        "--ca", envvar="MRI_KFP_CA", metavar="FILE", help="Certificate of the server's authority."
+        "--ca",
+        envvar=KFP_CA,
+        metavar="FILE",
+        help="Certificate of the server's authority.",
     ),
 ]
 Timeout = Annotated[
@@ -40,34 +44,48 @@ Timeout = Annotated[
 ]
 
 
-@contextmanager
-def output() -> "Iterator[Console]":
-    """A console of the command's own; what kfp prints goes nowhere."""
-    from pipeline.terminal import libraries_to
-
-    with libraries_to(Path(os.devnull)) as console:
-        yield console
+Connect = Callable[[], "Server"]
+"""Connects to the server that the flags and the environment name."""
 
 
-def connect(
-    host: str | None,
-    namespace: str | None,
-    token_file: Path | None,
-    ca: Path | None,
-    timeout: int | None,
-) -> "Server":
-    """Connects to the server that the flags and the environment name.
+def asks_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the flags that say which server is meant.
 
     Args:
-        host: Its address.
-        namespace: Of the runs.
-        token_file: A file with a bearer token.
-        ca: The certificate of its authority.
-        timeout: Seconds that an answer may take.
+        command: Besides its own flags it takes `console`, where it prints, and `connect`, a
+            `Connect`. What kfp prints goes nowhere.
 
     Returns:
-        The server.
+        The command with the server's flags behind its own.
     """
+
+    @wraps(command)
+    def ask(**given: Any) -> None:
+        from pipeline.terminal import libraries_to
+
+        named = {name: given.pop(name) for name in flags}
+        with libraries_to(Path(os.devnull)) as console:
+            command(console=console, connect=lambda: _connect(**named), **given)
+
+    flags = inspect.signature(_connect).parameters
+    own = inspect.signature(command).parameters
+    parameters = [
+        *(own[name] for name in own if name not in ("console", "connect")),
+        *flags.values(),
+    ]
+    ask.__dict__["__signature__"] = inspect.Signature(parameters)  # what typer reads
+    ask.__annotations__ = {one.name: one.annotation for one in parameters}
+    return ask
+
+
+def _connect(
+    *,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    ca: Authority = None,
+    timeout: Timeout = None,
+) -> "Server":
     from kubeflow.server import Server, ServerConfig
 
     return Server(

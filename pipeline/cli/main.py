@@ -8,6 +8,7 @@ import typer
 
 from components.errors import PipelineError
 from pipeline.cli import automation, classify, data, kubeflow, machine, models, run, serving
+from pipeline.environment import DEBUG_VARIABLE
 from pipeline.exit_code import ExitCode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -35,8 +36,8 @@ def _options(
 def _debug(value: bool | None = None) -> bool:
     """Whether traces are shown; told once by --debug."""
     if value is not None:
-        os.environ["MRI_DEBUG"] = "1" if value else ""
-    return bool(os.environ.get("MRI_DEBUG"))
+        os.environ[DEBUG_VARIABLE] = "1" if value else ""
+    return bool(os.environ.get(DEBUG_VARIABLE))
 
 
 def main() -> None:
@@ -50,4 +51,4 @@ def main() -> None:
         sys.exit(ExitCode.of(error))
     except KeyboardInterrupt:
         sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)

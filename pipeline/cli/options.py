@@ -1,11 +1,12 @@
-"""What several commands share: flags, and the meaning of exit codes."""
+"""What several commands share: flags, and the settings that flags of a run stand for."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.exit_code import ExitCode as ExitCode
+from pipeline.environment import METADATA_VARIABLE
 
 Work = Annotated[
     Path, typer.Option("--work", help="The folder that holds everything a run writes.")
@@ -13,7 +14,7 @@ Work = Annotated[
 Metadata = Annotated[
     str | None,
     typer.Option(
-        envvar="MRI_METADATA",
+        envvar=METADATA_VARIABLE,
         metavar="URL",
         help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in "
         "--work.",
@@ -21,3 +22,68 @@ Metadata = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
+
+Preset = Annotated[str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone."),
+]
+Span = Annotated[
+    int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
+]
+Weights = Annotated[Path | None, typer.Option(help="VGG16 weights file; default: ImageNet's.")]
+Tune = Annotated[
+    bool, typer.Option("--tune", help="Look for a better recipe on eval before training.")
+]
+AcceptAnomalies = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,...", help="Findings that the gate lets pass, with --reason."),
+]
+AcceptReason = Annotated[
+    str, typer.Option("--reason", help="Why they are accepted; kept in the metadata.")
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="NAME=VALUE", help="A parameter that the file declares."),
+]
+
+
+def run_settings(
+    settings: list[str] | None,
+    *,
+    data: Path | None = None,
+    span: int | None = None,
+    weights: Path | None = None,
+    tune: bool = False,
+    accept_anomalies: str | None = None,
+    reason: str = "",
+) -> list[str]:
+    """Puts what the flags of a run say behind what --set says.
+
+    Args:
+        settings: `KEY=VALUE` pairs.
+        data: `data`.
+        span: `ingest.span`.
+        weights: `model.weights`.
+        tune: Whether `tune.enabled` is set.
+        accept_anomalies: `accept_anomalies`, with commas between.
+        reason: `accept_reason`.
+
+    Returns:
+        `KEY=VALUE` pairs for `load_config`; paths are absolute in them.
+    """
+    pairs = list(settings or ())
+    for key, path in (("data", data), ("model.weights", weights)):
+        if path is not None:
+            pairs.append(f"{key}={json.dumps(str(path.absolute()))}")
+    if span is not None:
+        pairs.append(f"ingest.span={span}")
+    if tune:
+        pairs.append("tune.enabled=true")
+    if accept_anomalies is not None:
+        names = [name.strip() for name in accept_anomalies.split(",") if name.strip()]
+        pairs += [f"accept_anomalies={json.dumps(names)}", f"accept_reason={json.dumps(reason)}"]
+    return pairs

@@ -1,13 +1,23 @@
 """`mri run`."""
 
-import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Metadata, Work
+from pipeline.cli.options import (
+    AcceptAnomalies,
+    AcceptReason,
+    Data,
+    Metadata,
+    Preset,
+    Settings,
+    Span,
+    Tune,
+    Weights,
+    Work,
+    run_settings,
+)
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
@@ -24,20 +34,11 @@ app = typer.Typer()
     "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
 )
 def run(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone."),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")
-    ] = "sample",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
-    ] = None,
+    data: Data = None,
+    preset: Preset = "sample",
+    settings: Settings = None,
     work: Work = Path("work"),
-    weights: Annotated[
-        Path | None, typer.Option(help="VGG16 weights file; default: ImageNet's.")
-    ] = None,
+    weights: Weights = None,
     metadata: Metadata = None,
     from_nodes: Annotated[
         list[str] | None, typer.Option("--from", metavar="NODE", help="Start at this node.")
@@ -45,17 +46,10 @@ def run(
     to_nodes: Annotated[
         list[str] | None, typer.Option("--to", metavar="NODE", help="Stop after this node.")
     ] = None,
-    span: Annotated[
-        int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
-    ] = None,
-    accept_anomalies: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", help="Findings that the gate lets pass, this time."),
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why they are accepted; kept in the metadata.")] = "",
-    tune: Annotated[
-        bool, typer.Option("--tune", help="Look for a better recipe on eval before training.")
-    ] = False,
+    span: Span = None,
+    accept_anomalies: AcceptAnomalies = None,
+    reason: AcceptReason = "",
+    tune: Tune = False,
     hyperparameters: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="What an earlier --tune found, for this run."),
@@ -69,23 +63,17 @@ def run(
     from pipeline.commands.run import run_pipeline
     from pipeline.config import load_config, tuned_settings
 
-    overrides = [*(tuned_settings(hyperparameters) if hyperparameters else ()), *(settings or ())]
-    if tune:
-        overrides.append("tune.enabled=true")
-    if data is not None:
-        overrides.append(f"data={json.dumps(os.fspath(data))}")
-    if weights is not None:
-        overrides.append(f"model.weights={json.dumps(os.fspath(weights.absolute()))}")
-    if span is not None:
-        overrides.append(f"ingest.span={span}")
-    if accept_anomalies is not None:
-        names = [name.strip() for name in accept_anomalies.split(",") if name.strip()]
-        overrides += [
-            f"accept_anomalies={json.dumps(names)}",
-            f"accept_reason={json.dumps(reason)}",
-        ]
+    chosen = run_settings(
+        [*(tuned_settings(hyperparameters) if hyperparameters else ()), *(settings or ())],
+        data=data,
+        span=span,
+        weights=weights,
+        tune=tune,
+        accept_anomalies=accept_anomalies,
+        reason=reason,
+    )
     blessed = run_pipeline(
-        load_config(preset, overrides),
+        load_config(preset, chosen),
         work.absolute(),
         metadata_url=metadata,
         from_nodes=tuple(from_nodes or ()),

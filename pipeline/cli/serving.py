@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from components.servable import MODEL_NAME
 from pipeline.cli.options import AsJson, Metadata, Work
 from pipeline.exit_code import ExitCode
 
@@ -21,8 +22,8 @@ def serve(
     context: typer.Context,
     work: Work = Path("work"),
     model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
-    port: Annotated[int, typer.Option(help="Of gRPC.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="Of REST; 0: no REST.")] = 8501,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of gRPC.")] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535, help="Of REST; 0: no REST.")] = 8501,
     batching: Annotated[bool, typer.Option(help="Merge requests that come together.")] = True,
     request_log: Annotated[
         Path | None,
@@ -61,7 +62,7 @@ def bench(
     images: Annotated[
         list[Path] | None, typer.Argument(help="Image files; default: a grey square.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Its name.")] = "brain_mri",
+    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
     in_flight: Annotated[
         list[int] | None, typer.Option(min=1, help="Requests at a time; default: 1, 2, 8 and 32.")
     ] = None,
@@ -89,7 +90,7 @@ def bench(
 def files(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     work: Work = Path("work"),
-    model: Annotated[str, typer.Option(help="Its name.")] = "brain_mri",
+    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
 ) -> None:
     """Write the configuration of TensorFlow Serving, Docker Compose and Prometheus."""
     from pipeline.commands.serve_files import write_deployment
@@ -144,12 +145,13 @@ def monitor(
     metadata: Metadata = None,
 ) -> None:
     """Compare what the served model is asked with what it was trained on."""
+    from pipeline import work as work_folder
     from pipeline.commands.monitor import monitor as compare
-    from pipeline.work import Work
 
+    folder = work_folder.Work(work.absolute())
     drifted = compare(
-        log or work / "requests",
-        Work(work.absolute()),
+        log or folder.requests,
+        folder,
         statistics=statistics,
         since=since,
         html=html,

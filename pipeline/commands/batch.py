@@ -7,10 +7,9 @@ from typing import Literal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
 from pipeline.batch.inputs import list_files
 from pipeline.config import Config
-from pipeline.predict import latest_pushed
+from pipeline.predict import check_saved_model, latest_pushed
 from pipeline.terminal import libraries_to
 
 
@@ -40,8 +39,7 @@ def classify_files(
     """
     files = list_files(source, out)
     model = (model or latest_pushed(work)).absolute()
-    if not (model / "saved_model.pb").is_file():
-        raise PipelineError(f"{model} holds no SavedModel.")
+    check_saved_model(model)
     with libraries_to(Path(os.devnull)) as console:
         with console.status("starting TensorFlow and Beam"):
             from pipeline.batch.shards import open_batch, run_batch

@@ -20,7 +20,12 @@ from pipeline.retention import kept_artifacts
 from pipeline.work import Work
 
 _RUN_FOLDERS = "run folders"
-_CACHES = {"features": "cached features", "training": "states of trainings"}
+_CACHES = {
+    "features": "cached features",
+    "training": "states of trainings",
+    "tuning": "states of searches",
+}
+_WORKING_FOLDERS = "working folders of nodes"
 _LEAVINGS = "leavings of failed nodes"
 
 
@@ -85,6 +90,7 @@ def _clean(store: mlmd.MetadataStore, work: Work, keep: int, *, dry_run: bool) -
         removal.remove(artifact.type, Path(artifact.uri))
     if old:
         _remove_leavings(store, work, lineage, old, newest, removal)
+        _remove_working_folders(work, newest, removal)
         _remove_caches(work, newest, removal)
         _remove_run_folders(work, old, newest, removal)
     return removal
@@ -143,6 +149,15 @@ def _remove_leavings(
             for path in sorted(work.artifacts.glob(f"{node}/**/{execution.id}")):
                 if removal.allows(path):
                     removal.remove(_LEAVINGS, path)
+
+
+def _remove_working_folders(work: Work, newest: Sequence[Run], removal: Removal) -> None:
+    """Removes what TFX wrote beside a node's outputs: `.system/KIND/EXECUTION`."""
+    for node in _folders(work.artifacts, removal):
+        for kind in _folders(node / ".system", removal):
+            for folder in _folders(kind, removal):
+                if _changed(folder) < _start(newest) and removal.allows(folder):
+                    removal.remove(_WORKING_FOLDERS, folder)
 
 
 def _remove_caches(work: Work, newest: Sequence[Run], removal: Removal) -> None:

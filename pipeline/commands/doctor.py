@@ -111,7 +111,9 @@ def _disk(work: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free / 1e9
     advice = "" if free >= _LEAST_DISK_GB else f"; a run wants {_LEAST_DISK_GB} GB"
     yield Finding("disk", free >= _LEAST_DISK_GB, f"{free:.1f} GB free for {work}{advice}")
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir():
+        yield Finding("work folder", False, f"{existing} is a file: choose another --work")
+    elif not os.access(existing, os.W_OK):
         yield Finding("work folder", False, f"{existing} cannot be written: choose another --work")
 
 

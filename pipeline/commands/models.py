@@ -11,7 +11,7 @@ from rich.table import Table
 from components.disclaimer import DISCLAIMER
 from components.push.versions import pushed_versions
 from pipeline.decision import approve, reject, roll_back
-from pipeline.metadata import connect, connection_config
+from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work
 
@@ -28,7 +28,7 @@ def list_models(
         as_json: Whether to print JSON.
     """
     work = Work(root)
-    models = read_models(connect(connection_config(metadata_url, work)))
+    models = read_models(open_records(metadata_url, work))
     described = [dict(_describe(work, model)) for model in reversed(models)]
     if as_json:
         console.file.write(json.dumps(described, indent=2) + "\n")
@@ -75,7 +75,7 @@ def show_model(
         PipelineError: There is no such model.
     """
     work = Work(root)
-    model = find_model(read_models(connect(connection_config(metadata_url, work))), name)
+    model = find_model(read_models(open_records(metadata_url, work)), name)
     described = dict(_describe(work, model))
     if as_json:
         console.file.write(json.dumps(described, indent=2) + "\n")
@@ -112,8 +112,8 @@ def decide(
         PipelineError: It cannot be carried out.
     """
     work = Work(root)
+    store = open_records(metadata_url, work)
     with work.exclusively():
-        store = connect(connection_config(metadata_url, work))
         models = read_models(store)
         if decision == "rollback":
             model = find_model(models, name) if name else _served_before(work, models)

@@ -10,16 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from components.errors import PipelineError
+from components.gate.verdict import PASSING, STATISTICS_ID
+from components.push.pushed import PUSHED_VERSION
 from components.whole_file import whole_file
 from pipeline.terminal import libraries_to
 from pipeline.work import Work
+from schema.statistics import STATISTICS_FILE
 
 if TYPE_CHECKING:
     from components.gate.drift import Statistics
     from components.monitor.report import MonitorReport
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_STATISTICS = Path("Split-train") / "FeatureStats.pb"
+_STATISTICS = Path("Split-train") / STATISTICS_FILE
 
 
 def monitor(
@@ -98,6 +101,7 @@ def _training(work: Work, version: int, metadata_url: str | None) -> Path:
     Where that version was not pushed from here: of the last data that passed the gate.
     """
     from pipeline.metadata import connect, connection_config
+    from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
 
     if metadata_url is None and not work.metadata.exists():
         raise PipelineError(
@@ -106,16 +110,16 @@ def _training(work: Work, version: int, metadata_url: str | None) -> Path:
         )
     store = connect(connection_config(metadata_url, work))
     passed = {
-        verdict.id: verdict.custom_properties["statistics_id"].int_value
-        for verdict in store.get_artifacts_by_type("GateVerdict")
-        if verdict.custom_properties["outcome"].string_value in ("passed", "warned")
+        verdict.id: verdict.custom_properties[STATISTICS_ID].int_value
+        for verdict in store.get_artifacts_by_type(GateVerdict.TYPE_NAME)
+        if verdict.custom_properties["outcome"].string_value in PASSING
     }
     of_version = {
         verdict.id
-        for pushed in store.get_artifacts_by_type("PushedModel")
-        if pushed.custom_properties["pushed_version"].string_value == str(version)
+        for pushed in store.get_artifacts_by_type(PushedModel.TYPE_NAME)
+        if pushed.custom_properties[PUSHED_VERSION].string_value == str(version)
         for context in store.get_contexts_by_artifact(pushed.id)
-        if context.type == "pipeline_run"
+        if context.type == PIPELINE_RUN_CONTEXT_TYPE_NAME
         for verdict in store.get_artifacts_by_context(context.id)
         if verdict.id in passed
     }

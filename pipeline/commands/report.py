@@ -15,7 +15,7 @@ from components.evaluate.report.bootstrap import GroupBootstrap
 from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
-from pipeline.metadata import connect, connection_config
+from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work
 
@@ -47,7 +47,7 @@ def show_report(
         PipelineError: There is no such report.
     """
     work = Work(root)
-    models = read_models(connect(connection_config(metadata_url, work)))
+    models = read_models(open_records(metadata_url, work))
     if compare:
         _compare(
             console,

@@ -13,10 +13,10 @@ from components.ingest.config import SALT_VARIABLE
 from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
 from components.trainer.weights import progress_bar, resolve_weights
-from pipeline.commands.sample import ensure_sample
 from pipeline.config import Config
+from pipeline.datasets.sample import ensure_sample
 from pipeline.terminal import libraries_to
-from pipeline.work import Work
+from pipeline.work import LOG_FILE, Work
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def run_pipeline(
     work = Work(root)
     with work.exclusively():
         run = work.new_run()
-        log_file = run / "log.txt"
+        log_file = run / LOG_FILE
         with libraries_to(log_file) as console:
             data = config.data.absolute() if config.data else work.sample
             if config.data is None:

@@ -1,9 +1,10 @@
-"""`mri data sample`, and the sample that `mri run` makes for itself."""
+"""`mri data sample`: synthetic images in a folder of one's choice."""
 
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+
+from pipeline.datasets.sample import ensure_sample
 
 
 def make_sample(out: Path, *, per_class: int, seed: int) -> None:
@@ -20,26 +21,3 @@ def make_sample(out: Path, *, per_class: int, seed: int) -> None:
     console = Console(highlight=False)
     ensure_sample(out, console, per_class=per_class, seed=seed)
     console.print(f"Synthetic images in {out}. Try: mri run --data {out}", soft_wrap=True)
-
-
-def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> None:
-    """Makes the synthetic images, unless the same ones are there already.
-
-    Args:
-        out: Folder to make.
-        console: Where progress goes.
-        per_class: Training images of each class.
-        seed: Same seed, same images.
-
-    Raises:
-        PipelineError: `out` holds something else or cannot be written.
-    """
-    from pipeline.datasets.synthetic import write_sample
-
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("drawing synthetic images", total=None)
-
-        def report(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        write_sample(out, per_class=per_class, seed=seed, progress=report)

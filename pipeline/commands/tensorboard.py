@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import PipelineError
+from pipeline import node_ids
 from pipeline.work import Work
 
 
@@ -21,7 +22,7 @@ def show_tensorboard(root: Path, host: str, port: int) -> None:
     Raises:
         PipelineError: Nothing was trained there, or the port is taken.
     """
-    logs = Work(root).artifacts / "Trainer" / "model_run"
+    logs = Work(root).artifacts / node_ids.TRAINER / "model_run"
     if not logs.is_dir():
         raise PipelineError(f"Nothing was trained in {root} yet: run `mri run` first.")
     Console().print(f"http://{host}:{port}/ shows {logs}; Ctrl-C ends it.", soft_wrap=True)

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.child_process import end
 from components.errors import PipelineError
+from pipeline.exit_code import ExitCode
 from pipeline.work import Work
 
 _LOG = logging.getLogger(__name__)
-_END_WITHIN = 10.0
 _EXAMPLES_SEED = 5
 
 
@@ -95,9 +96,9 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
         if os.getpid() == parent:
             died = process.returncode is not None
             told.set()
-            _end(process)
+            end(process)
             if died:
-                sys.exit(1)
+                sys.exit(ExitCode.FAILED)
 
 
 def _end_with(process: subprocess.Popen[bytes], told: threading.Event) -> None:
@@ -141,15 +142,6 @@ def _examples(work: Work) -> str | None:
             _LOG.warning("no synthetic examples: %s", done.stderr.strip())
             return None
     return str(folder)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _url(server: str) -> str:

@@ -138,14 +138,9 @@ def runs_in(work: Work, command: Sequence[str], console: Console, stop: Stop) ->
     Raises:
         PipelineError: The folder cannot be written, or another scheduler uses it.
     """
-    try:
+    with work.writing():
         work.schedule.mkdir(parents=True, exist_ok=True)
         own = (work.schedule / "lock").open("wb")
-    except OSError as error:
-        raise PipelineError(
-            f"The work folder {work.root} cannot be written ({error.strerror}): choose another "
-            "with --work."
-        ) from error
     with own, (work.schedule / "running.lock").open("wb") as running:
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_before_delay
 
 from components.errors import PipelineError
+from components.servable import MODEL_NAME
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.images import Image, encode_image
@@ -37,7 +37,7 @@ class Client:
         self,
         address: str = "localhost:8500",
         *,
-        model: str = "brain_mri",
+        model: str = MODEL_NAME,
         version: int | None = None,
         label: str | None = None,
         timeout: float = 30.0,
@@ -139,12 +139,7 @@ class Client:
         """Gives itself, to be closed at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ends the connection."""
         self.close()
 

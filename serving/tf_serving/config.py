@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from components.servable import MODEL_NAME, TF_SERVING_IMAGE
 from components.strict_config import StrictConfig
 
 
@@ -54,7 +55,7 @@ class DeploymentConfig(StrictConfig):
         prometheus_image: Prometheus' image.
     """
 
-    name: str = Field("brain_mri", pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
     models: Path
     labels: dict[str, int] = {}
     batching: BatchingConfig = BatchingConfig()
@@ -63,6 +64,6 @@ class DeploymentConfig(StrictConfig):
     rest_port: int = Field(8501, ge=1, le=65535)
     page_port: int = Field(8000, ge=1, le=65535)
     prometheus_port: int = Field(9090, ge=1, le=65535)
-    image: str = "tensorflow/serving:2.19.1"
+    image: str = TF_SERVING_IMAGE
     page_image: str = "brain-mri-page:latest"
     prometheus_image: str = "prom/prometheus:v3.5.0"

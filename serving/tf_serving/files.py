@@ -165,7 +165,9 @@ def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
             with whole_file(out / name) as file:
                 file.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise PipelineError(f"{out} cannot be written: {error.strerror}.") from error
+        raise PipelineError(
+            f"{out} cannot be written ({error.strerror}): name another folder."
+        ) from error
     return [out / name for name in contents]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from components.errors import PipelineError
+from components.servable import MODEL_NAME
 from components.strict_config import StrictConfig
 
 _PREFIX = "MRI_WEB_"
@@ -38,7 +39,7 @@ class WebConfig(StrictConfig):
 
     secret_key: SecretStr = Field(min_length=16)
     server: str = "http://127.0.0.1:8501"
-    model: str = "brain_mri"
+    model: str = MODEL_NAME
     token: SecretStr | None = None
     model_card: str | None = None
     models: Path | None = None
@@ -89,7 +90,8 @@ class WebConfig(StrictConfig):
             return cls.model_validate(found)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in error.errors()
+                f"{variable(str(one['loc'][0]))} {one['msg'].removeprefix('Value error, ')}"
+                for one in error.errors()
             )
             raise PipelineError(f"The page's settings are wrong: {wrong}.") from None
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, ur
 
 from components.evaluate.report.card import CARD_JSON, ModelCard
 from components.evaluate.report.facts import words_of
-from components.push.layout import EXTRAS, REPORT_FILE
+from components.servable import EXTRAS, REPORT_FILE
 from serving.web.config import WebConfig
 from serving.web.finding import Link
 from serving.web.security import talisman

@@ -1,25 +1,30 @@
 import pytest
+from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
-from kubeflow.arguments import read_compiled, span_text
+from kubeflow.arguments import all_values, given_values, span_text
+from kubeflow.compiled import read_compiled
 from pipeline.config import ConfigError
 
 
 def test_the_file_says_which_parameters_there_are_and_of_which_type(compiled):
     pipeline = read_compiled(compiled)
     assert pipeline.name == "brain-mri"
-    assert pipeline.parameters == {
+    types = {
+        name: ParameterType.ParameterTypeEnum.Name(one.parameter_type)
+        for name, one in pipeline.parameters.items()
+    }
+    assert types == {
         "data": "STRING",
         "span": "NUMBER_INTEGER",
         "min_accuracy": "NUMBER_DOUBLE",
         "cache": "BOOLEAN",
         "classes": "LIST",
     }
-    assert pipeline.required == {"data"}
 
 
 def test_values_get_the_declared_types(compiled):
     texts = ["data=a=b", "span=7", "min_accuracy=1e-1", "cache=False", 'classes=["a", "b"]']
-    values = read_compiled(compiled).values(texts)
+    values = given_values(read_compiled(compiled), texts)
     assert values == {
         "data": "a=b", "span": 7, "min_accuracy": 0.1, "cache": False, "classes": ["a", "b"],
     }  # fmt: skip
@@ -43,8 +48,16 @@ def test_values_get_the_declared_types(compiled):
 )
 def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):
     with pytest.raises(ConfigError) as refused:
-        read_compiled(compiled).values(texts)
+        given_values(read_compiled(compiled), texts)
     assert says in str(refused.value)
+
+
+def test_a_rehearsal_fills_in_the_defaults_as_a_server_does(compiled):
+    values = all_values(read_compiled(compiled), ["data=x", "cache=false"])
+    assert values == {
+        "data": "x", "span": 3, "min_accuracy": 0.5, "cache": False, "classes": ["glioma"],
+    }  # fmt: skip
+    assert isinstance(values["span"], int)
 
 
 def test_the_newest_span_is_said_in_a_word():
@@ -58,11 +71,11 @@ def test_the_newest_span_is_said_in_a_word():
     ("name", "content", "says"),
     [
         ("nothing.yaml", None, "cannot be read"),
-        ("pipeline.txt", "root: {}", "must end in .yaml"),
-        ("image.yaml", b"\x89PNG\xff", "is not YAML"),
-        ("empty.yaml", "", "no compiled pipeline"),
-        ("preset.yaml", "train: {epochs: 3}", "no compiled pipeline"),
-        ("argo.yaml", "kind: Workflow", "no compiled pipeline"),
+        ("pipeline.txt", "root: {}", "as a .yaml file"),
+        ("image.yaml", b"\x89PNG\xff", "no whole pipeline"),
+        ("empty.yaml", "", "no whole pipeline"),
+        ("preset.yaml", "train: {epochs: 3}", "no whole pipeline"),
+        ("argo.yaml", "kind: Workflow", "no whole pipeline"),
         ("new.yaml", "pipelineInfo: {name: x}\nroot: {whatIsThis: 3}", "no PipelineSpec"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from components.errors import PipelineError
 from kubeflow import runs, schedules
-from kubeflow.arguments import read_compiled
+from kubeflow.compiled import read_compiled
 from kubeflow.server import Server, ServerConfig
 
 

@@ -171,7 +171,7 @@ def test_errors_after_the_first_answer(server, compiled):
         ServerRefusedError, match=r"has something of that name already \(409\): It is"
     ):
         list_runs(connected, 5)
-    from kubeflow.arguments import read_compiled
+    from kubeflow.compiled import read_compiled
 
     server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
     before = len(server.requests)

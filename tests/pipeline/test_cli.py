@@ -93,3 +93,10 @@ def test_doctor_finds_what_a_run_needs(tmp_path):
     for subject in ("tensorflow", "tfx", "Python", "memory", "disk", "VGG16 weights"):
         assert subject in result.stdout
     assert not (tmp_path / "work").exists()
+
+
+def test_doctor_finds_a_file_where_the_work_folder_should_be(tmp_path):
+    (tmp_path / "work").touch()
+    result = _mri("doctor", "--work", str(tmp_path / "work"))
+    assert result.returncode == 1
+    assert "is a file: choose another" in " ".join(result.stdout.split())

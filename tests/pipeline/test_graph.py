@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import node_ids
 from pipeline.config import Config
 from pipeline.graph import create_pipeline
 from pipeline.work import Work
@@ -27,3 +28,9 @@ def test_bulk_inference_is_a_branch_that_one_asks_for(tmp_path, wanted):
     nodes = _nodes(tmp_path, bulk_inference=wanted)
     assert ("BulkInferrer" in nodes) == wanted
     assert Config().bulk_inference is False
+
+
+def test_the_nodes_that_others_speak_of_are_there(tmp_path):
+    spoken_of = {value for name, value in vars(node_ids).items() if name.isupper()}
+    assert len(spoken_of) == 11
+    assert spoken_of <= set(_nodes(tmp_path, tune={"enabled": True}))

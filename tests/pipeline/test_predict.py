@@ -134,6 +134,14 @@ def test_a_damaged_model_is_one_sentence(tmp_path):
         predict(tmp_path / "x.png", work=_pushed(tmp_path))
 
 
+def test_a_model_of_another_kind_is_one_sentence(tmp_path):
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(PipelineError, match="has no signature serving_default"):
+        Predictor(tmp_path / "other")
+
+
 def _pushed(model: Path) -> Path:
     work = model / "work"
     version = work / "serving" / "brain_mri" / "1"

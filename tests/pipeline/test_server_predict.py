@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dicom_files import file as dicom_file
 from drawing import draw, encode
-from model_server import Server, running_server
+from model_server import Server, free_port, running_server
 from small_model import brightness_answer, save
 from toy_run import mri
 
@@ -42,6 +42,14 @@ def test_predict_asks_a_server(server, images, tmp_path):
     assert second["label"]
     assert third["error"].startswith("is refused by the server")
     assert figure.stat().st_size > 1000
+
+
+def test_where_no_server_answers_it_says_what_to_do(images):
+    address = f"http://127.0.0.1:{free_port()}"
+    result = mri("predict", "--server", address, str(images[0]))
+    assert result.returncode == 1
+    assert f"No model server answers at {address}" in result.stderr
+    assert "mri serve" in result.stderr
 
 
 def test_bench_measures_a_server(server, images):

@@ -14,7 +14,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from components.ingest.picture import TechnicalTags
 from components.ingest.quality import measure
-from components.schema_gen.executor import curated_schema
+from components.schema_gen.curated import curated_schema
 from pipeline.config import Config
 from schema.statistics import statistics_options
 

@@ -11,6 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.errors import PipelineError
+from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.inference import (
     PROBABILITIES,
@@ -66,7 +67,7 @@ class PredictionsExecutor(base_executor.BaseExecutor):
                 _LOG.info("%s test images", f"{writer.images:,}")
         if not {"in_distribution", "ood_score"} & set(model.missing):
             write_foreign(folder, _foreign_rows(model, first))
-        made.set_int_custom_property("model_id", model_artifact.id)
+        made.set_int_custom_property(MODEL_ID, model_artifact.id)
         made.set_int_custom_property("images", writer.images)
         made.set_int_custom_property("baseline", int(baseline is not None))
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import PipelineError
+from components.servable import EXTRAS, METADATA_FILE
 from components.transform.preprocessing import ENCODED
 
 SIGNATURE = "evaluate"
@@ -30,11 +31,11 @@ class ExportedModel:
             PipelineError: It has no signature `evaluate`, or does not say what its classes are.
         """
         self._model = tf.saved_model.load(str(path))
-        metadata = path / "assets.extra" / "metadata.json"
+        metadata = path / EXTRAS / METADATA_FILE
         if SIGNATURE not in self._model.signatures or not metadata.is_file():
             raise PipelineError(
-                f"The model in {path} has no signature {SIGNATURE!r} or no metadata.json: train it "
-                "anew."
+                f"The model in {path} has no signature {SIGNATURE!r} or no {METADATA_FILE}: train "
+                "it anew."
             )
         self._evaluate = self._model.signatures[SIGNATURE]
         self.classes = tuple(json.loads(metadata.read_text(encoding="utf-8"))["classes"])

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import Predictions
@@ -154,7 +155,7 @@ def _history(model: Path) -> dict[str, list[float]]:
 def _describe(artifact: types.Artifact, figures: Figures, *, digest: str, blessed: bool) -> None:
     artifact.set_string_custom_property("digest", digest)
     artifact.set_int_custom_property("blessed", int(blessed))
-    artifact.set_int_custom_property("model_id", figures.model_id)
+    artifact.set_int_custom_property(MODEL_ID, figures.model_id)
     for name, figure in figures.headline.items():
         if figure.value is not None:
             artifact.set_float_custom_property(name, figure.value)

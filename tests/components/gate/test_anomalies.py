@@ -5,7 +5,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.gate.anomalies import check_anomalies
 from components.gate.config import GateConfig
-from components.schema_gen.executor import curated_schema
+from components.schema_gen.curated import curated_schema
 
 CONFIG = GateConfig()
 

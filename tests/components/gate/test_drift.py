@@ -4,7 +4,7 @@ from gating import CLASSES, heads, report, statistics_of
 
 from components.gate.config import GateConfig
 from components.gate.drift import check_drift, measure_drift
-from components.schema_gen.executor import curated_schema
+from components.schema_gen.curated import curated_schema
 
 CONFIG = GateConfig()
 BEFORE = report(span=1, fingerprint="before")

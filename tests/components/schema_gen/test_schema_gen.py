@@ -6,7 +6,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.schema_gen.component import CuratedSchemaGen
-from components.schema_gen.executor import CuratedSchemaExecutor, curated_schema
+from components.schema_gen.curated import curated_schema
+from components.schema_gen.executor import CuratedSchemaExecutor
 
 FIVE = ("glioma", "meningioma", "metástasis", "notumor", "pituitary")
 

@@ -121,18 +121,31 @@ def test_run_folders_go_with_their_runs(registry):
 
 def test_caches_not_used_since_the_oldest_kept_run_go(registry):
     _examples(registry, 0, 1)
-    stale = [
-        _folder(registry.work.cache / kind / "old", age=60) for kind in ("features", "training")
-    ]
-    used = [
-        _folder(registry.work.cache / kind / "new", age=-60) for kind in ("features", "training")
-    ]
-    other = _folder(registry.work.cache / "tuning" / "old", age=60)
+    kinds = ("features", "training", "tuning")
+    stale = [_folder(registry.work.cache / kind / "old", age=60) for kind in kinds]
+    used = [_folder(registry.work.cache / kind / "new", age=-60) for kind in kinds]
+    other = _folder(registry.work.cache / "examples" / "old", age=60)
     said = _clean(registry, 1)
     assert "cached features" in said
+    assert "states of searches" in said
     assert not any(path.exists() for path in stale)
     assert all(path.exists() for path in (*used, other))
     assert sorted(p.name for p in (registry.work.cache / "features").iterdir()) == ["new"]
+
+
+def test_what_tfx_wrote_beside_the_outputs_goes_but_for_the_kept_runs(registry):
+    _examples(registry, 0, 1)
+    system = registry.work.artifacts / "Ingest" / ".system"
+    old = [
+        _folder(system / kind / "1", age=60)
+        for kind in ("executor_execution", "driver_execution", "stateful_working_dir")
+    ]
+    new = _folder(system / "executor_execution" / "2", age=-60)
+    said = _clean(registry, 1)
+    [row] = [line for line in said.splitlines() if "working folders of nodes" in line]
+    assert row.split("│")[2:4] == ["       3 ", " 1,500 "]
+    assert not any(path.exists() for path in old)
+    assert new.exists()
 
 
 def test_where_no_run_is_old_caches_stay(registry):

@@ -183,3 +183,15 @@ def test_a_card_says_all_that_was_decided(registry):
     card = ModelCard.read(newest / "assets.extra")
     assert [one.reason for one in card.changelog] == ["first", "third"]
     assert Path(newest).name == str(MADE + 4)
+
+
+def test_where_no_run_was_recorded_nothing_is_made(tmp_path):
+    work = tmp_path / "work"
+    for ask in (
+        lambda console: list_models(console, work),
+        lambda console: show_model(console, work, None),
+        lambda console: decide(console, work, None, "rollback", "why"),
+    ):
+        with pytest.raises(PipelineError, match=r"No run was recorded in .*work: start one with"):
+            ask(Console(file=io.StringIO()))
+    assert not work.exists()

@@ -13,7 +13,7 @@ from page import model, page
 from werkzeug.serving import make_server
 
 from components.evaluate.report.card import Decision
-from components.push.layout import EXTRAS, REPORT_FILE
+from components.servable import EXTRAS, REPORT_FILE
 from pipeline.datasets.synthetic import write_sample
 
 

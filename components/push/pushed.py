@@ -1,11 +1,20 @@
-"""What a PushedModel tells of where its model went."""
+"""What a PushedModel artifact says of where its model went."""
 
 import json
 from pathlib import Path
+from typing import Literal
 
-PUSHED_FILE = "pushed.json"
+Push = Literal["auto", "after_review"]
+"""When a blessed model is pushed: at once, or when a person has approved it."""
+
 WAITING = "waiting"
-"""A property: the model is blessed, and waits for a person."""
+"""The custom property of a PushedModel whose model waits for a person."""
+
+PUSHED_VERSION = "pushed_version"
+PUSHED_DESTINATION = "pushed_destination"
+"""TFX's custom properties of one that was pushed: as what, and where it lies."""
+
+_FILE = "pushed.json"
 
 
 def describe(
@@ -22,4 +31,4 @@ def describe(
     content = {"destination": str(folder) if folder else None, "version": version}
     if waiting:
         content[WAITING] = "for review"
-    (artifact / PUSHED_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    (artifact / _FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")

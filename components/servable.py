@@ -1,0 +1,18 @@
+"""What a served model is called, what serves it, and what lies in a version's folder."""
+
+MODEL_NAME = "brain_mri"
+"""What it is called where nothing else was chosen."""
+
+TF_SERVING_IMAGE = "tensorflow/serving:2.19.1"
+
+SAVED_MODEL_FILE = "saved_model.pb"
+"""The graph, as TensorFlow names it: a folder without one is no SavedModel."""
+
+EXTRAS = "assets.extra"
+"""The folder of what is no part of the graph, as TensorFlow Serving names it."""
+
+METADATA_FILE = "metadata.json"
+"""In EXTRAS: classes, thresholds, intended use; in a pushed version its test figures, too."""
+
+REPORT_FILE = "report.html"
+"""In a pushed version's EXTRAS: the page that it was judged by. `ModelCard.write` adds the card."""

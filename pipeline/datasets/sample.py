@@ -1,0 +1,29 @@
+"""The synthetic sample, made where it is not there yet, with a progress bar."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pipeline.datasets.synthetic import write_sample
+
+
+def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> None:
+    """Makes the synthetic images, unless the same ones are there already.
+
+    Args:
+        out: Folder to make.
+        console: Where progress goes.
+        per_class: Training images of each class.
+        seed: Same seed, same images.
+
+    Raises:
+        PipelineError: `out` holds something else or cannot be written.
+    """
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("drawing synthetic images", total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        write_sample(out, per_class=per_class, seed=seed, progress=report)

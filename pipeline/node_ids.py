@@ -1,0 +1,13 @@
+"""Ids of the nodes that something besides the graph speaks of."""
+
+INGEST = "Ingest"
+STATISTICS = "StatisticsGen"
+GATE = "Gate"
+TRANSFORM = "Transform"
+TUNER = "Tuner"
+TRAINER = "Trainer"
+SERVE_CHECK = "ServeCheck"
+PREDICTIONS = "Predictions"
+EVALUATOR = "Evaluator"
+REPORT = "Report"
+PUSHER = "Pusher"
