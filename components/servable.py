@@ -11,6 +11,9 @@ SAVED_MODEL_FILE = "saved_model.pb"
 EXTRAS = "assets.extra"
 """The folder of what is no part of the graph, as TensorFlow Serving names it."""
 
+WARM_UP_FILE = "tf_serving_warmup_requests"
+"""In EXTRAS: a TFRecord of PredictionLog, by TensorFlow Serving's name."""
+
 METADATA_FILE = "metadata.json"
 """In EXTRAS: classes, thresholds, intended use; in a pushed version its test figures, too."""
 

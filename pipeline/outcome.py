@@ -13,6 +13,7 @@ from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
 from components.push.pushed import PUSHED_VERSION, WAITING
 from components.serve_check.verdict import ServeVerdict
+from components.trainer.history import HISTORY_FILE
 from pipeline.launch import NodeResult
 
 Outputs = dict[str, list[pb.Artifact]]
@@ -75,7 +76,7 @@ def _baseline(outputs: Outputs) -> str:
 
 
 def _model(outputs: Outputs) -> str:
-    history = json.loads((Path(outputs["model"][0].uri) / "history.json").read_text())
+    history = json.loads((Path(outputs["model"][0].uri) / HISTORY_FILE).read_text())
     epochs = len(history["loss"])
     return f"eval accuracy {history['val_accuracy'][-1]:.3f} after {epochs} epochs"
 

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+HISTORY_FILE = "history.json"
+
 History = dict[str, list[float]]
 """Values by metric name, one an epoch, as Keras' History callback collects them."""
 
@@ -14,7 +16,7 @@ def write_history(history: History, folder: Path) -> None:
         history: Values by metric name, one an epoch.
         folder: Where to.
     """
-    (folder / "history.json").write_text(json.dumps(history, indent=2) + "\n", encoding="utf-8")
+    (folder / HISTORY_FILE).write_text(json.dumps(history, indent=2) + "\n", encoding="utf-8")
     _plot(history, folder / "curves.png")
 
 

@@ -11,6 +11,7 @@ import keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.disclaimer import DISCLAIMER
+from components.servable import EXTRAS, METADATA_FILE
 from components.trainer.complexity import complexity
 from components.trainer.confidence import Confidence, fit_confidence
 from components.trainer.config import ConfidenceConfig, ExportConfig
@@ -22,6 +23,7 @@ from components.trainer.observations import Observations, observe
 from components.trainer.recipe import Recipe
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.trainer.split_model import copy_model
+from components.trainer.warm_up import write_warm_up
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 64
@@ -63,7 +65,10 @@ def run_fn(fn_args: FnArgs) -> None:
         _served_form(trained.model, export), recipe.transform, recipe.classes, confidence
     )
     export_saved_model(module, serving_model)
-    _write_metadata(serving_model / "assets.extra", recipe, trained.model, confidence, export)
+    extras = serving_model / EXTRAS
+    extras.mkdir()
+    _write_metadata(extras, recipe, trained.model, confidence, export)
+    write_warm_up(extras, recipe.transform.image_size)
     _write_files(trained.model, serving_model.parent)
     write_history(trained.history, serving_model.parent)
     shutil.rmtree(trained.state)
@@ -93,7 +98,6 @@ def _write_metadata(
     confidence: Confidence,
     export: ExportConfig,
 ) -> None:
-    folder.mkdir()
     metadata: dict[str, Any] = {
         "classes": recipe.classes,
         "preprocessing": recipe.transform.model_dump(),
@@ -106,7 +110,7 @@ def _write_metadata(
         "export": export.model_dump(),
         "intended_use": DISCLAIMER,
     }
-    (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
+    (folder / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_files(model: keras.Model, folder: Path) -> None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from components.servable import EXTRAS, WARM_UP_FILE
 from serving.server.errors import Code, ServingError, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
 from serving.server.predict import predict_call
@@ -34,7 +35,7 @@ def warm_up(servable: Servable, iterations: int) -> None:
         ServingError: A record cannot be read, or there are more than 1,000.
         tf.errors.OpError: The model fails on a request.
     """
-    path = servable.path / "assets.extra" / "tf_serving_warmup_requests"
+    path = servable.path / EXTRAS / WARM_UP_FILE
     if not path.is_file() or iterations < 1:
         return
     count = 0

@@ -32,8 +32,8 @@ from components.evaluate.verdict import read_verdict
 from components.gate.verdict import Verdict as GateVerdict
 from components.ingest.report import IngestReport
 from components.serve_check.verdict import ServeVerdict
+from components.trainer.history import HISTORY_FILE
 
-_HISTORY_FILE = "history.json"
 _SPLIT = "test"
 
 
@@ -145,7 +145,7 @@ def _folder(input_dict: dict[str, list[types.Artifact]], name: str) -> Path:
 
 
 def _history(model: Path) -> dict[str, list[float]]:
-    file = model / _HISTORY_FILE
+    file = model / HISTORY_FILE
     if not file.is_file():
         return {}
     found: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8"))

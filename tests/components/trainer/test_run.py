@@ -14,6 +14,8 @@ from components.trainer.config import ConfidenceConfig, ExportConfig, TrainConfi
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.run import run_fn
 from components.transform.config import TransformConfig
+from serving.server.servable import LoadOptions, Servable
+from serving.server.warm_up import warm_up
 
 CLASSES = ["glioma", "notumor"]
 
@@ -83,6 +85,15 @@ def test_a_graph_in_bfloat16_answers_and_explains_as_the_one_in_float32(fn_args,
     }
     np.testing.assert_allclose(short["probabilities"], exact["probabilities"], atol=0.02)
     np.testing.assert_allclose(short["heatmap"], exact["heatmap"], atol=0.2)
+
+
+def test_a_server_warms_up_what_clients_ask_before_it_offers_the_model(fn_args, caplog):
+    arguments = fn_args()
+    run_fn(arguments)
+    caplog.set_level("INFO", logger="serving")
+    servable = Servable("brain_mri", 7, Path(arguments.serving_model_dir), LoadOptions())
+    warm_up(servable, iterations=1)
+    assert "Ran 2 warm-up requests of brain_mri version 7" in caplog.text
 
 
 def _convolutions(model: str):
