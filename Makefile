@@ -2,8 +2,9 @@
 
 PYTHON := bin/python
 TESTS := tests
-# A process a core; each holds a TensorFlow of its own. The tests of a file share what they make.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# A process a core; each holds a TensorFlow of its own. The tests of a file share what they make. In
+# the order of tests/conftest.py, whole pipelines first: the last file would keep one process alone.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 

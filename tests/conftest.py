@@ -46,6 +46,10 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # By the reports, as tests may run in several processes.
     reports = [report for several in terminalreporter.stats.values() for report in several]
