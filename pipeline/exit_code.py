@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
         STOPPED_BY_GATE: The data gate stopped the run.
         NOT_BLESSED: The model was not blessed, or could not be served, so nothing was pushed.
         DRIFT: `mri monitor` found drift.
+        INTERRUPTED: By ctrl-C; as shells say it, 128 and the number of SIGINT.
     """
 
     DONE = 0
@@ -23,7 +24,7 @@ class ExitCode(IntEnum):
     STOPPED_BY_GATE = 3
     NOT_BLESSED = 4
     DRIFT = 5
-    INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
+    INTERRUPTED = 130
 
     @staticmethod
     def of(error: PipelineError) -> "ExitCode":
