@@ -1,7 +1,7 @@
 """When runs are due: a crontab expression, and what was due last."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from apscheduler.triggers.cron import CronTrigger
 
@@ -29,7 +29,7 @@ class Cron:
     def after(self, moment: datetime) -> datetime | None:
         """The first time after a moment; None where none ever comes."""
         while True:
-            later = moment.astimezone(UTC) + timedelta(microseconds=1)
+            later = moment.astimezone(timezone.utc) + timedelta(microseconds=1)
             found = [one.get_next_fire_time(None, later) for one in self.triggers]
             due = min(filter(None, found), key=datetime.timestamp, default=None)
             if due is None or self.goes_on or not _is_second(due):
@@ -128,7 +128,7 @@ class Timetable:
 
     def next(self) -> datetime:
         """The first time after the last one."""
-        return self.cron.after(self.last) or datetime.max.replace(tzinfo=UTC)
+        return self.cron.after(self.last) or datetime.max.replace(tzinfo=timezone.utc)
 
     def begins_anew(self, now: datetime) -> bool:
         """Begins from now where the clock was set back far; returns whether it did."""

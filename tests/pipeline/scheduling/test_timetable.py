@@ -1,5 +1,5 @@
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import tzlocal
@@ -79,7 +79,7 @@ def berlin(monkeypatch):
 
 def _times(cron: str, begin: str, end: str) -> list[str]:
     """When a scheduler that looks at its clock every ten minutes runs, in UTC."""
-    now, last = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (begin, end))
+    now, last = (datetime.fromisoformat(one).replace(tzinfo=timezone.utc) for one in (begin, end))
     timetable, found = Timetable(parse_cron(cron), now), []
     while now < last:
         local = now.astimezone()
