@@ -88,7 +88,9 @@ def watch(
     reason: AcceptReason = "",
     tune: Tune = False,
     on_failure: OnFailure = None,
-    once: Annotated[bool, typer.Option("--once", help="End when every span has been run.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when every span that is there has been run.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again the spans that have failed.")
     ] = False,

@@ -31,16 +31,24 @@ def schedule_runs(
     Raises:
         PipelineError: The expression or the hook is wrong, or the folder cannot be used.
     """
-    trigger, hook = parse_cron(cron), parse_hook(on_failure)
+    times, hook = parse_cron(cron), parse_hook(on_failure)
     file = work.schedule / "schedule.json"
     with stop_on_signals() as stop, runs_in(work, command, console, stop) as runs:
         record = read_record(file, ScheduleRecord)
         known = record is not None and record.cron == cron
-        timetable = Timetable(trigger, record.last if record and known else _now())
+        timetable = Timetable(times, record.last if record and known else _now())
         write_record(file, ScheduleRecord(cron=cron, last=timetable.last))
         told = None
         while stop.signal is None:
             now = _now()
+            recorded = timetable.last
+            if timetable.begins_anew(now):
+                write_record(file, ScheduleRecord(cron=cron, last=now))
+                say(
+                    console,
+                    f"runs are recorded up to {recorded:%Y-%m-%d %H:%M %Z}, and the clock was set "
+                    "back to before that: the timetable begins anew from now",
+                )
             if not timetable.is_due(now):
                 due = timetable.next()
                 if due != told:
@@ -57,7 +65,7 @@ def schedule_runs(
             timetable.seen_to(begun)
             write_record(file, ScheduleRecord(cron=cron, last=timetable.last))
             if ended.reason:
-                tell(hook, work, "cron", ended, console)
+                tell(hook, work, "cron", ended, console, stop)
         say(console, "stopped")
 
 

@@ -74,7 +74,7 @@ def watch_folder(
         if retry_failed:
             watcher.forget_failed()
         watcher.watch(once=once)
-        say(console, "stopped" if stop.signal else "every span has been run")
+        say(console, "stopped" if stop.signal else "every span that is there has been run")
 
 
 class _Watcher:
@@ -146,21 +146,29 @@ class _Watcher:
         if ended is None or ended.stopped:
             return
         say(self._console, f"{name} ended: {ended.reason or 'done'}; log: {ended.log}")
-        self._judge(number, span, ended)
+        there = self._is_there(number)
+        self._judge(number, span, ended, counts=there)
         if ended.reason:
-            tell(self._hook, self._work, name, ended, self._console)
+            tell(self._hook, self._work, name, ended, self._console, self._stop)
         if ended.code == ExitCode.USAGE:
             raise PipelineError(f"Every span would fail, so watching ends: {ended.reason}")
         if self._is_open(number):
-            say(self._console, f"{name} is tried again in {self._pace.retry:.0f} s")
+            when = f"in {self._pace.retry:.0f} s" if there else "when it is back"
+            say(self._console, f"{name} is tried again {when}")
             self._stop.wait(self._pace.retry)
 
-    def _judge(self, number: int, span: SpanRecord, ended: Ended) -> None:
+    def _is_there(self, number: int) -> bool:
+        try:
+            return number in self._arrivals.present()
+        except OSError:
+            return False
+
+    def _judge(self, number: int, span: SpanRecord, ended: Ended, *, counts: bool) -> None:
         """Records how a span's run ended, and whether it is tried again."""
         if ended.code == ExitCode.USAGE:
             return
         state = _FINAL.get(ended.code)
-        tries = span.tries + (state is None)
+        tries = span.tries + (state is None and counts)
         state = state or ("failed" if tries >= TRIES else "running")
         self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
 

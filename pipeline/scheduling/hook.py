@@ -5,11 +5,13 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 
 from rich.console import Console
 
 from pipeline.config import ConfigError
-from pipeline.scheduling.runs import Ended, end_group, say
+from pipeline.scheduling.runs import GRACE_SECONDS, LOOK_SECONDS, Ended, end_group, say
+from pipeline.scheduling.stop import Stop
 from pipeline.work import Work
 
 HOOK_SECONDS = 60.0
@@ -42,6 +44,7 @@ def tell(
     title: str,
     ended: Ended,
     console: Console,
+    stop: Stop,
     *,
     seconds: float = HOOK_SECONDS,
 ) -> None:
@@ -53,6 +56,7 @@ def tell(
         title: What the run was for.
         ended: How it ended.
         console: Where to say that the hook failed.
+        stop: What ends the scheduler; a hook then has no longer than a run has.
         seconds: How long it may take.
     """
     if not hook:
@@ -77,11 +81,21 @@ def tell(
     except OSError as error:
         say(console, f"the hook cannot be started ({error.strerror}): {hook[0]}")
         return
-    try:
-        child.communicate(json.dumps(facts).encode(), timeout=seconds)
-    except subprocess.TimeoutExpired:
-        end_group(child, 2.0)
-        say(console, f"the hook took more than {seconds:.0f} s and was killed")
-        return
+    begun = time.monotonic()
+    until, stopping = begun + seconds, False
+    given: bytes | None = json.dumps(facts).encode()
+    while True:
+        try:
+            child.communicate(given, timeout=min(LOOK_SECONDS, seconds))
+            break
+        except subprocess.TimeoutExpired:
+            given = None  # it is on its way, and is not given twice
+        now = time.monotonic()
+        if stop.signal is not None and not stopping:
+            until, stopping = min(until, now + GRACE_SECONDS), True
+        if now >= until:
+            end_group(child, 2.0)
+            say(console, f"the hook had not ended after {now - begun:.0f} s and was killed")
+            return
     if child.returncode:
         say(console, f"the hook ended with exit code {child.returncode}")

@@ -1,10 +1,9 @@
 """What a scheduler remembers, in files that are only ever whole."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from components.errors import PipelineError
 from components.whole_file import whole_file
@@ -21,7 +20,7 @@ class ScheduleRecord(BaseModel):
     """
 
     cron: str
-    last: datetime
+    last: AwareDatetime
 
 
 class SpanRecord(BaseModel):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -161,14 +161,12 @@ def say(console: Console, sentence: str) -> None:
 def end_group(child: "subprocess.Popen[bytes]", grace: float) -> None:
     """Tells a process and what it started to end; kills what has not after a while."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        # A hook that has changed its user, as sudo does, cannot be told.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
-        except ProcessLookupError:
-            break
         until = time.monotonic() + grace
         while child.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
-    child.wait()
 
 
 def _reason(code: int, log: Path) -> str:
@@ -177,9 +175,14 @@ def _reason(code: int, log: Path) -> str:
         return ""
     if code < 0:
         return f"the run was ended by {signal.Signals(-code).name}"
-    with log.open("rb") as file:
+    lines: list[str] = []
+    with suppress(OSError), log.open("rb") as file:  # it may have been removed meanwhile
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        lines = file.read().decode("utf-8", errors="replace").splitlines()
+        # No environment takes a zero, and a hook gets the reason in its own.
+        text = (
+            file.read().decode("utf-8", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        )
+        lines = text.splitlines()
     said = next((line[5:] for line in reversed(lines) if line.startswith("mri: ")), "")
     means = next((words for known, words in _MEANS.items() if known == code), f"exit code {code}")
     return f"{means}: {said}" if said else means

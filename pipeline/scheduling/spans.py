@@ -1,5 +1,6 @@
 """Spans as they arrive in a folder, and whether they are whole."""
 
+import errno
 import os
 import time
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ class Arrivals:
     """Looks at a folder again and again.
 
     A span is whole when its listing (names, sizes, times) has stayed the same for some seconds of
-    a clock that does not jump, and holds a file.
+    a clock that does not jump, and holds a file. Seconds in which it is not there do not count.
 
     Attributes:
         folder: The folder that spans come to.
@@ -32,13 +33,18 @@ class Arrivals:
         Raises:
             OSError: The folder cannot be listed.
         """
+        seen, self._seen = self._seen, {}
         with os.scandir(self.folder) as entries:
-            return sorted(
+            found = sorted(
                 int(match[1])
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False)
                 and (match := SPAN_FOLDER.fullmatch(entry.name))
             )
+        if not os.access(self.folder, os.X_OK):  # names can be read, and nothing behind them
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+        self._seen = {number: seen[number] for number in found if number in seen}
+        return found
 
     def is_whole(self, number: int) -> bool:
         """Whether a span has settled; one that cannot be read is for the run to explain."""

@@ -1,10 +1,8 @@
 """When runs are due: a crontab expression, and what was due last."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from pipeline.config import ConfigError
@@ -15,7 +13,36 @@ BACKWARDS = timedelta(hours=1)
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
-def parse_cron(expression: str) -> BaseTrigger:
+@dataclass(frozen=True)
+class Cron:
+    """Times of day, as cron means them, also where the clock shows an hour twice.
+
+    Attributes:
+        triggers: When runs are due; any of them is enough.
+        goes_on: Whether the minute or the hour is `*` or a step of it: then the hour that comes
+            twice counts twice. A named time counts once, the first time.
+    """
+
+    triggers: tuple[CronTrigger, ...]
+    goes_on: bool = False
+
+    def after(self, moment: datetime) -> datetime | None:
+        """The first time after a moment; None where none ever comes."""
+        while True:
+            later = moment.astimezone(timezone.utc) + timedelta(microseconds=1)
+            found = [one.get_next_fire_time(None, later) for one in self.triggers]
+            due = min(filter(None, found), key=datetime.timestamp, default=None)
+            if due is None or self.goes_on or not _is_second(due):
+                return due
+            moment = due
+
+
+def _is_second(due: datetime) -> bool:
+    """Whether the clock has shown this time before."""
+    return bool(due.fold) and due.replace(fold=0).timestamp() < due.timestamp()
+
+
+def parse_cron(expression: str) -> Cron:
     """Reads five crontab fields, as cron means them.
 
     APScheduler counts weekdays from Monday and wants day of month and weekday to fit both; cron
@@ -25,7 +52,7 @@ def parse_cron(expression: str) -> BaseTrigger:
         expression: Minute, hour, day of month, month, weekday, in the machine's time zone.
 
     Returns:
-        The trigger.
+        The times.
 
     Raises:
         ConfigError: It is no crontab expression, or it never comes.
@@ -39,12 +66,12 @@ def parse_cron(expression: str) -> BaseTrigger:
         days = [(day, names)]
         if not day.startswith("*") and not weekday.startswith("*"):
             days = [(day, "*"), ("*", names)]
-        triggers = [
+        triggers = tuple(
             CronTrigger(minute=minute, hour=hour, day=one, month=month, day_of_week=other)
             for one, other in days
-        ]
-        trigger = triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
-        due = trigger.get_next_fire_time(None, datetime.now().astimezone())
+        )
+        cron = Cron(triggers, goes_on=minute.startswith("*") or hour.startswith("*"))
+        due = cron.after(datetime.now().astimezone())
     except ValueError as error:
         raise ConfigError(
             f"--cron {expression!r} is refused: {error}. It takes minute, hour, day of month, "
@@ -52,7 +79,7 @@ def parse_cron(expression: str) -> BaseTrigger:
         ) from error
     if due is None:
         raise ConfigError(f"--cron {expression!r} is a time that never comes.")
-    return trigger
+    return cron
 
 
 def _weekdays(field: str) -> str:
@@ -92,22 +119,26 @@ class Timetable:
     jumped forwards.
 
     Attributes:
-        trigger: When runs are due.
+        cron: When runs are due.
         last: The time up to which everything that was due has been seen to.
     """
 
-    trigger: BaseTrigger
+    cron: Cron
     last: datetime
 
     def next(self) -> datetime:
         """The first time after the last one."""
-        after = self.last + timedelta(microseconds=1)
-        return self.trigger.get_next_fire_time(None, after) or datetime.max.astimezone()
+        return self.cron.after(self.last) or datetime.max.replace(tzinfo=timezone.utc)
+
+    def begins_anew(self, now: datetime) -> bool:
+        """Begins from now where the clock was set back far; returns whether it did."""
+        if now + BACKWARDS >= self.last:
+            return False
+        self.last = now
+        return True
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a time has come; a clock that was set back far starts the timetable anew."""
-        if now < self.last - BACKWARDS:
-            self.last = now
+        """Whether a time has come."""
         return self.next() <= now
 
     def seen_to(self, now: datetime) -> None:

@@ -8,6 +8,7 @@ from compiled import IMAGE, compile_toy
 from google.protobuf import json_format
 from kfp import components
 from kfp.kubernetes import kubernetes_executor_config_pb2
+from toy_run import mri
 
 from components.errors import PipelineError
 from kubeflow.cluster import Cluster, Resources, Toleration, read_cluster
@@ -206,6 +207,18 @@ def test_names_of_images(name):
 def test_what_is_no_name_of_an_image(name):
     with pytest.raises(ConfigError, match="is not the name of a container image"):
         check_image(name)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [([], "Missing option '--image'"), (["--image", "Brain"], "is not the name of a container")],
+)
+def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
+    out = tmp_path / "pipeline.yaml"
+    result = mri("kubeflow", "compile", *image, "--out", str(out))
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

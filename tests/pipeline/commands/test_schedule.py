@@ -1,10 +1,18 @@
 import json
+import os
 import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
 
+import pytest
+from rich.console import Console
 from toy_run import mri
+
+from components.errors import PipelineError
+from pipeline.commands import schedule
+from pipeline.scheduling import runs
+from pipeline.work import Work
 
 
 def _record(work, cron: str, last: datetime) -> None:
@@ -72,3 +80,102 @@ def test_wrong_options_are_refused_before_anything_runs(tmp_path):
         assert result.returncode == 2
         assert words in result.stderr
         assert not (tmp_path / "work").exists()
+
+
+# A Wednesday.
+NOON = datetime(2026, 7, 1, 12).astimezone()
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """A scheduler for three o'clock that sees the given times, then is ended; what it said."""
+    monkeypatch.setattr(schedule, "CLOCK_SECONDS", 0)
+    monkeypatch.setattr(runs, "LOOK_SECONDS", 0.02)
+
+    def live(*times: datetime, command: str = "true", on_failure: str | None = None) -> str:
+        left = list(times)
+
+        def now() -> datetime:
+            if len(left) == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return left.pop(0) if len(left) > 1 else left[0]
+
+        monkeypatch.setattr(schedule, "_now", now)
+        with (tmp_path / "said.txt").open("w") as said:
+            console = Console(file=said, width=300)
+            schedule.schedule_runs(
+                Work(tmp_path / "work"), "0 3 * * *", ["sh", "-c", command], console,
+                on_failure=on_failure,
+            )  # fmt: skip
+        return (tmp_path / "said.txt").read_text()
+
+    return live
+
+
+def _last(tmp_path) -> datetime:
+    record = json.loads((tmp_path / "work" / "schedule" / "schedule.json").read_text())
+    return datetime.fromisoformat(record["last"])
+
+
+def test_a_clock_set_forward_by_a_day_makes_one_run(live):
+    said = live(NOON, NOON + 3 * DAY, NOON + 3 * DAY, NOON + 3 * DAY, NOON + 3 * DAY)
+    assert said.count("running") == 1
+    assert "a run was due at 2026-07-02 03:00" in said
+    assert "the next run is due at 2026-07-05 03:00" in said
+
+
+def test_a_clock_set_back_by_a_day_is_said_once_and_recorded(live, tmp_path):
+    _record(tmp_path / "work", "0 3 * * *", NOON)
+    said = live(NOON, NOON - DAY, NOON - DAY, NOON - DAY)
+    assert said.count("the timetable begins anew from now") == 1
+    assert "runs are recorded up to 2026-07-01 12:00" in said
+    assert "the next run is due at 2026-07-01 03:00" in said
+    assert _last(tmp_path) == NOON - DAY
+    # What comes due while it is down is not lost: it was recorded where the timetable began.
+    assert live(NOON, NOON, NOON, NOON).count("running") == 1
+
+
+def test_a_record_from_the_future_does_not_hold_up_runs(live, tmp_path):
+    _record(tmp_path / "work", "0 3 * * *", datetime.fromisoformat("9999-12-31T23:59:59+00:00"))
+    said = live(NOON, NOON, NOON + DAY, NOON + DAY, NOON + DAY, NOON + DAY)
+    assert "runs are recorded up to 9999-12-31" in said
+    assert said.count("running") == 1
+
+
+def test_a_record_that_cannot_be_read_is_named_and_kept(live, tmp_path):
+    file = tmp_path / "work" / "schedule" / "schedule.json"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(PipelineError, match=r"schedule\.json cannot be read as a record of"):
+        live(NOON, NOON)
+    assert file.read_bytes() == b""
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "lock", "running.lock", "schedule.json",
+    ]  # fmt: skip
+
+
+def test_a_hook_that_is_gone_by_now_or_fails_does_not_end_it(live, tmp_path):
+    hook = tmp_path / "notify"
+    hook.write_text("#!/bin/sh\nexit 7\n")
+    hook.chmod(0o755)
+    at_three = [NOON, NOON, *[NOON + DAY] * 3, *[NOON + 2 * DAY] * 3]
+    said = live(*at_three, command=f"[ -e {hook}.no ] && rm {hook}; touch {hook}.no; exit 1",
+                on_failure=str(hook))  # fmt: skip
+    assert said.count("ended: the run failed") == 2
+    assert "the hook ended with exit code 7" in said
+    assert "the hook cannot be started (No such file or directory)" in said
+    assert _last(tmp_path) == NOON + 2 * DAY
+
+
+def test_a_log_that_is_removed_meanwhile_does_not_end_it(live, tmp_path):
+    logs = tmp_path / "work" / "schedule" / "logs"
+    said = live(NOON, NOON, *[NOON + DAY] * 4, command=f"rm -r {logs}; exit 1")
+    assert "ended: the run failed; log:" in said
+    assert said.rstrip().endswith("stopped")
+
+
+def test_where_another_scheduler_is_it_is_refused(live, tmp_path):
+    with runs.runs_in(Work(tmp_path / "work"), [], Console(), runs.Stop(wakes=0)):
+        with pytest.raises(PipelineError, match="Another `mri schedule` or `mri watch` uses"):
+            live(NOON, NOON)

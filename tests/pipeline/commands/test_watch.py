@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from toy_run import SETTINGS, mri
 from watching import PACE, command, watch_folder
 
 from components.errors import PipelineError
+from pipeline.commands.watch import TRIES
 from pipeline.work import Work
 
 _WATCHING = Path(__file__).parents[2] / "fixtures" / "watching.py"
@@ -45,16 +47,15 @@ def _drop(folder: Path, number: int) -> None:
     coming.rename(folder / f"span-{number:03}")
 
 
-def _watch(tmp_path: Path, folder: Path, **more) -> str:
+def _watch(tmp_path: Path, folder: Path, *, program: list[str] | None = None, **more) -> str:
     with (tmp_path / "said.txt").open("w") as said:
         watch_folder(
             Work(tmp_path / "work"),
             folder,
-            command(folder),
+            program or command(folder),
             Console(file=said, width=300),
             pace=PACE,
-            once=True,
-            **more,
+            **{"once": True, **more},
         )
     return (tmp_path / "said.txt").read_text()
 
@@ -142,6 +143,86 @@ def test_a_folder_that_is_none_is_named(tmp_path):
     for name in ("nowhere", "file"):
         with pytest.raises(PipelineError, match="There is no folder"):
             _watch(tmp_path, tmp_path / name)
+
+
+def _read_until(watcher: subprocess.Popen, words: str) -> None:
+    said = ""
+    while words not in said:
+        said = watcher.stdout.readline()
+        assert said, f"it ended without the words {words!r}"
+
+
+def test_a_folder_that_goes_away_and_comes_back_is_waited_for(tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    watcher = _start(tmp_path / "work", folder)
+    _read_until(watcher, f"watching {folder}")
+    away = folder.rename(tmp_path / "away")
+    _read_until(watcher, f"{folder} cannot be listed (No such file or directory): waiting")
+    _drop(away, 1)
+    away.rename(folder)
+    _read_until(watcher, "span-001 ended: done")
+    watcher.terminate()
+    watcher.communicate(timeout=20)
+    assert watcher.returncode == 0
+    assert _ran(folder) == ["begin 1", "end 1"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_a_folder_that_cannot_be_read_for_a_while_is_waited_for(tmp_path, monkeypatch, number):
+    folder, looks, scandir = tmp_path / "incoming", [], os.scandir
+    _drop(folder, 1)
+
+    def look(path):
+        if path == folder:
+            looks.append(path)
+            if len(looks) <= 2:
+                raise OSError(number, os.strerror(number), str(path))
+            if _ran(folder):
+                os.kill(os.getpid(), signal.SIGTERM)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", look)
+    said = _watch(tmp_path, folder, once=False)
+    assert said.count(f"cannot be listed ({os.strerror(number)}): waiting") == 1
+    assert _states(tmp_path / "work") == {"1": "done"}
+
+
+def test_once_says_that_its_folder_went_away(tmp_path):
+    folder = tmp_path / "incoming"
+    _drop(folder, 1)
+    leave = f"import os, sys; os.rename({str(folder)!r}, {str(tmp_path / 'away')!r}); sys.exit(1)"
+    with pytest.raises(PipelineError, match=r"incoming cannot be listed \(No such file"):
+        _watch(tmp_path, folder, program=[sys.executable, "-c", leave])
+    assert _states(tmp_path / "work") == {"1": "running"}
+
+
+def test_a_failure_while_the_span_is_away_is_none_of_its_three(tmp_path):
+    folder, away = tmp_path / "incoming", tmp_path / "away"
+    _drop(folder, 1)
+    leave = f"import os, sys; os.rename({str(folder / 'span-001')!r}, {str(away)!r}); sys.exit(1)"
+    for _ in range(TRIES + 1):
+        said = _watch(tmp_path, folder, program=[sys.executable, "-c", leave])
+        assert "span-001 is tried again when it is back" in said
+        assert _states(tmp_path / "work") == {"1": "running"}
+        away.rename(folder / "span-001")
+    _watch(tmp_path, folder)
+    assert _states(tmp_path / "work") == {"1": "done"}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"folder": "/inco', b"\0" * 40, b'{"spans": {}}'])
+def test_a_record_that_cannot_be_read_ends_it_before_anything_runs(tmp_path, content):
+    folder, file = tmp_path / "incoming", tmp_path / "work" / "schedule" / "watch.json"
+    _drop(folder, 1)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(PipelineError, match=r"watch\.json cannot be read as a record of earlier"):
+        _watch(tmp_path, folder)
+    assert file.read_bytes() == content
+    assert _ran(folder) == []
+    file.unlink()
+    _watch(tmp_path, folder)
+    assert _states(tmp_path / "work") == {"1": "done"}
 
 
 def test_a_second_watcher_is_refused(tmp_path):

@@ -1,19 +1,26 @@
+import os
 import sys
+import time
 
 import pytest
 from rich.console import Console
 
 from pipeline.config import ConfigError
+from pipeline.scheduling import hook, runs
 from pipeline.scheduling.hook import parse_hook, tell
 from pipeline.scheduling.runs import Ended
+from pipeline.scheduling.stop import Stop
 from pipeline.work import Work
 
 
-def _tell(tmp_path, code: str, **more) -> str:
+def _tell(tmp_path, words: str | list[str], stop: Stop | None = None, **more) -> str:
+    if isinstance(words, str):
+        words = [sys.executable, "-c", words]
+    stop = stop or Stop(wakes=0)
     with (tmp_path / "said.txt").open("w") as said:
         console = Console(file=said, width=200)
         ended = Ended(1, "it broke", tmp_path / "log.txt")
-        tell([sys.executable, "-c", code], Work(tmp_path), "cron", ended, console, **more)
+        tell(words, Work(tmp_path), "cron", ended, console, stop, **more)
     return (tmp_path / "said.txt").read_text()
 
 
@@ -30,8 +37,57 @@ def test_one_that_fails_is_reported(tmp_path):
     assert "exit code 5" in _tell(tmp_path, "raise SystemExit(5)")
 
 
+_HANGS = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+
+
 def test_one_that_hangs_is_killed(tmp_path):
     assert "was killed" in _tell(tmp_path, "import time; time.sleep(600)", seconds=0.5)
+
+
+def test_one_that_hangs_does_not_hold_a_scheduler_that_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(hook, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(hook, "LOOK_SECONDS", 0.1)
+    begun = time.monotonic()
+    assert "was killed" in _tell(tmp_path, _HANGS, Stop(wakes=0, signal=15))
+    assert time.monotonic() - begun < 20
+
+
+def test_one_that_may_not_be_killed_is_left(tmp_path, monkeypatch):
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(runs.os, "killpg", refuse)
+    begun = time.monotonic()
+    assert "had not ended" in _tell(tmp_path, "import time; time.sleep(8)", seconds=0.1)
+    assert time.monotonic() - begun < 7
+
+
+def test_one_that_is_gone_or_no_program_by_now_is_reported(tmp_path):
+    program = tmp_path / "notify"
+    assert "cannot be started (No such file" in _tell(tmp_path, [str(program)])
+    program.write_bytes(b"no program")
+    program.chmod(0o755)
+    assert "cannot be started (Exec format error)" in _tell(tmp_path, [str(program)])
+
+
+def test_one_that_reads_nothing_and_one_that_leaves_something_behind(tmp_path):
+    assert _tell(tmp_path, [os.path.realpath("/bin/true")]) == ""
+    begun = time.monotonic()
+    assert _tell(tmp_path, ["sh", "-c", "sleep 5 &"]) == ""
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"mri: it \0broke\n", "the run failed: it \N{REPLACEMENT CHARACTER}broke"),
+     (b"mri: \xff\n", "the run failed: \N{REPLACEMENT CHARACTER}"),
+     (b"", "the run failed"), (None, "the run failed")],
+)  # fmt: skip
+def test_a_reason_can_be_told_whatever_the_log_holds(tmp_path, content, says):
+    log = tmp_path / "log.txt"
+    if content is not None:
+        log.write_bytes(content)
+    assert runs._reason(1, log) == says
 
 
 @pytest.mark.parametrize("command", ["", "no-such-program-at-all x", "sh -c 'open"])

@@ -1,0 +1,62 @@
+"""What a task says where the cluster is not as the compiled file expects it."""
+
+import os
+
+import pytest
+import yaml
+from compiled import compile_toy
+
+from components.errors import PipelineError
+from kubeflow.parameters import RunParameters
+from kubeflow.task import mounted, run_task
+from pipeline.config import Config
+from pipeline.node_ids import INGEST, TRAINER
+from pipeline.work import Work
+
+
+def test_storage_that_is_not_mounted_or_read_only(tmp_path, monkeypatch):
+    with pytest.raises(PipelineError, match="the shared storage is not mounted in this task"):
+        mounted(tmp_path / "nowhere")
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    with pytest.raises(PipelineError, match="the shared storage is mounted read-only"):
+        mounted(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> dict[str, str]:
+    """What a task of the compiled pipeline is told."""
+    file = compile_toy(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
+    [spec, _platform] = yaml.safe_load_all(file.read_text())
+    executors = spec["deploymentSpec"]["executors"].values()
+    words = next(
+        container["args"]
+        for container in (executor["container"] for executor in executors)
+        if f"--node={TRAINER}" in container["args"]
+    )
+    options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
+    return {name: options[name] for name in ("graph", "config")}
+
+
+def _run(node: str, work: Work, told: dict[str, str], **more: str) -> None:
+    told = {**told, **more}
+    parameters = RunParameters.of(Config.model_validate_json(told["config"]))
+    run_task(node, "a-run", work, told["config"], told["graph"], parameters)
+
+
+def test_a_pipeline_root_that_the_tasks_do_not_share(tmp_path, told):
+    work = Work(tmp_path)
+    with pytest.raises(PipelineError, match=r"must be storage that all tasks share, such as one"):
+        _run(TRAINER, work, told)
+    assert not work.runs.exists()
+
+
+def test_an_image_with_another_pipeline(tmp_path, told):
+    with pytest.raises(PipelineError, match="compile it again with the package that is in the im"):
+        _run(INGEST, Work(tmp_path), told, graph="0" * 64)
+
+
+def test_a_database_that_does_not_answer(tmp_path, told, monkeypatch):
+    monkeypatch.setenv("MRI_METADATA", "postgresql://me:secret@127.0.0.1:1/mlmd")
+    with pytest.raises(PipelineError, match=r"127\.0\.0\.1:1/mlmd cannot be opened") as refused:
+        _run(INGEST, Work(tmp_path), told)
+    assert "secret" not in str(refused.value)
