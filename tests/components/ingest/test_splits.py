@@ -253,6 +253,17 @@ def test_a_patient_who_was_on_two_sides_before_is_in_test(policy, order):
     assert splits["train/a/new.png"] == "test"
 
 
+def test_a_test_image_like_a_training_image_that_is_gone_is_no_leak():
+    survey = survey_of(
+        [*records(20), *records(5, "test")],
+        history=remembered(old="train", older="test", oldest="train"),
+        pairs=[("test-a-000", "old"), ("older", "oldest")],
+    )
+    assignment = assign_splits(survey, IngestConfig(classes=("a", "b")), survey.history)
+    assert "excluded" not in assignment.splits
+    assert assignment.remaining_cross_split == 0
+
+
 def test_images_of_earlier_ingestions_are_counted():
     history = remembered(old="train", gone="train")
     survey = survey_of([record("old"), *records(20), *records(5, "test")], history=history)
