@@ -28,7 +28,8 @@ class Assignment:
     Attributes:
         splits: For each of the survey's records: `train`, `eval`, `test` or `excluded`.
         remembered: Records whose side was known from an earlier ingestion.
-        remaining_cross_split: Found pairs whose images still stand in two different splits.
+        remaining_cross_split: Found pairs of the survey's records that still stand in two different
+            splits.
     """
 
     splits: tuple[str, ...]
@@ -76,7 +77,10 @@ def assign_splits(survey: Survey, config: IngestConfig, history: History) -> Ass
     return Assignment(
         splits=tuple(splits),
         remembered=sum(side is not None for side in remembered),
-        remaining_cross_split=sum(1 for _ in _crossing([*splits, *survey.history.splits], survey)),
+        # An image that is no longer in the folder is neither trained on nor tested with.
+        remaining_cross_split=sum(
+            max(pair) < len(splits) for pair in _crossing([*splits, *survey.history.splits], survey)
+        ),
     )
 
 

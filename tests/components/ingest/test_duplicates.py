@@ -268,12 +268,12 @@ def test_many_identical_pictures_take_little_memory() -> None:
 # The guard against chaining
 
 
-def chain(clusters: int, size: int, weak: float) -> Pairs:
+def chain(clusters: int, size: int, weak: float, strong: float = 0.99) -> Pairs:
     """Clusters of strong pairs, each joined to the next by one weak pair."""
     rows = []
     for cluster in range(clusters):
         start = cluster * size
-        rows += [(start, start + other, 0.99) for other in range(1, size)]
+        rows += [(start, start + other, strong) for other in range(1, size)]
         if cluster:
             rows.append((start - size, start, weak))
     return made_pairs(*rows)
@@ -289,13 +289,35 @@ def test_a_chain_of_lookalikes_is_cut_at_its_weakest_pairs() -> None:
     assert as_set(grouping.pairs) == as_set(pairs)
 
 
-def test_groups_that_are_small_enough_are_left_alone() -> None:
+def test_a_chain_is_cut_no_further_than_it_must_be() -> None:
     count, config = 1200, DuplicatesConfig(max_group_share=0.05)
-    pairs = chain(clusters=2, size=25, weak=0.901)
+    names = [f"{index:04}" for index in range(count)]
+    pairs = chain(clusters=20, size=40, weak=0.905, strong=0.915)
+    groups = parts(group_images(names, [None] * count, pairs, config).groups)
+    assert {frozenset(range(40 * c, 40 * c + 40)) for c in range(20)} <= groups
+
+    # Two patients of 40 images, and one image that looks like one of the first's.
+    patients = [f"patient {index // 40}" if index < 80 else None for index in range(count)]
+    pairs = made_pairs((0, 40, 0.905), (0, 80, 0.915))
+    groups = parts(group_images(names, patients, pairs, config).groups)
+    assert {frozenset([*range(40), 80]), frozenset(range(40, 80))} <= groups
+
+
+def test_near_identical_images_are_never_cut() -> None:
+    count, config = 1200, DuplicatesConfig(max_group_share=0.05)
+    names = [f"{index:04}" for index in range(count)]
+    pairs = chain(clusters=5, size=40, weak=0.995, strong=0.995)
+    assert frozenset(range(200)) in parts(group_images(names, [None] * count, pairs, config).groups)
+
+
+@pytest.mark.parametrize(("count", "most"), [(400, 50), (1200, 60)])
+def test_groups_that_are_small_enough_are_left_alone(count: int, most: int) -> None:
+    config = DuplicatesConfig(max_group_share=0.05)
+    pairs = chain(clusters=2, size=most // 2, weak=0.901)
     grouping = group_images(
         [f"{index:04}" for index in range(count)], [None] * count, pairs, config
     )
-    assert frozenset(range(50)) in parts(grouping.groups)
+    assert frozenset(range(most)) in parts(grouping.groups)
 
 
 def test_identical_pictures_and_patients_are_never_cut() -> None:

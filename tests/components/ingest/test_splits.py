@@ -3,13 +3,15 @@ import os
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from surveys import record, records, remembered, renamed, survey_of
 
 from components.errors import PipelineError
+from components.ingest import history as history_module
 from components.ingest.config import IngestConfig
 from components.ingest.history import History
-from components.ingest.splits import assign_splits, remember, write_splits
+from components.ingest.splits import SPLIT_FILE, assign_splits, remember, write_splits
 
 NOTHING = History.empty()
 
@@ -22,6 +24,17 @@ def _assign(images, policy="leak_free", history=NOTHING, split_file=None, **like
     return dict(zip([image.name for image in images], assignment.splits, strict=True))
 
 
+def _split_file(path, **sides):
+    """A split file that gives some images a side, by picture and by a train folder's class `a`."""
+    rows = [f"train/a/{picture}.png,0,{side}\n" for picture, side in sides.items()]
+    path.write_text("name,frame,split\n" + "".join(rows))
+    return path
+
+
+def _excluded(splits):
+    return {name for name, split in splits.items() if split == "excluded"}
+
+
 def test_eval_is_a_tenth_of_each_class():
     images = records(100) + records(30, "test")
     splits = _assign(images)
@@ -30,6 +43,44 @@ def test_eval_is_a_tenth_of_each_class():
         assert counts[label, "train"] == 90
         assert counts[label, "eval"] == 10
         assert counts[label, "test"] == 30
+
+
+@pytest.mark.parametrize(("images", "drawn"), [(6, 1), (14, 1), (17, 2)])
+def test_a_share_is_rounded_to_the_nearest_image(images, drawn):
+    splits = _assign(records(images) + records(5, "test"))
+    assert Counter(splits.values()) == {
+        "train": 2 * (images - drawn),
+        "eval": 2 * drawn,
+        "test": 10,
+    }
+
+
+def test_a_share_counts_what_earlier_ingestions_put_on_a_side():
+    images = records(200)
+    number = {image.picture: int(image.picture[-3:]) for image in images}
+    earlier = {p: "eval" if n < 10 else "train" for p, n in number.items() if n < 100}
+    images += records(5, "test")
+    splits = _assign(images, history=remembered(**earlier))
+    for image in images:
+        assert splits[image.name] == earlier.get(image.picture, splits[image.name])
+    counts = Counter((image.label, splits[image.name]) for image in images)
+    assert counts["a", "eval"] == counts["b", "eval"] == 20
+
+
+@pytest.mark.parametrize(
+    ("labels", "side"), [("abb", "eval"), ("aab", "train"), ("ab", "train"), ("ba", "train")]
+)
+def test_a_group_counts_for_the_class_of_most_of_its_images_then_for_the_first(labels, side):
+    # Of 10 images of b one is wanted for eval, of 4 of a none; the group is the first in the draw.
+    group = [record(f"0-{place}", label) for place, label in enumerate(labels)]
+    others = [
+        *records(4 - labels.count("a"), labels="a"),
+        *records(10 - labels.count("b"), labels="b"),
+    ]
+    alike = [[image.picture for image in group]]
+    splits = _assign(group + others + records(5, "test"), alike=alike)
+    assert {splits[image.name] for image in group} == {side}
+    assert ("eval" in {splits[image.name] for image in others}) == (side != "eval")
 
 
 @pytest.mark.parametrize("policy", ["leak_free", "group", "as_is"])
@@ -90,6 +141,52 @@ def test_given_eval_images_like_a_test_image_are_set_aside_too():
     assert out == {"eval/a/eval-a-001.png", "train/b/train-b-001.png"}
 
 
+def test_of_a_patient_on_several_given_sides_only_test_then_eval_is_kept(tmp_path):
+    images = records(10) + records(5, "eval") + records(5, "test")
+    file = _split_file(tmp_path / "splits.csv", **{"train-a-001": "train", "train-a-002": "train"})
+    patients = [
+        ["eval-a-000", "test-a-000"],
+        ["train-a-001", "eval-a-001"],
+        ["train-a-002", "eval-a-002", "test-a-002"],
+    ]
+    out = {f"train/a/train-a-00{i}.png" for i in (1, 2)}
+    out |= {f"eval/a/eval-a-00{i}.png" for i in (0, 2)}
+    assert _excluded(_assign(images, split_file=file, patients=patients)) == out
+    assert _excluded(_assign(images[::-1], split_file=file, patients=patients)) == out
+
+
+def test_images_of_a_patient_join_the_one_that_the_split_file_keeps_in_train(tmp_path):
+    images = records(20) + records(5, "test")
+    patient = [f"train-a-{i:03}" for i in range(4)]
+    side = _assign(images, patients=[patient])
+    assert {side[f"train/a/{picture}.png"] for picture in patient} == {"eval"}
+    file = _split_file(tmp_path / "splits.csv", **{patient[0]: "train"})
+    side = _assign(images, split_file=file, patients=[patient])
+    assert {side[f"train/a/{picture}.png"] for picture in patient} == {"train"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_where_a_chain_was_cut_test_then_eval_is_kept(order):
+    images = [*records(20), *records(5, "eval"), *records(5, "test")][::order]
+    pairs = [
+        ("train-a-000", "test-a-000"),
+        ("train-a-001", "eval-a-001"),
+        ("eval-a-002", "test-a-002"),
+    ]
+    assert _excluded(_assign(images, pairs=pairs)) == {
+        "train/a/train-a-000.png",
+        "train/a/train-a-001.png",
+        "eval/a/eval-a-002.png",
+    }
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_nothing_is_set_aside_for_likeness_to_what_is_itself_set_aside(order):
+    images = [*records(20), *records(5, "eval"), *records(5, "test")][::order]
+    patients, pairs = [["test-a-000", "eval-a-000"]], [("eval-a-000", "train-a-000")]
+    assert _excluded(_assign(images, patients=patients, pairs=pairs)) == {"eval/a/eval-a-000.png"}
+
+
 @pytest.mark.parametrize("policy", ["leak_free", "group"])
 def test_a_found_pair_never_stands_on_two_sides_even_where_its_group_was_taken_apart(policy):
     images = records(30) + records(10, "test")
@@ -146,6 +243,56 @@ def test_a_training_folder_cannot_take_back_what_was_in_test():
     assert splits["train/a/old.png"] == splits["train/a/like-old.png"] == "excluded"
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("policy", ["leak_free", "group"])
+def test_a_patient_who_was_on_two_sides_before_is_in_test(policy, order):
+    sides = [("older", "test"), ("old", "train")][::order]
+    images = [record("new"), *records(20)]
+    patients = [["older", "old", "new"]]
+    splits = _assign(images, policy, remembered(**dict(sides)), patients=patients)
+    assert splits["train/a/new.png"] == "test"
+
+
+def test_a_test_image_like_a_training_image_that_is_gone_is_no_leak():
+    survey = survey_of(
+        [*records(20), *records(5, "test")],
+        history=remembered(old="train", older="test", oldest="train"),
+        pairs=[("test-a-000", "old"), ("older", "oldest")],
+    )
+    assignment = assign_splits(survey, IngestConfig(classes=("a", "b")), survey.history)
+    assert "excluded" not in assignment.splits
+    assert assignment.remaining_cross_split == 0
+
+
+def test_images_of_earlier_ingestions_are_counted():
+    history = remembered(old="train", gone="train")
+    survey = survey_of([record("old"), *records(20), *records(5, "test")], history=history)
+    assert assign_splits(survey, IngestConfig(classes=("a", "b")), history).remembered == 1
+
+
+def test_test_is_remembered_for_good_where_images_stay_as_they_are(tmp_path):
+    history = remembered(old="test")
+    survey = survey_of([record("old"), *records(20), *records(5, "test")], history=history)
+    config = IngestConfig(split_policy="as_is", classes=("a", "b"))
+    splits = assign_splits(survey, config, history).splits
+    assert splits[0] != "test"
+    remember(survey, splits, history, tmp_path)
+    assert History.read(tmp_path).splits_by_picture()["old"] == "test"
+
+
+def test_what_is_set_aside_keeps_the_side_it_had_and_is_given_none(tmp_path):
+    history = remembered(old="train")
+    images = [record("old"), record("new"), *records(20), *records(5, "test")]
+    alike = [["test-a-000", "old"], ["test-a-001", "new"]]
+    survey = survey_of(images, history=history, alike=alike)
+    splits = assign_splits(survey, IngestConfig(classes=("a", "b")), history).splits
+    assert splits[:2] == ("excluded", "excluded")
+    remember(survey, splits, history, tmp_path)
+    sides = History.read(tmp_path).splits_by_picture()
+    assert sides["old"] == "train"
+    assert sides.keys() == {image.picture for image in images} - {"new"}
+
+
 def test_history_of_an_excluded_image_is_kept(tmp_path):
     history = remembered(old="test")
     survey = survey_of([record("old"), *records(20), *records(5, "test")], history=history)
@@ -155,18 +302,49 @@ def test_history_of_an_excluded_image_is_kept(tmp_path):
     assert History.read(tmp_path).splits_by_picture()["old"] == "test"
 
 
-def test_history_is_read_as_it_was_written(tmp_path):
-    history = remembered(one="test", two="train")
-    history = replace(history, patients=("patient 1", None))
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_history_is_read_as_it_was_written(count, tmp_path, monkeypatch):
+    monkeypatch.setattr(history_module, "ROWS_AT_ONCE", 2)
+    empty = History.empty()
+    history = History(
+        pictures=tuple(f"picture {i}" for i in range(count)),
+        patients=tuple(f"patient {i}" if i % 2 else None for i in range(count)),
+        splits=tuple(("train", "eval", "test")[i % 3] for i in range(count)),
+        signatures=np.random.default_rng(0)
+        .integers(-127, 128, (count, *empty.signatures.shape[1:]))
+        .astype(np.int8),
+    )
     history.write(tmp_path)
     again = History.read(tmp_path)
     assert (again.pictures, again.patients, again.splits) == (
         history.pictures, history.patients, history.splits)  # fmt: skip
-    assert again.signatures.shape == history.signatures.shape
+    np.testing.assert_array_equal(again.signatures, history.signatures)
+    assert empty.signatures.shape == (0, 80, 80)
+
+
+def test_the_written_splits_say_what_each_image_is(tmp_path):
+    images = [replace(record("one"), frame=3), record("two", "b", "test")]
+    survey = survey_of(images, alike=[["two", "old"]], history=remembered(old="test"))
+    path = tmp_path / SPLIT_FILE
+    write_splits(path, replace(survey, seen=(False, True)), ["train", "test"])
+    assert path.name == "splits.csv"
+    assert path.read_text().splitlines() == [
+        "name,frame,label,split,group,seen",
+        "train/a/one.png,3,a,train,one,0",
+        "test/b/two.png,0,b,test,two,1",
+    ]
+
+
+@pytest.mark.parametrize("policy", ["leak_free", "group", "as_is"])
+def test_the_split_file_decides_over_the_folder(policy, tmp_path):
+    images = [replace(record("moved", folder_split="test"), name="train/a/moved.png")]
+    images += records(20) + records(5, "test")
+    file = _split_file(tmp_path / "splits.csv", moved="train")
+    assert _assign(images, policy, split_file=file)["train/a/moved.png"] == "train"
 
 
 def test_splits_are_written_edited_and_fed_back(tmp_path):
-    odd = os.fsdecode(b'train/a/\xff, "quoted"\n.png')
+    odd = os.fsdecode(b'train/a/\xff, "quoted"\r\n.png')
     images = [replace(record("odd"), name=odd), *records(20), *records(5, "test")]
     survey = survey_of(images)
     config = IngestConfig(classes=("a", "b"))
@@ -195,10 +373,15 @@ def test_splits_are_written_edited_and_fed_back(tmp_path):
     [
         (None, "cannot be read"),
         (b"", "no CSV with the columns"),
-        (b"a,b\n1,2\n", "no CSV with the columns"),
+        (b"frame,split\n0,test\n", "no CSV with the columns"),
+        (b"name,split\nx,test\n", "no CSV with the columns"),
+        (b"name,frame\nx,0\n", "no CSV with the columns name, frame and split: .* splits.csv of"),
         (b"name,frame,split\nx,zero,test\n", "no CSV with the columns"),
         (b"name,frame,split\nx,0,tset\n", "'tset'"),
+        (b"name,frame,split\n" + b"".join(b"%c,0,%c\n" % (i, i) for i in b"hgfedcba"), "'a'"),
         (b"name,frame,split\nx\n", "no CSV with the columns"),
+        (b"name,frame,split\nx,0\n", "no CSV with the columns"),
+        (b'name,frame,split\n"x"y,0,test\n', "no CSV with the columns"),
     ],
 )
 def test_a_split_file_that_cannot_be_used_is_refused(tmp_path, content, says):

@@ -58,6 +58,12 @@ def test_an_absent_class_and_hopeless_logits_still_give_numbers():
     assert wrong.temperature == pytest.approx(20, rel=0.01)
 
 
+def test_faint_logits_are_not_sharpened_without_end():
+    labels = np.arange(40) % 4
+    faint = fit_calibration(_observations(np.eye(4)[labels] * 0.01, labels))
+    assert faint.temperature == pytest.approx(0.05, rel=0.01)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_diverged_network_is_refused_in_words(bad):
     with pytest.raises(PipelineError, match=r"for 1 of 2 images: training diverged"):
