@@ -1,5 +1,6 @@
 """Reads the images of one file, of any known format, or says why it cannot be used."""
 
+import errno
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 from PIL import Image
 
+from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.picture import Levels, Picture, RejectedImageError, TechnicalTags
 from components.ingest.raster import count_channels, raster_format, read_raster
@@ -27,6 +29,8 @@ _LIBRARIES = ("pydicom", "nibabel")
 _NIFTI_BYTES = 540  # the header of NIfTI-2, the longer one
 _BARE_DICOM = (b"\x02\0", b"\x08\0", b"\0\x08")
 """First bytes of a data set without a preamble: group 2 or 8, in either byte order."""
+_STORAGE_IS_GONE = {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
+"""Errors of a file system that went away: they say nothing of the file."""
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -85,6 +89,7 @@ def read_images(path: str, config: IngestConfig, salt: bytes = b"") -> ImageFile
     Raises:
         RejectedImageError: The file is not a regular file, unreadable, empty, too large, of another
             format, damaged or blank.
+        PipelineError: The storage went away.
     """
     content = _read_bytes(path, config.max_file_bytes)
     source_format = _detect(content, Path(path))
@@ -116,6 +121,11 @@ def _read_bytes(path: str, limit: int) -> bytes:
                 raise RejectedImageError(f"more bytes than the limit of {limit:,}")
             content = file.read(status.st_size)  # no more, if something is writing to it
     except OSError as error:
+        if error.errno in _STORAGE_IS_GONE:
+            raise PipelineError(
+                f"The storage of the images went away while they were read ({error.strerror}): run "
+                "again when it is back."
+            ) from error
         raise RejectedImageError(f"cannot be read: {error.strerror}") from error
     if not content:
         raise RejectedImageError("empty file")

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import hashlib
 import io
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
+from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.readers import DecodedImage, RejectedImageError, TechnicalTags, read_images
 
@@ -280,6 +282,18 @@ def test_rejects_what_may_not_be_read(tmp_path):
     path.chmod(0)
     with pytest.raises(RejectedImageError, match="Permission denied"):
         read_images(str(path), CONFIG)
+
+
+def test_storage_that_went_away_rejects_no_image_and_ends_the_work(tmp_path, monkeypatch):
+    path = tmp_path / "image.png"
+    path.write_bytes(encode(draw(0)))
+
+    def gone(*arguments):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("components.ingest.readers.os.open", gone)
+    with pytest.raises(PipelineError, match=r"went away .*[Ss]tale file handle.*: run again"):
+        read_images(str(path), IngestConfig())
 
 
 def test_rejects_what_is_too_large_before_reading_it(tmp_path):
