@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for TensorFlow, which is imported later
+
 
 def default_data() -> Path:
     """The folder of real MRI images: where MRI_TEST_DATA says, or beside the checkout."""

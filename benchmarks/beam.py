@@ -11,7 +11,6 @@ line is one JSON object.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -19,8 +18,6 @@ from typing import Any
 
 from benchmarks import default_data
 from benchmarks.processes import run_alone
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _FEW = 20
 _RUNNER = "--runner=FnApiRunner"

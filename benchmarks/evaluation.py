@@ -9,7 +9,6 @@ peak memory is its own. An explanation is timed against a prediction, on batches
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import run_alone
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _BEAM = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
 _BATCH = 8

@@ -7,10 +7,7 @@ Started by benchmarks.serve as what the model server is compared with.
 
 import io
 import logging
-import os
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np

@@ -12,7 +12,6 @@ prediction, eight images at a time. At last the sanity check: heat must follow t
 import argparse
 import io
 import json
-import os
 import sys
 import tempfile
 import time
@@ -20,8 +19,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _BATCH = 8
 _REPEATS = 5

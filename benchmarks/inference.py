@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from benchmarks.processes import run_alone
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 Classify: TypeAlias = Callable[[Any], Any]
 
 _BATCHES = (1, 4, 16)

@@ -23,8 +23,6 @@ from typing import Any
 from benchmarks import default_data
 from benchmarks.processes import run_alone
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 _BEAM = ["--runner=FnApiRunner", "--direct_running_mode=in_memory"]
 
 

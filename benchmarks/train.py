@@ -25,8 +25,6 @@ from typing import Any
 from benchmarks import default_data
 from benchmarks.processes import run_alone
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 _SIZE, _BATCH = 128, 20
 _CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 _QUICK = 100
