@@ -5,7 +5,8 @@
 `--images` is how many of each class folder are taken (400; `--quick`: 60). Each way runs the
 pipeline up to Transform, in a process and a work folder of its own, as `mri run --to Transform`
 does. A worker process imports TensorFlow and TFX before its first image; `idle` is the same
-pipeline on 20 images a folder, so that what grows with the images can be told from that. The last
+pipeline on 20 images a folder, so that what grows with the images can be told from that; a rate is
+null where that does not come out of the noise. The last
 line is one JSON object.
 """
 
@@ -58,7 +59,7 @@ def main() -> None:
             found = _figures(way, idle, busy.figures) | {f"{way}_peak_bytes": busy.peak_bytes}
             for key in sorted(found.keys() - figures.keys()):
                 value = found[key]
-                shown = f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
+                shown = f"{value:,.3f}" if isinstance(value, float) else value
                 print(f"{key:<44} {shown}", flush=True)
             figures |= found
     print(json.dumps(figures))
@@ -68,10 +69,10 @@ def _figures(way: str, idle: dict[str, Any], busy: dict[str, Any]) -> dict[str, 
     found: dict[str, Any] = {key: busy[key] for key in busy if key not in _NODES}
     for node in _NODES:
         seen = "training_images" if node == "Transform" else "images"
-        more = busy[seen] - idle[seen]
+        more, longer = busy[seen] - idle[seen], busy[node] - idle[node]
         found[f"{way}_{node}_seconds"] = busy[node]
         found[f"{way}_{node}_idle_seconds"] = idle[node]
-        found[f"{way}_{node}_images_per_second"] = more / (busy[node] - idle[node])
+        found[f"{way}_{node}_images_per_second"] = more / longer if longer > 0 else None
     return found
 
 
