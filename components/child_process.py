@@ -21,9 +21,14 @@ def end(process: "subprocess.Popen[bytes]", within: float = 10.0) -> None:
         process.wait()
 
 
+def tail(log: Path, limit: int) -> str:
+    """The end of a log, at most so many bytes of it; what is no UTF-8 is replaced."""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - limit, 0))
+        return file.read().decode("utf-8", "replace")
+
+
 def last_line(log: Path) -> str:
     """The last line with words in a log; empty where there is none."""
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))
-        lines = file.read().decode("utf-8", "replace").split("\n")
+    lines = tail(log, _TAIL_BYTES).split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.dsl.compiler.constants import PIPELINE_RUN_CONTEXT_TYPE_NAME
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -22,6 +21,7 @@ from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
 from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
+from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe
 from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 

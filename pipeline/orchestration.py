@@ -28,7 +28,7 @@ def left_out(*names: str) -> Iterator[None]:
     """
     absent = [name for name in names if name not in sys.modules]
     for name in absent:
-        sys.modules[name] = None  # type: ignore[assignment]
+        sys.modules[name] = None  # type: ignore[assignment]  # Python allows it
     try:
         yield
     finally:
@@ -124,7 +124,7 @@ def node_launcher(
     node_id = node.node_info.id
     executor = runner_utils.extract_executor_spec(deployment, node_id)
     if isinstance(executor, _BEAM):
-        import apache_beam  # noqa: F401
+        import apache_beam  # noqa: F401 - TFX looks for it in sys.modules
     with left_out(*_FOR_EXECUTORS):
         from tfx.orchestration.portable import launcher
 

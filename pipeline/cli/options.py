@@ -23,7 +23,9 @@ Metadata = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
 
-Preset = Annotated[str, typer.Option(help="sample, notebook, ci, or the path of a YAML file.")]
+Preset = Annotated[
+    str, typer.Option(help="sample, best, notebook, ci, or the path of a YAML file.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
 ]

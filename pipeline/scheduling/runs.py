@@ -14,6 +14,7 @@ from typing import IO
 
 from rich.console import Console
 
+from components.child_process import tail
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.stop import Stop
@@ -176,13 +177,9 @@ def _reason(code: int, log: Path) -> str:
     if code < 0:
         return f"the run was ended by {signal.Signals(-code).name}"
     lines: list[str] = []
-    with suppress(OSError), log.open("rb") as file:  # it may have been removed meanwhile
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+    with suppress(OSError):  # it may have been removed meanwhile
         # No environment takes a zero, and a hook gets the reason in its own.
-        text = (
-            file.read().decode("utf-8", errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        )
-        lines = text.splitlines()
+        lines = tail(log, _TAIL_BYTES).replace("\0", "\N{REPLACEMENT CHARACTER}").splitlines()
     said = next((line[5:] for line in reversed(lines) if line.startswith("mri: ")), "")
     means = next((words for known, words in _MEANS.items() if known == code), f"exit code {code}")
     return f"{means}: {said}" if said else means
