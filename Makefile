@@ -41,8 +41,8 @@ test: ## Build and install the package, and run all tests but the slow ones on i
 test-slow: ## The same with the slow tests only
 	@$(call run_tests,slow)
 
-test-quick: ## Run the tests on this checkout as it is, without building
-	@$(PYTHON) -m pytest $(PARALLEL) -m "not slow" $(TESTS) $(ARGS)
+test-quick: ## Run the tests that take a minute in all, on this checkout as it is, without building
+	@$(PYTHON) -m pytest $(PARALLEL) -m "not long and not slow" $(TESTS) $(ARGS)
 
 lint: imports ## Check style (ruff) and imports
 	@$(PYTHON) -m ruff check .

@@ -24,6 +24,8 @@ from web_command import serving
 
 from serving.server.flags import parse_flags
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 BEAM_IMAGE = "apache/beam_python3.13_sdk:2.77.0"
 Stage = list[tuple[str, str]]

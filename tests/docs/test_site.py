@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.exit_code import ExitCode
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -21,6 +21,8 @@ from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
 from pipeline.work import Work
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):

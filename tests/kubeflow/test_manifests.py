@@ -21,6 +21,8 @@ from serving.server.flags import parse_flags
 from serving.tf_serving.config import DeploymentConfig
 from serving.tf_serving.files import batching_config, compose_file, models_config, monitoring_config
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "kubeflow" / "manifests"
 FOLDERS = ["base", "overlays/local"]

@@ -18,6 +18,8 @@ from kubeflow.rehearse import rehearse
 from pipeline.config import ConfigError
 from pipeline.exit_code import ExitCode
 
+pytestmark = pytest.mark.long
+
 
 class Stage:
     """Compiles scripts, rehearses them and reads what they left."""

@@ -13,6 +13,8 @@ from pipeline.config import Config
 from pipeline.node_ids import INGEST, TRAINER
 from pipeline.work import Work
 
+pytestmark = pytest.mark.long
+
 
 def test_storage_that_is_not_mounted_or_read_only(tmp_path, monkeypatch):
     with pytest.raises(PipelineError, match="the shared storage is not mounted in this task"):

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "numpy", "pydantic", "ml_metadata")
 
 

@@ -9,6 +9,8 @@ from tfx import v1 as tfx
 from components.schema_gen.component import CuratedSchemaGen
 from pipeline.launch import compile_pipeline, write_ir
 
+pytestmark = pytest.mark.long
+
 FOR_EXECUTORS = (
     "tensorflow",
     "keras",

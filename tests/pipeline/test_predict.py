@@ -17,6 +17,8 @@ from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 from pipeline.predict import Predictor, latest_pushed, predict
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:

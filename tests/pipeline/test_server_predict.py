@@ -9,6 +9,8 @@ from model_server import Server, free_port, running_server
 from small_model import brightness_answer, save
 from toy_run import mri
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:

@@ -18,6 +18,8 @@ from components.schema_gen.curated import curated_schema
 from pipeline.config import Config
 from schema.statistics import statistics_options
 
+pytestmark = pytest.mark.long
+
 CLASSES = ("glioma", "notumor")
 SCHEMA = curated_schema(CLASSES)
 README = Path(__file__).parents[2] / "schema" / "README.md"

@@ -6,6 +6,8 @@ from sklearn import metrics
 
 from components.evaluate.config import EvaluateConfig
 
+pytestmark = pytest.mark.long
+
 LABELS = np.arange(120) % 4
 LOW = {"min_accuracy": 0, "min_tumour_sensitivity": 0, "min_class_recall": 0}
 

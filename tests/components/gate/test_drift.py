@@ -6,6 +6,8 @@ from components.gate.config import GateConfig
 from components.gate.drift import check_drift, measure_drift
 from components.schema_gen.curated import curated_schema
 
+pytestmark = pytest.mark.long
+
 CONFIG = GateConfig()
 BEFORE = report(span=1, fingerprint="before")
 COMPARED = {"mean", "std", "foreground", "aspect", "sharpness", "border", "label"}

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pydicom
+import pytest
 from dicom_files import MARKERS, PROFILE, compressed, encoded, file, head, jpeg, marked
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -16,6 +17,8 @@ from pydicom.uid import (
 
 from components.ingest.config import IngestConfig
 from components.ingest.readers import RejectedImageError, read_images
+
+pytestmark = pytest.mark.long
 
 SALT = b"salt"
 

@@ -18,6 +18,8 @@ from components.ingest.duplicates import Pairs, find_pairs, group_images
 from components.ingest.signature import signature
 from pipeline.datasets.synthetic import CLASSES, render
 
+pytestmark = pytest.mark.long
+
 CONFIG = DuplicatesConfig()
 INDEXED = DuplicatesConfig(exact_up_to=0)
 

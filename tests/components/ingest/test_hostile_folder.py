@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from dicom_files import file as dicom_file
 from drawing import draw, encode
 from ingesting import ingest
+
+pytestmark = pytest.mark.long
 
 _NAMES = ("plain", "naïve ☢", "<b>bold", "a\nb", "‮gpj", "'; drop --", "x" * 200)
 

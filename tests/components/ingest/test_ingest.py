@@ -13,6 +13,8 @@ from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
 from components.ingest.folder import list_images
 
+pytestmark = pytest.mark.long
+
 
 def _bytes(example: tf.train.Example, name: str) -> bytes:
     return example.features.feature[name].bytes_list.value[0]

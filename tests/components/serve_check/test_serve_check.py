@@ -20,6 +20,8 @@ from components.serve_check.executor import ServeCheckExecutor
 from components.serve_check.requests import read_questions
 from components.serve_check.verdict import ServeVerdict
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def examples(tmp_path):

@@ -9,6 +9,8 @@ from components.trainer.explain import Explainer, check_randomisation, overlay, 
 from components.trainer.model import build_model
 from components.trainer.observations import observer
 
+pytestmark = pytest.mark.long
+
 TOY = ModelConfig(weights="random", widths=(4, 4, 8, 8, 8), dense_units=8)
 
 

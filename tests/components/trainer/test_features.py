@@ -16,6 +16,8 @@ from components.trainer.features import FrozenPrefix
 from components.trainer.inputs import decode_pixels
 from components.trainer.split_model import split_model
 
+pytestmark = pytest.mark.long
+
 TWO = AugmentConfig(versions=2)
 ONE = AugmentConfig(versions=1)
 

@@ -17,6 +17,8 @@ from components.transform.config import TransformConfig
 from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
 
+pytestmark = pytest.mark.long
+
 CLASSES = ["glioma", "notumor"]
 
 

@@ -15,6 +15,8 @@ from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 from components.transform.preprocessing import preprocess
 
+pytestmark = pytest.mark.long
+
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 TRANSFORM = TransformConfig(image_size=32)
 ANSWER = {

@@ -16,6 +16,8 @@ from components.trainer.split_model import split_model
 from components.trainer.strategy import strategy_scope
 from components.trainer.training import train
 
+pytestmark = pytest.mark.long
+
 CONFIG = TrainConfig(
     epochs=4, batch_size=8, learning_rate=1e-2, mixup=0.2, augment=AugmentConfig(versions=2)
 )

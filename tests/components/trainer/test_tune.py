@@ -12,6 +12,8 @@ from components.trainer.recipe import Recipe
 from components.trainer.tune import tuner_fn
 from components.transform.config import TransformConfig
 
+pytestmark = pytest.mark.long
+
 CLASSES = ("glioma", "notumor")
 RECIPE = Recipe(
     TOY,

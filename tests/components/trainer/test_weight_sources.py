@@ -18,6 +18,8 @@ from components.trainer.weights import (
     resolve_weights,
 )
 
+pytestmark = pytest.mark.long
+
 
 def without_network(published: Published, monkeypatch: pytest.MonkeyPatch) -> VGG16Weights:
     monkeypatch.delenv("PIP_FIND_LINKS")

@@ -18,6 +18,8 @@ from pipeline.batch.inputs import list_files
 from pipeline.batch.shards import open_batch, run_batch
 from pipeline.config import Config
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:

@@ -14,6 +14,8 @@ from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
 from pipeline.commands.inspect import inspect_folder
 
+pytestmark = pytest.mark.long
+
 
 def _spoil(folder: Path) -> None:
     """Puts copies on both sides of the split, one under another label, and files that are none."""

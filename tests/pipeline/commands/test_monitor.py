@@ -20,6 +20,8 @@ from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
 from serving.client import Client
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 7, 2, 12, tzinfo=timezone.utc)
 
 

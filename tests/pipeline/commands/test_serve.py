@@ -13,6 +13,8 @@ from components.errors import PipelineError
 from pipeline.commands.serve import serve_pushed
 from pipeline.work import Work
 
+pytestmark = pytest.mark.long
+
 
 def test_the_pushed_model_is_served_with_batching_and_a_log(tmp_path: Path):
     toy_servables.write_bytes_model(tmp_path / "serving" / "brain_mri" / "1")

@@ -13,6 +13,8 @@ import tensorflow as tf
 from components.errors import PipelineError
 from pipeline.commands.tensorboard import show_tensorboard
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def trained(tmp_path):

@@ -16,6 +16,8 @@ from components.errors import PipelineError
 from pipeline.commands.watch import TRIES
 from pipeline.work import Work
 
+pytestmark = pytest.mark.long
+
 _WATCHING = Path(__file__).parents[2] / "fixtures" / "watching.py"
 
 

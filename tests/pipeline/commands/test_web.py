@@ -16,6 +16,8 @@ from model_server import free_port, wait_until
 from page import model, png
 from web_command import command, serving
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def server() -> Iterator[Any]:

@@ -15,6 +15,8 @@ from pipeline.datasets import synthetic
 from pipeline.datasets.synthetic import CLASSES, SampleError, write_sample
 from pipeline.datasets.synthetic import sample as writer
 
+pytestmark = pytest.mark.long
+
 SIZE = (96, 128)
 
 

@@ -12,6 +12,8 @@ from components.ingest.duplicates import find_pairs
 from components.ingest.signature import signature
 from pipeline.datasets.synthetic import CLASSES, write_sample
 
+pytestmark = pytest.mark.long
+
 PER_CLASS = 60
 
 

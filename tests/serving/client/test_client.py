@@ -15,6 +15,8 @@ from small_model import brightness_answer, save
 
 from serving.client import Client, ServingError
 
+pytestmark = pytest.mark.long
+
 IMAGE = encode(draw(1))
 
 

@@ -10,6 +10,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving.server.errors import HTTP_STATUS, Code, ServingError
 
+pytestmark = pytest.mark.long
+
 X = {"x": np.float32([2.0])}
 ROWS = {"instances": [2.0]}
 

@@ -19,6 +19,8 @@ from tensorflow_serving.apis import (
     prediction_log_pb2,
 )
 
+pytestmark = pytest.mark.long
+
 X = {"x": np.float32([0.0])}
 FAST = ("--load_retry_interval_micros=50000", "--max_num_load_retries=1")
 

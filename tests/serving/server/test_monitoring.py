@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serving.server.metrics import Metrics
 
+pytestmark = pytest.mark.long
+
 PATH = "/monitoring/prometheus/metrics"
 X = {"x": np.float32([2.0])}
 

@@ -20,6 +20,8 @@ from components.trainer.model import build_model
 from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 
+pytestmark = pytest.mark.long
+
 CLASSES = ["glioma", "notumor"]
 IMAGES = [encode(draw(seed), kind) for seed, kind in ((1, "JPEG"), (2, "PNG"))]
 

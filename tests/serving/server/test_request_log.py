@@ -13,6 +13,8 @@ from model_server import command, free_port, running_server, strings, wait_until
 from components.ingest.quality import measure
 from serving.server.request_log import LogOptions, LogRow, RequestLog
 
+pytestmark = pytest.mark.long
+
 COLUMNS = {
     *("time", "model", "version", "label", "confidence", "in_distribution", "latency_ms"),
     *("mean", "std", "foreground", "aspect", "sharpness", "border"),

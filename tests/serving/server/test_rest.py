@@ -9,6 +9,8 @@ import urllib.request
 import pytest
 from model_server import Server
 
+pytestmark = pytest.mark.long
+
 HALF = "/v1/models/half:predict"
 
 

@@ -19,6 +19,8 @@ import tensorflow as tf
 from model_server import Server, command, free_port, running_server, spec
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+pytestmark = pytest.mark.long
+
 X = {"x": np.float32([2.0])}
 
 

@@ -13,6 +13,8 @@ import pytest
 import toy_servables
 from model_server import Server, running_server
 
+pytestmark = pytest.mark.long
+
 _CLIENTS = 8
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from drawing import draw, encode
 
+pytestmark = pytest.mark.long
+
 _NODE = Path(__file__).parent / "node"
 _RUN = """async () => {
   const run = {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]};

@@ -15,6 +15,8 @@ from page import model
 
 from components.disclaimer import DISCLAIMER
 
+pytestmark = pytest.mark.long
+
 Site = Callable[..., str]
 Tab = Callable[..., Any]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}

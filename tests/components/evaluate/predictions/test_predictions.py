@@ -18,6 +18,8 @@ from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import Predictions
 
+pytestmark = pytest.mark.long
+
 CLASSES = ("glioma", "notumor")
 
 

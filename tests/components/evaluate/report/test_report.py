@@ -17,6 +17,8 @@ from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import Verdict
 from components.serve_check.verdict import ServeVerdict
 
+pytestmark = pytest.mark.long
+
 LABELS = np.arange(120) % 4
 CONFIG = EvaluateConfig(resamples=200)
 HOSTILE = '"><script>document.title="broken"</script><img src=http://example.invalid/x>'
