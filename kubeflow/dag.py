@@ -150,8 +150,8 @@ class _Reader:
         kind = executor.WhichOneof("spec")
         if kind != "container":
             raise PipelineError(
-                f"{name} in {self._path} is a {kind}, which open Kubeflow Pipelines does not run "
-                "as a task's container: only containers are rehearsed."
+                f"{name} in {self._path} is of the kind {kind}, which open Kubeflow Pipelines does "
+                "not run as a task's container: only containers are rehearsed."
             )
         if not executor.container.image or not executor.container.command:
             raise PipelineError(f"{name} in {self._path} has no image or no command.")
