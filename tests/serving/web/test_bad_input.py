@@ -70,6 +70,25 @@ def test_what_is_no_image_gets_a_sentence(client: FlaskClient, content: bytes, s
         assert "alert(1)" not in answer.text
 
 
+def test_a_mistake_of_ours_is_a_sentence_and_keeps_what_it_quotes_to_itself(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("PatientName Smith^John")
+
+    for where in ("api", "pages"):
+        monkeypatch.setattr(f"serving.web.{where}.read_scan", fail)
+    by_form = send(client, (png(), "scan.png"))
+    by_api = client.post("/api/v1/predict", data=png(), content_type="image/png")
+    assert by_form.status_code == by_api.status_code == 500
+    assert by_api.json["detail"] == "Something went wrong here. It was noted; please try again."
+    assert by_api.json["request_id"] in caplog.text
+    assert "RuntimeError at " in caplog.text
+    for told in (by_form.text, by_api.text, caplog.text):
+        assert "Smith" not in told
+        assert "Traceback" not in told
+
+
 def test_no_file_is_told(client: FlaskClient) -> None:
     answer = send(client)
     assert answer.status_code == 400
