@@ -28,7 +28,7 @@ from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
 
 # TFX asks protobuf for a label, in a function that pipeline.launch calls.
-pytestmark = pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
 
 BRIGHT = statistics_of(heads(40, 1))
 DARK = statistics_of(heads(40, 2, lambda pixels: pixels * 0.5))

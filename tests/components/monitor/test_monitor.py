@@ -14,6 +14,8 @@ from components.monitor.page import render
 from components.monitor.textfile import render_metrics
 from components.monitor.window import read_window
 
+pytestmark = pytest.mark.long
+
 LABELS = ("glioma", "notumor")
 
 

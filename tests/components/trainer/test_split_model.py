@@ -5,6 +5,8 @@ from transformed import SIZE, toy_model
 
 from components.trainer.split_model import split_model, take_weights
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pixels() -> np.ndarray:

@@ -12,6 +12,8 @@ from pipeline.scheduling.runs import Ended
 from pipeline.scheduling.stop import Stop
 from pipeline.work import Work
 
+pytestmark = pytest.mark.long
+
 
 def _tell(tmp_path, words: str | list[str], stop: Stop | None = None, **more) -> str:
     if isinstance(words, str):

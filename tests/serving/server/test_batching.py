@@ -11,6 +11,8 @@ from model_server import Server, strings
 from components.errors import PipelineError
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
 
+pytestmark = pytest.mark.long
+
 
 def batch(server: Server, *values: float) -> tuple[list[float], list[int]]:
     response = server.predict({"x": np.float32(values)}, "types", "batch")

@@ -5,6 +5,8 @@ import pytest
 from model_server import Server, spec
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
+pytestmark = pytest.mark.long
+
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 BOTH = pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
+pytestmark = pytest.mark.long
+
 _NODE = Path(__file__).parent / "node"
 _MODULES = (predict_pb2, get_model_metadata_pb2, get_model_status_pb2, model_management_pb2)
 _SERVICES = {

@@ -15,6 +15,8 @@ from serving.server.refill import Refill
 from serving.server.runner import Workers
 from serving.server.servable import Call, LoadOptions, Servable
 
+pytestmark = pytest.mark.long
+
 _RUN = 0.2
 
 
