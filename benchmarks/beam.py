@@ -6,8 +6,7 @@
 pipeline up to Transform, in a process and a work folder of its own, as `mri run --to Transform`
 does. A worker process imports TensorFlow and TFX before its first image; `idle` is the same
 pipeline on 20 images a folder, so that what grows with the images can be told from that; a rate is
-null where that does not come out of the noise. The last
-line is one JSON object.
+null where that does not come out of the noise. The last line is one JSON object.
 """
 
 import argparse

