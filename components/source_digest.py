@@ -13,7 +13,7 @@ def source_digest(*packages: str) -> str:
     component that passes this digest as a property runs again when its code has changed.
 
     Args:
-        *packages: Folder names below `components`, such as `"trainer"`.
+        *packages: Names below `components` of folders, such as `"trainer"`, or of files.
 
     Returns:
         The first 16 hexadecimal digits of a sha256 over the files' names and bytes.
@@ -21,7 +21,7 @@ def source_digest(*packages: str) -> str:
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for package in sorted(packages):
-        for source in sorted((root / package).rglob("*")):
+        for source in sorted([root / package, *(root / package).rglob("*")]):
             if source.suffix not in _SOURCES:
                 continue
             digest.update(source.relative_to(root).as_posix().encode())

@@ -1,5 +1,7 @@
 """The pipeline: from a folder of images to a pushed model, a node a paragraph."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from tfx import v1 as tfx
@@ -92,6 +94,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     recipe = {
         "classes": list(config.ingest.classes),
         "cache": str(work.cache),
+        "weights": _digest(config.model.weights),
         **_custom_config(
             "trainer",
             "transform",
@@ -205,6 +208,13 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         enable_cache=config.cache,
         beam_pipeline_args=checked_beam_options(config.beam),
     )
+
+
+def _digest(weights: str | Path) -> str:
+    """Of the user's own file, as another one may have its name by the next run."""
+    if not isinstance(weights, Path) or not weights.expanduser().is_file():
+        return ""
+    return hashlib.sha256(weights.expanduser().read_bytes()).hexdigest()
 
 
 def _custom_config(*code: str, **sections: Any) -> dict[str, Any]:

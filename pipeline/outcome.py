@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.utils import path_utils
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
@@ -12,8 +13,9 @@ from components.gate.verdict import PAGE_FILE, Verdict
 from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
 from components.push.pushed import PUSHED_VERSION, WAITING
+from components.servable import EXTRAS, METADATA_FILE
 from components.serve_check.verdict import ServeVerdict
-from components.trainer.history import HISTORY_FILE
+from components.trainer.history import HISTORY_FILE, kept_epoch
 from pipeline.launch import NodeResult
 
 Outputs = dict[str, list[pb.Artifact]]
@@ -76,9 +78,12 @@ def _baseline(outputs: Outputs) -> str:
 
 
 def _model(outputs: Outputs) -> str:
-    history = json.loads((Path(outputs["model"][0].uri) / HISTORY_FILE).read_text())
-    epochs = len(history["loss"])
-    return f"eval accuracy {history['val_accuracy'][-1]:.3f} after {epochs} epochs"
+    uri = outputs["model"][0].uri
+    history = json.loads((Path(uri) / HISTORY_FILE).read_text())
+    extras = Path(path_utils.serving_model_path(uri)) / EXTRAS
+    recipe = json.loads((extras / METADATA_FILE).read_text())["recipe"]
+    epoch = kept_epoch(history, keep_best=recipe["train"]["keep_best"])
+    return f"eval accuracy {history['val_accuracy'][epoch]:.3f} after {epoch + 1} epochs"
 
 
 def _evaluation(outputs: Outputs) -> str:

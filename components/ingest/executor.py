@@ -111,7 +111,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
                     pipeline
                     | f"Images {split}" >> beam.Create(list(files[split].values()))
                     | f"Examples {split}" >> beam.ParDo(to_examples)
-                    # TFX's WriteSplit shuffles whole Examples; Create has shuffled the paths.
+                    # TFX's WriteSplit shuffles whole Examples; here no reader goes by their order.
                     | f"Write {split}"
                     >> beam.io.WriteToTFRecord(
                         f"{artifact_utils.get_split_uri([examples], split)}/"

@@ -1,6 +1,7 @@
 """Batches for the layers that train: what they hold depends on seed and epoch alone."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,27 @@ class TrainingBatches:
     so training that goes on after an interruption sees what it would have seen.
     """
 
-    def __init__(self, features: FrozenFeatures, class_count: int, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        features: FrozenFeatures,
+        class_count: int,
+        config: TrainConfig,
+        replicas: int = 1,
+    ) -> None:
         """Prepares the epochs.
 
         Args:
             features: Of the train split.
             class_count: Number of classes.
             config: Batch size, class weights, mixing and seed.
+            replicas: Devices that share each batch; each needs an image of it.
 
         Raises:
             PipelineError: A class has no image.
         """
         self._features = features
         self._config = config
+        self._slices = _slices(len(features.digests), config.batch_size, replicas)
         self._one_hot = np.eye(class_count, dtype=np.float32)
         self._class_weights = class_weights(features.labels, class_count, config)
         offsets = np.random.default_rng([config.seed, 0])
@@ -43,7 +52,7 @@ class TrainingBatches:
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self._features.digests) // self._config.batch_size)
+        return len(self._slices)
 
     def dataset(self) -> tf.data.Dataset:
         """Returns the batches of the epoch in `epoch`.
@@ -62,11 +71,10 @@ class TrainingBatches:
         return _on_every_replica(batches, self.steps)
 
     def _epoch(self) -> Iterator[_Batch]:
-        size, epoch = self._config.batch_size, self.epoch
+        epoch = self.epoch
         generator = np.random.default_rng([self._config.seed, 1, epoch])
         order = generator.permutation(len(self._features.digests))
-        for start in range(0, len(order), size):
-            rows = order[start : start + size]
+        for rows in map(order.__getitem__, self._slices):
             classes = self._features.labels[rows]
             activations, labels = self._activations(rows, epoch), self._one_hot[classes]
             if self._config.mixup:
@@ -84,30 +92,35 @@ class TrainingBatches:
         )
 
 
-def plain_batches(features: FrozenFeatures, class_count: int, batch_size: int) -> tf.data.Dataset:
+def plain_batches(
+    features: FrozenFeatures, class_count: int, batch_size: int, replicas: int = 1
+) -> tf.data.Dataset:
     """The images as they are, in the order of `features`.
 
     Args:
         features: Whose first version is the original.
         class_count: Number of classes.
         batch_size: Images a batch.
+        replicas: Devices that share each batch; each needs an image of it.
 
     Returns:
         Activations [batch, ...] and one-hot labels float32 [batch, classes].
     """
     store = features.versions[0]
     one_hot = np.eye(class_count, dtype=np.float32)
+    slices = _slices(len(features.digests), batch_size, replicas)
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        for activations, labels in features.originals(batch_size):
-            yield activations, one_hot[labels]
+        for rows in slices:
+            activations = np.stack([store[digest] for digest in features.digests[rows]])
+            yield activations, one_hot[features.labels[rows]]
 
     signature = (
         tf.TensorSpec((None, *store.shape), tf.as_dtype(store.dtype)),
         tf.TensorSpec((None, class_count), tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return _on_every_replica(dataset, -(-len(features.digests) // batch_size))
+    return _on_every_replica(dataset, len(slices))
 
 
 def class_weights(labels: np.ndarray, class_count: int, config: TrainConfig) -> Weights:
@@ -126,6 +139,14 @@ def class_weights(labels: np.ndarray, class_count: int, config: TrainConfig) -> 
     weights = np.maximum(counts, 1) ** -power
     normalised: Weights = (weights * len(labels) / (weights @ counts)).astype(np.float32)
     return normalised
+
+
+def _slices(count: int, size: int, replicas: int) -> list[slice]:
+    """Batches of one size and a rest, or all of nearly one size where the rest would be too few."""
+    edges = [*range(0, count, size), count]
+    if edges[-1] - edges[-2] < replicas:
+        edges = [round(edge) for edge in np.linspace(0, count, len(edges))]
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 def _mix(

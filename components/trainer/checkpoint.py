@@ -4,35 +4,34 @@ import json
 import math
 from pathlib import Path
 
+import h5py
 import keras
 
-from components.trainer.history import History
+from components.trainer.history import History, kept_epoch
 from components.whole_file import whole_file
 
 _LAST, _BEST, _HISTORY = "last.weights.h5", "best.weights.h5", "history.json"
-_LOSS = "val_loss"
+_EPOCHS = "epochs"
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Keeps a folder from which the same training goes on after the last whole epoch.
 
     Unlike Keras' BackupAndRestore, which writes weights and epoch to two files, it cannot be killed
-    between them: the epoch is read off the optimizer's step, in the file of the weights. That file
-    is written last. Early stopping is here too, as what it counts has to survive as well.
+    between them: the number of epochs stands in the file of the weights, which is written last.
+    Early stopping is here too, as what it counts has to survive as well.
     """
 
-    def __init__(self, folder: Path, steps: int, *, patience: int | None) -> None:
+    def __init__(self, folder: Path, *, patience: int | None) -> None:
         """Prepares the folder.
 
         Args:
             folder: Made if it does not exist; it belongs to this one training.
-            steps: Steps an epoch.
             patience: Epochs without a lower loss on eval after which training stops, or None.
         """
         super().__init__()
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._steps = steps
         self._patience = patience
         self.history: History = {}
         self.diverged = False
@@ -51,7 +50,8 @@ class Checkpoint(keras.callbacks.Callback):
             return 0
         model.optimizer.build(model.trainable_variables)
         model.load_weights(self._folder / _LAST)
-        done = int(model.optimizer.iterations) // self._steps
+        with h5py.File(self._folder / _LAST) as weights:
+            done = int(weights.attrs[_EPOCHS])
         written: History = json.loads((self._folder / _HISTORY).read_text(encoding="utf-8"))
         self.history = {name: values[:done] for name, values in written.items()}
         return done
@@ -72,14 +72,21 @@ class Checkpoint(keras.callbacks.Callback):
                 self.model.save_weights(file)
         with whole_file(self._folder / _LAST) as file:
             self.model.save_weights(file)
-        if self._patience is not None and epoch - self.best_epoch >= self._patience:
-            self.model.stop_training = True
+            with h5py.File(file, "r+") as weights:
+                weights.attrs[_EPOCHS] = epoch + 1
+        self.model.stop_training = self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether the loss on eval has not fallen for as long as it is waited for."""
+        if self._patience is None or not self.history:
+            return False
+        return len(self.history["loss"]) > self.best_epoch + self._patience
 
     @property
     def best_epoch(self) -> int:
         """The epoch with the least loss on eval, from 0."""
-        losses = self.history[_LOSS]
-        return losses.index(min(losses))
+        return kept_epoch(self.history, keep_best=True)
 
     def take_best(self, model: keras.Model) -> None:
         """Gives the model the weights of the best epoch."""

@@ -45,7 +45,7 @@ def fit_confidence(
         What `ServingModule` takes.
 
     Raises:
-        PipelineError: All training images look the same to the network.
+        PipelineError: The training images of each class look the same to the network.
     """
     return Confidence(
         fit_calibration(held_out), fit_foreign(train, held_out, config), config.refer_below

@@ -1,11 +1,16 @@
 """What can be chosen about the network and its training."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from components.strict_config import StrictConfig
+
+_StepSize = Annotated[float, Field(gt=0)]
+_Dropout = Annotated[float, Field(ge=0, lt=1)]
+_Width = Annotated[int, Field(ge=1)]
+_Depth = Annotated[int, Field(ge=0, le=13)]
 
 
 class ModelConfig(StrictConfig):
@@ -25,10 +30,10 @@ class ModelConfig(StrictConfig):
     weights: Literal["imagenet", "random"] | Path = "imagenet"
     input_scaling: Literal["imagenet", "unit"] = "imagenet"
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
-    trainable_convolutions: int = Field(3, ge=0, le=13)
-    dense_units: int = Field(128, ge=1)
-    flatten_dropout: float = Field(0.3, ge=0, lt=1)
-    dense_dropout: float = Field(0.2, ge=0, lt=1)
+    trainable_convolutions: _Depth = 3
+    dense_units: _Width = 128
+    flatten_dropout: _Dropout = 0.3
+    dense_dropout: _Dropout = 0.2
 
 
 class AugmentConfig(StrictConfig):
@@ -91,7 +96,7 @@ class TrainConfig(StrictConfig):
 
     epochs: int = Field(5, ge=1)
     batch_size: int = Field(20, ge=1)
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: _StepSize = 1e-4
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -139,8 +144,8 @@ class TuneConfig(StrictConfig):
         enabled: Whether there is one.
         trials: Trainings, at most; the first one is the recipe as it is.
         minutes: After which no further trial begins.
-        learning_rate: Least and greatest.
-        dropout: Least and greatest, of both dropouts.
+        learning_rate: Least and greatest; widened to hold the recipe's own.
+        dropout: Least and greatest, of both dropouts; widened as well.
         dense_units: Widths of the hidden layer to choose from, beside the recipe's own.
         trainable_convolutions: Depths to choose from, beside the recipe's own. Each costs a pass of
             its own through the frozen layers.
@@ -149,15 +154,15 @@ class TuneConfig(StrictConfig):
     enabled: bool = False
     trials: int = Field(8, ge=1)
     minutes: float = Field(12.0, gt=0)
-    learning_rate: tuple[float, float] = (3e-5, 1e-3)
-    dropout: tuple[float, float] = (0.1, 0.6)
-    dense_units: tuple[int, ...] = (64, 128, 256)
-    trainable_convolutions: tuple[int, ...] = (0,)
+    learning_rate: tuple[_StepSize, _StepSize] = (3e-5, 1e-3)
+    dropout: tuple[_Dropout, _Dropout] = (0.1, 0.6)
+    dense_units: tuple[_Width, ...] = (64, 128, 256)
+    trainable_convolutions: tuple[_Depth, ...] = (0,)
 
     @model_validator(mode="after")
     def _check_bounds(self) -> "TuneConfig":
         for name in ("learning_rate", "dropout"):
             lowest, highest = getattr(self, name)
-            if not 0 <= lowest < highest:
+            if lowest >= highest:
                 raise ValueError(f"{name}: the least value must lie below the greatest")
         return self

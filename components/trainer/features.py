@@ -13,7 +13,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import PipelineError
+from components.source_digest import source_digest
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.inputs import TransformedImage, decode_pixels
@@ -39,6 +41,8 @@ _DIGEST_BYTES = 32
 _INDEX = ".index"
 
 Activations = np.ndarray[Any, np.dtype[Any]]
+Split = tuple[Callable[[], Iterable[TransformedImage]], AugmentConfig]
+"""The images of a split, as a stream that can be had again, and how they are varied."""
 
 
 class FeatureStore:
@@ -180,42 +184,54 @@ class FrozenPrefix:
             self._run = tf.function(lambda pixels: prefix(pixels, training=False))
             self._identity = _digest(prefix)
 
-    def features(
-        self, images: Callable[[], Iterable[TransformedImage]], config: AugmentConfig
-    ) -> FrozenFeatures:
-        """Makes sure that all versions of all images are in the cache.
+    def features(self, *splits: Split) -> list[FrozenFeatures]:
+        """Makes sure that all versions of all images are in the cache, together.
 
         Args:
-            images: Called once or twice, gives a split as a stream.
-            config: How many versions there are, and how they are drawn.
+            splits: All that one training needs: what is made for one split never makes room for
+                another.
 
         Returns:
-            The features of all images.
+            The features of each split's images.
 
         Raises:
-            PipelineError: There is no image, or the features would take more room than there may
+            PipelineError: A split has no image, or the features would take more room than there may
                 be or is.
         """
-        labels = {image.digest: image.label for image in images()}
-        if not labels:
-            raise PipelineError("There is no image to train on: one of the splits is empty.")
-        folders = [self._folder(version, config) for version in range(config.versions)]
-        stores = tuple(FeatureStore(folder, self.shape, self.dtype) for folder in folders)
-        missing = sum(digest not in store for store in stores for digest in labels)
-        if missing:
-            self._make_room(len(labels) * len(stores), missing, keep=set(folders))
-            progress = _Progress(missing)
-            self._fill(images(), stores, config, progress)
-        digests = tuple(sorted(labels))
-        return FrozenFeatures(
-            digests, np.array([labels[digest] for digest in digests], np.int64), stores
-        )
+        labels = [_labels(images()) for images, _ in splits]
+        folders = [
+            [self._folder(version, config) for version in range(config.versions)]
+            for _, config in splits
+        ]
+        wanted: dict[Path, set[bytes]] = defaultdict(set)
+        for of_split, paths in zip(labels, folders, strict=True):
+            for path in paths:
+                wanted[path].update(of_split)
+        stores = self._stores(wanted)
+        if missing := _missing(stores, wanted):
+            self._make_room(stores, wanted, missing)
+            stores = self._stores(wanted)
+            progress = _Progress(_missing(stores, wanted))
+            for (images, config), paths in zip(splits, folders, strict=True):
+                self._fill(images(), [stores[path] for path in paths], config, progress)
+        return [
+            FrozenFeatures(
+                digests := tuple(sorted(of_split)),
+                np.array([of_split[digest] for digest in digests], np.int64),
+                tuple(stores[path] for path in paths),
+            )
+            for of_split, paths in zip(labels, folders, strict=True)
+        ]
+
+    def _stores(self, folders: Iterable[Path]) -> dict[Path, FeatureStore]:
+        return {folder: FeatureStore(folder, self.shape, self.dtype) for folder in folders}
 
     def _folder(self, version: int, config: AugmentConfig) -> Path:
         """A store's folder is named by all that its content depends on."""
         original = version == 0 and config.keep_original
         drawn = config.model_dump(exclude={"versions", "keep_original"})
-        chosen = None if original else {"version": version, **drawn}
+        code = source_digest("trainer/augment.py")
+        chosen = None if original else {"version": version, "code": code, **drawn}
         identity = self._identity.copy()
         identity.update(json.dumps([chosen, self.shape, self.dtype.name]).encode())
         return self._cache / identity.hexdigest()[:32]
@@ -242,23 +258,40 @@ class FrozenPrefix:
                     progress.advance(len(batch))
                 store.add([image.digest for image in todo], np.concatenate(activations))
 
-    def _make_room(self, rows: int, missing: int, keep: set[Path]) -> None:
-        """Removes the stores that were not used for longest, as many as must go."""
+    def _make_room(
+        self,
+        stores: Mapping[Path, FeatureStore],
+        wanted: Mapping[Path, set[bytes]],
+        missing: int,
+    ) -> None:
+        """Removes the stores that were not used for longest, as many as must go.
+
+        If that is not enough, the wanted ones hold images that are gone: they are made anew, the
+        largest first.
+        """
         row_bytes = math.prod(self.shape) * self.dtype.itemsize
-        if rows * row_bytes > self._limit:
+        needed = sum(map(len, wanted.values())) * row_bytes
+        if needed > self._limit:
             raise PipelineError(
-                f"The activations of the frozen layers would take {rows * row_bytes / 1e9:.1f} GB, "
+                f"The activations of the frozen layers would take {needed / 1e9:.1f} GB, "
                 f"and train.cache_gigabytes allows {self._limit / 1e9:.1f}: raise it, or lower "
                 "train.augment.versions."
             )
-        others = [path for path in self._cache.iterdir() if path not in keep]
-        others.sort(key=lambda path: path.stat().st_mtime)
-        used = sum(_size(path) for path in (*others, *keep)) + missing * row_bytes
-        while others and used > self._limit:
-            oldest = others.pop(0)
-            used -= _size(oldest)
-            shutil.rmtree(oldest, ignore_errors=True)
-            _LOG.info("removed cached features that were not used for longest: %s", oldest.name)
+        sizes = {path: _size(path) for path in self._cache.iterdir()}
+        others = sorted(sizes.keys() - wanted.keys(), key=lambda path: path.stat().st_mtime)
+        own = sorted(wanted, key=sizes.__getitem__, reverse=True)
+        used = sum(sizes.values()) + missing * row_bytes
+        for path in (*others, *own):
+            if used <= self._limit:
+                break
+            if path in wanted:
+                again = sum(digest in stores[path] for digest in wanted[path])
+                missing += again
+                used += again * row_bytes
+            used -= sizes[path]
+            shutil.rmtree(path, ignore_errors=True)
+            why = "hold images that are gone" if path in wanted else "were not used for longest"
+            _LOG.info("removed cached features that %s: %s", why, path.name)
         free = shutil.disk_usage(self._cache).free
         if missing * row_bytes > free:
             raise PipelineError(
@@ -289,6 +322,29 @@ class _Progress:
             rate,
             *divmod(int((self._total - self._done) / rate), 60),
         )
+
+
+def _labels(images: Iterable[TransformedImage]) -> dict[bytes, int]:
+    """Each image's class, by its digest."""
+    labels: dict[bytes, int] = {}
+    contradictions = set()
+    for image in images:
+        if labels.setdefault(image.digest, image.label) != image.label:
+            contradictions.add(image.digest)
+            labels[image.digest] = min(labels[image.digest], image.label)
+    if not labels:
+        raise PipelineError("There is no image to train on: one of the splits is empty.")
+    if contradictions:
+        _LOG.warning(
+            "%d images have the same pixels under two classes and count for the first of these",
+            len(contradictions),
+        )
+    return labels
+
+
+def _missing(stores: Mapping[Path, FeatureStore], wanted: Mapping[Path, set[bytes]]) -> int:
+    """How many activations must be computed."""
+    return sum(digest not in stores[path] for path in wanted for digest in wanted[path])
 
 
 def _digest(prefix: keras.Model) -> "hashlib._Hash":

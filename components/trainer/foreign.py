@@ -73,7 +73,7 @@ def fit_foreign(
         The score.
 
     Raises:
-        PipelineError: All training images look the same to the network.
+        PipelineError: The training images of each class look the same to the network.
     """
     roots = _roots(train.features)
     classes = np.unique(train.labels)
@@ -100,8 +100,9 @@ def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     variance = np.trace(covariance) / width
     if variance <= np.finfo(np.float32).eps:
         raise PipelineError(
-            "All training images look the same to the network, so nothing can be told from them: "
-            "look at the images, or use model.weights=imagenet."
+            "The training images of each class look the same to the network, or there is one of "
+            "each, so nothing can be told from them: look at the images, add some, or use "
+            "model.weights=imagenet."
         )
     shrunk = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * variance * np.eye(width)
     variances, axes = np.linalg.eigh(shrunk)

@@ -9,6 +9,17 @@ History = dict[str, list[float]]
 """Values by metric name, one an epoch, as Keras' History callback collects them."""
 
 
+def kept_epoch(history: History, *, keep_best: bool) -> int:
+    """Which epoch's weights a training ends with, from 0.
+
+    Args:
+        history: Values by metric name, one an epoch.
+        keep_best: Whether it is the one with the least loss on eval, rather than the last.
+    """
+    losses = history["val_loss"]
+    return losses.index(min(losses)) if keep_best else len(losses) - 1
+
+
 def write_history(history: History, folder: Path) -> None:
     """Writes `history.json` and `curves.png`.
 

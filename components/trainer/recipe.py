@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from components.errors import PipelineError
+from components.source_digest import source_digest
 from components.trainer.config import ModelConfig, TrainConfig
 from components.trainer.features import FrozenFeatures, FrozenPrefix
 from components.trainer.history import History
@@ -131,7 +132,8 @@ class Recipe:
             weights=_weights(self.model),
         )
         with strategy_scope(self.train.strategy):
-            parts = split_model(model, resolve_precision(self.train.precision))
+            precision = resolve_precision(self.train.precision)
+            parts = split_model(model, precision)
         frozen = FrozenPrefix(
             parts.prefix,
             self.transform.image_size,
@@ -139,12 +141,14 @@ class Recipe:
             self.train.cache_gigabytes * 1e9,
         )
         original = self.train.augment.model_copy(update={"versions": 1, "keep_original": True})
-        features = frozen.features(lambda: read_images(train_files), self.train.augment)
-        held_out = frozen.features(lambda: read_images(eval_files), original)
+        features, held_out = frozen.features(
+            (lambda: read_images(train_files), self.train.augment),
+            (lambda: read_images(eval_files), original),
+        )
         self._check_classes(features)
 
         _LOG.info("training on %s images", f"{len(features.digests):,}")
-        state = cache / "training" / self._identity(features, held_out)
+        state = cache / "training" / self._identity(model, precision, features, held_out)
         history = train(parts.tail, features, held_out, self.train, state, callbacks)
         take_weights(model, parts.tail)
         return TrainedModel(model, history, state, parts.cut, features, held_out)
@@ -158,11 +162,18 @@ class Recipe:
                 "out of ingest.classes."
             )
 
-    def _identity(self, *splits: FrozenFeatures) -> str:
-        """Tells one training from another: an interrupted one goes on only as itself."""
+    def _identity(self, model: keras.Model, precision: str, *splits: FrozenFeatures) -> str:
+        """Tells one training from another: an interrupted one goes on only as itself.
+
+        Settings alone do not tell: the file of `model.weights` may be another one by now, and
+        `auto` may choose another precision.
+        """
         sections = (self.model, self.train, self.transform)
         settings = [section.model_dump_json() for section in sections]
-        digest = hashlib.sha256(json.dumps([settings, self.classes]).encode())
+        code = source_digest("trainer")
+        digest = hashlib.sha256(json.dumps([settings, self.classes, precision, code]).encode())
+        for weight in model.get_weights():
+            digest.update(np.ascontiguousarray(weight).data)
         for split in splits:
             digest.update(b"".join(split.digests))
             digest.update(split.labels.tobytes())

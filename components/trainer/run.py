@@ -81,7 +81,8 @@ def _observe(
     names = [layer.name for layer in model.layers]
     if not cut or names.index(cut) <= names.index(FEATURE_LAYER):
         return observe(model, features.originals(_BATCH, _OBSERVED), cut or None)
-    images = islice(read_images(file_patterns), _OBSERVED)
+    chosen = set(features.digests[:_OBSERVED])  # files are in the order of classes, digests in none
+    images = (image for image in read_images(file_patterns) if image.digest in chosen)
     batches = iter(lambda: list(islice(images, _BATCH)), [])
     pixels = ((decode_pixels(batch), [image.label for image in batch]) for batch in batches)
     return observe(model, pixels)

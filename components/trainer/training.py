@@ -49,17 +49,18 @@ def train(
         DivergedError: The loss is no longer a number.
     """
     class_count = tail.output.shape[-1]
-    batches = TrainingBatches(features, class_count, config)
+    replicas = tail.distribute_strategy.num_replicas_in_sync
+    batches = TrainingBatches(features, class_count, config, replicas)
     _compile(tail, batches.steps, config)
-    checkpoint = Checkpoint(state, batches.steps, patience=config.patience)
+    checkpoint = Checkpoint(state, patience=config.patience)
     done = checkpoint.resume(tail)
     if done:
         _LOG.info("going on after epoch %d, where training was interrupted", done)
     tail.fit(
         batches.dataset(),
-        validation_data=plain_batches(held_out, class_count, _EVAL_BATCH),
+        validation_data=plain_batches(held_out, class_count, _EVAL_BATCH, replicas),
         initial_epoch=done,
-        epochs=config.epochs,
+        epochs=done if checkpoint.over else config.epochs,
         shuffle=False,  # the batches are
         verbose=0,
         callbacks=[
@@ -78,11 +79,16 @@ def train(
 
 
 def _compile(tail: keras.Model, steps: int, config: TrainConfig) -> None:
-    optimizer = keras.optimizers.AdamW if config.weight_decay else keras.optimizers.Adam
-    decay = {"weight_decay": config.weight_decay} if config.weight_decay else {}
+    rate = _learning_rate(steps, config)
     with tail.distribute_strategy.scope():
+        if config.weight_decay:
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        else:
+            optimizer = keras.optimizers.Adam(rate)
+        if any(layer.dtype_policy.name == "mixed_float16" for layer in tail.layers):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients are zero
         tail.compile(
-            optimizer=optimizer(_learning_rate(steps, config), **decay),
+            optimizer=optimizer,
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
             metrics=["accuracy"],
         )

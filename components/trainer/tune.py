@@ -18,6 +18,7 @@ from tfx.components.tuner.component import TunerFnResult
 
 from components.errors import PipelineError
 from components.trainer.config import TuneConfig
+from components.trainer.history import kept_epoch
 from components.trainer.recipe import Recipe
 from components.trainer.training import DivergedError
 
@@ -52,24 +53,27 @@ def search_space(recipe: Recipe, config: TuneConfig) -> keras_tuner.HyperParamet
 
     Args:
         recipe: Its own values are the defaults.
-        config: The bounds.
+        config: The bounds, which are widened to hold the recipe's own values.
 
     Returns:
         The space.
     """
     space = keras_tuner.HyperParameters()
-    lowest, highest = config.learning_rate
-    rate = min(max(recipe.train.learning_rate, lowest), highest)
-    space.Float("train.learning_rate", lowest, highest, sampling="log", default=rate)
+    rate = recipe.train.learning_rate
+    bounds = _around(rate, config.learning_rate)
+    space.Float("train.learning_rate", *bounds, sampling="log", default=rate)
     for name in ("flatten_dropout", "dense_dropout"):
-        lowest, highest = config.dropout
-        share = min(max(getattr(recipe.model, name), lowest), highest)
-        space.Float(f"model.{name}", lowest, highest, default=share)
+        share = getattr(recipe.model, name)
+        space.Float(f"model.{name}", *_around(share, config.dropout), default=share)
     for name in ("dense_units", "trainable_convolutions"):
         own = getattr(recipe.model, name)
         choices = sorted({own, *getattr(config, name)})
         space.Choice(f"model.{name}", choices, default=own)
     return space
+
+
+def _around(own: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    return min(own, *bounds), max(own, *bounds)
 
 
 class _Oracle(BayesianOptimizationOracle):
@@ -98,7 +102,7 @@ class _Oracle(BayesianOptimizationOracle):
 
 
 class _RecipeTuner(BaseTuner):
-    """A trial is a whole training; its score is the least loss on eval."""
+    """A trial is a whole training; its score is the loss on eval of the weights that it keeps."""
 
     def __init__(self, oracle: _Oracle, recipe: Recipe, fn_args: FnArgs, **folders: str) -> None:
         self._recipe = recipe
@@ -109,15 +113,16 @@ class _RecipeTuner(BaseTuner):
     def run_trial(self, trial: Any) -> float:
         number = len(self.oracle.end_order) + 1
         _LOG.info("trial %d of %d", number, self.oracle.max_trials)
-        recipe = self._recipe.with_values(trial.hyperparameters.values)
         try:
+            recipe = self._recipe.with_values(trial.hyperparameters.values)
             trained = recipe.fit(self._fn_args.train_files, self._fn_args.eval_files, self._cache)
         except DivergedError as error:
             raise FailedTrialError(str(error)) from error
-        except PipelineError as error:  # the next trial would meet it, too
+        except (PipelineError, OSError) as error:  # the next trial would meet it, too
             raise FatalError(str(error)) from error
         shutil.rmtree(trained.state)
-        return min(trained.history["val_loss"])
+        kept = kept_epoch(trained.history, keep_best=recipe.train.keep_best)
+        return trained.history["val_loss"][kept]
 
     def on_search_end(self) -> None:
         """Removes what only an interrupted search needs."""

@@ -40,6 +40,8 @@ def test_settings_override_the_preset():
         (["model.widths=[1, 2]"], "model.widths"),
         (["train.learning_rate=.nan"], "train.learning_rate"),
         (["train.learning_rate=-1"], "train.learning_rate=-1 is refused"),
+        (["model.trainable_convolutions=14"], "model.trainable_convolutions=14 is refused"),
+        (["model.trainable_convolutions=-1"], "model.trainable_convolutions=-1 is refused"),
         (["train"], "not of the form KEY=VALUE"),
         (["=3"], "not of the form KEY=VALUE"),
         (["train=[unclosed"], "not valid YAML"),

@@ -34,3 +34,17 @@ def test_the_nodes_that_others_speak_of_are_there(tmp_path):
     spoken_of = {value for name, value in vars(node_ids).items() if name.isupper()}
     assert len(spoken_of) == 11
     assert spoken_of <= set(_nodes(tmp_path, tune={"enabled": True}))
+
+
+def test_another_weights_file_of_the_same_name_is_trained_anew(tmp_path):
+    """What the Trainer is given is what its cached results are found by."""
+    weights = tmp_path / "vgg16.h5"
+    given = []
+    for content in (b"one", b"one", b"other"):
+        weights.write_bytes(content)
+        nodes = _nodes(tmp_path, model={"weights": weights}, tune={"enabled": True})
+        both = [nodes["Trainer"], nodes["Tuner"]]
+        given.append([node.exec_properties["custom_config"] for node in both])
+    assert given[0] == given[1]
+    assert given[0][0] != given[2][0]
+    assert given[0][1] != given[2][1]

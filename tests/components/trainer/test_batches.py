@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from transformed import SIZE, images
@@ -13,7 +15,7 @@ CONFIG = TrainConfig(batch_size=4, augment=AugmentConfig(versions=3))
 def features(tmp_path):
     split = images(tmp_path / "split", 10)
     frozen = FrozenPrefix(None, SIZE, tmp_path / "cache", 1e9)
-    return frozen.features(lambda: split, CONFIG.augment)
+    return frozen.features((lambda: split, CONFIG.augment))[0]
 
 
 def _epoch(features, config: TrainConfig = CONFIG, epoch: int = 0):
@@ -63,10 +65,39 @@ def test_an_epoch_follows_from_seed_and_number_alone(features):
 
 def test_mixing_mixes_labels_as_it_mixes_pixels(features):
     config = CONFIG.model_copy(update={"mixup": 1.0, "batch_size": 10})
-    _, labels, _ = _epoch(features, config)
-    np.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-6)
+    pure = _epoch(features, config.model_copy(update={"mixup": 0.0}))
+    pixels, labels, _ = _epoch(features, config)
     assert ((labels > 0.01) & (labels < 0.99)).any()
     assert (labels.max(axis=1) >= 0.5).all()
+    originals = pure[0].reshape(10, -1).astype(float)
+    for row, (image, label) in enumerate(zip(pixels.reshape(10, -1), labels, strict=True)):
+        errors = []
+        for partner in range(10):
+            other = originals[partner] - originals[row]
+            share = (image - originals[row]) @ other / max(other @ other, 1)
+            mixed = (1 - share) * originals[row] + share * originals[partner]
+            expected = (1 - share) * pure[1][row] + share * pure[1][partner]
+            errors.append(np.abs(mixed - image).max() / 255 + np.abs(expected - label).max())
+        assert min(errors) < 0.01
+
+
+def test_an_image_of_a_rare_class_counts_for_more(features):
+    rare = replace(features, labels=np.array([0] * 9 + [1]))
+    _, labels, weights = _epoch(rare, CONFIG.model_copy(update={"class_weights": "balanced"}))
+    assert len(set(weights)) == 2
+    assert (weights == weights.max()).tolist() == (labels.argmax(axis=1) == 1).tolist()
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_no_device_goes_without_an_image(features, replicas):
+    nine = replace(features, digests=features.digests[:9], labels=features.labels[:9])
+    batches = TrainingBatches(nine, 2, CONFIG, replicas)
+    plain = plain_batches(nine, 2, CONFIG.batch_size, replicas)
+    for dataset in (batches.dataset(), plain):
+        sizes = [len(part[0]) for part in dataset.as_numpy_iterator()]
+        assert (sum(sizes), len(sizes)) == (9, batches.steps)
+        assert min(sizes) >= min(replicas, 3)
+        assert max(sizes) <= CONFIG.batch_size
 
 
 def test_plain_batches_are_the_originals_in_order(features):

@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class _Counting:
         self.frozen._run = count
 
     def __call__(self, split, config: AugmentConfig = TWO):
-        return self.frozen.features(lambda: split, config)
+        return self.frozen.features((lambda: split, config))[0]
 
 
 @pytest.fixture
@@ -91,6 +92,7 @@ def test_features_of_other_weights_are_not_used(tmp_path, split):
 
 _PRINT_FOLDER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from transformed import SIZE, toy_model
 from components.trainer.config import AugmentConfig
@@ -178,6 +180,50 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path, split, caplog):
     assert "not used for longest" in caplog.text
 
 
+def test_what_one_split_needs_never_makes_room_for_another(tmp_path, split):
+    row = 2 * 2 * 6 * 4 + 32  # activations in float32, and a digest
+    others = images(tmp_path / "others", 10, first=100)
+    maker = _Counting(tmp_path / "cache", limit=51 * row)
+    _Counting(tmp_path / "cache", seed=1)(split)  # 40 rows of other weights must go
+    train, held_out = maker.frozen.features((lambda: split, TWO), (lambda: others, ONE))
+    for features in (train, held_out):
+        for store in features.versions:
+            assert all(store[digest].any() for digest in features.digests)
+    assert maker.images == 50
+    with pytest.raises(PipelineError, match=r"train\.cache_gigabytes"):
+        _Counting(tmp_path / "cache", limit=45 * row, seed=2).frozen.features(
+            (lambda: split, TWO), (lambda: others, ONE)
+        )
+
+
+def test_images_that_are_gone_make_room_in_their_own_store(tmp_path, split):
+    row = 2 * 2 * 6 * 4 + 32
+    _Counting(tmp_path / "cache", limit=30 * row)(split, ONE)
+    others = images(tmp_path / "others", 20, first=100)
+    found = _Counting(tmp_path / "cache", limit=30 * row)(others, ONE)
+    assert all(found.versions[0][digest].any() for digest in found.digests)
+    kept = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.data"))
+    assert kept == 20 * (row - 32)
+
+
+def test_the_same_pixels_under_two_classes_count_for_the_first_and_are_told(
+    tmp_path, split, caplog
+):
+    other = replace(split[4], label=1 - split[4].label)
+    for order in ([*split, other], [other, *split]):
+        found = _Counting(tmp_path / "cache")(order, ONE)
+        assert found.labels[found.digests.index(other.digest)] == 0
+    assert caplog.text.count("1 images have the same pixels under two classes") == 2
+
+
+def test_versions_that_other_code_drew_are_not_used(tmp_path, split, monkeypatch):
+    _Counting(tmp_path / "cache")(split)
+    monkeypatch.setattr(features_module, "source_digest", lambda _: "of other code")
+    other = _Counting(tmp_path / "cache")
+    other(split)
+    assert other.images == 20
+
+
 def test_more_than_the_limit_or_the_disk_is_refused(tmp_path, split, monkeypatch):
     with pytest.raises(PipelineError, match=r"train\.cache_gigabytes"):
         _Counting(tmp_path / "cache", limit=100)(split, ONE)
@@ -191,7 +237,7 @@ def test_more_than_the_limit_or_the_disk_is_refused(tmp_path, split, monkeypatch
 
 
 def test_without_frozen_layers_the_pixels_are_kept(tmp_path, split):
-    found = FrozenPrefix(None, SIZE, tmp_path / "cache", 1e9).features(lambda: split, TWO)
+    [found] = FrozenPrefix(None, SIZE, tmp_path / "cache", 1e9).features((lambda: split, TWO))
     pixels = decode_pixels(split).numpy()
     np.testing.assert_array_equal(found.versions[0][split[3].digest], pixels[3])
 

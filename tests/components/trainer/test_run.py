@@ -10,6 +10,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from transformed import SIZE, TOY, write_split
 
 from components.errors import PipelineError
+from components.trainer import run
+from components.trainer.confidence import fit_confidence
 from components.trainer.config import ConfidenceConfig, ExportConfig, TrainConfig
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.run import run_fn
@@ -63,6 +65,10 @@ def test_the_exported_graph_is_the_whole_trained_network(fn_args, tmp_path, trai
     np.testing.assert_allclose(found["uncalibrated"], expected, atol=1e-5)
     history = json.loads((folder / "history.json").read_text())
     assert {len(values) for values in history.values()} == {2}
+    assert "Total params" in (folder / "summary.txt").read_text()
+    metadata = json.loads((folder / "Format-Serving/assets.extra/metadata.json").read_text())
+    assert metadata["complexity"]["parameters"] == model.count_params()
+    assert metadata["complexity"]["gigaflops_per_image"] > 0
     assert not list((tmp_path / "cache" / "training").iterdir())
 
 
@@ -119,6 +125,36 @@ def test_what_the_tuner_found_is_what_is_trained(fn_args, tmp_path):
     assert (recipe["model"]["dense_units"], recipe["train"]["learning_rate"]) == (5, 0.002)
     model = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert model.get_layer("dense").units == 5
+
+
+@pytest.mark.parametrize("trainable", [0, 3])
+def test_confidence_is_fitted_on_all_classes(fn_args, monkeypatch, trainable):
+    """Transform writes a split class by class, and large ones are observed in part."""
+    arguments = fn_args(model=TOY.model_copy(update={"trainable_convolutions": trainable}))
+    for pattern in (*arguments.train_files, *arguments.eval_files):
+        [file] = Path(pattern).parent.iterdir()
+        records = list(tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator())
+        records.sort(key=_label)
+        with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
+            for record in records:
+                writer.write(record)
+    monkeypatch.setattr(run, "_OBSERVED", 8)
+    seen = []
+
+    def fit(train, held_out, config):
+        seen.extend([train, held_out])
+        return fit_confidence(train, held_out, config)
+
+    monkeypatch.setattr(run, "fit_confidence", fit)
+    run_fn(arguments)
+    for observed in seen:
+        assert sorted(set(observed.labels)) == [0, 1]
+        assert len(observed.labels) == 8
+
+
+def _label(record: bytes) -> int:
+    feature = tf.train.Example.FromString(record).features.feature
+    return feature["image/class"].int64_list.value[0]
 
 
 def test_a_class_without_a_training_image_is_named(fn_args):

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,7 +10,6 @@ from components.errors import PipelineError
 from components.trainer.config import AugmentConfig, TrainConfig
 from components.trainer.features import FrozenPrefix
 from components.trainer.split_model import split_model
-from components.trainer.strategy import strategy_scope
 from components.trainer.training import train
 
 pytestmark = pytest.mark.long
@@ -32,18 +28,17 @@ def splits(tmp_path):
     parts = split_model(toy_model(), "float32")
     frozen = FrozenPrefix(parts.prefix, SIZE, tmp_path / "cache", 1e9)
     found = images(tmp_path / "train", 20), images(tmp_path / "eval", 10, first=100)
-    return [frozen.features(lambda split=split: split, CONFIG.augment) for split in found]
+    return frozen.features(*((lambda split=split: split, CONFIG.augment) for split in found))
 
 
-def _tail(strategy: str = "none") -> keras.Model:
+def _tail(precision: str = "float32") -> keras.Model:
     model = toy_model()
     keras.utils.set_random_seed(1)
-    with strategy_scope(strategy):
-        return split_model(model, "float32").tail
+    return split_model(model, precision).tail
 
 
-def _train(splits, state, config: TrainConfig = CONFIG, **arguments):
-    tail = _tail()
+def _train(splits, state, config: TrainConfig = CONFIG, precision="float32", **arguments):
+    tail = _tail(precision)
     return tail, train(tail, *splits, config, state, **arguments)
 
 
@@ -152,49 +147,67 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_weights(splits, tmp_p
     assert len(json.loads((tmp_path / "state" / "history.json").read_text())["loss"]) == 2
 
 
-_TWO_DEVICES = """
-import sys
-from pathlib import Path
-import tensorflow as tf
-[device] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras
-from transformed import SIZE, images, toy_model
-from components.trainer.config import AugmentConfig, TrainConfig
-from components.trainer.features import FrozenPrefix
-from components.trainer.split_model import split_model
-from components.trainer.strategy import strategy_scope
-from components.trainer.training import train
-
-folder, strategy = Path(sys.argv[1]), sys.argv[2]
-config = TrainConfig(epochs=3, batch_size=8, augment=AugmentConfig(versions=1), strategy=strategy)
-model = toy_model()
-for layer in model.layers:
-    if isinstance(layer, keras.layers.Dropout):
-        layer.rate = 0.0
-with strategy_scope(config.strategy):
-    parts = split_model(model, "float32")
-frozen = FrozenPrefix(parts.prefix, SIZE, folder / "cache", 1e9)
-split = images(folder / "split", 20)
-features = frozen.features(lambda: split, config.augment)
-history = train(parts.tail, features, features, config, folder / strategy)
-print(parts.tail.distribute_strategy.num_replicas_in_sync, *history["loss"])
-"""
+def test_a_wait_that_has_ended_has_ended_after_a_kill_too(splits, tmp_path):
+    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.05})
+    whole, history = _train(splits, tmp_path / "state", config)
+    again, figures = _train(splits, tmp_path / "state", config)  # killed before it was exported
+    assert figures == history
+    assert len(history["loss"]) < 40
+    _assert_equal(whole, again)
 
 
-def test_two_devices_train_as_one_does(tmp_path):
-    paths = [str(Path(__file__).parents[2] / "fixtures"), *sys.path]
-    found = {}
-    for strategy in ("none", "mirrored"):
-        done = subprocess.run(
-            [sys.executable, "-c", _TWO_DEVICES, str(tmp_path), strategy],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found[strategy] = [float(word) for word in done.stdout.split()]
-    assert found["none"][0] == 1
-    assert found["mirrored"][0] == 2
-    np.testing.assert_allclose(found["mirrored"][1:], found["none"][1:], rtol=1e-3)
+def test_half_precision_trains_and_resumes_with_a_scaled_loss(splits, tmp_path):
+    """The scale begins so high that steps are skipped, which must not count as epochs."""
+    whole, history = _train(splits, tmp_path / "whole", precision="mixed_float16")
+    assert isinstance(whole.optimizer, keras.optimizers.LossScaleOptimizer)
+    with pytest.raises(_KilledError):
+        _train(splits, tmp_path / "killed", precision="mixed_float16", callbacks=(_KillAt(2, 1),))
+    resumed, again = _train(splits, tmp_path / "killed", precision="mixed_float16")
+    assert again == history
+    _assert_equal(whole, resumed)
+
+
+class _Rates(keras.callbacks.Callback):
+    """The step size before each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs=None) -> None:
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup_epochs", "expected"),
+    [
+        ("constant", 0, [1, 1, 1, 1]),
+        ("constant", 1, [0, 1, 1, 1]),
+        ("cosine", 0, [1, 0.854, 0.5, 0.146]),
+        ("cosine", 1, [0, 1, 0.75, 0.25]),
+    ],
+)
+def test_the_step_size_rises_and_falls_as_the_recipe_says(
+    splits, tmp_path, schedule, warmup_epochs, expected
+):
+    config = CONFIG.model_copy(update={"schedule": schedule, "warmup_epochs": warmup_epochs})
+    seen = _Rates()
+    _train(splits, tmp_path / "state", config, callbacks=(seen,))
+    np.testing.assert_allclose(np.array(seen.rates[::3]) / 1e-2, expected, atol=2e-3)
+
+
+def test_smoothed_labels_are_never_wholly_right(splits, tmp_path):
+    plain = CONFIG.model_copy(update={"mixup": 0.0})
+    smooth = plain.model_copy(update={"label_smoothing": 0.4})
+    _, history = _train(splits, tmp_path / "plain", plain)
+    _, smoothed = _train(splits, tmp_path / "smooth", smooth)
+    assert smoothed["loss"] != history["loss"]
+    assert min(smoothed["loss"]) > 0.50  # the entropy of 0.8 and 0.2
+
+
+def test_weights_decay_if_they_are_to(splits, tmp_path):
+    plain, _ = _train(splits, tmp_path / "plain")
+    decaying = CONFIG.model_copy(update={"weight_decay": 1.0})
+    decayed, _ = _train(splits, tmp_path / "decayed", decaying)
+    norms = [np.linalg.norm(tail.get_layer("dense").kernel) for tail in (plain, decayed)]
+    assert norms[1] < 0.99 * norms[0]

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from keras_tuner.errors import FatalError
+from pydantic import ValidationError
 from transformed import SIZE, TOY, write_split
 
 from components.errors import PipelineError
@@ -103,6 +105,53 @@ def test_a_trial_that_diverges_does_not_end_the_search(fn_args, monkeypatch):
     tuner = _search(fn_args())
     assert [trial.score is None for trial in tuner.oracle.trials.values()].count(True) == 1
     assert tuner.get_best_hyperparameters()
+
+
+@pytest.mark.parametrize(("keep_best", "score"), [(False, 2.0), (True, 1.0)])
+def test_a_trial_is_judged_by_the_weights_that_it_keeps(fn_args, monkeypatch, keep_best, score):
+    arguments = fn_args(trials=1)
+    arguments.custom_config["train"]["keep_best"] = keep_best
+    fit = Recipe.fit
+
+    def worsen(self, *files):
+        return replace(fit(self, *files), history={"val_loss": [3.0, 1.0, 2.0]})
+
+    monkeypatch.setattr(Recipe, "fit", worsen)
+    [trial] = _search(arguments).oracle.trials.values()
+    assert trial.score == score
+
+
+def test_a_full_disk_ends_the_search(fn_args, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Recipe, "fit", fail)
+    with pytest.raises(FatalError, match="No space left"):
+        _search(fn_args())
+
+
+def test_the_first_trial_is_the_recipe_wherever_the_bounds_lie(fn_args):
+    arguments = fn_args(trials=1)
+    arguments.custom_config["model"]["flatten_dropout"] = 0.0
+    arguments.custom_config["train"]["learning_rate"] = 0.01
+    [trial] = _search(arguments).oracle.trials.values()
+    assert trial.hyperparameters.values["model.flatten_dropout"] == 0.0
+    assert trial.hyperparameters.values["train.learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"dropout": (0.1, 1.5)},
+        {"dropout": (0.5, 0.1)},
+        {"learning_rate": (0, 1e-3)},
+        {"dense_units": (0,)},
+        {"trainable_convolutions": (20,)},
+    ],
+)
+def test_bounds_that_no_recipe_can_have_are_refused(bounds):
+    with pytest.raises(ValidationError, match=next(iter(bounds))):
+        TuneConfig(**bounds)
 
 
 @pytest.mark.parametrize("values", [{"train.nothing": 1}, {"model.dense_units": -3}, {"x": 1}])
