@@ -191,7 +191,7 @@ def test_what_one_split_needs_never_makes_room_for_another(tmp_path, split):
             assert all(store[digest].any() for digest in features.digests)
     assert maker.images == 50
     with pytest.raises(PipelineError, match=r"train\.cache_gigabytes"):
-        _Counting(tmp_path / "cache", limit=45 * row, seed=2).frozen.features(
+        _Counting(tmp_path / "cache", limit=45 * (row - 32), seed=2).frozen.features(
             (lambda: split, TWO), (lambda: others, ONE)
         )
 
