@@ -203,3 +203,15 @@ def test_a_second_run_in_the_same_folder_waits_its_turn(first, data):
         result = run(data, work)
     assert result.returncode == 1
     assert "Another run is using" in result.stderr
+
+
+def test_what_a_search_finds_is_what_is_trained(data, tmp_path):
+    result = run(data, tmp_path, "--tune", "--set", "tune.trials=2", "--to", "Trainer")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert node_states(result.stdout)["Tuner"] == "done"
+    [found] = tmp_path.glob("artifacts/Tuner/best_hyperparameters/*/best_hyperparameters.txt")
+    [metadata] = tmp_path.glob("artifacts/Trainer/model/*/*/assets.extra/metadata.json")
+    recipe = json.loads(metadata.read_text())["recipe"]
+    for path, value in json.loads(found.read_text())["values"].items():
+        section, _, name = path.partition(".")
+        assert recipe[section][name] == value

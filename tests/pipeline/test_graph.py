@@ -36,6 +36,13 @@ def test_the_nodes_that_others_speak_of_are_there(tmp_path):
     assert spoken_of <= set(_nodes(tmp_path, tune={"enabled": True}))
 
 
+def test_what_the_tuner_finds_is_what_the_trainer_takes(tmp_path):
+    nodes = _nodes(tmp_path, tune={"enabled": True})
+    found = nodes["Tuner"].outputs["best_hyperparameters"]
+    assert nodes["Trainer"].inputs["hyperparameters"] is found
+    assert "hyperparameters" not in _nodes(tmp_path)["Trainer"].inputs
+
+
 def test_another_weights_file_of_the_same_name_is_trained_anew(tmp_path):
     """What the Trainer is given is what its cached results are found by."""
     weights = tmp_path / "vgg16.h5"
