@@ -126,7 +126,7 @@ def _randomisation(work: Path, files: list[Path]) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
-    from components.trainer.explain import check_randomisation
+    from components.trainer.export.explain import check_randomisation
     from components.transform.config import TransformConfig
     from components.transform.preprocessing import preprocess
     from pipeline.predict import latest_pushed

@@ -138,8 +138,8 @@ def _rebuilt(folder: Path, policy: str, form: str) -> Classify:
     import keras
     import tensorflow as tf
 
-    from components.trainer.calibration import Calibration
-    from components.trainer.observations import observer
+    from components.trainer.confidence.calibration import Calibration
+    from components.trainer.confidence.observations import observer
     from components.trainer.split_model import copy_model
     from components.transform.config import TransformConfig
     from components.transform.preprocessing import preprocess

@@ -101,7 +101,7 @@ def _notebook(data: str, limit: int | None, epochs: int, versions: int) -> dict[
     from PIL import Image, ImageEnhance
 
     from components.trainer.model import build_model
-    from components.trainer.weights import load_weights, resolve_weights
+    from components.trainer.weights.vgg16 import load_weights, resolve_weights
 
     files = _files(data, "Training", limit)
     recipe = _recipe(epochs, versions)
@@ -214,7 +214,7 @@ def _prefix(recipe: Any) -> Any:
     from components.trainer.model import build_model
     from components.trainer.precision import resolve_precision
     from components.trainer.split_model import split_model
-    from components.trainer.weights import load_weights, resolve_weights
+    from components.trainer.weights.vgg16 import load_weights, resolve_weights
 
     weights = load_weights(resolve_weights(None))
     model = build_model(recipe.model, image_size=_SIZE, class_count=4, weights=weights)

@@ -111,7 +111,7 @@ def _prepare(node_id: str, config: Config, work: Work) -> None:
     if node_id == node_ids.INGEST:
         os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
     elif node_id in _TRAINING and config.model.weights != "random":
-        from components.trainer.weights import resolve_weights
+        from components.trainer.weights.vgg16 import resolve_weights
 
         given = config.model.weights
         resolve_weights(None if given == "imagenet" else Path(given))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from components.trainer.config import ModelConfig
-from components.trainer.weights import apply_weights
+from components.trainer.weights.vgg16 import apply_weights
 
 _CONVOLUTIONS = (2, 2, 3, 3, 3)
 _RGB_MEAN = (123.68, 116.779, 103.939)

@@ -22,7 +22,7 @@ from components.trainer.precision import resolve_precision
 from components.trainer.split_model import split_model, take_weights
 from components.trainer.strategy import strategy_scope
 from components.trainer.training import train
-from components.trainer.weights import load_weights, resolve_weights
+from components.trainer.weights.vgg16 import load_weights, resolve_weights
 from components.transform.config import TransformConfig
 
 _LOG = logging.getLogger(__name__)

@@ -13,17 +13,17 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components.disclaimer import DISCLAIMER
 from components.servable import EXTRAS, METADATA_FILE
 from components.trainer.complexity import complexity
-from components.trainer.confidence import Confidence, fit_confidence
+from components.trainer.confidence.fit import Confidence, fit_confidence
+from components.trainer.confidence.observations import Observations, observe
 from components.trainer.config import ConfidenceConfig, ExportConfig
+from components.trainer.export.signatures import ServingModule, export_saved_model
+from components.trainer.export.warm_up import write_warm_up
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.layers import FEATURE_LAYER
-from components.trainer.observations import Observations, observe
 from components.trainer.recipe import Recipe
-from components.trainer.signatures import ServingModule, export_saved_model
 from components.trainer.split_model import copy_model
-from components.trainer.warm_up import write_warm_up
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 64

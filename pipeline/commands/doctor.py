@@ -118,7 +118,7 @@ def _disk(work: Path) -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    from components.trainer.weights import resolve_weights
+    from components.trainer.weights.vgg16 import resolve_weights
 
     try:
         yield Finding("VGG16 weights", True, str(resolve_weights(offline=True)))

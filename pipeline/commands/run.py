@@ -12,7 +12,7 @@ from components.gate.rules import check_acceptance
 from components.ingest.config import SALT_VARIABLE
 from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
-from components.trainer.weights import progress_bar, resolve_weights
+from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from pipeline.config import Config
 from pipeline.datasets.sample import ensure_sample
 from pipeline.terminal import libraries_to

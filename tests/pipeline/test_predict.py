@@ -12,8 +12,8 @@ from small_model import save
 
 from components.errors import PipelineError
 from components.trainer.config import ModelConfig
+from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
-from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 from pipeline.predict import Predictor, latest_pushed, predict
 

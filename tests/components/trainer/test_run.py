@@ -11,7 +11,7 @@ from transformed import SIZE, TOY, write_split
 
 from components.errors import PipelineError
 from components.trainer import run
-from components.trainer.confidence import fit_confidence
+from components.trainer.confidence.fit import fit_confidence
 from components.trainer.config import ConfidenceConfig, ExportConfig, TrainConfig
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.run import run_fn

@@ -16,8 +16,8 @@ from model_server import Server, running_server, strings
 from tensorflow_serving.apis import classification_pb2
 
 from components.trainer.config import ConfidenceConfig, ModelConfig
+from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
-from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 
 pytestmark = pytest.mark.long

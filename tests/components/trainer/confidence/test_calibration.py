@@ -4,8 +4,8 @@ import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
 from components.errors import PipelineError
-from components.trainer.calibration import Calibration, fit_calibration
-from components.trainer.observations import Observations
+from components.trainer.confidence.calibration import Calibration, fit_calibration
+from components.trainer.confidence.observations import Observations
 
 
 def _observations(logits, labels) -> Observations:

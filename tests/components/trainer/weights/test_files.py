@@ -23,8 +23,8 @@ from toy_weights import (
     write_wheel,
 )
 
-from components.trainer import weight_files
-from components.trainer.weights import (
+from components.trainer.weights import files
+from components.trainer.weights.vgg16 import (
     IMAGENET_VGG16,
     WeightsError,
     digest,
@@ -245,7 +245,7 @@ def test_a_huge_file_costs_no_memory(published: Published, tmp_path: Path) -> No
 def test_an_onnx_file_beyond_protobufs_limit_is_refused(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weight_files, "_ONNX_MAX_BYTES", 1000)
+    monkeypatch.setattr(files, "_ONNX_MAX_BYTES", 1000)
     file = write_onnx(tmp_path / "huge.onnx", published.tensors)
     with pytest.raises(WeightsError, match="does not fit VGG16: it has more than"):
         resolve_weights(file, spec=published.spec)

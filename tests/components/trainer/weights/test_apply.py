@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from toy_weights import WIDTHS, Published, assert_same, make_tensors
 
-from components.trainer.weights import WeightsError, apply_weights, load_weights
+from components.trainer.weights.vgg16 import WeightsError, apply_weights, load_weights
 
 
 def make_model(widths: tuple[int, ...] = WIDTHS, *, nested: bool = False, layers: int = 13) -> Any:

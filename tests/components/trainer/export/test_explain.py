@@ -4,10 +4,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from components.trainer.confidence.observations import observer
 from components.trainer.config import ModelConfig
-from components.trainer.explain import Explainer, check_randomisation, overlay, shuffle_weights
+from components.trainer.export.explain import (
+    Explainer,
+    check_randomisation,
+    overlay,
+    shuffle_weights,
+)
 from components.trainer.model import build_model
-from components.trainer.observations import observer
 
 pytestmark = pytest.mark.long
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from components.trainer.confidence import Confidence
-from components.trainer.explain import Explainer, overlay
-from components.trainer.observations import observer
+from components.trainer.confidence.fit import Confidence
+from components.trainer.confidence.observations import observer
+from components.trainer.export.explain import Explainer, overlay
 from components.transform.config import TransformConfig
 from components.transform.preprocessing import ENCODED, preprocess_and_locate
 

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from components.trainer.confidence.observations import features_of, logits_of
 from components.trainer.layers import EXPLAINED_LAYER, LOGITS_LAYER
-from components.trainer.observations import features_of, logits_of
 
 RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", "block5_conv3", "block5_conv2", "block5_conv1")
 """Whose weights the sanity check takes away, one after the other, from the top."""
@@ -69,7 +69,7 @@ class Explanation:
 
     Attributes:
         logits: float32 [batch, classes].
-        features: float32 [batch, width], see `components.trainer.observations`.
+        features: float32 [batch, width], see `components.trainer.confidence.observations`.
         heat: float32 [batch, side, side] in [0, 1], greatest where most speaks for the class; zero
             everywhere if nothing does.
     """

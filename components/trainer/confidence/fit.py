@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from components.trainer.calibration import Calibration, fit_calibration
+from components.trainer.confidence.calibration import Calibration, fit_calibration
+from components.trainer.confidence.foreign import ForeignScore, fit_foreign
+from components.trainer.confidence.observations import Observations
 from components.trainer.config import ConfidenceConfig
-from components.trainer.foreign import ForeignScore, fit_foreign
-from components.trainer.observations import Observations
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ from confidence_fits import fit_on_noise
 from drawing import draw, encode
 from PIL import Image
 
-from components.trainer.calibration import Calibration
+from components.trainer.confidence.calibration import Calibration
 from components.trainer.config import ConfidenceConfig, ModelConfig
+from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
-from components.trainer.signatures import ServingModule, export_saved_model
 from components.transform.config import TransformConfig
 from components.transform.preprocessing import preprocess
 

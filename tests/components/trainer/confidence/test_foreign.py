@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from components.errors import PipelineError
+from components.trainer.confidence.foreign import fit_foreign
+from components.trainer.confidence.observations import Observations
 from components.trainer.config import ConfidenceConfig
-from components.trainer.foreign import fit_foreign
-from components.trainer.observations import Observations
 
 CONFIG = ConfidenceConfig()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.trainer.observations import Observations
+from components.trainer.confidence.observations import Observations
 
 if TYPE_CHECKING:
     import tensorflow as tf

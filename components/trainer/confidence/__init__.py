@@ -1,0 +1,1 @@
+"""How sure a model is, and of which images it should say nothing; fitted after training."""
