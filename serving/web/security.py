@@ -1,5 +1,7 @@
 """What keeps the page safe: headers, the form's token, and how often it may be asked."""
 
+import logging
+
 from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -42,7 +44,11 @@ def secure(app: Flask, config: WebConfig) -> None:
         SESSION_COOKIE_SAMESITE="Strict",
         # A page may stay open all day; the token ends with the browser's session.
         WTF_CSRF_TIME_LIMIT=None,
+        # Over TLS a Referer would be demanded, which the policy below keeps browsers from sending.
+        WTF_CSRF_SSL_STRICT=False,
     )
+    # What it tells of a refused request is the sender's address.
+    logging.getLogger("flask-limiter").setLevel(logging.WARNING)
     limiter.init_app(app)
     csrf.init_app(app)
     talisman.init_app(

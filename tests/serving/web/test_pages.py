@@ -139,6 +139,18 @@ def test_a_form_of_another_site_is_refused(server: FakeServer, client: FlaskClie
     assert not server.requests
 
 
+def test_behind_a_proxy_with_tls_the_form_can_be_sent_and_another_site_s_is_refused(
+    server: FakeServer,
+) -> None:
+    client = page(server.address, https=True, proxies=1).test_client()
+    client.environ_base["HTTP_X_FORWARDED_PROTO"] = "https"
+    # A browser that was told so sends none, and neither does this client.
+    assert client.get("/").headers["Referrer-Policy"] == "no-referrer"
+    assert send(client, (png(), "x.png")).status_code == 200
+    forged = client.post("/results", data={"image": (io.BytesIO(png()), "x.png")})
+    assert forged.status_code == 400
+
+
 @pytest.mark.parametrize("path", ["/", "/api", "/nowhere", "/static/page.js", "/api/v1/predict"])
 def test_every_answer_has_the_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
@@ -188,6 +200,18 @@ def test_the_log_names_neither_file_nor_path(
     client.get("/Jane-Doe?name=Doe")
     assert answer.headers["X-Request-ID"] in caplog.text
     assert "Doe" not in caplog.text
+
+
+def test_the_log_keeps_the_address_of_whoever_is_refused_to_itself(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = page(server.address, rate="1 per minute").test_client()
+    client.environ_base["REMOTE_ADDR"] = "203.0.113.9"
+    caplog.set_level(logging.DEBUG)
+    statuses = [client.post("/api/v1/predict", data=png()).status_code for _ in range(2)]
+    assert statuses == [200, 429]
+    assert "api.predict 429" in caplog.text
+    assert "203.0.113.9" not in caplog.text
 
 
 def test_nothing_is_written(server: FakeServer) -> None:
