@@ -1,4 +1,7 @@
 import json
+import os
+import re
+import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -31,6 +34,23 @@ def _table(count: int, seed: int, std: float = 1.0) -> pd.DataFrame:
                "border": 0.2}  # fmt: skip
     columns = {name: random.normal(at, at / 8, count) for name, at in centres.items()}
     return pd.DataFrame({**columns, "label": random.choice(["glioma", "notumor"], count)})
+
+
+@pytest.mark.parametrize(("code", "notified"), [(0, False), (1, False), (5, True)])
+def test_the_cron_line_of_the_documentation_notifies_of_drift_alone(
+    tmp_path, code: int, notified: bool
+):
+    text = (Path(__file__).parents[3] / "docs" / "monitor.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^0 6 \* \* \* (.+)$", text, re.MULTILINE)
+    (tmp_path / "bin").mkdir()
+    for name, script in (("mri", f"exit {code}"), ("notify-reviewers", "touch notified")):
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    command = line.replace("/srv/mri", str(tmp_path))
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", command], env={"PATH": path}, check=False)
+    assert (tmp_path / "notified").exists() is notified
 
 
 @pytest.fixture
