@@ -1,20 +1,32 @@
 """What is chosen about the cluster that a pipeline is compiled for: storage, secrets, resources."""
 
+import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from components.strict_config import StrictConfig
 from pipeline import node_ids
 from pipeline.config import ConfigError
 
+_UNITS = ("", "K", "M", "G", "T", "P", "E")
+
+
+def _whole(memory: str) -> str:
+    """KFP takes no fraction of a unit."""
+    if not re.fullmatch(r"[0-9]+([EPTGMK]i?)?", memory):
+        raise ValueError("takes a whole number and a unit, such as 4Gi or 1536Mi")
+    return memory
+
+
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Duration = Annotated[str, StringConstraints(pattern=r"^\d+[smh]$")]
 _Cpu = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+|m)?$")]
-_Memory = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?([EPTGMK]i?)?$")]
+_Memory = Annotated[str, AfterValidator(_whole)]
 _MountPath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
 
 
@@ -78,6 +90,54 @@ class Resources(StrictConfig):
     accelerators: int = Field(1, ge=1)
     retries: int = Field(2, ge=0, le=100)
 
+    @model_validator(mode="after")
+    def _fit(self) -> "Resources":
+        """Kubernetes refuses a limit below what is kept; a default gives way, see `over`."""
+        for kept, limit in _LIMITS.items():
+            if {kept, limit} <= self.model_fields_set and _exceeds(self, kept, limit):
+                raise ValueError(
+                    f"{limit} {getattr(self, limit)} is less than {kept} {getattr(self, kept)}: "
+                    "raise the one or lower the other"
+                )
+        return self
+
+    def over(self, defaults: "Resources") -> "Resources":
+        """Fills in what was not given.
+
+        Args:
+            defaults: Where it comes from. What is kept and its limit fit together: of the two, the
+                one that was not given becomes the other.
+
+        Returns:
+            All of it.
+        """
+        given = self.model_fields_set
+        merged = defaults.model_copy(update={name: getattr(self, name) for name in given})
+        for kept, limit in _LIMITS.items():
+            if _exceeds(merged, kept, limit):
+                follows, leads = (kept, limit) if limit in given else (limit, kept)
+                merged = merged.model_copy(update={follows: getattr(merged, leads)})
+        return merged
+
+
+_LIMITS = {"cpu": "cpu_limit", "memory": "memory_limit"}
+"""What is kept for a task, and the limit of it."""
+
+
+def _exceeds(resources: Resources, kept: str, limit: str) -> bool:
+    most = getattr(resources, limit)
+    return most is not None and _amount(getattr(resources, kept)) > _amount(most)
+
+
+def _amount(quantity: str) -> Fraction:
+    """What Kubernetes takes a quantity for."""
+    number = quantity.rstrip("mKMGTPEi")
+    unit = quantity.removeprefix(number)
+    if unit == "m":
+        return Fraction(number) / 1000
+    base = 1024 if unit.endswith("i") else 1000
+    return Fraction(number) * base ** _UNITS.index(unit.removesuffix("i"))
+
 
 class Backoff(StrictConfig):
     """How long a failed task waits until it is started again.
@@ -106,6 +166,17 @@ class Toleration(StrictConfig):
 _WORKING = Resources(cpu="2", memory="4Gi", memory_limit="8Gi")
 _DECIDING = Resources(retries=0)
 """The gate and Pusher say no by failing, and would say it again."""
+_NODES = {
+    node_ids.INGEST: _WORKING,
+    node_ids.TRANSFORM: _WORKING,
+    node_ids.TUNER: _WORKING,
+    node_ids.TRAINER: _WORKING,
+    node_ids.SERVE_CHECK: _WORKING,
+    node_ids.PREDICTIONS: _WORKING,
+    node_ids.GATE: _DECIDING,
+    node_ids.PUSHER: _DECIDING,
+}
+"""What tasks ask for, by the node's name, as far as it is not what all ask for."""
 
 
 class Cluster(StrictConfig):
@@ -116,8 +187,9 @@ class Cluster(StrictConfig):
         metadata: The Secret with the URL of ML Metadata's database.
         secrets: More Secrets, for instance a patient salt as MRI_PATIENT_SALT.
         environment: Plain environment variables.
-        resources: What a task asks for that is not in `nodes`.
-        nodes: What tasks ask for, by the node's name.
+        resources: What every task asks for.
+        nodes: What tasks ask for instead, by the node's name; what is not given here is as for
+            all, but for the nodes that need more or are not to be tried again.
         backoff: How long a failed task waits.
         node_selector: Labels of the machines that tasks run on.
         tolerations: Taints that they may be scheduled beside.
@@ -134,16 +206,7 @@ class Cluster(StrictConfig):
     secrets: tuple[Secret, ...] = ()
     environment: dict[_Variable, str] = {}
     resources: Resources = Resources()
-    nodes: dict[str, Resources] = {
-        node_ids.INGEST: _WORKING,
-        node_ids.TRANSFORM: _WORKING,
-        node_ids.TUNER: _WORKING,
-        node_ids.TRAINER: _WORKING,
-        node_ids.SERVE_CHECK: _WORKING,
-        node_ids.PREDICTIONS: _WORKING,
-        node_ids.GATE: _DECIDING,
-        node_ids.PUSHER: _DECIDING,
-    }
+    nodes: dict[str, Resources] = {}
     backoff: Backoff = Backoff()
     node_selector: dict[str, str] = {}
     tolerations: tuple[Toleration, ...] = ()
@@ -154,14 +217,16 @@ class Cluster(StrictConfig):
 
     def of(self, node_id: str) -> Resources:
         """What the task of a node asks for."""
-        return self.nodes.get(node_id, self.resources)
+        usual = Resources()
+        everywhere = self.resources.over(usual)
+        return self.nodes.get(node_id, usual).over(_NODES.get(node_id, usual).over(everywhere))
 
 
 def read_cluster(path: Path | None) -> Cluster:
     """Reads the cluster's description.
 
     Args:
-        path: A YAML file; None for the defaults. Nodes that it does not name keep theirs.
+        path: A YAML file; None for the defaults.
 
     Returns:
         The validated description.
@@ -178,13 +243,12 @@ def read_cluster(path: Path | None) -> Cluster:
         raise ConfigError(f"The cluster's description {path} cannot be read: {reason}.") from error
     if not isinstance(fields, dict | None):
         raise ConfigError(f"The cluster's description {path} must be a mapping of keys to values.")
-    defaults = Cluster()
     try:
-        cluster = Cluster.model_validate(fields or {})
+        return Cluster.model_validate(fields or {})
     except ValidationError as error:
         sentences = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}."
+            f"{'.'.join(str(part) for part in problem['loc'])}: "
+            f"{problem['msg'].removeprefix('Value error, ')}."
             for problem in error.errors()
         ]
         raise ConfigError(f"{path} is refused: {' '.join(sentences)}") from error
-    return cluster.model_copy(update={"nodes": {**defaults.nodes, **cluster.nodes}})

@@ -150,7 +150,6 @@ def test_the_cluster_is_as_described(tmp_path):
     }
     (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(description))
     cluster = read_cluster(tmp_path / "cluster.yaml")
-    assert cluster.of("Gate").retries == 0, "what is not named keeps its defaults"
 
     loaded = components.load_component_from_file(
         str(compile_toy(tmp_path / "pipeline.yaml", cluster=cluster))
@@ -161,6 +160,7 @@ def test_the_cluster_is_as_described(tmp_path):
     assert "--work=/shared" in list(container["args"])
     resources = json_format.MessageToDict(container)["resources"]
     assert resources["resourceMemoryRequest"] == "16Gi"
+    assert resources["resourceMemoryLimit"] == "16Gi", "or Kubernetes would refuse the pod"
     assert resources["accelerator"]["resourceType"] == "nvidia.com/gpu"
     for executor in loaded.platform_spec.platforms["kubernetes"].deployment_spec.executors.values():
         settings = json_format.ParseDict(
@@ -177,6 +177,31 @@ def test_the_cluster_is_as_described(tmp_path):
         assert pairs == {("db", "address", "MRI_METADATA"), ("salt", "salt", "MRI_PATIENT_SALT")}
         assert settings.node_selector.labels == {"pool": "training"}
         assert settings.tolerations[0].key == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("text", "node", "asked"),
+    [
+        (
+            "nodes: {Trainer: {accelerator: nvidia.com/gpu, accelerators: 1}}",
+            "Trainer",
+            {"cpu": "2", "memory": "4Gi", "memory_limit": "8Gi", "accelerator": "nvidia.com/gpu"},
+        ),
+        ("nodes: {Gate: {memory: 4Gi}}", "Gate", {"memory": "4Gi", "cpu": "500m", "retries": 0}),
+        ("nodes: {Trainer: {memory: 6Gi}}", "Trainer", {"memory": "6Gi", "memory_limit": "8Gi"}),
+        ("nodes: {Trainer: {memory: 9G}}", "Trainer", {"memory": "9G", "memory_limit": "9G"}),
+        ("nodes: {Gate: {memory_limit: 1Gi}}", "Gate", {"memory": "1Gi", "memory_limit": "1Gi"}),
+        ("nodes: {Gate: {memory_limit: null}}", "Gate", {"memory": "2Gi", "memory_limit": None}),
+        ("nodes: {Report: {cpu_limit: 250m}}", "Report", {"cpu": "250m", "cpu_limit": "250m"}),
+        ("resources: {memory: 5Gi}", "Report", {"memory": "5Gi", "memory_limit": "5Gi"}),
+        ("resources: {memory: 1Gi, retries: 5}", "Trainer", {"memory": "4Gi", "retries": 5}),
+        ("resources: {memory: 1Gi, retries: 5}", "Gate", {"memory": "1Gi", "retries": 0}),
+    ],
+)
+def test_what_a_task_is_not_given_keeps_its_defaults_and_fits(text, node, asked, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(text)
+    resources = read_cluster(tmp_path / "cluster.yaml").of(node)
+    assert {name: getattr(resources, name) for name in asked} == asked
 
 
 def test_older_backends_are_not_asked_for_the_end_state(tmp_path):
@@ -228,7 +253,13 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
     [
         ("volume: {mount: relative}", r"volume\.mount"),
         ("volumes: {}", "volumes: Extra inputs"),
-        ("nodes: {Trainer: {memory: lots}}", r"nodes\.Trainer\.memory"),
+        ("nodes: {Trainer: {memory: lots}}", r"nodes\.Trainer\.memory: takes a whole number"),
+        ("resources: {memory: 1.5Gi}", r"resources\.memory: takes .* such as 4Gi or 1536Mi"),
+        (
+            "nodes: {Trainer: {memory: 6Gi, memory_limit: 6G}}",
+            r"nodes\.Trainer: memory_limit 6G is less than memory 6Gi: raise the one",
+        ),
+        ("resources: {cpu: '2', cpu_limit: 1500m}", r"cpu_limit 1500m is less than cpu 2:"),
         ("- a", "must be a mapping"),
         ("a: [", "cannot be read"),
     ],
