@@ -136,7 +136,7 @@ def _amount(quantity: str) -> Fraction:
     if unit == "m":
         return Fraction(number) / 1000
     base = 1024 if unit.endswith("i") else 1000
-    return Fraction(number) * base ** _UNITS.index(unit.removesuffix("i"))
+    return Fraction(number) * Fraction(base) ** _UNITS.index(unit.removesuffix("i"))
 
 
 class Backoff(StrictConfig):

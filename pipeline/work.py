@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from components.errors import PipelineError
+from components.whole_file import whole_file
 
 GRAPH_FILE = "pipeline.json"
 """In a run's folder: the compiled graph."""
@@ -92,16 +93,23 @@ class Work:
     def patient_salt(self) -> str:
         """The secret that patient ids are hashed with here; made once, for its owner's eyes."""
         path = self.root / "patient-salt"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(16), encoding="ascii")
+        # An empty one is what a kill or a full disk once left, and hides nothing.
+        if not path.exists() or not path.stat().st_size:
+            with whole_file(path) as file:
+                file.touch(mode=0o600)
+                file.write_text(secrets.token_hex(16), encoding="ascii")
         return path.read_text(encoding="ascii")
 
     def new_run(self) -> Path:
-        """Makes the folder of a new run; its name, the time to the millisecond, is the run's id."""
+        """Makes the folder of a new run; its name, the time to the millisecond, is the run's id.
+
+        Raises:
+            PipelineError: It cannot be made.
+        """
         run_id = datetime.now().isoformat(timespec="milliseconds").replace(":", "-")
         folder = self.runs / run_id
-        folder.mkdir(parents=True)
+        with self.writing():
+            folder.mkdir(parents=True)
         return folder
 
     @contextmanager
@@ -114,7 +122,8 @@ class Work:
         with self._held(fcntl.LOCK_EX):
             # What a killed run left there is nobody's.
             shutil.rmtree(self.temporary, ignore_errors=True)
-            self.temporary.mkdir(exist_ok=True)
+            with self.writing():
+                self.temporary.mkdir(exist_ok=True)
             os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
             yield
 

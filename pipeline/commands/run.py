@@ -49,15 +49,15 @@ def run_pipeline(
         run = work.new_run()
         log_file = run / LOG_FILE
         with libraries_to(log_file) as console:
-            data = config.data.absolute() if config.data else work.sample
-            if config.data is None:
-                ensure_sample(work.sample, console, **config.sample.model_dump())
-            # What can be known to be wrong is better known before TFX starts.
-            check_acceptance(config.accept_anomalies, config.accept_reason)
-            list_images(data, span=config.ingest.span, window=config.ingest.window)
-            os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
-            _fetch_weights(config.model, console)
             try:
+                data = config.data.absolute() if config.data else work.sample
+                if config.data is None:
+                    ensure_sample(work.sample, console, **config.sample.model_dump())
+                # What can be known to be wrong is better known before TFX starts.
+                check_acceptance(config.accept_anomalies, config.accept_reason)
+                list_images(data, span=config.ingest.span, window=config.ingest.window)
+                os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or work.patient_salt()
+                _fetch_weights(config.model, console)
                 with console.status("starting TensorFlow and TFX"):
                     from pipeline.local_runner import run_locally
                     from pipeline.summary import Summary

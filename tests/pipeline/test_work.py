@@ -1,0 +1,37 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipeline.work import Work
+
+
+@pytest.fixture
+def work(tmp_path) -> Work:
+    return Work(tmp_path)
+
+
+def test_the_salt_is_made_once_for_its_owners_eyes(work):
+    salt = work.patient_salt()
+    assert len(salt) == 32
+    assert work.patient_salt() == salt
+    [file] = work.root.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_salt_that_was_cut_off_is_made_anew_and_kept(work):
+    (work.root / "patient-salt").touch()
+    salt = work.patient_salt()
+    assert len(salt) == 32
+    assert work.patient_salt() == salt
+
+
+def test_a_salt_that_cannot_be_written_leaves_no_half_of_it(work, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as disk, pytest.raises(OSError, match="No space left"):
+        disk.setattr(Path, "write_text", full)
+        work.patient_salt()
+    assert not list(work.root.iterdir())
