@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 from tfx.proto.orchestration import pipeline_pb2
@@ -62,7 +63,7 @@ def run_task(
     with work.shared(), work.node_turn(node_id):
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
         if abandon(store, [run_id], work, node_id):
-            _say(f"{node_id}: an earlier attempt was cut off; going on from what is whole")
+            _say(node_id, "an earlier attempt was cut off; going on from what is whole")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
         return launch_node(ir, node_id, connection)
@@ -109,7 +110,7 @@ def _make_sample(work: Work, config: Config) -> None:
 def _prepare(node_id: str, config: Config, work: Work) -> None:
     """What `mri run` does before its first node, where it is needed."""
     if node_id == node_ids.INGEST:
-        os.environ.setdefault(SALT_VARIABLE, work.patient_salt())
+        os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or work.patient_salt()
     elif node_id in _TRAINING and config.model.weights != "random":
         from components.trainer.weights.vgg16 import resolve_weights
 
@@ -117,8 +118,8 @@ def _prepare(node_id: str, config: Config, work: Work) -> None:
         resolve_weights(None if given == "imagenet" else Path(given))
 
 
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
+def _say(node_id: str, sentence: str) -> None:
+    sys.stderr.write(f"{node_id}: {sentence}\n")
     sys.stderr.flush()
 
 
@@ -179,15 +180,15 @@ def main() -> None:
         if given.executor_input:
             show(result, ExecutorOutputs.read(given.executor_input))
     except PipelineError as error:
-        _say(f"{given.node}: {error}")
+        _say(given.node, str(error))
         sys.exit(ExitCode.of(error))
     except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()
         reason = (str(error).strip().splitlines() or [""])[0][:300]
-        _say(f"{given.node}: {type(error).__name__}: {reason}")
+        _say(given.node, f"{type(error).__name__}: {reason}")
         sys.exit(ExitCode.FAILED)
     words = f": {text}" if (text := describe(result)) else ""
-    _say(f"{result.node_id}: {result.state} in {result.seconds:.1f} s{words}")
+    _say(result.node_id, f"{result.state} in {result.seconds:.1f} s{words}")
     sys.exit(result.exit_code)
 
 

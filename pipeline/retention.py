@@ -54,7 +54,8 @@ def kept_artifacts(
 def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifact]:
     """The splits through which sides are remembered, and those that kept ingestions went on from.
 
-    A later ingestion goes on from the newest of the same folder and policy with other content.
+    A later ingestion goes on from the newest of the same folder and policy with other content or
+    settings.
     """
     splits = list(lineage.live(SplitAssignment.TYPE_NAME))
     histories = {_history(lineage.executions[identity]) for identity in executions}
@@ -87,17 +88,16 @@ def _last_passed(lineage: Lineage) -> Iterator[pb.Artifact]:
 def _newest_two_contents(
     artifacts: Iterable[pb.Artifact], group_of: Callable[[pb.Artifact], Hashable]
 ) -> Iterator[pb.Artifact]:
-    """Of each group the newest, and the newest whose fingerprint is another."""
+    """Of each group the newest, and the newest of other content, or of other settings."""
     groups: dict[Hashable, list[pb.Artifact]] = {}
     for artifact in artifacts:
         groups.setdefault(group_of(artifact), []).append(artifact)
     for members in groups.values():
         newest = members[-1]
         yield newest
-        others = [
-            one for one in members if _text(one, "fingerprint") != _text(newest, "fingerprint")
-        ]
-        yield from others[-1:]
+        for name in ("fingerprint", "settings"):
+            others = [one for one in members if _text(one, name) != _text(newest, name)]
+            yield from others[-1:]
 
 
 def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) -> Iterator[int]:

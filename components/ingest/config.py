@@ -16,9 +16,12 @@ class DicomConfig(StrictConfig):
 
     Attributes:
         frames: Which frames of a multi-frame file are taken: `all`, or the `middle` one.
+        patient_ids: Whether they `link` images, so that a patient's images stand on one side; or
+            `ignore` them where one id stands for many patients.
     """
 
     frames: Literal["all", "middle"] = "all"
+    patient_ids: Literal["link", "ignore"] = "link"
 
 
 class NiftiConfig(StrictConfig):

@@ -100,6 +100,7 @@ _EXPLICIT_PREFIX = b"".join(
 _MODALITY = re.compile("[A-Z]{2,16}")
 _MODEL = re.compile(r"[\w .,:+/()\[\]-]{1,64}")
 _MOST_TESLA = 25
+_DAMAGED = "DICOM with truncated, damaged or unsupported pixels"
 _LEAST_LEVELS = 8
 """A window that leaves fewer grey levels than this shows nothing."""
 _SAMPLE = 100_000
@@ -249,7 +250,9 @@ def _decode(dataset: Any, layout: _Layout, frames: list[int]) -> list[Values]:
     except RejectedImageError:
         raise
     except Exception:  # noqa: BLE001 - as above
-        raise RejectedImageError("DICOM with truncated, damaged or unsupported pixels") from None
+        raise RejectedImageError(_DAMAGED) from None
+    if len(decoded) < len(frames):
+        raise RejectedImageError(_DAMAGED)
     return [values for values, _ in decoded]
 
 

@@ -1,6 +1,8 @@
 """Looks at the data folder before ingest runs, so that TFX's cache knows when it has changed."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -31,27 +33,35 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         folder = list_images(Path(properties["input_base"]), span=config.span, window=config.window)
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)
-        properties["history"] = self._history(properties["input_base"], config, folder.fingerprint)
+        properties["history"] = self._history(properties, config)
         output = driver_output_pb2.DriverOutput()
         for name, value in properties.items():
             output.exec_properties[name].string_value = value
         return output
 
-    def _history(self, input_base: str, config: IngestConfig, fingerprint: str) -> str:
-        """Folder of the newest splits of the same data folder and policy, but of other content.
+    def _history(self, properties: dict[str, str], config: IngestConfig) -> str:
+        """Folder of the newest splits of the same data folder and policy, but of another ingestion.
 
-        The same content again finds the same history, and so is answered from cache.
+        The same content under the same settings again finds the same history, and so is answered
+        from cache.
         """
+        itself = (properties["fingerprint"], settings_digest(properties))
         with self._mlmd_connection as handle:
             earlier = [
                 artifact
                 for artifact in handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
                 if artifact.state == pb.Artifact.LIVE
-                and _text(artifact, "input_base") == input_base
+                and _text(artifact, "input_base") == properties["input_base"]
                 and _text(artifact, "policy") == config.split_policy
-                and _text(artifact, "fingerprint") != fingerprint
+                and (_text(artifact, "fingerprint"), _text(artifact, "settings")) != itself
             ]
         return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
+
+
+def settings_digest(properties: Mapping[str, str]) -> str:
+    """Of all that an ingestion depends on but the data folder and what is remembered of it."""
+    settings = [properties.get(name, "") for name in ("config", "split_file", "code")]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 
 def _digest(split_file: Path | None) -> str:

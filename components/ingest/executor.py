@@ -20,6 +20,7 @@ from tfx.types import artifact_utils
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
+from components.ingest.driver import settings_digest
 from components.ingest.folder import SPLITS, list_images
 from components.ingest.history import History
 from components.ingest.readers import RejectedImageError, read_images
@@ -89,7 +90,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         remember(found, assignment.splits, history, Path(outputs["splits"].uri))
         report = _report(found, assignment, config)
         report.write(Path(outputs["report"].uri))
-        _describe(outputs, report, exec_properties["input_base"])
+        _describe(outputs, report, exec_properties)
 
     def _write(
         self,
@@ -227,7 +228,9 @@ def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> Inge
     )
 
 
-def _describe(outputs: dict[str, types.Artifact], report: IngestReport, input_base: str) -> None:
+def _describe(
+    outputs: dict[str, types.Artifact], report: IngestReport, properties: dict[str, Any]
+) -> None:
     """Records on the artifacts what the terminal, the driver and a later run need to know."""
     examples = outputs["examples"]
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
@@ -236,7 +239,8 @@ def _describe(outputs: dict[str, types.Artifact], report: IngestReport, input_ba
         artifact.set_string_custom_property("fingerprint", report.fingerprint)
         artifact.set_string_custom_property("policy", report.policy)
         artifact.set_int_custom_property("span", report.span)
-    outputs["splits"].set_string_custom_property("input_base", input_base)
+    outputs["splits"].set_string_custom_property("input_base", properties["input_base"])
+    outputs["splits"].set_string_custom_property("settings", settings_digest(properties))
     examples.set_string_custom_property("classes", json.dumps(report.classes))
     for split in (*SPLITS, EXCLUDED):
         examples.set_int_custom_property(f"images_{split}", report.count(split))

@@ -100,6 +100,7 @@ def list_images(root: Path, *, span: int | None = None, window: int = 1) -> Imag
         PipelineError: The folder is missing, unreadable or empty, has fewer than two classes, or
             not the span that is asked for.
     """
+    root = root.absolute()
     if not root.is_dir():
         raise PipelineError(f"There is no folder {root}; --data takes a folder of class folders.")
     files: list[FoundFile] = []

@@ -29,7 +29,7 @@ class IngestReport(StrictConfig):
         largest_group: Images in the largest group.
         exact_cross_split: Test images whose pixels are those of an image in the original training
             folder.
-        near_cross_split: Test images with any match there, exact or near.
+        near_cross_split: Test images with any match there: exact, near, or of the same patient.
         seen: `near_cross_split` by class.
         remaining_cross_split: Found pairs that the final splits still keep on two sides: none but
             under `as_is`.

@@ -1,17 +1,22 @@
 """Which image goes to which split, so that no picture and no patient stands on two sides."""
 
 import csv
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.folder import SPLITS
 from components.ingest.history import ROWS_AT_ONCE, History, HistoryWriter
-from components.ingest.survey import Survey
+from components.ingest.survey import Indices, Survey
+
+_LOG = logging.getLogger(__name__)
 
 EXCLUDED = "excluded"
 SPLIT_FILE = "splits.csv"
@@ -73,14 +78,11 @@ def assign_splits(survey: Survey, config: IngestConfig, history: History) -> Ass
     splits = [side or "train" for side in sides]
     if config.split_policy != "as_is":
         _separate(splits, survey)
-    _check(splits)
+    _check(splits, survey)
     return Assignment(
         splits=tuple(splits),
         remembered=sum(side is not None for side in remembered),
-        # An image that is no longer in the folder is neither trained on nor tested with.
-        remaining_cross_split=sum(
-            max(pair) < len(splits) for pair in _crossing([*splits, *survey.history.splits], survey)
-        ),
+        remaining_cross_split=_crossing(splits, survey),
     )
 
 
@@ -129,6 +131,18 @@ def remember(survey: Survey, splits: Sequence[str], history: History, folder: Pa
 def _given(survey: Survey, config: IngestConfig) -> list[str | None]:
     """The sides that are given to test, eval, train or none; None is still open."""
     by_file = _read_splits(config.split_file) if config.split_file else {}
+    names = {(record.name, record.frame) for record in survey.records}
+    if by_file and (strangers := by_file.keys() - names):
+        if len(strangers) == len(by_file):
+            raise PipelineError(
+                f"None of the images that the split file {config.split_file} names is in "
+                f"{survey.folder.root}; the first one is {min(strangers)[0]!r}."
+            )
+        _LOG.warning(
+            "%s of %s images that the split file names are not in the data folder",
+            f"{len(strangers):,}",
+            f"{len(by_file):,}",
+        )
     given: list[str | None] = []
     for record in survey.records:
         side = by_file.get((record.name, record.frame))
@@ -140,7 +154,8 @@ def _given(survey: Survey, config: IngestConfig) -> list[str | None]:
 
 def _read_splits(path: Path) -> dict[tuple[str, int], str]:
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        # A spreadsheet may have put a byte order mark first.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if not {"name", "frame", "split"} <= set(reader.fieldnames or ()):
                 raise ValueError
@@ -212,25 +227,53 @@ def _separate(splits: list[str], survey: Survey) -> None:
         if side in _CLAIM and _CLAIM[side] > first[survey.grouping.groups[index]]:
             splits[index] = EXCLUDED
     # A chain of lookalikes that was taken apart leaves pairs between its parts.
-    everywhere = [*splits, *survey.history.splits]
-    for pair in _crossing(everywhere, survey):
-        later = max(pair, key=lambda index: _CLAIM[everywhere[index]])
-        if later < len(splits):
-            splits[later] = EXCLUDED
+    none = len(_CLAIM)
+    claims = np.array([_CLAIM.get(side, none) for side in [*splits, *survey.history.splits]])
+    of_picture = np.full(survey.pictures.max() + 1, none)
+    np.minimum.at(of_picture, survey.pictures, claims)
+    nearby = of_picture.copy()
+    for one, other in (pairs := _picture_pairs(survey)), pairs[::-1]:
+        np.minimum.at(nearby, one, of_picture[other])
+    apart = claims[: len(splits)] > nearby[survey.pictures[: len(splits)]]
+    for index in np.flatnonzero(apart).tolist():
+        splits[index] = EXCLUDED
 
 
-def _crossing(sides: Sequence[str], survey: Survey) -> Iterator[tuple[int, int]]:
-    """The found pairs whose images stand in two different splits."""
-    pairs = survey.grouping.pairs
-    for one, other in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
-        if EXCLUDED not in (sides[one], sides[other]) and sides[one] != sides[other]:
-            yield one, other
+def _crossing(splits: Sequence[str], survey: Survey) -> int:
+    """How many pairs of images match and stand in two splits; copies of an image count, too.
+
+    An image that is no longer in the folder is neither trained on nor tested with.
+    """
+    counts = np.zeros((survey.pictures.max() + 1, len(_CLAIM)), np.int64)
+    for picture, side in zip(survey.pictures.tolist(), splits, strict=False):
+        if side in _CLAIM:
+            counts[picture, _CLAIM[side]] += 1
+    one, other = _picture_pairs(survey)
+    totals = counts.sum(axis=1)
+    apart = totals[one] * totals[other] - (counts[one] * counts[other]).sum(axis=1)
+    copies = (totals**2 - (counts**2).sum(axis=1)) // 2
+    return int(apart.sum() + copies.sum())
 
 
-def _check(splits: Sequence[str]) -> None:
+def _picture_pairs(survey: Survey) -> Indices:
+    """Pairs of different pictures that match, int64 [2, pairs]; a picture may be several images."""
+    found = survey.grouping.pairs
+    pairs = np.sort(survey.pictures[np.stack([found.first, found.second])], axis=0)
+    return np.unique(pairs[:, pairs[0] != pairs[1]], axis=1)
+
+
+def _check(splits: Sequence[str], survey: Survey) -> None:
+    patients = Counter(tag for record in survey.records if (tag := record.tags.patient))
     for split in SPLITS:
-        if split not in splits:
+        if split in splits:
+            continue
+        if patients and (most := max(patients.values())) > len(splits) / 2:
             raise PipelineError(
-                f"The {split} split is empty: {len(splits):,} images are too few, or resemble each "
-                "other too much, to fill it; add images."
+                f"The {split} split is empty: {most:,} of {len(splits):,} images carry one patient "
+                "id, and a patient's images stay together. If that id was put in the place of all, "
+                "set ingest.dicom.patient_ids=ignore."
             )
+        raise PipelineError(
+            f"The {split} split is empty: {len(splits):,} images are too few, or resemble each "
+            "other too much, to fill it; add images."
+        )

@@ -73,7 +73,7 @@ class Survey:
         pictures: int64 [records + history]: equal numbers mean identical pixels.
         seen_exactly: For each record, whether it is a test image whose pixels are those of an image
             in the original training folder.
-        seen: The same, for any match, exact or near.
+        seen: The same, for any match: exact, near, or an image of the same patient or file.
     """
 
     folder: ImageFolder
@@ -118,7 +118,7 @@ def survey(
         np.concatenate([signatures, history.signatures]) if len(history.pictures) else signatures
     )
     pairs = find_pairs(everything, config.duplicates, np.sort(representatives))
-    exactly, near = _seen(records, pictures, pairs)
+    exactly, near = _seen(records, patients, pictures, pairs)
     return Survey(
         folder=folder,
         records=tuple(records),
@@ -166,6 +166,8 @@ def _look(
 ) -> None:
     """Writes what each file is to `scratch`; only listings, records and signatures leave a step."""
     salt = os.environ.get(SALT_VARIABLE, "").encode() or secrets.token_bytes(16)
+    if config.dicom.patient_ids == "ignore":
+        salt = b""  # with which no id is read
     with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
         _ = (
             pipeline
@@ -295,9 +297,18 @@ def _patients(records: Sequence[ImageRecord]) -> Iterator[str | None]:
 
 
 def _seen(
-    records: Sequence[ImageRecord], pictures: Indices, pairs: Pairs
+    records: Sequence[ImageRecord],
+    patients: Sequence[str | None],
+    pictures: Indices,
+    pairs: Pairs,
 ) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
     """Which records are test images with an exact, and with any, match in the training folder."""
+    trained = {
+        patient
+        for record, patient in zip(records, patients, strict=True)
+        if patient and record.folder_split != "test"
+    }
+    patient_seen = np.array([patient in trained for patient in patients], bool)
     is_test = np.array([record.folder_split == "test" for record in records], bool)
     own = pictures[: len(records)]
     in_training = np.zeros(len(pictures), bool)
@@ -306,4 +317,5 @@ def _seen(
     for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
         matched[pictures[one[in_training[pictures[other]]]]] = True
     exactly = is_test & in_training[own]
-    return tuple(exactly.tolist()), tuple((is_test & matched[own]).tolist())
+    near = is_test & (matched[own] | patient_seen)
+    return tuple(exactly.tolist()), tuple(near.tolist())

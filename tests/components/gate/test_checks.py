@@ -87,7 +87,12 @@ def test_pairs_across_splits_stop_unless_the_leak_was_asked_for(policy, severity
     assert found == {"leak": severity}
     assert "7 pairs" in words
     assert "4 of 40 test images (10.0%)" in words
-    assert _found(policy=policy, remaining_cross_split=0) == ({}, "")
+    assert _found(policy=policy, remaining_cross_split=0, near_cross_split=0) == ({}, "")
+
+
+def test_a_patient_on_both_sides_is_a_leak_though_no_pair_of_images_is():
+    assert _found(policy="as_is", remaining_cross_split=0)[0] == {"leak": "warn"}
+    assert _found(policy="leak_free", remaining_cross_split=0)[0] == {}
 
 
 def test_a_leak_that_was_asked_for_can_be_made_to_stop():

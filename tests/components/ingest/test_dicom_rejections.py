@@ -26,6 +26,12 @@ from components.ingest.readers import RejectedImageError, read_images
 CONFIG = IngestConfig()
 
 
+def _frames_lost() -> bytes:
+    """Says that it has three frames, and has one."""
+    made = dataset(head(most=256).astype(np.uint8), NumberOfFrames=3)
+    return compressed(made, JPEGBaseline8Bit, [jpeg(48, 40)])
+
+
 # What is rejected
 
 
@@ -43,6 +49,7 @@ CONFIG = IngestConfig()
         (file(Rows=0), "rows and columns"),
         (file(BitsAllocated=13), "truncated, damaged"),
         (file(BitsAllocated=None), "truncated, damaged"),
+        (_frames_lost(), "truncated, damaged"),
         (compressed(dataset(head()), MPEG2MPML, [b"\0\0"]), "unsupported transfer syntax"),
         (compressed(dataset(head()), RLELossless, [b"\0" * 10]), "truncated or not of the size"),
         (compressed(dataset(head()), JPEG2000Lossless, [b"\0" * 10]), "truncated or not of"),

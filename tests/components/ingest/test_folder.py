@@ -55,6 +55,14 @@ def test_links_to_files_are_followed_and_loops_are_not(tmp_path):
     assert names == ["a/1.jpg", "a/again.jpg", "a/dangling.jpg", "b/1.jpg"]
 
 
+def test_names_in_the_folder_one_stands_in_are_whole(tmp_path, monkeypatch):
+    _touch(tmp_path, "glioma/1.jpg", "notumor/2.jpg")
+    monkeypatch.chdir(tmp_path)
+    listing = list_images(Path())
+    assert [file.name for file in listing.files] == ["glioma/1.jpg", "notumor/2.jpg"]
+    assert listing.name == tmp_path.name
+
+
 def test_fingerprint_changes_with_any_file(tmp_path):
     _touch(tmp_path, "a/1.jpg", "b/1.jpg")
     before = list_images(tmp_path).fingerprint

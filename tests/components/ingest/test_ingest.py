@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from dicom_files import file as dicom_file
+from dicom_files import head
 from drawing import draw, encode
 from ingesting import ingest
 from PIL import Image
@@ -134,6 +136,20 @@ def test_copies_in_the_training_folder_are_set_aside_and_the_test_image_marked(
     leaking = ingest(root, tmp_path / "leaking", split_policy="as_is")
     assert leaking.report.remaining_cross_split > 0
     assert leaking.report.images["excluded"] == {"glioma": 0, "notumor": 0}
+
+
+@pytest.mark.parametrize(("patient_ids", "seen"), [("link", 2), ("ignore", 0)])
+def test_slices_of_one_patient_on_both_sides_are_counted_where_nothing_moves(
+    make_folder, tmp_path, patient_ids, seen
+):
+    root = make_folder(train=20, test=4)
+    for number, folder in enumerate(["Training", "Testing", "Testing"]):
+        content = dicom_file(head(number), PatientID="4711")
+        (root / folder / "glioma" / f"{number}.dcm").write_bytes(content)
+    settings = {"split_policy": "as_is", "dicom": {"patient_ids": patient_ids}}
+    found = ingest(root, tmp_path / "out", **settings)
+    assert found.report.near_cross_split == seen
+    assert found.report.exact_cross_split == 0
 
 
 def test_what_was_tested_once_is_remembered_in_the_next_span(tmp_path):

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from surveys import record, records, remembered, renamed, survey_of
+from surveys import NO_TAGS, record, records, remembered, renamed, survey_of
 
 from components.errors import PipelineError
 from components.ingest import history as history_module
 from components.ingest.config import IngestConfig
+from components.ingest.duplicates import Pairs
 from components.ingest.history import History
 from components.ingest.splits import SPLIT_FILE, assign_splits, remember, write_splits
 
@@ -198,6 +199,26 @@ def test_a_found_pair_never_stands_on_two_sides_even_where_its_group_was_taken_a
         assert side[one] == side[other] or "excluded" in (side[one], side[other])
 
 
+@pytest.mark.parametrize("policy", ["leak_free", "group"])
+def test_a_copy_of_an_image_that_matches_across_a_cut_is_set_aside_with_it(policy):
+    """Of identical pictures the search compares one."""
+    images = [*records(30), *records(10, "test"), renamed(record("train-a-000", "a"))]
+    survey = survey_of(images, pairs=[("train-a-000", "test-a-000")])
+    copy = len(images) - 1
+    found = survey.grouping.pairs
+    compared = (found.second != copy) | (found.first == 0)
+    pairs = Pairs(found.first[compared], found.second[compared], found.correlation[compared])
+    survey = replace(survey, grouping=replace(survey.grouping, pairs=pairs))
+    config = IngestConfig(split_policy=policy, classes=("a", "b"))
+    assignment = assign_splits(survey, config, NOTHING)
+    sides = {assignment.splits[images.index(record("test-a-000", "a", "test"))]}
+    sides |= {assignment.splits[0], assignment.splits[copy]}
+    assert len(sides - {"excluded"}) <= 1
+    assert assignment.remaining_cross_split == 0
+    config = IngestConfig(split_policy="as_is", classes=("a", "b"))
+    assert assign_splits(survey, config, NOTHING).remaining_cross_split == 2
+
+
 def test_what_is_left_across_is_counted_under_as_is():
     images = records(20) + records(5, "test")
     survey = survey_of(images, pairs=[("train-a-000", "test-a-000")])
@@ -205,6 +226,9 @@ def test_what_is_left_across_is_counted_under_as_is():
     assert assign_splits(survey, config, NOTHING).remaining_cross_split == 1
     config = IngestConfig(split_policy="leak_free", classes=("a", "b"))
     assert assign_splits(survey, config, NOTHING).remaining_cross_split == 0
+    config = IngestConfig(split_policy="as_is", classes=("a", "b"))
+    copies = survey_of([*images, record("train-a-000", "a", "test")])
+    assert assign_splits(copies, config, NOTHING).remaining_cross_split == 1
 
 
 @pytest.mark.parametrize("policy", ["leak_free", "group"])
@@ -390,6 +414,30 @@ def test_a_split_file_that_cannot_be_used_is_refused(tmp_path, content, says):
         path.write_bytes(content)
     with pytest.raises(PipelineError, match=says):
         _assign(records(20) + records(5, "test"), split_file=path)
+
+
+def test_a_split_file_of_other_images_is_refused_and_a_few_strangers_are_told(tmp_path, caplog):
+    images = records(20) + records(5, "test")
+    file = _split_file(tmp_path / "splits.csv", elsewhere="test", anywhere="eval")
+    with pytest.raises(PipelineError, match=r"None of the images .*'train/a/anywhere.png'"):
+        _assign(images, split_file=file)
+    file = _split_file(tmp_path / "splits.csv", elsewhere="test", **{"train-a-003": "eval"})
+    assert _assign(images, split_file=file)["train/a/train-a-003.png"] == "eval"
+    assert "1 of 2 images" in caplog.text
+
+
+def test_a_split_file_that_a_spreadsheet_wrote_is_read(tmp_path):
+    file = _split_file(tmp_path / "splits.csv", **{"train-a-003": "eval"})
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    images = records(20) + records(5, "test")
+    assert _assign(images, split_file=file)["train/a/train-a-003.png"] == "eval"
+
+
+def test_one_patient_id_for_all_is_named_where_it_leaves_no_split():
+    tags = replace(NO_TAGS, patient="0" * 32)
+    images = [replace(one, tags=tags) for one in records(20)]
+    with pytest.raises(PipelineError, match=r"40 of 40 images carry one patient id.*=ignore"):
+        _assign(images, patients=[[one.picture for one in images]])
 
 
 def test_too_few_images_are_refused():
