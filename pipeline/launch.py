@@ -16,6 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.evaluate.verdict import WITHDRAWN
 from components.gate.verdict import Verdict
 from components.whole_file import whole_file
 from pipeline.exit_code import ExitCode
@@ -154,12 +155,18 @@ def launch_node(
 def pushed_blessed(store: mlmd.MetadataStore, execution_id: int) -> bool:
     """Whether the model that an execution of Pusher was given may be served."""
     given = inputs(store, execution_id)
-    return is_blessed(*(given[name][0] for name in BLESSINGS))
+    [pushed] = outputs(store, execution_id)[PUSHED]
+    return is_blessed(*(given[name][0] for name in BLESSINGS)) and not is_withdrawn(pushed)
 
 
 def is_blessed(*blessings: pb.Artifact) -> bool:
     """Whether a model may be served: by the Evaluator's blessing, and by the serve check's."""
     return all(blessing.custom_properties["blessed"].int_value == 1 for blessing in blessings)
+
+
+def is_withdrawn(pushed: pb.Artifact) -> bool:
+    """Whether a model was not pushed because a person has decided against it."""
+    return bool(pushed.custom_properties[WITHDRAWN].int_value)
 
 
 def gate_verdict(made: dict[str, list[pb.Artifact]]) -> Verdict | None:

@@ -14,7 +14,7 @@ from components.evaluate.verdict import Verdict, read_verdict
 from components.push.pushed import PUSHED_DESTINATION, WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline import node_ids
-from pipeline.launch import is_blessed
+from pipeline.launch import is_blessed, is_withdrawn
 from pipeline.local_runner import RunResult
 from pipeline.outcome import describe
 
@@ -29,6 +29,7 @@ class Summary:
         serving: The serve check's verdict, where the run went so far.
         report: The report's folder, where there is one.
         waiting: Whether the model waits for a person to approve it.
+        withdrawn: Whether a person has decided against it.
         pushed: The pushed model's folder, where one was pushed.
         log_file: What libraries printed.
     """
@@ -38,6 +39,7 @@ class Summary:
     serving: ServeVerdict | None
     report: Path | None
     waiting: bool
+    withdrawn: bool
     pushed: Path | None
     log_file: Path
 
@@ -55,13 +57,17 @@ class Summary:
             serving=ServeVerdict.read(Path(served.uri)) if served else None,
             report=Path(report.uri) if report else None,
             waiting=bool(pushed and pushed.custom_properties[WAITING].int_value),
+            withdrawn=bool(pushed and is_withdrawn(pushed)),
             pushed=Path(destination) if destination else None,
             log_file=log_file,
         )
 
     @property
     def blessed(self) -> bool | None:
-        """Whether both checks blessed the model; None where the run did not go so far."""
+        """Whether the model may be served; None where the run did not go so far."""
+        for node in self.result.nodes:
+            if node.blessed is not None:
+                return node.blessed
         blessing = self.result.artifact(node_ids.EVALUATOR, "blessing")
         served = self.result.artifact(node_ids.SERVE_CHECK, "blessing")
         return is_blessed(blessing, *([served] if served else ())) if blessing else None
@@ -90,6 +96,12 @@ class Summary:
             console.print(
                 "decision       waits: "
                 f"mri models approve|reject {self.result.run_id} --reason TEXT",
+                soft_wrap=True,
+            )
+        if self.withdrawn:
+            console.print(
+                "decision       [red]against it[/]: a person rejected this model, or went back to "
+                f"an earlier one; `mri models show {self.result.run_id}` says more",
                 soft_wrap=True,
             )
         lines = {

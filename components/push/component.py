@@ -9,16 +9,22 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import ModelReport
+from components.evaluate.verdict import WITHDRAWN
+from components.push.driver import PushDriver
 from components.push.executor import AtomicPushExecutor
 from components.push.pushed import Push
 
 
 class PusherSpec(types.ComponentSpec):
-    """What TFX's own Pusher takes and gives, and a report."""
+    """What TFX's own Pusher takes and gives, and a report.
+
+    The driver fills in `withdrawn`, whether a person has decided against the model.
+    """
 
     PARAMETERS = {
         "push_destination": ExecutionParameter(type=pusher_pb2.PushDestination),
         "push": ExecutionParameter(type=str),
+        WITHDRAWN: ExecutionParameter(type=int, optional=True),
     }
     INPUTS = {
         **standard_component_specs.PusherSpec.INPUTS,
@@ -32,6 +38,7 @@ class Pusher(base_component.BaseComponent):
 
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(AtomicPushExecutor)
+    DRIVER_CLASS = PushDriver
 
     def __init__(
         self,

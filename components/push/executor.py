@@ -12,8 +12,9 @@ from tfx.utils import proto_utils
 
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
+from components.evaluate.verdict import WITHDRAWN
 from components.push.extras import add_extras, decided_now
-from components.push.pushed import WAITING, describe
+from components.push.pushed import WAITING, Push, describe
 from components.push.versions import copy_whole, next_version
 
 _LOG = logging.getLogger(__name__)
@@ -32,21 +33,24 @@ class AtomicPushExecutor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if it is blessed and nobody has to approve it first.
+        """Pushes the model if it is blessed, not withdrawn, and need not be approved first.
 
         Args:
             input_dict: `model`, its blessings, and its `report`.
             output_dict: `pushed_model`.
             exec_properties: `push_destination`, JSON of a PushDestination with a base directory,
-                and `push`: `auto` or `after_review`.
+                `push`: `auto` or `after_review`, and `withdrawn`, the driver's answer.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         blessed = self.CheckBlessing(input_dict)
-        if not blessed or exec_properties["push"] == "after_review":
-            describe(Path(pushed.uri), None, None, waiting=blessed)
+        withdrawn = bool(exec_properties[WITHDRAWN])
+        why_not = _why_not(exec_properties["push"], blessed=blessed, withdrawn=withdrawn)
+        if why_not is not None:
+            describe(Path(pushed.uri), None, None, why_not=why_not)
             self._MarkNotPushed(pushed)
-            pushed.set_int_custom_property(WAITING, int(blessed))
-            _LOG.info("blessed, and waits for review" if blessed else "not blessed, not pushed")
+            pushed.set_int_custom_property(WAITING, int(blessed and not withdrawn))
+            pushed.set_int_custom_property(WITHDRAWN, int(withdrawn))
+            _LOG.info("not pushed: %s", why_not)
             return
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
@@ -65,3 +69,12 @@ class AtomicPushExecutor(executor.Executor):
         describe(Path(pushed.uri), base / version, version)
         self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)
+
+
+def _why_not(push: Push, *, blessed: bool, withdrawn: bool) -> str | None:
+    """Why a model is not pushed, or None where it is."""
+    if not blessed:
+        return "it was refused"
+    if withdrawn:
+        return "a person decided against it"
+    return "it waits for review" if push == "after_review" else None

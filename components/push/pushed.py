@@ -18,7 +18,7 @@ _FILE = "pushed.json"
 
 
 def describe(
-    artifact: Path, folder: Path | None, version: str | None, *, waiting: bool = False
+    artifact: Path, folder: Path | None, version: str | None, *, why_not: str | None = None
 ) -> None:
     """Writes where a model went; the model itself is not kept a third time.
 
@@ -26,9 +26,9 @@ def describe(
         artifact: The PushedModel's folder.
         folder: Where the model is now, or None.
         version: As what, or None.
-        waiting: Whether it waits for a person.
+        why_not: Why it was not pushed, where it was not.
     """
     content = {"destination": str(folder) if folder else None, "version": version}
-    if waiting:
-        content[WAITING] = "for review"
+    if why_not is not None:
+        content["not pushed"] = why_not
     (artifact / _FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -88,7 +88,9 @@ def test_with_after_review_nothing_is_pushed_before_approve_and_rollback_takes_i
     assert listed[-1]["state"] == "served"
     # What was decided stays decided: the same run again changes nothing.
     versions = _served(work)
-    assert run(data, work, *EASY, "--set", "push=after_review").returncode == 0
+    again = run(data, work, *EASY, "--set", "push=after_review", "--set", "evaluate.compare=false")
+    assert again.returncode == 4, again.stdout + again.stderr
+    assert "went back to an earlier one" in again.stdout
     assert _served(work) == versions
 
 

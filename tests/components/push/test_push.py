@@ -38,7 +38,13 @@ def _artifact(kind, folder: Path):
 
 
 def _push(
-    model: Path, serving: Path, *, blessed: bool = True, push: str = "auto", made: int = MADE
+    model: Path,
+    serving: Path,
+    *,
+    blessed: bool = True,
+    push: str = "auto",
+    withdrawn: int = 0,
+    made: int = MADE,
 ):
     artifact = _artifact(standard_artifacts.Model, model)
     artifact.mlmd_artifact.create_time_since_epoch = made * 1000 + 123
@@ -55,6 +61,7 @@ def _push(
         {
             "push_destination": json.dumps({"filesystem": {"base_directory": str(serving)}}),
             "push": push,
+            "withdrawn": withdrawn,
         },
     )
     return pushed
@@ -100,6 +107,15 @@ def test_a_blessed_model_waits_where_a_person_decides(model, tmp_path):
     assert not (tmp_path / "serving").exists()
     refused = _push(model, tmp_path / "serving", blessed=False, push="after_review")
     assert refused.get_int_custom_property("waiting") == 0
+
+
+@pytest.mark.parametrize("push", ["auto", "after_review"])
+def test_a_model_that_a_person_decided_against_is_neither_pushed_nor_waits(model, tmp_path, push):
+    pushed = _push(model, tmp_path / "serving", push=push, withdrawn=1)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_int_custom_property("waiting") == 0
+    assert "a person decided against it" in (Path(pushed.uri) / "pushed.json").read_text()
+    assert not (tmp_path / "serving").exists()
 
 
 def test_pushing_the_same_model_again_changes_nothing(model, tmp_path):

@@ -1,0 +1,37 @@
+"""What people and checks said of a model, and what later runs make of it."""
+
+import io
+
+import pytest
+from pushing import PushRuns
+from rich.console import Console
+
+from pipeline.decision import reject
+
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch) -> PushRuns:
+    return PushRuns(tmp_path / "work", monkeypatch)
+
+
+def _printed(summary) -> str:
+    console = Console(file=io.StringIO(), width=300)
+    summary.print(console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("judged", ["first", "again"])
+@pytest.mark.parametrize("push", ["auto", "after_review"])
+def test_a_rejected_model_is_neither_pushed_nor_waits_in_a_later_run(runs, push, judged):
+    assert runs.run(push="after_review").waiting
+    registry = runs.registry
+    reject(registry.store, registry.work, runs.model(), "misses small tumours")
+
+    summary = runs.run(push=push, judged=judged)
+
+    assert not registry.base.exists()
+    assert summary.blessed is False
+    assert "against it: a person rejected this model" in _printed(summary)
+    assert "mri models approve" not in _printed(summary)
