@@ -60,7 +60,7 @@ def run_task(
     config = parameters.apply(compiled, work)
     connection = connection_config(os.environ.get(METADATA_VARIABLE), work)
     store = connect(connection)
-    with work.shared(), work.node_turn(node_id):
+    with work.shared(partial(_say, node_id)), work.node_turn(node_id):
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
         if abandon(store, [run_id], work, node_id):
             _say(node_id, "an earlier attempt was cut off; going on from what is whole")

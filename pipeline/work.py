@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,7 +82,7 @@ class Work:
     def is_busy(self) -> bool:
         """Whether a run holds the folder now."""
         try:
-            with (self.root / "lock").open("r") as lock:
+            with (self.root / "lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -113,13 +113,16 @@ class Work:
         return folder
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
+    def exclusively(self, say: Callable[[str], None] | None = None) -> Iterator[None]:
         """Creates the folder and holds it for one run.
+
+        Args:
+            say: Is told that another run holds it, which is then waited for; None to refuse.
 
         Raises:
             PipelineError: It cannot be written, or another run holds it.
         """
-        with self._held(fcntl.LOCK_EX):
+        with self._held(fcntl.LOCK_EX, say):
             # What a killed run left there is nobody's.
             shutil.rmtree(self.temporary, ignore_errors=True)
             with self.writing():
@@ -128,13 +131,16 @@ class Work:
             yield
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self, say: Callable[[str], None] | None = None) -> Iterator[None]:
         """Creates the folder and holds it beside others that share it, as tasks on a cluster do.
+
+        Args:
+            say: Is told that a run has it for itself, which is then waited for; None to refuse.
 
         Raises:
             PipelineError: It cannot be written, or a run has it for itself.
         """
-        with self._held(fcntl.LOCK_SH):
+        with self._held(fcntl.LOCK_SH, say):
             yield
 
     @contextmanager
@@ -166,7 +172,7 @@ class Work:
             ) from error
 
     @contextmanager
-    def _held(self, mode: int) -> Iterator[None]:
+    def _held(self, mode: int, say: Callable[[str], None] | None) -> Iterator[None]:
         with self.writing():
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / "lock").open("w")
@@ -174,8 +180,11 @@ class Work:
             try:
                 fcntl.flock(lock, mode | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise PipelineError(
-                    f"Another run is using {self.root}: wait for it, or choose another folder with "
-                    "--work."
-                ) from error
+                if say is None:
+                    raise PipelineError(
+                        f"Another run is using {self.root}: wait for it, or choose another folder "
+                        "with --work."
+                    ) from error
+                say(f"another run is using {self.root}: waiting for it")
+                fcntl.flock(lock, mode)
             yield

@@ -1,6 +1,8 @@
 """What a task says where the cluster is not as the compiled file expects it."""
 
+import fcntl
 import os
+import threading
 
 import pytest
 import yaml
@@ -50,6 +52,15 @@ def test_a_pipeline_root_that_the_tasks_do_not_share(tmp_path, told):
     with pytest.raises(PipelineError, match=r"must be storage that all tasks share, such as one"):
         _run(TRAINER, work, told)
     assert not work.runs.exists()
+
+
+def test_storage_that_another_command_has_for_itself_is_waited_for(tmp_path, told, capsys):
+    lock = (tmp_path / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    threading.Timer(0.5, lock.close).start()
+    with pytest.raises(PipelineError, match="must be storage that all tasks share"):
+        _run(TRAINER, Work(tmp_path), told)
+    assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
 
 
 def test_an_image_with_another_pipeline(tmp_path, told):

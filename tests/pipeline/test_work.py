@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -29,9 +31,24 @@ def test_a_salt_that_was_cut_off_is_made_anew_and_kept(work):
 
 def test_a_salt_that_cannot_be_written_leaves_no_half_of_it(work, monkeypatch):
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, os.strerror(28))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as disk, pytest.raises(OSError, match="No space left"):
-        disk.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
         work.patient_salt()
     assert not list(work.root.iterdir())
+
+
+def test_whether_a_run_goes_on_is_asked_as_nfs_wants_it(work, monkeypatch):
+    flock = fcntl.flock
+
+    def on_nfs(file, mode: int) -> None:
+        if mode & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, mode)
+
+    monkeypatch.setattr(fcntl, "flock", on_nfs)
+    assert not work.is_busy()
+    with work.shared():
+        assert work.is_busy()
+    assert not work.is_busy()
