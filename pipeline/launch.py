@@ -27,6 +27,7 @@ from pipeline.metadata import (
     execution_state,
     inputs,
     outputs,
+    run_executions,
 )
 from pipeline.orchestration import (
     PIPELINE_RUN_ID_PARAMETER_NAME,
@@ -55,7 +56,7 @@ class NodeResult:
         node_id: Its name.
         state: `done`, answered from `cached` outputs, `reused` from the run before because the
             run starts later, `skipped` because it ends earlier, or `stopped` because it is the gate
-            and what follows must not run.
+            and what follows must not run, or the first node behind a gate that had stopped.
         seconds: Wall-clock time.
         outputs: Artifacts by output name.
         blessed: Whether the model that Pusher was given may be served; None for other nodes.
@@ -129,6 +130,8 @@ def launch_node(
     if options.run.perform_snapshot:
         with handle as opened:
             partial_run_utils.snapshot(opened, ir)
+        if (gate := _stopped_before(ir, connection)) is not None:
+            return NodeResult(node_id, "stopped", time.monotonic() - started, gate)
     if options.HasField("skip"):
         reused = partial_run_utils.should_attempt_to_reuse_artifact(options)
         state: State = "reused" if reused else "skipped"
@@ -150,6 +153,19 @@ def launch_node(
         ended = "stopped"
     blessed = pushed_blessed(store, info.execution_id) if PUSHED in made else None
     return NodeResult(node_id, ended, time.monotonic() - started, made, blessed)
+
+
+def _stopped_before(
+    ir: pipeline_pb2.Pipeline, connection: pb.ConnectionConfig
+) -> dict[str, list[pb.Artifact]] | None:
+    """What the gate put out where it stopped the data that a run starts behind it with."""
+    store = connect(connection)
+    run_id = ir.runtime_spec.pipeline_run_id.field_value.string_value
+    for _, execution in run_executions(store, run_id):
+        made = outputs(store, execution.id)
+        if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+            return made
+    return None
 
 
 def pushed_blessed(store: mlmd.MetadataStore, execution_id: int) -> bool:
