@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kubeflow.runs import Run
 from kubeflow.schedules import Schedule
@@ -30,7 +31,7 @@ def print_run(console: Console, run: Run) -> None:
     """Prints a run and its tasks."""
     console.print(f"run      {run.run_id}", soft_wrap=True, markup=False)
     console.print(f"name     {run.name}", soft_wrap=True, markup=False)
-    console.print(f"state    {run.state}")
+    console.print(f"state    {run.state}", markup=False)
     console.print(f"created  {_text(run.created)} UTC")
     if run.ended:
         console.print(f"ended    {_text(run.ended)} UTC, after {_lasted(run)}")
@@ -66,7 +67,7 @@ def _table(headings: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
     for index, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # what people and servers write is no markup
     return table
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from components.child_process import last_line
 from components.errors import PipelineError
@@ -137,7 +138,7 @@ class _Rehearsal:
         self._stopped = threading.Event()
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -153,7 +154,7 @@ class _Rehearsal:
                 for task in self._tasks:
                     if task.always:
                         self._record(self._attempts(task))
-        self._console.print(f"logs  {self._site.folder / 'logs'}", soft_wrap=True)
+        self._console.print(f"logs  {self._site.folder / 'logs'}", soft_wrap=True, markup=False)
         return self._exit_code()
 
     def _run_all(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
@@ -205,6 +206,7 @@ class _Rehearsal:
                 f"{task.title} failed with {_how(code)}; again in {seconds:.0f} s "
                 f"(attempt {attempt + 1} of {task.retry.count + 1})",
                 style="yellow",
+                markup=False,
             )
             self._stopped.wait(seconds)
         self._progress.remove_task(shown)
@@ -221,12 +223,12 @@ class _Rehearsal:
         if end.state == "failed" and not words:
             words = f"ended by {_how(end.code)}"
         number = f"[{len(self._ends)}/{len(self._tasks)}]"
-        self._console.print(
-            f"{number:>7} {end.task.title:<18}{end.seconds:7.1f} s  "
-            f"[{_STYLES[end.state]}]{end.state:<9}[/]  ",
-            end="",
+        line = Text.assemble(
+            f"{number:>7} {end.task.title:<18}{end.seconds:7.1f} s  ",
+            (f"{end.state:<9}", _STYLES[end.state]),
+            f"  {words}",
         )
-        self._console.print(words, markup=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
 
     def _final_status(self, task: Task) -> dict[str, Any]:
         """What Kubeflow tells a task that asks how others ended."""

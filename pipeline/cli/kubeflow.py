@@ -71,7 +71,9 @@ def compile_pipeline(
         from kubeflow.compile import compile_for_kubeflow
 
         nodes = compile_for_kubeflow(config, image, out, described, name=name)
-        console.print(f"{out}: {len(nodes)} nodes and the exit handler", soft_wrap=True)
+        console.print(
+            f"{out}: {len(nodes)} nodes and the exit handler", soft_wrap=True, markup=False
+        )
 
 
 @kubeflow_app.command(

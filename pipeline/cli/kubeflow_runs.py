@@ -74,7 +74,7 @@ def submit(
 
         def say(seen: runs.Run) -> None:
             if not as_json:
-                console.print(seen.state)
+                console.print(seen.state, markup=False)
 
         try:
             run = runs.wait(server, run.run_id, say)
@@ -147,7 +147,9 @@ def schedule(
         print_json(console, made)
         return
     if expression != cron:
-        console.print(f"cron {cron!r} is {expression!r} for Kubeflow, which counts seconds.")
+        console.print(
+            f"cron {cron!r} is {expression!r} for Kubeflow, which counts seconds.", markup=False
+        )
     print_schedules(console, [made])
 
 
@@ -203,7 +205,7 @@ def runs_stop(
     from kubeflow import runs
 
     stopped = runs.stop(connect(), run)
-    console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True)
+    console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True, markup=False)
 
 
 @schedules_app.command("list", epilog="Example:\n\n  mri kubeflow schedules list --json")
@@ -235,7 +237,7 @@ def schedules_enable(
     from kubeflow import schedules
 
     found = schedules.enable(connect(), schedule)
-    console.print(f"{found.name} is enabled", soft_wrap=True)
+    console.print(f"{found.name} is enabled", soft_wrap=True, markup=False)
 
 
 @schedules_app.command("disable", epilog="Example:\n\n  mri kubeflow schedules disable nightly")
@@ -249,7 +251,7 @@ def schedules_disable(
     from kubeflow import schedules
 
     found = schedules.disable(connect(), schedule)
-    console.print(f"{found.name} is disabled", soft_wrap=True)
+    console.print(f"{found.name} is disabled", soft_wrap=True, markup=False)
 
 
 @schedules_app.command("delete", epilog="Example:\n\n  mri kubeflow schedules delete nightly")
@@ -263,4 +265,4 @@ def schedules_delete(
     from kubeflow import schedules
 
     found = schedules.delete(connect(), schedule)
-    console.print(f"{found.name} is deleted", soft_wrap=True)
+    console.print(f"{found.name} is deleted", soft_wrap=True, markup=False)

@@ -122,15 +122,16 @@ def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
 def test_schedule_says_what_it_made_of_five_fields(server, compiled):
     result = mri(
         "schedule", compiled, "--cron", "0 3 * * *", "--span", "latest", "--param", "data=x",
-        "--name", "nightly", "--host", server.address,
+        "--name", "nightly [mri]", "--host", server.address,
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
     assert "cron '0 3 * * *' is '0 0 3 * * *' for Kubeflow" in result.stdout
     assert server.schedules[0].runtime_config.parameters == {"data": "x", "span": -1}
     listed = mri("schedules", "list", "--json", "--host", server.address)
     [one] = json.loads(listed.stdout)
-    assert (one["name"], one["cron"], one["enabled"]) == ("nightly", "0 0 3 * * *", True)
-    assert mri("schedules", "disable", "nightly", "--host", server.address).returncode == 0
+    assert (one["name"], one["cron"], one["enabled"]) == ("nightly [mri]", "0 0 3 * * *", True)
+    disabled = mri("schedules", "disable", "nightly [mri]", "--host", server.address)
+    assert disabled.stdout == "nightly [mri] is disabled\n", disabled.stderr
     assert server.schedules[0].status == "DISABLED"
 
 
