@@ -9,11 +9,18 @@ from typing import Any
 
 from components.errors import PipelineError
 from serving.server.errors import Code, ServingError, invalid_argument
-from serving.server.lifecycle import Lifecycle, State, Version, not_found
+from serving.server.lifecycle import Lifecycle, Version, not_found
 from serving.server.model_config import ModelConfig, read_model_configs
 from serving.server.source import aspired_versions
 
 log = logging.getLogger(__name__)
+
+
+class ReplacedError(ServingError):
+    """A configuration that was taken, and gave way to a later one before its models were there."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ABORTED, "A later configuration has replaced this one.")
 
 
 class ServerCore:
@@ -46,12 +53,17 @@ class ServerCore:
     async def reload(self, models: Mapping[str, ModelConfig]) -> None:
         """Replaces the configuration and waits until its new models are available.
 
+        The labels of models that are there already come first: where one is refused, all stays as
+        it was, and one that moves has left its version before that is unloaded.
+
         Raises:
             ServingError: A model did not become available, or a label names a version that is not.
+            ReplacedError: Another configuration came while the models were loaded.
         """
         async with self._reloading:
             new = set(models) - set(self._models)
             gone = set(self._models) - set(models)
+            self._labels = self._checked_labels(models, set(models) - new)
             self._models = models = dict(models)
             self.expect(models)
             for name in gone:
@@ -60,8 +72,8 @@ class ServerCore:
         # Outside of the lock: a model that never loads must not keep a better configuration out.
         failed = await self.lifecycle.settled(new)
         if self._models is not models:
-            raise ServingError(Code.ABORTED, "A later configuration has replaced this one.")
-        self._set_labels()
+            raise ReplacedError
+        self._labels |= self._checked_labels(models, new)
         if failed:
             listed = "".join(f"{{name: {v.name} version: {v.number}}}, " for v in failed)
             raise ServingError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
@@ -84,17 +96,32 @@ class ServerCore:
             except Exception:
                 log.exception("The base paths could not be looked at; the models stay")
 
-    async def watch_config(self, path: Path, seconds: float) -> None:
-        """Reads the configuration file again and again, and takes what has changed."""
-        known: bytes | None = None
+    async def watch_config(
+        self, path: Path, seconds: float, known: Mapping[str, ModelConfig]
+    ) -> None:
+        """Reads the configuration file again and again, and takes what has changed.
+
+        What was refused is tried again: a label may be free of what kept it, a moment later.
+
+        Args:
+            path: The file.
+            seconds: The time between two looks.
+            known: What was taken of it before.
+        """
+        said = ""
         while True:
             try:
-                text = await asyncio.to_thread(path.read_bytes)
-                changed, known = known is not None and text != known, text
-                if changed:
-                    await self.reload(read_model_configs(path))
+                models = await asyncio.to_thread(read_model_configs, path)
+                if models != known:
+                    await self.reload(models)
+                    known = models
+                said = ""
+            except ReplacedError:
+                known = models
             except (OSError, PipelineError, ServingError) as error:
-                log.error("The models' configuration stays as it is: %s", error)
+                if str(error) != said:
+                    said = str(error)
+                    log.error("The models' configuration stays as it is: %s", said)
             await asyncio.sleep(seconds)
 
     async def version(self, spec: Any) -> Version:
@@ -148,18 +175,17 @@ class ServerCore:
             return labels[spec.version_label]
         return None
 
-    def _set_labels(self) -> None:
-        labels = {}
-        for name, model in self._models.items():
-            for label, number in model.labels.items():
+    def _checked_labels(
+        self, models: Mapping[str, ModelConfig], names: set[str]
+    ) -> dict[str, dict[str, int]]:
+        for name in sorted(names):
+            for label, number in models[name].labels.items():
                 old = self._labels.get(name, {}).get(label, number)
                 free = self._allow_labels_for_unavailable and old == number
-                found = self.lifecycle.find(name, number)
-                if not free and (found is None or found.state is not State.AVAILABLE):
+                if not free and self.lifecycle.find(name, number) is None:
                     raise ServingError(
                         Code.FAILED_PRECONDITION,
                         f"Request to assign label to version {number} of model {name},"
                         " which is not currently available for inference",
                     )
-            labels[name] = dict(model.labels)
-        self._labels = labels
+        return {name: dict(models[name].labels) for name in names}

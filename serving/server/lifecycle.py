@@ -30,6 +30,9 @@ class State(IntEnum):
     END = 50
 
 
+_LOADED = (State.AVAILABLE, State.UNLOADING)
+
+
 @dataclass
 class Version:
     """One version of a model and how it is.
@@ -88,6 +91,7 @@ class Lifecycle:
         self._retry = retry or RetryPolicy()
         self._threads = ThreadPoolExecutor(max(load_threads, 1), "load")
         self._versions: dict[str, dict[int, Version]] = {}
+        self._wanted: dict[str, dict[int, Path]] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._unloading: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
@@ -96,11 +100,14 @@ class Lifecycle:
     def set_aspired(self, name: str, wanted: Mapping[int, Path]) -> None:
         """Says which versions of a model are wanted from now on.
 
+        One that is being unloaded is loaded again when that has ended.
+
         Args:
             name: The model's name.
             wanted: Folders by version.
         """
         versions = self._versions.setdefault(name, {})
+        self._wanted[name] = dict(wanted)
         for number, version in versions.items():
             if version.aspired and number not in wanted:
                 version.aspired = False
@@ -108,10 +115,9 @@ class Lifecycle:
                     task.cancel()
         for number in sorted(wanted, reverse=True):
             known = versions.get(number)
-            if known is None or (not known.aspired and known.state is State.END):
-                versions[number] = Version(name, number, wanted[number])
-                self._start(versions[number])
-            else:
+            if known is None or not (known.aspired or known.state in _LOADED):
+                self._start(name, number)
+            elif known.state is not State.UNLOADING:
                 known.aspired = True
         if not wanted:
             self._first_try(name).set()
@@ -186,6 +192,7 @@ class Lifecycle:
 
     async def close(self) -> None:
         """Ends all loads and frees all models."""
+        self._wanted.clear()
         for task in self._tasks.values():
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -197,16 +204,17 @@ class Lifecycle:
         return self._tried.setdefault(name, asyncio.Event())
 
     def _is_settled(self, name: str) -> bool:
-        aspired = [version for version in self.versions(name) if version.aspired]
+        wanted = self._wanted.get(name, {})
         return self.find(name, None) is not None or (
             self._first_try(name).is_set()
-            and all(version.state is State.END for version in aspired)
+            and all(v.state is State.END for v in self.versions(name) if v.number in wanted)
         )
 
-    def _start(self, version: Version) -> None:
-        self._first_try(version.name)
-        task = asyncio.create_task(self._bring_up(version))
-        self._tasks[version.name, version.number] = task
+    def _start(self, name: str, number: int) -> None:
+        self._first_try(name)
+        version = Version(name, number, self._wanted[name][number])
+        self._versions[name][number] = version
+        self._tasks[name, number] = asyncio.create_task(self._bring_up(version))
 
     async def _bring_up(self, version: Version) -> None:
         version.state = State.LOADING
@@ -260,12 +268,11 @@ class Lifecycle:
             self._changed.notify_all()
 
     def _unload_unwanted(self, name: str) -> None:
-        versions = self.versions(name)
-        aspired = [version for version in versions if version.aspired]
-        unwanted = [v for v in versions if not v.aspired and v.state is State.AVAILABLE]
-        ready = any(version.state is State.AVAILABLE for version in aspired)
+        available = [version for version in self.versions(name) if version.state is State.AVAILABLE]
+        unwanted = [version for version in available if not version.aspired]
+        ready = len(unwanted) < len(available)
         # Without a wanted version that is ready, the highest unwanted one goes on.
-        for version in unwanted if ready or not aspired else unwanted[1:]:
+        for version in unwanted if ready or not self._wanted.get(name) else unwanted[1:]:
             version.state = State.UNLOADING
             if not version.users:
                 self._close(version)
@@ -278,6 +285,8 @@ class Lifecycle:
             await asyncio.to_thread(servable.close)
             version.state = State.END
             log.info("Unloaded %s version %d", version.name, version.number)
+            if version.number in self._wanted.get(version.name, {}):
+                self._start(version.name, version.number)
             await self._tell(version.name)
 
         task = asyncio.create_task(unload())

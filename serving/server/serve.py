@@ -19,7 +19,7 @@ from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
 from serving.server.configuration import Configuration
-from serving.server.core import ServerCore
+from serving.server.core import ReplacedError, ServerCore
 from serving.server.errors import ServingError
 from serving.server.flags import Flags
 from serving.server.grpc_services import ModelService, PredictionService
@@ -120,14 +120,18 @@ async def _keep_models(configuration: Configuration, core: ServerCore, health: H
         if flags.file_system_poll_wait_seconds > 0:
             watch = core.watch(flags.file_system_poll_wait_seconds)
             watching.append(asyncio.create_task(watch))
+        taken = configuration.models
         try:
-            await core.reload(configuration.models)
+            await core.reload(taken)
+        except ReplacedError as error:
+            log.error("%s", error.message)
         except ServingError as error:
+            taken = {}
             log.error("%s", error.message)
         await health.set(serving=True)
         if flags.model_config_file and flags.model_config_file_poll_wait_seconds > 0:
             watch = core.watch_config(
-                Path(flags.model_config_file), flags.model_config_file_poll_wait_seconds
+                Path(flags.model_config_file), flags.model_config_file_poll_wait_seconds, taken
             )
             watching.append(asyncio.create_task(watch))
         await asyncio.gather(*watching)

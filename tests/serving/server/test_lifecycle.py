@@ -1,5 +1,6 @@
 """The life of a model: versions, polling, labels, reload, warm-up, damage."""
 
+import asyncio
 import shutil
 import threading
 import time
@@ -18,6 +19,8 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_log_pb2,
 )
+
+from serving.server.lifecycle import Lifecycle
 
 pytestmark = pytest.mark.long
 
@@ -150,6 +153,19 @@ def test_labels(live, half, tmp_path):
         " which is not currently available for inference"
     )
     assert value(live, "l", label="stable") == 1
+
+
+def test_a_reload_whose_label_is_refused_changes_nothing(live, half, tmp_path):
+    for number in (1, 2):
+        push(tmp_path / "m", number, half / str(number))
+    old = "model_version_policy { specific { versions: 1 } } "
+    reload(live, entry("r", tmp_path / "m", f"{old} version_labels {{ key: 's' value: 1 }}"))
+    new = "model_version_policy { specific { versions: 2 } } "
+    with pytest.raises(grpc.RpcError, match="assign label to version 2 of model r"):
+        reload(live, entry("r", tmp_path / "m", f"{new} version_labels {{ key: 's' value: 2 }}"))
+    time.sleep(1.5)  # the folder is looked at
+    assert live.status("r") == {1: "AVAILABLE"}
+    assert value(live, "r", label="s") == 1
 
 
 def test_reload_replaces_the_models_and_waits_for_the_new_ones(live, half, tmp_path):
@@ -328,6 +344,61 @@ def test_a_request_ends_on_the_version_that_it_began_on(live, tmp_path, toys):
     live.wait_for({1: "END"}, "busy")
 
 
+def test_a_version_that_is_wanted_again_while_it_is_unloaded_comes_back(live, tmp_path, toys):
+    push(tmp_path / "m", 1, toys / "heavy" / "1")
+    reload(live, entry("again_wanted", tmp_path / "m"))
+    request = predict_pb2.PredictRequest(model_spec=spec("again_wanted"))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([4_000])))
+    slow = live.predictions.Predict.future(request, 60)
+    newest = push(tmp_path / "m", 2, toys / "heavy" / "1")
+    live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "again_wanted")
+    shutil.rmtree(newest)
+    time.sleep(1.5)  # the folder is looked at while version 1 is still in use
+    assert live.status("again_wanted") == {1: "UNLOADING", 2: "AVAILABLE"}
+    assert slow.result().model_spec.version.value == 1
+    live.wait_for({1: "AVAILABLE", 2: "END"}, "again_wanted")
+
+
+@pytest.mark.parametrize("away", [0, 1], ids=["at once", "after its load began"])
+def test_no_second_look_is_needed_for_a_version_that_is_wanted_again(tmp_path, away):
+    paths = {number: tmp_path / str(number) for number in (1, 2)}
+    closed = []
+
+    class Loaded:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def close(self) -> None:
+            closed.append(self.number)
+
+    async def scene() -> None:
+        lifecycle = Lifecycle(lambda _, number, __: Loaded(number))
+
+        async def until(states: dict[int, str]) -> None:
+            while states != {v.number: v.state.name for v in lifecycle.versions("m")}:
+                await asyncio.sleep(0.001)
+
+        lifecycle.set_aspired("m", {1: paths[1]})
+        await until({1: "AVAILABLE"})
+        with lifecycle.use(lifecycle.find("m", 1)):
+            lifecycle.set_aspired("m", {2: paths[2]})
+            await until({1: "UNLOADING", 2: "AVAILABLE"})
+            lifecycle.set_aspired("m", {1: paths[1]})
+            assert lifecycle.find("m", None).number == 2  # goes on meanwhile
+        await until({1: "AVAILABLE", 2: "END"})
+        # Wanted no longer, and again, before it is loaded.
+        lifecycle.set_aspired("m", {1: paths[1], 2: paths[2]})
+        for _ in range(away):
+            await asyncio.sleep(0)
+        lifecycle.set_aspired("m", {1: paths[1]})
+        lifecycle.set_aspired("m", {1: paths[1], 2: paths[2]})
+        await until({1: "AVAILABLE", 2: "AVAILABLE"})
+        await lifecycle.close()
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+    assert closed[:2] == [1, 2]
+
+
 def test_without_polling_the_folder_is_read_once(half, tmp_path):
     push(tmp_path / "m", 1, half / "1")
     config = write_config(tmp_path / "models.config", {"default": tmp_path / "m"})
@@ -342,6 +413,26 @@ def test_without_polling_the_folder_is_read_once(half, tmp_path):
             server.status("other")
         reload(server, entry("default", tmp_path / "m"))
         server.wait_for({2: "AVAILABLE"})
+
+
+def test_what_changes_in_the_file_while_models_load_is_taken_as_soon_as_it_can_be(half, tmp_path):
+    push(tmp_path / "m", 1, half / "1")
+    (tmp_path / "broken" / "1").mkdir(parents=True)
+    bases = {"m": tmp_path / "m", "broken": tmp_path / "broken"}
+    config = write_config(tmp_path / "models.config", bases)
+    flags = (f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1")
+    tries = ("--max_num_load_retries=2", "--load_retry_interval_micros=1000000")
+    with running_server(tmp_path, *flags, *tries) as server:
+        server.wait_for({1: "LOADING"}, "broken")
+        label = "version_labels { key: 'next' value: 2 }"
+        write_config(config, {"m": tmp_path / "m"}, {"m": label})
+        wait_until(lambda: "assign label to version 2 of model m" in server.log.read_text())
+        assert value(server, "m") == 1
+        push(tmp_path / "m", 2, half / "2")
+        server.wait_for({2: "AVAILABLE"}, "m")
+        wait_until(lambda: server.rest("/v1/models/m/labels/next")[0] == 200)
+        assert value(server, "m", label="next") == 2
+        assert server.log.read_text().count("assign label to version 2") == 1
 
 
 def test_labels_of_versions_that_are_still_to_come(half, tmp_path):
