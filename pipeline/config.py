@@ -200,10 +200,10 @@ def _explain(error: ValidationError, preset: str) -> str:
 
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the section at a path."""
+    """Names of the fields of the section at a path; all in a list have the same."""
     section: type[BaseModel] = Config
-    for part in path:
-        annotation = section.model_fields[str(part)].annotation
+    for name in (part for part in path if isinstance(part, str)):
+        annotation = section.model_fields[name].annotation
         section = next(
             kind
             for kind in (annotation, *get_args(annotation))

@@ -34,6 +34,10 @@ def test_settings_override_the_preset():
     [
         (["train.epoch=3"], "There is no setting 'train.epoch'; did you mean 'epochs'?"),
         (["trian.epochs=3"], "did you mean 'train'?"),
+        (
+            ["evaluate.thresholds=[{metric: accuracy, mn: 0.5}]"],
+            "There is no setting 'evaluate.thresholds.0.mn'; did you mean 'min'?",
+        ),
         (["train.epochs=0"], "train.epochs=0 is refused"),
         (["train.epochs=many"], "train.epochs='many' is refused"),
         (["transform.image_size=31"], "transform.image_size=31 is refused"),
