@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.utils import path_utils
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE as GATE_PAGE
+from components.servable import EXTRAS, METADATA_FILE
+from components.trainer.history import HISTORY_FILE, kept_epoch
 from components.whole_file import whole_file
 from pipeline import node_ids
 from pipeline.launch import NodeResult
@@ -108,9 +111,13 @@ def _gate(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 
 def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    history = json.loads((Path(made["model"][0].uri) / "history.json").read_text(encoding="utf-8"))
-    last = {name: float(values[-1]) for name, values in history.items() if values}
-    outputs.metrics({"epochs": float(len(history["loss"])), **last})
+    model = made["model"][0].uri
+    history = json.loads((Path(model) / HISTORY_FILE).read_text(encoding="utf-8"))
+    extras = Path(path_utils.serving_model_path(model)) / EXTRAS
+    recipe = json.loads((extras / METADATA_FILE).read_text(encoding="utf-8"))["recipe"]
+    epoch = kept_epoch(history, keep_best=recipe["train"]["keep_best"])
+    kept = {name: float(values[epoch]) for name, values in history.items()}
+    outputs.metrics({"epochs": float(epoch + 1), **kept})
 
 
 def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:
