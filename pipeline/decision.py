@@ -91,7 +91,7 @@ def roll_back(
         PipelineError: It was never pushed, it is the one that is served, or there is no reason.
     """
     _demand_reason(reason)
-    if not model.blessed or not model.versions:
+    if not model.versions:
         raise PipelineError(
             f"The model of run {model.run} was never pushed, so there is nothing to go back to; "
             "`mri models list` shows which were."
@@ -120,7 +120,7 @@ def _withdraw(store: mlmd.MetadataStore, model_ids: set[int], *, withdrawn: bool
 
 def _check(model: Model, reason: str) -> None:
     _demand_reason(reason)
-    if model.waiting and not model.versions and not model.decisions:
+    if model.undecided:
         return
     state = {None: "was never evaluated", False: "was refused by the evaluation"}.get(
         model.blessed, "does not wait for review"

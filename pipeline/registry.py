@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.evaluate.verdict import CURRENT_MODEL_ID
+from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
 from components.push.pushed import PUSHED_VERSION, WAITING
 from pipeline.orchestration import (
     MODEL_ID,
@@ -43,7 +43,8 @@ class Model:
         report: Its last report, if there is one.
         predictions: Its last predictions, if there are any.
         versions: What it was pushed as, the lowest first.
-        waiting: Whether it waits for a person.
+        waiting: Whether Pusher, when it last had it, let it wait for a person.
+        withdrawn: Whether a person has decided against it.
         decisions: What people decided, the oldest first.
     """
 
@@ -56,6 +57,7 @@ class Model:
     predictions: pb.Artifact | None = None
     versions: tuple[str, ...] = ()
     waiting: bool = False
+    withdrawn: bool = False
     decisions: tuple[Decision, ...] = field(default=())
 
     @property
@@ -81,6 +83,11 @@ class Model:
             return None
         return float(self.report.custom_properties[name].double_value)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it waits for a person, and nothing has become of it meanwhile."""
+        return self.waiting and bool(self.blessed) and not self.versions and not self.decisions
+
     def state(self, served: str | None) -> str:
         """What it is, in a word or two.
 
@@ -94,7 +101,7 @@ class Model:
             return "served"
         if self.decisions and self.decisions[-1].decision == "rejected":
             return "rejected"
-        if self.waiting and not self.versions:
+        if self.undecided:
             return "waits for review"
         if self.versions:
             return "pushed"
@@ -114,8 +121,9 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     predictions = _latest(store, PredictionsFile.TYPE_NAME, MODEL_ID)
     blessings = _latest(store, ModelBlessing.TYPE_NAME, CURRENT_MODEL_ID)
     pushed, waiting = _pushes(store)
+    withdrawn = _withdrawn(store)
     decisions = _decisions(store)
-    models = sorted(_artifacts(store, "Model"), key=lambda artifact: artifact.id)
+    models = sorted(_live(store, "Model"), key=lambda artifact: artifact.id)
     return [
         Model(
             artifact=artifact,
@@ -129,6 +137,7 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
             predictions=predictions.get(artifact.id),
             versions=tuple(sorted(set(pushed.get(artifact.id, ())), key=int)),
             waiting=artifact.id in waiting,
+            withdrawn=artifact.id in withdrawn,
             decisions=tuple(decisions.get(artifact.id, ())),
         )
         for artifact in models
@@ -168,42 +177,16 @@ def find_model(models: Iterable[Model], name: str | None) -> Model:
     return found[0]
 
 
-def _artifacts(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
-    """Live artifacts of a type, which may not be known yet."""
-    if kind not in {known.name for known in store.get_artifact_types()}:
-        return []
-    return [
-        artifact
-        for artifact in store.get_artifacts_by_type(kind)
-        if artifact.state == pb.Artifact.LIVE
-    ]
+def models_of(store: mlmd.MetadataStore, pushed_id: int) -> set[int]:
+    """The models that went into the executions that made a PushedModel.
 
+    Args:
+        store: ML Metadata.
+        pushed_id: The PushedModel's id.
 
-def _latest(store: mlmd.MetadataStore, kind: str, key: str) -> dict[int, pb.Artifact]:
-    """The newest artifact of a type by the model that it is about."""
-    found = sorted(_artifacts(store, kind), key=lambda artifact: artifact.id)
-    return {int(artifact.custom_properties[key].int_value): artifact for artifact in found}
-
-
-def _pushes(store: mlmd.MetadataStore) -> tuple[dict[int, list[str]], set[int]]:
-    """Versions by model, and the models that wait."""
-    versions: dict[int, list[str]] = {}
-    waiting: set[int] = set()
-    for artifact in sorted(
-        _artifacts(store, PushedModel.TYPE_NAME), key=lambda artifact: artifact.id
-    ):
-        version = artifact.custom_properties[PUSHED_VERSION].string_value
-        for model_id in _models_of(store, artifact.id):
-            if version:
-                versions.setdefault(model_id, []).append(version)
-                waiting.discard(model_id)
-            elif artifact.custom_properties[WAITING].int_value:
-                waiting.add(model_id)
-    return versions, waiting
-
-
-def _models_of(store: mlmd.MetadataStore, pushed_id: int) -> set[int]:
-    """The models that went into the executions that made a PushedModel."""
+    Returns:
+        Ids of the models.
+    """
     executions = {
         event.execution_id
         for event in store.get_events_by_artifact_ids([pushed_id])
@@ -214,6 +197,54 @@ def _models_of(store: mlmd.MetadataStore, pushed_id: int) -> set[int]:
         for event in store.get_events_by_execution_ids(list(executions))
         if event.type == pb.Event.INPUT and _key(event) == "model"
     }
+
+
+def _of_type(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
+    """All artifacts of a type, which may not be known yet."""
+    if kind not in {known.name for known in store.get_artifact_types()}:
+        return []
+    return list(store.get_artifacts_by_type(kind))
+
+
+def _live(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
+    return [one for one in _of_type(store, kind) if one.state == pb.Artifact.LIVE]
+
+
+def _put_out(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
+    """Live artifacts of a type by when they were put out last, be it from cache."""
+    found = _live(store, kind)
+    last = {artifact.id: 0 for artifact in found}
+    for event in store.get_events_by_artifact_ids(list(last)) if last else ():
+        if event.type == pb.Event.OUTPUT:
+            last[event.artifact_id] = max(last[event.artifact_id], event.execution_id)
+    return sorted(found, key=lambda artifact: (last[artifact.id], artifact.id))
+
+
+def _latest(store: mlmd.MetadataStore, kind: str, key: str) -> dict[int, pb.Artifact]:
+    """The artifact of a type that was put out last, by the model that it is about."""
+    return {int(one.custom_properties[key].int_value): one for one in _put_out(store, kind)}
+
+
+def _withdrawn(store: mlmd.MetadataStore) -> set[int]:
+    """The models that a person has decided against."""
+    return {
+        int(blessing.custom_properties[CURRENT_MODEL_ID].int_value)
+        for blessing in _of_type(store, ModelBlessing.TYPE_NAME)
+        if blessing.custom_properties[WITHDRAWN].int_value
+    }
+
+
+def _pushes(store: mlmd.MetadataStore) -> tuple[dict[int, list[str]], set[int]]:
+    """Versions by model, and the models that wait."""
+    versions: dict[int, list[str]] = {}
+    waiting: dict[int, bool] = {}
+    for artifact in _put_out(store, PushedModel.TYPE_NAME):
+        version = artifact.custom_properties[PUSHED_VERSION].string_value
+        for model_id in models_of(store, artifact.id):
+            waiting[model_id] = bool(artifact.custom_properties[WAITING].int_value)
+            if version:
+                versions.setdefault(model_id, []).append(version)
+    return versions, {model_id for model_id, waits in waiting.items() if waits}
 
 
 def _key(event: pb.Event) -> str:

@@ -106,8 +106,7 @@ def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) ->
     may_be_baseline = _blessed_ids(lineage)
     for model in sorted(models, key=lambda model: model.artifact.id):
         identity = model.artifact.id
-        waits = model.waiting and not model.versions and not model.decisions
-        if identity in served or waits:
+        if identity in served or model.undecided:
             yield identity
         if identity in may_be_baseline:
             blessed.setdefault(model.pipeline, []).append(identity)

@@ -180,8 +180,8 @@ def test_a_served_model_stays_with_what_it_is_judged_and_monitored_by(records):
 
 def test_a_model_that_waits_stays_until_it_is_decided(records):
     model, blessing = records.model("r", blessed=0)
-    waiting = records.as_model(model, waiting=True)
+    waiting = records.as_model(model, waiting=True, blessed=True)
     assert records.kept(models=(waiting,)) == {model, blessing}
     no = Decision(decision="rejected", time="now", reason="no", report="", version=None)
-    decided = records.as_model(model, waiting=True, decisions=(no,))
+    decided = records.as_model(model, waiting=True, blessed=True, decisions=(no,))
     assert records.kept(models=(decided,)) == set()

@@ -115,6 +115,33 @@ def test_what_does_not_wait_cannot_be_decided(registry, decision):
         _said(decide, registry, RUNS[1], decision, "reason")
 
 
+def test_a_model_that_was_refused_since_it_waited_cannot_be_approved(registry):
+    model_id = registry.add(0, push="after_review")
+    registry.judge_again(1, model_id, blessed=False, push="after_review")
+    assert _states(registry) == ["refused"]
+    with pytest.raises(PipelineError, match="was refused by the evaluation"):
+        _said(decide, registry, RUNS[0], "approve", "read it")
+    assert not registry.base.exists()
+
+
+def test_a_model_waits_again_where_a_later_run_is_answered_with_the_earlier_judgement(registry):
+    model_id = registry.add(0, push="after_review")
+    registry.judge_again(1, model_id, blessed=False, push="after_review")
+    for artifact in [
+        *registry.store.get_artifacts_by_type("ModelBlessing"),
+        *registry.store.get_artifacts_by_type("ModelReport"),
+        *registry.store.get_artifacts_by_type("PushedModel"),
+    ]:
+        if artifact.uri.endswith("/0"):
+            node = Path(artifact.uri).parts[-3]
+            registry.answer_from_cache(2, node, Path(artifact.uri).parts[-2], artifact.id)
+    assert _states(registry) == ["waits for review"]
+    _said(decide, registry, RUNS[0], "approve", "read it")
+    assert registry.served() == "graph 0"
+    card = ModelCard.read(next(registry.base.iterdir()) / "assets.extra")
+    assert card.changelog[0].report == registry.digest(0)
+
+
 @pytest.mark.parametrize("decision", ["approve", "reject", "rollback"])
 def test_a_decision_needs_a_reason(registry, decision):
     registry.add(0, push="after_review")
@@ -161,6 +188,14 @@ def test_what_is_served_or_was_never_pushed_cannot_be_rolled_back_to(registry):
     with pytest.raises(PipelineError, match="never pushed"):
         _said(decide, registry, RUNS[1], "rollback", "reason")
     assert [path.name for path in registry.base.iterdir()] == [str(MADE)]
+
+
+def test_a_model_that_was_served_can_be_rolled_back_to_though_it_was_refused_since(registry):
+    model_id = registry.add(0)
+    registry.add(1)
+    registry.judge_again(2, model_id, blessed=False)
+    _said(decide, registry, str(MADE), "rollback", "complaints")
+    assert registry.served() == "graph 0"
 
 
 def test_without_its_report_nothing_can_be_decided(registry):
