@@ -27,9 +27,9 @@ def predict() -> Response:
     explain = _YES_OR_NO.get(request.args.get("explain", "0"))
     if explain is None:
         raise ProblemError(400, "explain must be 0 or 1.")
-    model = state().model
+    model, content = state().model, _content()  # A turn is not for waiting until all is sent.
     with model.turn():
-        scan = read_scan(_content(), state().config)
+        scan = read_scan(content, state().config)
         result = model.explain(scan.content) if explain else model.predict(scan.content)
     state().metrics.result(result)
     response = jsonify(_as_json(result, result.version or model.version()))

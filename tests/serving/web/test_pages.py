@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,30 @@ def test_of_fifty_uploads_at_once_each_is_answered(server: FakeServer) -> None:
     assert any(answer.status_code == 200 for answer in answers)
     for answer in answers:
         assert answer.json["label" if answer.status_code == 200 else "detail"]
+
+
+def test_whoever_sends_slowly_keeps_nobody_waiting(server: FakeServer) -> None:
+    app = page(server.address, at_once=1, wait=0.2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Stalled(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            begun.set()
+            assert go_on.wait(20)
+            return super().readinto(buffer)
+
+    def send_slowly() -> Any:
+        headers = {"Content-Length": str(len(png()))}
+        return app.test_client().post(
+            "/api/v1/predict", input_stream=Stalled(png()), headers=headers
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(send_slowly)
+        assert begun.wait(20)
+        quick = app.test_client().post("/api/v1/predict", data=png())
+        go_on.set()
+    assert (quick.status_code, slow.result().status_code) == (200, 200)
 
 
 def test_the_log_names_neither_file_nor_path(
