@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from components.errors import PipelineError
@@ -60,6 +61,15 @@ class WebConfig(StrictConfig):
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        return value
+
+    @field_validator("rate")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        try:
+            limits.parse_many(value)
+        except ValueError:
+            raise ValueError("must be a rate such as 120 per minute") from None
         return value
 
     @classmethod
