@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
 from components.push.versions import pushed_versions
 from pipeline.decision import approve, reject, roll_back
 from pipeline.metadata import open_records
@@ -103,7 +104,8 @@ def decide(
     Args:
         console: Where to.
         root: The work folder.
-        name: A run, the start of one, or a version; None for the model that was served before.
+        name: A run, the start of one, or a version; None for the model that was served before, of
+            those that nobody has decided against.
         decision: `approve`, `reject` or `rollback`.
         reason: Why.
         metadata_url: PostgreSQL for ML Metadata, or None.
@@ -118,7 +120,8 @@ def decide(
         if decision == "rollback":
             model = find_model(models, name) if name else _served_before(work, models)
             base = work.serving / model.pipeline
-            later = [one for one in models if _is_served(work, one)]
+            beside = [one for one in models if one.pipeline == model.pipeline]
+            later = [one for one in beside if _is_served(work, one)]
             version = roll_back(store, work, base, model, reason, later)
         else:
             model = find_model(models, name)
@@ -141,11 +144,29 @@ def _is_served(work: Work, model: Model) -> bool:
 
 
 def _served_before(work: Work, models: list[Model]) -> Model:
-    """The model with the highest version but for the one that is served."""
-    earlier = [model for model in models if model.versions and not _is_served(work, model)]
+    """The model with the highest version but for what is served and what was decided against."""
+    earlier = [
+        model
+        for model in models
+        if _is_there(work, model) and not model.withdrawn and not _is_served(work, model)
+    ]
     if not earlier:
-        return find_model(models, None)
+        raise PipelineError(
+            "There is no earlier model to go back to that nobody has decided against; `mri models "
+            "list` shows all, and `mri models rollback VERSION` goes back to any that was served."
+        )
+    pipelines = sorted({model.pipeline for model in earlier})
+    if len(pipelines) > 1:
+        raise PipelineError(
+            f"There are earlier models of {' and '.join(pipelines)}: say which with "
+            "`mri models rollback VERSION`; `mri models list` shows all."
+        )
     return max(earlier, key=lambda model: int(model.versions[-1]))
+
+
+def _is_there(work: Work, model: Model) -> bool:
+    base = work.serving / model.pipeline
+    return any((base / version).is_dir() for version in model.versions)
 
 
 def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:

@@ -170,6 +170,40 @@ def test_rolling_back_pushes_the_earlier_model_as_a_new_version(registry):
     assert withdrawn == ["1"]
 
 
+def test_rolling_back_again_goes_further_back_and_never_to_what_was_rolled_back_from(registry):
+    for number in range(3):
+        registry.add(number)
+    for expected in ("graph 1", "graph 0"):
+        _said(decide, registry, None, "rollback", "complaints")
+        assert registry.served() == expected
+    with pytest.raises(PipelineError, match="no earlier model to go back to"):
+        _said(decide, registry, None, "rollback", "complaints")
+    assert registry.served() == "graph 0"
+    _said(decide, registry, str(MADE + 2), "rollback", "they were mistaken")
+    assert registry.served() == "graph 2"
+
+
+def test_a_rollback_leaves_the_models_of_other_pipelines_alone(registry):
+    registry.add(0)
+    registry.add(1)
+    registry.add(2, pipeline="other")
+    _said(decide, registry, None, "rollback", "complaints")
+    assert registry.served() == "graph 0"
+    assert _states(registry) == ["served", "pushed", "served"]
+    [other] = [one for one in read_models(registry.store) if one.pipeline == "other"]
+    assert not other.withdrawn
+
+
+def test_a_rollback_asks_which_pipeline_where_more_than_one_has_earlier_models(tmp_path):
+    registry = Registry(tmp_path / "work")
+    registry.add(0)
+    registry.add(1, pipeline="other")
+    for pipeline in ("brain_mri", "other"):
+        (registry.work.serving / pipeline / str(MADE + 9)).mkdir()
+    with pytest.raises(PipelineError, match=r"earlier models of brain_mri and other: say which"):
+        _said(decide, registry, None, "rollback", "complaints")
+
+
 def test_rolling_back_works_from_the_pushed_copy_where_the_artifact_is_gone(registry):
     import shutil
 
