@@ -15,7 +15,7 @@ from components.evaluate.report.files import page_digest
 from components.evaluate.verdict import WITHDRAWN
 from components.push.extras import add_extras, decided_now
 from components.push.pushed import WAITING, Push, describe
-from components.push.versions import copy_whole, next_version
+from components.push.versions import copy_whole, next_version, pushed_versions
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ class AtomicPushExecutor(executor.Executor):
     """Copies a blessed model under a name that no server reads, then renames it.
 
     The version is the second in which the model was made, so pushing the same model again, after
-    a kill for instance, finds it in place.
+    a kill for instance, finds it in place. Where a higher one is there meanwhile, which is the one
+    that is served, the model gets a version above that.
     """
 
     def Do(  # noqa: N802 - TFX's name
@@ -57,7 +58,7 @@ class AtomicPushExecutor(executor.Executor):
         base = Path(destination.filesystem.base_directory)
         model = artifact_utils.get_single_instance(input_dict["model"])
         made = model.mlmd_artifact.create_time_since_epoch // 1000
-        in_place = (base / str(made)).exists()
+        in_place = pushed_versions(base)[-1:] == [made]
         version = str(made if in_place else next_version(base, made))
         if not in_place:
             report = Path(artifact_utils.get_single_uri(input_dict["report"]))

@@ -134,6 +134,15 @@ def test_a_model_that_was_made_before_the_served_one_still_gets_the_highest_vers
     assert pushed.get_string_custom_property("pushed_version") == "1700000501"
 
 
+def test_a_model_that_is_pushed_again_is_the_one_that_is_served(model, tmp_path):
+    _push(model, tmp_path / "serving")
+    (tmp_path / "serving" / "1700000500").mkdir()
+    pushed = _push(model, tmp_path / "serving")
+    assert pushed.get_string_custom_property("pushed_version") == "1700000501"
+    assert pushed_versions(tmp_path / "serving")[-1] == 1_700_000_501
+    assert (tmp_path / "serving" / "1700000501" / "saved_model.pb").read_bytes() == b"graph"
+
+
 def test_versions_are_the_folders_named_by_a_number(tmp_path):
     for name in ("7", "12", ".13.unfinished", "notes"):
         (tmp_path / name).mkdir()
