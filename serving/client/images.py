@@ -15,10 +15,14 @@ Image: TypeAlias = "bytes | str | os.PathLike[str] | np.ndarray[Any, Any]"
 """The bytes of a file, a path, or pixels: uint8 [rows, columns] or [rows, columns, 3]."""
 
 _MOST_BYTES = 100_000_000
+_MOST_PIXELS = 50_000_000
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BARE_DICOM = (b"\x02\0", b"\x08\0", b"\0\x08")
+"""First bytes of a data set without a preamble: group 2 or 8, in either byte order."""
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def encode_image(image: Image) -> bytes:
+def encode_image(image: Image, max_pixels: int = _MOST_PIXELS) -> bytes:
     """Gives the bytes of a file that the model can decode.
 
     JPEG, PNG, GIF and BMP stay as they are, and so does what is none of these: the model refuses
@@ -27,6 +31,7 @@ def encode_image(image: Image) -> bytes:
 
     Args:
         image: The image.
+        max_pixels: The most pixels that a DICOM frame or a TIFF may have to be unpacked.
 
     Returns:
         The bytes to send.
@@ -41,10 +46,10 @@ def encode_image(image: Image) -> bytes:
         raise ImageError("The image is empty.")
     if len(content) > _MOST_BYTES:
         raise ImageError(f"The image has more bytes than the limit of {_MOST_BYTES:,}.")
-    if content[128:132] == b"DICM":
-        return _rendered_dicom(content)
-    if content.startswith((b"II*\0", b"MM\0*")):
-        return _rendered_tiff(content)
+    if content[128:132] == b"DICM" or content.startswith(_BARE_DICOM):
+        return _rendered_dicom(content, max_pixels)
+    if content.startswith(_TIFF):
+        return _rendered_tiff(content, max_pixels)
     return content
 
 
@@ -72,7 +77,7 @@ def _checked(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]
     return pixels
 
 
-def _rendered_dicom(content: bytes) -> bytes:
+def _rendered_dicom(content: bytes, max_pixels: int) -> bytes:
     from components.ingest.config import DicomConfig, IngestConfig
     from components.ingest.picture import RejectedImageError
 
@@ -84,7 +89,7 @@ def _rendered_dicom(content: bytes) -> bytes:
         raise ImageError(
             "Reading DICOM needs the package pydicom: pip install 'brain-mri-pipeline[dicom]'."
         ) from error
-    config = IngestConfig(dicom=DicomConfig(frames="middle"))
+    config = IngestConfig(dicom=DicomConfig(frames="middle"), max_pixels=max_pixels)
     try:
         # pydicom's warnings quote the file, which may name a patient. Filters belong to the whole
         # process, so one thread at a time may change them.
@@ -96,13 +101,12 @@ def _rendered_dicom(content: bytes) -> bytes:
     return _png(picture.levels)
 
 
-def _rendered_tiff(content: bytes) -> bytes:
-    from components.ingest.config import IngestConfig
+def _rendered_tiff(content: bytes, max_pixels: int) -> bytes:
     from components.ingest.picture import RejectedImageError
     from components.ingest.raster import read_raster
 
     try:
-        return _png(read_raster(content, "TIFF", IngestConfig().max_pixels).levels)
+        return _png(read_raster(content, "TIFF", max_pixels).levels)
     except RejectedImageError as error:
         raise ImageError(f"The image cannot be used: {error}.") from None
 

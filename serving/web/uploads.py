@@ -75,7 +75,7 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
         limit = f"{config.max_file_bytes / 1e6:,.3g} MB"
         raise ProblemError(413, f"The image is larger than the limit of {limit}.")
     try:
-        encoded = encode_image(content)
+        encoded = encode_image(content, config.max_pixels)
         found = raster_format(encoded)
         if found not in _DECODED_BY_THE_MODEL:
             raise ProblemError(415, f"This is not a {FORMATS} image.")

@@ -2,6 +2,7 @@ import io
 import os
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import MARKERS, dataset, encoded, head, marked
 from drawing import draw, encode
@@ -40,8 +41,12 @@ def test_other_arrays_are_refused(pixels):
         encode_image(pixels)
 
 
-def test_a_tiff_becomes_a_png():
-    encoded = encode_image(encode(draw(1), "TIFF"))
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_becomes_a_png(big):
+    stream = io.BytesIO()
+    Image.fromarray(draw(1)).save(stream, "TIFF", big_tiff=big)
+    encoded = encode_image(stream.getvalue())
+    assert encoded.startswith(b"\x89PNG")
     np.testing.assert_array_equal(_pixels(encoded), draw(1))
     with pytest.raises(ImageError, match="cannot be used"):
         encode_image(encode(draw(1), "TIFF")[:40])
@@ -70,6 +75,13 @@ def test_of_a_dicom_the_middle_frame_goes_and_no_tag():
     np.testing.assert_array_equal(_pixels(sent), _pixels(encode_image(encoded(dataset(frames[1])))))
     full = encode_image(encoded(marked()))
     assert not any(marker in full for marker in MARKERS)
+
+
+def test_a_dicom_data_set_without_a_preamble_is_rendered_too():
+    file, stream = encoded(marked()), io.BytesIO()
+    pydicom.dcmwrite(stream, dataset(head()), implicit_vr=True, little_endian=True)
+    assert encode_image(file[132:]) == encode_image(file)
+    assert encode_image(stream.getvalue()) == encode_image(encoded(dataset(head())))
 
 
 def test_a_damaged_dicom_is_refused_without_a_word_of_it():

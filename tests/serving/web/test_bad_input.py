@@ -70,6 +70,18 @@ def test_what_is_no_image_gets_a_sentence(client: FlaskClient, content: bytes, s
         assert "alert(1)" not in answer.text
 
 
+def test_what_has_too_many_pixels_is_not_unpacked() -> None:
+    """Only its beginning is there: whoever unpacked it would say that it is damaged."""
+    tiff = encode(draw(1, (60, 60)), "TIFF")[:-3000]
+    dicom = encoded(dataset(head(1, (60, 60))))[:-3000]
+    with running(model()) as server:
+        client = page(server.address, max_pixels=3599).test_client()
+        for content in (tiff, dicom):
+            answer = client.post("/api/v1/predict", data=content)
+            assert answer.status_code == 422
+            assert "more pixels than the limit of 3,599" in answer.json["detail"]
+
+
 def test_a_mistake_of_ours_is_a_sentence_and_keeps_what_it_quotes_to_itself(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
