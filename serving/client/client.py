@@ -57,7 +57,8 @@ class Client:
             model: The model's name.
             version: Ask this version only.
             label: Ask the version with this label only.
-            timeout: Seconds that a call may take, retries included.
+            timeout: Seconds that a request may take, retries included; more images than
+                `batch_size` are several requests.
             attempts: How often a request is sent at most. Only `UNAVAILABLE` (503, no connection)
                 is tried again, after a pause that grows.
             batch_size: How many images go in one request.
