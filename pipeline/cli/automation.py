@@ -133,7 +133,7 @@ def _command(preset: str, settings: list[str], work: Path, metadata: str | None)
     check_acceptance(config.accept_anomalies, config.accept_reason)
     if metadata is not None:
         os.environ[METADATA_VARIABLE] = metadata
-    command = [sys.executable, "-m", "pipeline", "run", "--preset", preset]
+    command = [sys.executable, "-m", "pipeline", "run", "--wait", "--preset", preset]
     command += ["--work", str(work.absolute())]
     for setting in settings:
         command += ["--set", setting]

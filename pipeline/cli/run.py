@@ -54,6 +54,9 @@ def run(
         Path | None,
         typer.Option(metavar="FOLDER", help="What an earlier --tune found, for this run."),
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait while another run is using the work folder.")
+    ] = False,
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate and push.
 
@@ -78,6 +81,7 @@ def run(
         metadata_url=metadata,
         from_nodes=tuple(from_nodes or ()),
         to_nodes=tuple(to_nodes or ()),
+        wait=wait,
     )
     if blessed is False:
         raise typer.Exit(ExitCode.NOT_BLESSED)

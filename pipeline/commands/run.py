@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,7 @@ def run_pipeline(
     metadata_url: str | None = None,
     from_nodes: tuple[str, ...] = (),
     to_nodes: tuple[str, ...] = (),
+    wait: bool = False,
 ) -> bool | None:
     """Runs the pipeline in a work folder and prints what came of it.
 
@@ -37,6 +39,7 @@ def run_pipeline(
         metadata_url: PostgreSQL for ML Metadata, or None.
         from_nodes: Start here.
         to_nodes: Stop after these.
+        wait: Whether another run in the folder is waited for, rather than refused beside.
 
     Returns:
         Whether the model was blessed, and can be served; None where the run did not go so far.
@@ -45,7 +48,8 @@ def run_pipeline(
         PipelineError: It cannot go on.
     """
     work = Work(root)
-    with work.exclusively():
+    say = partial(Console(highlight=False).print, markup=False, soft_wrap=True)
+    with work.exclusively(say if wait else None):
         run = work.new_run()
         log_file = run / LOG_FILE
         with libraries_to(log_file) as console:

@@ -56,10 +56,12 @@ def schedule_runs(
                     say(console, f"the next run is due at {due:%Y-%m-%d %H:%M %Z}")
                 stop.wait(min(CLOCK_SECONDS, max(0.1, (due - now).total_seconds())))
                 continue
+            if not runs.free():
+                break
             say(console, f"a run was due at {timetable.next():%Y-%m-%d %H:%M %Z}: running")
             begun = _now()
             ended = runs.run("cron")
-            if ended is None or ended.stopped:
+            if ended.stopped:
                 break
             say(console, f"ended: {ended.reason or 'done'}; log: {ended.log}")
             timetable.seen_to(begun)

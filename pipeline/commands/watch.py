@@ -138,12 +138,14 @@ class _Watcher:
         return known is None or known.state == "running"
 
     def _run(self, number: int) -> None:
+        if not self._runs.free():
+            return
         name = f"span-{number:03}"
         span = self._record.spans.get(number) or SpanRecord(state="running")
         self._note(number, span)
         say(self._console, f"{name} is whole: running")
         ended = self._runs.run(name, "--span", str(number))
-        if ended is None or ended.stopped:
+        if ended.stopped:
             return
         say(self._console, f"{name} ended: {ended.reason or 'done'}; log: {ended.log}")
         there = self._is_there(number)

@@ -65,21 +65,30 @@ class Runs:
         self._stop = stop
         self._running = running
 
-    def run(self, title: str, *more: str) -> Ended | None:
-        """Runs the command to its end, once the folder is free.
+    def free(self) -> bool:
+        """Waits until nothing runs in the folder; False where a signal came first."""
+        told = False
+        while not self._hold() or self._work.is_busy():
+            if not told:
+                told = True
+                say(self._console, f"{self._work.root} is busy with another run: waiting for it")
+            if self._stop.wait(LOOK_SECONDS):
+                return False
+        return self._stop.signal is None
+
+    def run(self, title: str, *more: str) -> Ended:
+        """Runs the command to its end, in a folder that `free` has found free.
 
         Args:
             title: What it is for, as in `span-003`; part of its log's name.
             more: Arguments to add.
 
         Returns:
-            How it ended; None where a signal came before it began.
+            How it ended.
 
         Raises:
             PipelineError: It cannot be started.
         """
-        if not self._free():
-            return None
         stamp = datetime.now().isoformat(timespec="milliseconds").replace(":", "-")
         log = self._work.schedule / "logs" / f"{stamp}-{title}.txt"
         try:
@@ -103,17 +112,6 @@ class Runs:
                 end_group(child, GRACE_SECONDS)
                 return Ended(child.returncode, "stopped with the scheduler", log, stopped=True)
         return Ended(child.returncode, _reason(child.returncode, log), log)
-
-    def _free(self) -> bool:
-        """Waits until nothing runs in the folder; False where a signal came first."""
-        told = False
-        while not self._hold() or self._work.is_busy():
-            if not told:
-                told = True
-                say(self._console, f"{self._work.root} is busy with another run: waiting for it")
-            if self._stop.wait(LOOK_SECONDS):
-                return False
-        return self._stop.signal is None
 
     def _hold(self) -> bool:
         try:

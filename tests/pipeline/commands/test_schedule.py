@@ -3,6 +3,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,8 +12,10 @@ from rich.console import Console
 from toy_run import mri
 
 from components.errors import PipelineError
+from pipeline.cli import automation
 from pipeline.commands import schedule
 from pipeline.scheduling import runs
+from pipeline.scheduling.stop import stop_on_signals
 from pipeline.work import Work
 
 
@@ -123,6 +127,42 @@ def test_a_clock_set_forward_by_a_day_makes_one_run(live):
     assert said.count("running") == 1
     assert "a run was due at 2026-07-02 03:00" in said
     assert "the next run is due at 2026-07-05 03:00" in said
+
+
+def test_times_that_come_while_the_folder_is_busy_make_no_second_run(live, monkeypatch):
+    later = []
+
+    def is_busy(_work: Work) -> bool:
+        if later:
+            return False
+        later.append(schedule._now)
+        monkeypatch.setattr(schedule, "_now", lambda: later[0]() + DAY)
+        return True
+
+    monkeypatch.setattr(Work, "is_busy", is_busy)
+    said = live(NOON, NOON + DAY, NOON + DAY, NOON + DAY, NOON + DAY, NOON + DAY)
+    assert "is busy with another run: waiting for it" in said
+    assert said.count("a run was due") == 1
+    assert "the next run is due at 2026-07-04 03:00" in said
+
+
+def test_a_run_waits_for_a_command_that_was_a_moment_faster(tmp_path, monkeypatch):
+    work, ended = Work(tmp_path / "work"), []
+    nothing = [f"data={tmp_path / 'nothing'}"]
+    command = automation._command("ci", nothing, work.root, None)
+    monkeypatch.setattr(Work, "is_busy", lambda _: False)
+    with stop_on_signals() as stop, runs.runs_in(work, command, Console(), stop) as begun:
+        with work.shared():
+            running = threading.Thread(target=lambda: ended.append(begun.run("cron")))
+            running.start()
+            logs = work.schedule / "logs"
+            until = time.monotonic() + 60
+            while not any("waiting" in log.read_text() for log in logs.glob("*.txt")):
+                assert running.is_alive(), ended
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        running.join()
+    assert "There is no folder" in ended[0].reason
 
 
 def test_a_clock_set_back_by_a_day_is_said_once_and_recorded(live, tmp_path):
