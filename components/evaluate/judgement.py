@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate.config import ONE_CLASS, OVERALL, EvaluateConfig, Threshold
-from components.evaluate.thresholds import CANDIDATE, metric_name
+from components.evaluate.thresholds import CANDIDATE, metric_name, tfma_threshold
 from components.evaluate.verdict import Check, SliceAccuracy, Verdict
 
 _CLASS_ID = "classId:"
 _BY_SLICE = dict[str, dict[str, float]]
+_MISSED = set[tuple[str, str, bytes]]
+"""Metric, slice and bounds, as TFMA has them, of thresholds."""
 
 
 def judge(
@@ -68,12 +71,13 @@ def _checks(
     threshold: Threshold,
     of: str | None,
     figures: _BY_SLICE,
-    missed: set[tuple[str, str, bool]],
+    missed: _MISSED,
     *,
     has_baseline: bool,
 ) -> list[Check]:
     name = metric_name(threshold.metric, of)
     found = figures.get(threshold.slice, {})
+    demanded = tfma_threshold(threshold)
     made = []
     bounds = [
         f"{words} {bound:.3f}"
@@ -81,7 +85,8 @@ def _checks(
         if bound is not None
     ]
     if bounds:
-        met = (name, threshold.slice, False) not in missed and name in found
+        key = _bounds(config_pb2.MetricThreshold(value_threshold=demanded.value_threshold))
+        met = (name, threshold.slice, key) not in missed and name in found
         value = _number(found.get(name))
         made.append(
             Check(
@@ -95,7 +100,8 @@ def _checks(
     if threshold.max_drop is not None and has_baseline:
         sign = 1 if threshold.metric == "brier" else -1
         change = found.get(f"{name}_diff")
-        met = (name, threshold.slice, True) not in missed and change is not None
+        key = _bounds(config_pb2.MetricThreshold(change_threshold=demanded.change_threshold))
+        met = (name, threshold.slice, key) not in missed and change is not None
         made.append(
             Check(
                 figure=f"how far {name} lies "
@@ -130,16 +136,20 @@ def _name(metric: str, sub_key: str, classes: Sequence[str]) -> str:
     return metric_name(metric, classes[int(sub_key.removeprefix(_CLASS_ID))])
 
 
-def _missed(validation: Any) -> set[tuple[str, str, bool]]:
-    """Metric, slice and whether it is about the change, of every threshold that is missed."""
+def _missed(validation: Any) -> _MISSED:
+    """Every threshold that is missed."""
     found = set()
     for one in validation.metric_validations_per_slice:
         key = " ".join(
             f"{part.column}={part.bytes_value.decode()}" for part in one.slice_key.single_slice_keys
         )
         for failure in one.failures:
-            found.add((failure.metric_key.name, key, bool(failure.metric_key.is_diff)))
+            found.add((failure.metric_key.name, key, _bounds(failure.metric_threshold)))
     return found
+
+
+def _bounds(threshold: config_pb2.MetricThreshold) -> bytes:
+    return bytes(threshold.SerializeToString(deterministic=True))
 
 
 def _accuracy(figures: dict[str, float] | None) -> SliceAccuracy | None:

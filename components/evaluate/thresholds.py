@@ -103,36 +103,15 @@ def eval_config(
     )
 
 
-def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[Threshold]:
-    """The thresholds on a metric; one without a class holds for each."""
-    return [t for t in thresholds if t.metric == metric and t.of in (None, name)]
+def tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
+    """A threshold as TFMA wants it.
 
+    Args:
+        threshold: The threshold.
 
-def _metric(
-    class_name: str, name: str, thresholds: Sequence[Threshold], **config: Any
-) -> config_pb2.MetricConfig:
-    return config_pb2.MetricConfig(
-        class_name=class_name,
-        module="components.evaluate.metrics",
-        config=json.dumps({"name": name, **config}),
-        # A plain threshold would hold for every slice too.
-        per_slice_thresholds=[
-            config_pb2.PerSliceMetricThreshold(
-                slicing_specs=[_slice(threshold.slice)], threshold=_threshold(threshold)
-            )
-            for threshold in thresholds
-        ],
-    )
-
-
-def _slice(words: str) -> config_pb2.SlicingSpec:
-    if words == OVERALL:
-        return config_pb2.SlicingSpec()
-    feature, _, value = words.partition("=")
-    return config_pb2.SlicingSpec(feature_values={feature: value})
-
-
-def _threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
+    Returns:
+        Bounds of the figure, of its change, or both.
+    """
     made = config_pb2.MetricThreshold()
     if threshold.min is not None:
         made.value_threshold.lower_bound.value = threshold.min
@@ -148,3 +127,32 @@ def _threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
             else config_pb2.MetricDirection.HIGHER_IS_BETTER
         )
     return made
+
+
+def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[Threshold]:
+    """The thresholds on a metric; one without a class holds for each."""
+    return [t for t in thresholds if t.metric == metric and t.of in (None, name)]
+
+
+def _metric(
+    class_name: str, name: str, thresholds: Sequence[Threshold], **config: Any
+) -> config_pb2.MetricConfig:
+    return config_pb2.MetricConfig(
+        class_name=class_name,
+        module="components.evaluate.metrics",
+        config=json.dumps({"name": name, **config}),
+        # A plain threshold would hold for every slice too.
+        per_slice_thresholds=[
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[_slice(threshold.slice)], threshold=tfma_threshold(threshold)
+            )
+            for threshold in thresholds
+        ],
+    )
+
+
+def _slice(words: str) -> config_pb2.SlicingSpec:
+    if words == OVERALL:
+        return config_pb2.SlicingSpec()
+    feature, _, value = words.partition("=")
+    return config_pb2.SlicingSpec(feature_values={feature: value})

@@ -87,6 +87,25 @@ def test_a_slice_has_its_own_threshold(tmp_path):
     )
 
 
+def test_of_two_thresholds_on_one_figure_the_one_that_is_missed_is_named(tmp_path):
+    predicted = np.where(np.arange(120) < 36, 1, LABELS)  # 9 of 30 of each other class
+    config = EvaluateConfig(
+        min_accuracy=0,
+        min_tumour_sensitivity=0,
+        min_class_recall=0.5,
+        thresholds=(
+            {"metric": "recall", "of": "glioma", "min": 0.85},
+            {"metric": "recall", "of": "glioma", "max": 0.95},
+            {"metric": "recall", "of": "glioma", "max_drop": 0.4},
+        ),
+    )
+    verdict, _ = _verdict(tmp_path, _certain(predicted), config=config, baseline=_certain(LABELS))
+    assert "recall of glioma is 0.700; at least 0.850 is demanded" in verdict.reasons
+    of_glioma = [check.met for check in verdict.checks if "recall of glioma" in check.figure]
+    assert of_glioma == [True, False, True, True]
+    assert len(verdict.reasons) == 2  # the other: accuracy's drop
+
+
 def test_a_drop_against_the_last_blessed_model_is_refused(tmp_path):
     worse = np.where(np.arange(120) < 12, 2, LABELS)
     config = EvaluateConfig(**LOW, max_accuracy_drop=0.05, max_tumour_sensitivity_drop=0.2)
