@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,6 +132,19 @@ class Client:
             ServingError: The server gave none.
         """
         return self._retrying(self._transport.status)
+
+    def of_version(self, version: int) -> "Client":
+        """The same client, asking one version only; they share the connection, and its end.
+
+        Args:
+            version: The version.
+
+        Returns:
+            A client beside this one.
+        """
+        other = copy(self)
+        other._transport = self._transport.of_version(version)
+        return other
 
     def close(self) -> None:
         """Ends the connection."""

@@ -4,6 +4,7 @@ Imported by the client when an address asks for gRPC, never before.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ class GrpcTransport:
             for one in response.model_version_status
         ]
         return sorted(found, key=lambda one: -one.version)
+
+    def of_version(self, version: int) -> "GrpcTransport":
+        """The same for one version; see `Transport`."""
+        other = copy(self)
+        other._spec = model_pb2.ModelSpec(name=self._spec.name)
+        other._spec.version.value = version
+        return other
 
     def close(self) -> None:
         """Ends the channel."""

@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 from urllib.parse import quote
 
@@ -48,12 +49,7 @@ class RestTransport:
         Raises:
             PipelineError: A certificate cannot be read.
         """
-        self._servable = servable
-        self._path = f"{address.target}/v1/models/{quote(servable.model, safe='')}"
-        if servable.version is not None:
-            self._path += f"/versions/{servable.version}"
-        elif servable.label is not None:
-            self._path += f"/labels/{quote(servable.label, safe='')}"
+        self._models, self._servable = f"{address.target}/v1/models", servable
         self._http = httpx.Client(
             headers=access.headers(),
             verify=_tls(access) if address.tls else False,
@@ -96,9 +92,24 @@ class RestTransport:
         except (KeyError, TypeError, ValueError) as error:
             raise ServingError("UNKNOWN", "the answer is no model status") from error
 
+    def of_version(self, version: int) -> "RestTransport":
+        """The same for one version; see `Transport`."""
+        other = copy(self)
+        other._servable = Servable(self._servable.model, version)
+        return other
+
     def close(self) -> None:
         """Ends the connections."""
         self._http.close()
+
+    @property
+    def _path(self) -> str:
+        path = f"{self._models}/{quote(self._servable.model, safe='')}"
+        if self._servable.version is not None:
+            return f"{path}/versions/{self._servable.version}"
+        if self._servable.label is not None:
+            return f"{path}/labels/{quote(self._servable.label, safe='')}"
+        return path
 
     def _ask(self, method: str, url: str, timeout: float, body: bytes | None = None) -> Any:
         until = time.monotonic() + timeout

@@ -81,5 +81,8 @@ class Transport(Protocol):
             ServingError: There is no such answer.
         """
 
+    def of_version(self, version: int) -> "Transport":
+        """The same for one version of the model, over the same connection."""
+
     def close(self) -> None:
         """Ends the connection."""

@@ -32,7 +32,7 @@ def predict() -> Response:
         scan = read_scan(content, state().config)
         result = model.explain(scan.content) if explain else model.predict(scan.content)
     state().metrics.result(result)
-    response = jsonify(_as_json(result, result.version or model.version()))
+    response = jsonify(_as_json(result))
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -58,7 +58,7 @@ def _content() -> bytes:
     return files[0].stream.read()
 
 
-def _as_json(result: Prediction, version: int | None) -> dict[str, Any]:
+def _as_json(result: Prediction) -> dict[str, Any]:
     body: dict[str, Any] = {
         "label": result.label,
         "confidence": result.confidence,
@@ -66,7 +66,7 @@ def _as_json(result: Prediction, version: int | None) -> dict[str, Any]:
         "in_distribution": result.in_distribution,
         "ood_score": result.ood_score,
         "refer": result.refer,
-        "version": version,
+        "version": result.version,
         "notice": DISCLAIMER,
     }
     if isinstance(result, Explanation):

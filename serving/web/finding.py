@@ -60,14 +60,12 @@ class Finding:
         name: What the file was called, fit to be shown.
         scan: The image.
         result: What the model said.
-        version: The model's version, if it is known.
         links: Where to read more of that version.
     """
 
     name: str
     scan: Scan
     result: Explanation
-    version: int | None
     links: tuple[Link, ...] = ()
 
     @property

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from serving.client import Client, Explanation, Prediction, ServingError
 from serving.web.config import WebConfig
@@ -11,6 +12,9 @@ from serving.web.problems import ProblemError, of_server
 
 _KNOWN_FOR = 5.0
 _STATUS_TIMEOUT = 2.0
+_NOTHING_SEEN: tuple[float, int | None] = (float("-inf"), None)
+
+_Result = TypeVar("_Result")
 
 
 class Model:
@@ -31,7 +35,7 @@ class Model:
         )
         self._turns = threading.BoundedSemaphore(config.at_once)
         self._wait = config.wait
-        self._seen: tuple[float, int | None] = (-_KNOWN_FOR, None)
+        self._seen = _NOTHING_SEEN
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -53,17 +57,11 @@ class Model:
         Raises:
             ProblemError: The model server gave no result.
         """
-        try:
-            return self._client.predict(content)
-        except ServingError as error:
-            raise of_server(error) from None
+        return self._ask(lambda client: client.predict(content))
 
     def explain(self, content: bytes) -> Explanation:
         """Classifies an image and shows where the model looked; see `predict`."""
-        try:
-            return self._client.explain(content)
-        except ServingError as error:
-            raise of_server(error) from None
+        return self._ask(lambda client: client.explain(content))
 
     def ready(self) -> int:
         """The newest version that the server answers with.
@@ -79,8 +77,24 @@ class Model:
             raise ProblemError(503, "The model server has no model at the moment.")
         return max(versions)
 
-    def version(self) -> int | None:
-        """The same as `ready`, remembered for some seconds; None where it is not known."""
+    def _ask(self, ask: Callable[[Client], _Result]) -> _Result:
+        """Asks the newest version by its number, as REST does not tell which one has answered.
+
+        One that has gone since is NOT_FOUND; then there is another.
+        """
+        try:
+            try:
+                return ask(self._newest())
+            except ServingError as error:
+                if error.code != "NOT_FOUND":
+                    raise
+            self._seen = _NOTHING_SEEN
+            return ask(self._newest())
+        except ServingError as error:
+            raise of_server(error) from None
+
+    def _newest(self) -> Client:
+        """A client of the version that `ready` gave some seconds ago; of any if it is not known."""
         asked, version = self._seen
         if time.monotonic() - asked > _KNOWN_FOR:
             try:
@@ -88,4 +102,4 @@ class Model:
             except ProblemError:
                 version = None
             self._seen = (time.monotonic(), version)
-        return version
+        return self._client if version is None else self._client.of_version(version)

@@ -108,8 +108,7 @@ def _finding(file: FileStorage, config: WebConfig) -> Finding:
         scan = read_scan(file.stream.read(), config)
         result = model.explain(scan.content)
     state().metrics.result(result)
-    version = result.version or model.version()
-    return Finding(_name(file), scan, result, version, links(config, version))
+    return Finding(_name(file), scan, result, links(config, result.version))
 
 
 def _name(file: FileStorage) -> str:

@@ -89,6 +89,17 @@ def test_an_explanation(address):
         assert result.label
 
 
+def test_a_client_of_one_version_stands_beside_its_own(address):
+    with Client(address, label="old") as client:
+        newer = client.of_version(2)
+        assert (
+            newer.predict(IMAGE).confidence == Client(address, version=2).predict(IMAGE).confidence
+        )
+        assert newer.predict(IMAGE).version == 2
+        assert client.predict(IMAGE) == Client(address, label="old").predict(IMAGE)
+        assert newer.predict(IMAGE).confidence != client.predict(IMAGE).confidence
+
+
 def test_versions_and_labels(address):
     for asked in ({"version": 1}, {"label": "old"}):
         with Client(address, **asked) as client:

@@ -1,16 +1,20 @@
 """The model card and the report of the version that answered, and nothing else of its folder."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer, running
+from fake_server import FakeServer, running, says
 from flask.testing import FlaskClient
-from page import model, page, png, send
+from page import model, page, png, row, send
 
 from components.disclaimer import DISCLAIMER
+
+MODEL = "/v1/models/brain_mri"
+OK = {"error_code": "OK", "error_message": ""}
 
 
 @pytest.fixture
@@ -28,6 +32,37 @@ def test_a_result_links_the_documents_of_its_version(client: FlaskClient) -> Non
     html = send(client, (png(), "x.png")).text
     assert '<a href="/models/7/card">Model card</a>' in html
     assert '<a href="/models/7/report">Evaluation report</a>' in html
+
+
+def test_a_push_gives_no_result_another_version_s_number_and_documents(pushed: Path) -> None:
+    """Version 7 answers glioma and 8 no tumour; only the newest is there."""
+    newest = [7]
+
+    def answer(handler: Any, body: bytes) -> None:
+        [version] = newest
+        if not handler.path.endswith(":predict"):
+            states = dict.fromkeys((7, 8), "END") | {version: "AVAILABLE"}
+            status = [
+                {"version": str(number), "state": state, "status": OK}
+                for number, state in states.items()
+            ]
+            says(200, {"model_version_status": status})(handler, body)
+        elif handler.path in (f"{MODEL}:predict", f"{MODEL}/versions/{version}:predict"):
+            label = {7: "glioma", 8: "notumor"}[version]
+            says(200, {"predictions": [row(label=label)]})(handler, body)
+        else:
+            says(404, {"error": "Servable not found"})(handler, body)
+
+    shutil.copytree(pushed / "7" / "assets.extra", pushed / "8" / "assets.extra")
+    with running(answer) as server:
+        client = page(server.address, models=pushed).test_client()
+        for version, title in ((7, "Glioma"), (8, "No tumour"), (7, "Glioma")):
+            newest[:] = [version]
+            html = send(client, (png(), "x.png")).text
+            assert re.search(rf"<h2[^>]*>{title}", html)
+            assert f"model version {version}" in html
+            assert f'href="/models/{version}/card"' in html
+            assert client.post("/api/v1/predict", data=png()).json["version"] == version
 
 
 def test_the_card_is_shown_as_a_page_and_what_it_quotes_is_harmless(client: FlaskClient) -> None:
