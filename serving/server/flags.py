@@ -139,6 +139,9 @@ class Flags:
             raise FlagError("--batching_parameters_file needs --enable_batching.")
         if not 0 <= self.request_log_sampling <= 1:
             raise FlagError("--request_log_sampling is a share between 0 and 1.")
+        for name in ("request_log_rows", "request_log_seconds"):
+            if getattr(self, name) < 1:
+                raise FlagError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
         self.channel_arguments  # noqa: B018  (read for its check)
 
     @property

@@ -26,6 +26,8 @@ from serving.server.tensors import Array
 
 _WAITING = 1000
 """Requests that wait to be measured; what comes beyond is not logged."""
+_WAITING_BYTES = 2**28
+"""The same of their images, of which one request may bring many and large ones."""
 _LARGEST_PIXELS = 2**26
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,11 @@ class _Prediction:
     time: float
     seconds: float
 
+    @property
+    def size(self) -> int:
+        """Bytes of the images."""
+        return sum(map(len, self.images.flat))
+
 
 class RequestLog:
     """Logs predictions that give `label` and `confidence` for each of their input's strings."""
@@ -109,7 +116,9 @@ class RequestLog:
         options.folder.mkdir(parents=True, exist_ok=True)
         self._options = options
         self._random = random.Random()
-        self._queue: queue.Queue[_Prediction | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[_Prediction | None] = queue.Queue()
+        self._held = 0
+        self._holding = threading.Lock()
         self._rows: list[LogRow] = []
         self._opened = 0.0
         self._files = 0
@@ -132,12 +141,15 @@ class RequestLog:
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
         if not one_string or not {"label", "confidence"} <= set(named):
             return
-        try:
-            self._queue.put_nowait(
-                _Prediction(servable, call.arrays[0], named, time.time(), seconds)
-            )
-        except queue.Full:
-            self._say_lost("more requests come than can be measured")
+        prediction = _Prediction(servable, call.arrays[0], named, time.time(), seconds)
+        with self._holding:
+            few = self._queue.qsize() < _WAITING
+            small = not self._held or self._held + prediction.size <= _WAITING_BYTES
+            if few and small:
+                self._held += prediction.size
+                self._queue.put(prediction)
+                return
+        self._say_lost("more requests come than can be measured")
 
     def close(self) -> None:
         """Writes what is there and ends."""
@@ -160,6 +172,8 @@ class RequestLog:
                 self._rows += rows_of(prediction)
             except (ValueError, IndexError, TypeError) as error:
                 self._say_lost(f"a prediction has another form than expected: {error}")
+            with self._holding:
+                self._held -= prediction.size
             self._roll()
 
     def _roll(self) -> None:

@@ -42,6 +42,13 @@ def test_channel_arguments():
     assert flags.channel_arguments == [("a.b_ms", -2), ("c", "grpclb"), ("d", "x=y")]
 
 
+@pytest.mark.parametrize("name", ["request_log_rows", "request_log_seconds"])
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_log_file_of_no_rows_or_seconds(name, number):
+    with pytest.raises(FlagError, match=f"--{name} must be 1 or more, not {number}"):
+        parse_flags([BASE, f"--{name}={number}"])
+
+
 @pytest.mark.parametrize("share", ["1.1", "-0.1", "nan"])
 def test_a_share_that_is_none(share):
     with pytest.raises(FlagError, match="a share between 0 and 1"):

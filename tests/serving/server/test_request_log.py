@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from drawing import draw, encode
 from model_server import command, free_port, running_server, strings, wait_until
 
 from components.ingest.quality import measure
+from serving.server import request_log
 from serving.server.request_log import LogOptions, LogRow, RequestLog
 
 pytestmark = pytest.mark.long
@@ -66,6 +69,34 @@ def test_a_share_of_the_requests(tmp_path):
 
 class Call:
     api = "Predict"
+
+
+def test_images_that_wait_take_so_much_memory_and_no_more(tmp_path, monkeypatch, caplog):
+    measuring, go_on, whole = threading.Event(), threading.Event(), request_log.rows_of
+
+    def slowly(prediction):
+        measuring.set()
+        assert go_on.wait(20)
+        return whole(prediction)
+
+    monkeypatch.setattr(request_log, "rows_of", slowly)
+    outputs = {name: SimpleNamespace(name=f"{name}:0") for name in ("label", "confidence")}
+    signatures = {"serving_default": SimpleNamespace(outputs=outputs)}
+    servable = SimpleNamespace(name="m", version=1, signatures=signatures)
+    request = SimpleNamespace(model_spec=SimpleNamespace(signature_name=""))
+    answer = (strings(b"n", b"n"), np.float32([0.5, 0.5]))
+    call = SimpleNamespace(
+        api="Predict", fetches=("label:0", "confidence:0"), arrays=[strings(*[bytes(2**26)] * 2)]
+    )
+    log = RequestLog(LogOptions(tmp_path))
+    log.observe(servable, request, call, answer, 0.1)
+    assert measuring.wait(20)
+    for _ in range(4):
+        log.observe(servable, request, call, answer, 0.1)
+    assert caplog.text.count("more requests come than can be measured") == 1
+    go_on.set()
+    log.close()
+    assert len(rows(tmp_path)) == 4  # of two requests of 128 MB
 
 
 def test_a_full_disk_fails_no_request(toys, tmp_path, monkeypatch):
