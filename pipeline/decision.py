@@ -1,6 +1,7 @@
 """A person's decision about a model: carried out, and recorded with its reason."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ml_metadata as mlmd
@@ -11,7 +12,7 @@ from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import page_digest
 from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
 from components.push.extras import add_extras, decided_now
-from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION, describe
+from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION, WAITING, describe
 from components.push.versions import copy_whole, next_version, pushed_versions
 from pipeline.orchestration import (
     MODEL_ID,
@@ -20,7 +21,7 @@ from pipeline.orchestration import (
     ModelBlessing,
     PushedModel,
 )
-from pipeline.registry import DECISION_PROPERTIES, DECISION_TYPE, Model, contexts_of
+from pipeline.registry import DECISION_PROPERTIES, DECISION_TYPE, Model, contexts_of, models_of
 from pipeline.work import Work
 
 
@@ -38,7 +39,7 @@ def approve(store: mlmd.MetadataStore, work: Work, base: Path, model: Model, rea
         The version.
 
     Raises:
-        PipelineError: It does not wait, or there is no reason.
+        PipelineError: It does not wait, there is no reason, or it cannot be written.
     """
     _check(model, reason)
     made = model.artifact.create_time_since_epoch // 1000
@@ -57,12 +58,13 @@ def reject(store: mlmd.MetadataStore, work: Work, model: Model, reason: str) -> 
         reason: Why.
 
     Raises:
-        PipelineError: It does not wait, or there is no reason.
+        PipelineError: It does not wait, there is no reason, or it cannot be written.
     """
     _check(model, reason)
     card, report = _report(model)
     decision = decided_now("rejected", reason, page_digest(report), None)
-    _record(store, work, model, decision, lambda folder: card.decided(decision).write(folder))
+    with _failures_said(model):
+        _record(store, work, model, decision, lambda folder: card.decided(decision).write(folder))
     _withdraw(store, {model.artifact.id}, withdrawn=True)
 
 
@@ -88,7 +90,8 @@ def roll_back(
         The new version.
 
     Raises:
-        PipelineError: It was never pushed, it is the one that is served, or there is no reason.
+        PipelineError: It was never pushed, it is the one that is served, there is no reason, or
+            it cannot be written.
     """
     _demand_reason(reason)
     if not model.versions:
@@ -167,13 +170,32 @@ def _push(
     if source is None:
         raise PipelineError(f"The files of the model of run {model.run} are gone.")
     card = card.decided(decided)
-    copy_whole(source, base / version, add_extras(card, report))
+    destination = base / version
 
     def complete(folder: Path) -> None:
         card.write(folder)
-        describe(folder, base / version, version)
+        describe(folder, destination, version)
 
-    _record(store, work, model, decided, complete, destination=base / version)
+    def record() -> None:
+        _record(store, work, model, decided, complete, destination=destination)
+
+    with _failures_said(model):
+        copy_whole(source, destination, add_extras(card, report), record)
+
+
+@contextmanager
+def _failures_said(model: Model) -> Iterator[None]:
+    """Says why a decision could not be carried out, where the disk or ML Metadata is to blame."""
+    try:
+        yield
+    except (OSError, mlmd.errors.StatusError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        raise PipelineError(
+            f"The decision about the model of run {model.run} was not carried out, and nothing was "
+            f"pushed ({reason}): mend that, and decide once more."
+        ) from error
 
 
 def _copies(base: Path, model: Model) -> list[Path]:
@@ -221,6 +243,20 @@ def _record(
     store.put_execution(
         execution, [*inputs, (made, _event(pb.Event.OUTPUT, "pushed_model"))], contexts
     )
+    _end_waiting(store, model)
+
+
+def _end_waiting(store: mlmd.MetadataStore, model: Model) -> None:
+    """Takes back that a model waits, as a later run may be answered with that from cache."""
+    waiting = [
+        pushed
+        for pushed in store.get_artifacts_by_type(PushedModel.TYPE_NAME)
+        if pushed.custom_properties[WAITING].int_value
+        and model.artifact.id in models_of(store, pushed.id)
+    ]
+    for pushed in waiting:
+        pushed.custom_properties[WAITING].int_value = 0
+    store.put_artifacts(waiting)
 
 
 _IN_A_NAME = str.maketrans(": ", "-_")

@@ -34,13 +34,19 @@ def next_version(base: Path, made: int) -> int:
     return max([made, *(version + 1 for version in pushed_versions(base))])
 
 
-def copy_whole(source: Path, destination: Path, complete: Callable[[Path], None]) -> None:
+def copy_whole(
+    source: Path,
+    destination: Path,
+    complete: Callable[[Path], None],
+    announce: Callable[[], None] = lambda: None,
+) -> None:
     """Copies a folder so that its destination name only ever holds all of it.
 
     Args:
         source: An existing folder.
         destination: A name that does not exist yet.
         complete: Called with the copy before it gets its name, to add what belongs in it.
+        announce: Called when all but the name is on disk: where it fails, the name never appears.
 
     Raises:
         OSError: It cannot be written; nothing is left behind.
@@ -55,6 +61,7 @@ def copy_whole(source: Path, destination: Path, complete: Callable[[Path], None]
             if file.is_file():
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
+        announce()
         unfinished.rename(destination)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

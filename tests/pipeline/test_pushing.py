@@ -6,7 +6,7 @@ import pytest
 from pushing import PushRuns
 from rich.console import Console
 
-from pipeline.decision import reject
+from pipeline.decision import approve, reject
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
 
@@ -35,3 +35,15 @@ def test_a_rejected_model_is_neither_pushed_nor_waits_in_a_later_run(runs, push,
     assert summary.blessed is False
     assert "against it: a person rejected this model" in _printed(summary)
     assert "mri models approve" not in _printed(summary)
+
+
+def test_an_approved_model_does_not_wait_in_a_later_run(runs):
+    assert runs.run(push="after_review").waiting
+    registry = runs.registry
+    approve(registry.store, registry.work, registry.base, runs.model(), "read it")
+
+    summary = runs.run(push="after_review")
+
+    assert not summary.waiting
+    assert summary.blessed is True
+    assert len(list(registry.base.iterdir())) == 1

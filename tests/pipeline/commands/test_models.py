@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 from pathlib import Path
@@ -230,6 +231,55 @@ def test_a_model_that_was_served_can_be_rolled_back_to_though_it_was_refused_sin
     registry.judge_again(2, model_id, blessed=False)
     _said(decide, registry, str(MADE), "rollback", "complaints")
     assert registry.served() == "graph 0"
+
+
+@pytest.mark.parametrize("broken", ["copy", "record"])
+def test_what_cannot_be_written_is_not_served_and_can_be_decided_once_more(
+    registry, monkeypatch, broken
+):
+    registry.add(0, push="after_review")
+    with monkeypatch.context() as full:
+        if broken == "copy":
+            full.setattr("components.push.versions.shutil.copytree", _full_disk)
+        else:
+            full.setattr(ModelCard, "write", _full_for_decisions(ModelCard.write))
+        with pytest.raises(PipelineError, match=r"not carried out.*No space left on device"):
+            _said(decide, registry, RUNS[0], "approve", "read it")
+    assert list(registry.base.iterdir()) == []
+    _said(decide, registry, RUNS[0], "approve", "read it")
+    assert registry.served() == "graph 0"
+
+
+def test_nothing_is_served_before_its_decision_is_recorded(registry, monkeypatch):
+    registry.add(0, push="after_review")
+    served = []
+    put = registry.store.put_execution
+
+    def watched(*arguments):
+        served.extend(path.name for path in registry.base.iterdir() if path.name.isdigit())
+        return put(*arguments)
+
+    monkeypatch.setattr(type(registry.store), "put_execution", lambda self, *a: watched(*a))
+    _said(decide, registry, RUNS[0], "approve", "read it")
+    assert served == []
+    assert registry.served() == "graph 0"
+
+
+def test_a_rejection_that_cannot_be_written_leaves_the_model_waiting(registry, monkeypatch):
+    registry.add(0, push="after_review")
+    with monkeypatch.context() as full:
+        full.setattr(ModelCard, "write", _full_for_decisions(ModelCard.write))
+        with pytest.raises(PipelineError, match="No space left on device"):
+            _said(decide, registry, RUNS[0], "reject", "misses small tumours")
+    assert _states(registry) == ["waits for review"]
+
+
+def _full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _full_for_decisions(write):
+    return lambda card, folder: (_full_disk if "Decision" in folder.parts else write)(card, folder)
 
 
 def test_without_its_report_nothing_can_be_decided(registry):
