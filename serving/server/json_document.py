@@ -5,6 +5,7 @@ TensorFlow Serving reads with RapidJSON; Python's reader names the same mistakes
 
 import json
 from collections.abc import Iterable, Sequence
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _WORDS = (
     ("Invalid control character", "Invalid encoding in string."),
     ("Invalid \\u", "Incorrect hex digit after \\u escape in string."),
     ("Invalid \\", "Invalid escape character in string."),
+    ("Unexpected UTF-8 BOM", "Invalid value."),
     ("Extra data", "The document root must not be followed by other values."),
 )
 
@@ -41,7 +43,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not text.strip():
         raise _parse_error("The document is empty.", len(body))
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_float=_finite)
         # Halves of surrogate pairs are no text, wherever they stand.
         if "\\ud" in text or "\\uD" in text:
             json.dumps(document, ensure_ascii=False).encode()
@@ -52,11 +54,19 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise _parse_error("The surrogate pair in string is invalid.", 0) from None
     except RecursionError:
         raise _parse_error("Terminate parsing due to Handler error.", 0) from None
-    except ValueError:  # an integer of more than 4,300 digits
+    except ValueError:  # also an integer of more than 4,300 digits
         raise _parse_error("Number too big to be stored in double.", 0) from None
     if not isinstance(document, dict):
         raise invalid_argument(f"JSON Value: {shown(document)} Is not object")
     return document
+
+
+def _finite(text: str) -> float:
+    """A number with a point or an exponent; one beyond a double's range is no Infinity."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError
+    return number
 
 
 def _parse_error(words: str, offset: int) -> ServingError:

@@ -45,6 +45,7 @@ _LARGE = 2**16
 """Bytes from which JSON is read and written in a thread, so that others need not wait."""
 _MOST_BYTES = 2**31 - 1
 _MOST_UNPACKED = 2**28
+_INT64_DIGITS = 19
 _ENTRYPOINT = "REST"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -170,9 +171,11 @@ def _model_spec(match: re.Match[str]) -> dict[str, Any]:
     name, version, label = match[1], match[2], match[3]
     spec: dict[str, Any] = {"name": _decoded(name, "name")}
     if version:
-        if int(version) >= 2**63:
+        digits = version.lstrip("0") or "0"
+        # Python converts no text of thousands of digits.
+        if len(digits) > _INT64_DIGITS or int(digits) >= 2**63:
             raise invalid_argument(f"Failed to convert version: {version} to numeric.")
-        spec["version"] = {"value": int(version)}
+        spec["version"] = {"value": int(digits)}
     if label:
         spec["version_label"] = _decoded(label, "version label")
     return spec
