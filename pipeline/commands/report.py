@@ -5,6 +5,7 @@ import webbrowser
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -132,12 +133,18 @@ def _paired(first: Model, second: Model, healthy: str | None) -> tuple[Compariso
         return None, "they know different classes"
     if not computable(one) or not computable(other):
         return None, "figures of one cannot be computed"
-    rows = {digest: row for row, digest in enumerate(other.sha256)}
-    if set(one.sha256) != set(rows) or len(rows) != len(one):
+    rows, same_rows = _in_order(one), _in_order(other)
+    if not np.array_equal(one.sha256[rows], other.sha256[same_rows]):
         return None, "they were not tested on the same images"
-    same = other.probabilities[[rows[digest] for digest in one.sha256]]
+    same = np.empty_like(other.probabilities)
+    same[rows] = other.probabilities[same_rows]
     bootstrap = GroupBootstrap(np.asarray(one.groups), _RESAMPLES)
     return compare_answers(one, same, second.artifact.id, bootstrap, healthy), ""
+
+
+def _in_order(predictions: Predictions) -> npt.NDArray[np.intp]:
+    """Rows by image; copies of an image, which there may be, by their class."""
+    return np.lexsort((predictions.labels, predictions.sha256))
 
 
 def _predictions(model: Model) -> Predictions | None:

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from predicting import probabilities
+from predicting import probabilities, write_predictions
 from registering import LABELS, RUNS, Registry
 from rich.console import Console
 
@@ -61,6 +61,26 @@ def test_two_models_side_by_side(registry):
     table = _said(registry, compare=(RUNS[2], RUNS[0]))
     for words in ("Sensitivity for tumour", "McNemar", "0.900 (0.850 to 0.950)"):
         assert words in table
+
+
+def test_test_images_may_hold_copies_and_come_in_another_order(tmp_path):
+    registry = Registry(tmp_path / "work")
+    registry.add(0)
+    registry.add(1)
+    # Each image is there twice, in both tests; the second test has them the other way round.
+    half = len(LABELS) // 2
+    names = [f"{index % half:064x}" for index in range(len(LABELS))]
+    folders = [registry.work.artifacts / f"Predictions/predictions/{number}" for number in (0, 1)]
+    right = np.tile(probabilities(LABELS[:half], 0.8), (2, 1))
+    write_predictions(folders[0], LABELS, right, sha256=names)
+    write_predictions(folders[1], LABELS[::-1], right[::-1], sha256=names[::-1])
+    compared = json.loads(_said(registry, compare=(RUNS[0], RUNS[1]), as_json=True))
+    assert compared["comparison_missing"] == ""
+    assert compared["comparison"]["differences"]["accuracy"]["value"] == 0
+    assert compared["comparison"]["better"] == compared["comparison"]["worse"] == 0
+
+    write_predictions(folders[1], LABELS, right, sha256=[names[1], *names[1:]])
+    assert "not tested on the same images" in _said(registry, compare=(RUNS[0], RUNS[1]))
 
 
 def test_without_predictions_there_is_no_paired_test(tmp_path):
