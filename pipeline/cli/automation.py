@@ -127,10 +127,17 @@ def watch(
 def _command(preset: str, settings: list[str], work: Path, metadata: str | None) -> list[str]:
     """The run to start, its settings known to be right; a password stays in the environment."""
     from components.gate.rules import check_acceptance
-    from pipeline.config import load_config
+    from components.trainer.weights.vgg16 import resolve_weights
+    from pipeline.config import Config, load_config
 
     config = load_config(preset, settings)
     check_acceptance(config.accept_anomalies, config.accept_reason)
+    if isinstance(config.model.weights, Path):
+        resolve_weights(config.model.weights)
+    if config.beam != Config().beam:  # those are known, and Beam is large for who only waits
+        from pipeline.beam_options import checked_beam_options
+
+        checked_beam_options(config.beam)
     if metadata is not None:
         os.environ[METADATA_VARIABLE] = metadata
     command = [sys.executable, "-m", "pipeline", "run", "--wait", "--preset", preset]

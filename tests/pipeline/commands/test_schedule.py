@@ -75,13 +75,20 @@ def test_another_expression_has_missed_nothing(tmp_path):
 
 
 def test_wrong_options_are_refused_before_anything_runs(tmp_path):
-    for more, words in (
-        (["--cron", "daily"], "--cron"),
-        (["--cron", "0 3 * * *", "--preset", "smaple"], "did you mean"),
-        (["--cron", "0 3 * * *", "--on-failure", "no-such-program"], "--on-failure"),
+    weights = tmp_path / "weights.h5"
+    weights.write_text("no weights")
+    for more, code, words in (
+        (["--cron", "daily"], 2, "--cron"),
+        (["--preset", "smaple"], 2, "did you mean"),
+        (["--on-failure", "no-such-program"], 2, "--on-failure"),
+        (["--set", "beam=[--runner=Foo]"], 2, "there is no runner 'Foo'"),
+        (["--weights", str(tmp_path / "nowhere.h5")], 1, "nowhere.h5 cannot be read"),
+        (["--weights", str(weights)], 1, "weights.h5 "),
     ):
-        result = mri("schedule", *more, "--work", str(tmp_path / "work"))
-        assert result.returncode == 2
+        cron = [] if "--cron" in more else ["--cron", "0 3 * * *"]
+        result = mri("schedule", *cron, *more, "--work", str(tmp_path / "work"))
+        assert result.returncode == code
+        assert result.stderr.startswith("mri: ")
         assert words in result.stderr
         assert not (tmp_path / "work").exists()
 
