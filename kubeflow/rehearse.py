@@ -77,8 +77,8 @@ def rehearse(
     pipeline = read_compiled(path)
     values = all_values(pipeline, given)
     tasks = read_tasks(pipeline)
-    storage = storage.absolute()
-    work = Work(storage)
+    work = Work(storage.absolute())
+    storage = work.root
     _check_storage(storage)
     with work.shared():
         connect(connection_config(metadata_url, work))  # what is wrong with it is said here

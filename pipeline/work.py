@@ -29,10 +29,15 @@ class Work:
     """Where things lie below a work folder.
 
     Attributes:
-        root: The folder, absolute.
+        root: The folder, absolute; what is recorded of it must have one name, so `..` goes.
     """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Goes up where the path says so, from where a link leads; other links stay in it."""
+        if ".." in self.root.parts:
+            object.__setattr__(self, "root", self.root.resolve())
 
     @property
     def artifacts(self) -> Path:

@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.removal import Removal
 from pipeline.work import Work
 
 
 @pytest.fixture
 def work(tmp_path) -> Work:
     return Work(tmp_path)
+
+
+def test_a_folder_beside_the_current_one_has_one_name(tmp_path):
+    (tmp_path / "here").mkdir()
+    work = Work(tmp_path / "here" / ".." / "work")
+    assert work == Work(tmp_path / "work")
+    assert Removal(work.root).allows(work.artifacts / "Trainer"), "or clean removes nothing"
+
+
+def test_up_is_from_where_a_link_leads_and_other_links_stay(tmp_path):
+    (tmp_path / "far" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "inner")
+    assert Work(tmp_path / "link" / ".." / "work").root == tmp_path / "far" / "work"
+    assert Work(tmp_path / "link" / "work").root == tmp_path / "link" / "work"
 
 
 def test_the_salt_is_made_once_for_its_owners_eyes(work):
