@@ -4,6 +4,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from components.errors import PipelineError
@@ -17,20 +18,22 @@ def list_files(source: str, out: Path) -> list[str]:
     Args:
         source: A folder (all files below it whose names, and whose folders', begin with no dot), a
             glob pattern, a `.txt` file with a path a line, or one image file.
-        out: The folder of the results; what lies in it is left out.
+        out: The folder of the results; what lies in it is no file of a folder or a pattern.
 
     Returns:
         Paths, sorted.
 
     Raises:
-        PipelineError: There is nothing of that name, or no file in it.
+        PipelineError: There is nothing of that name, no file in it, or a folder in it cannot be
+            read.
     """
+    results = os.path.realpath(out)
     if os.path.isdir(source):  # noqa: PTH112 - False, too, for what no disk could hold
-        found = _below(source, out.absolute())
+        found = _below(source, results)
     elif os.path.isfile(source):  # noqa: PTH113 - a pattern is no Path
         found = iter(_listed(Path(source)) if source.endswith(_LISTS) else [source])
     elif glob.has_magic(source):
-        found = (name for name in glob.iglob(source, recursive=True) if not os.path.isdir(name))  # noqa: PTH112, PTH207
+        found = _matching(source, results)
     else:
         raise PipelineError(
             f"There is no {source}: give a folder, a glob pattern in quotes, or a .txt file with a "
@@ -38,7 +41,9 @@ def list_files(source: str, out: Path) -> list[str]:
         )
     files = sorted(found)
     if not files:
-        raise PipelineError(f"There is no file in {source}: name a folder of images.")
+        raise PipelineError(
+            f"There is no file in {source} outside of {out}: name a folder of images."
+        )
     return files
 
 
@@ -47,13 +52,27 @@ def digest(files: Sequence[str]) -> str:
     return hashlib.sha256(b"\0".join(map(os.fsencode, files))).hexdigest()
 
 
-def _below(folder: str, out: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
+def _below(folder: str, results: str) -> Iterator[str]:
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [
             name for name in folders
-            if not name.startswith(".") and Path(place, name).absolute() != out
+            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != results  # noqa: PTH118
         ]  # fmt: skip
         yield from (os.path.join(place, name) for name in names if not name.startswith("."))  # noqa: PTH118 - millions of names
+
+
+def _unreadable(error: OSError) -> None:
+    raise PipelineError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _matching(pattern: str, results: str) -> Iterator[str]:
+    @cache
+    def is_among_results(place: str) -> bool:
+        return Path(os.path.realpath(place)).is_relative_to(results)
+
+    for name in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - as above
+        if not os.path.isdir(name) and not is_among_results(os.path.dirname(name)):  # noqa: PTH112, PTH120
+            yield name
 
 
 def _listed(path: Path) -> list[str]:

@@ -73,7 +73,8 @@ def open_batch(
         The batch.
 
     Raises:
-        PipelineError: The folder holds something else, or cannot be written.
+        PipelineError: The folder holds something else or cannot be written, or the model cannot be
+            read.
     """
     batch = Batch(len(files), digest(files), _model_digest(model), shard_size, format)
     manifest = out / _MANIFEST
@@ -179,8 +180,11 @@ def _check_same(before: dict[str, object], batch: Batch, out: Path) -> None:
 
 def _model_digest(model: Path) -> str:
     total = hashlib.sha256()
-    for file in [model / SAVED_MODEL_FILE, *sorted((model / "variables").glob("*"))]:
-        with file.open("rb") as opened:
-            while piece := opened.read(1 << 20):
-                total.update(piece)
+    try:
+        for file in [model / SAVED_MODEL_FILE, *sorted((model / "variables").glob("*"))]:
+            with file.open("rb") as opened:
+                while piece := opened.read(1 << 20):
+                    total.update(piece)
+    except OSError as error:
+        raise PipelineError(f"The model {model} cannot be read: {error}.") from error
     return total.hexdigest()

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,45 @@ def test_csv_globs_lists_and_names_that_are_no_text(images, model, tmp_path):
     assert rows[0]["path"] == f'{tmp_path}/odd/odd \\xff,"\n.png'
     assert json.loads(rows[0]["probabilities"])["glioma"] > 0
     assert (rows[0]["in_distribution"], rows[0]["error"]) == ("true", "")
+
+
+@pytest.mark.parametrize("source", ["scans", "scans/**/*", "linked/*", "linked/**/*.*"])
+def test_results_below_the_images_are_no_images(tmp_path, monkeypatch, source):
+    """Otherwise the same command could not go on: its listing would be another."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans" / "a").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to("scans")
+    for name in ("0.png", "a/1.png"):
+        (tmp_path / "scans" / name).touch()
+    before = list_files(source, Path("scans/results"))
+    (tmp_path / "scans" / "results" / "more").mkdir(parents=True)
+    for name in ("shard-00000-of-00001.csv", "_batch.json", "more/x.png"):
+        (tmp_path / "scans" / "results" / name).touch()
+    assert list_files(source, Path("scans/results")) == before
+    assert before[0].endswith("/0.png")
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "0.png").touch()
+    scandir = os.scandir
+
+    def refusing(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PipelineError, match=r"The folder .*closed cannot be read: Permission den"):
+        list_files(str(tmp_path), tmp_path / "out")
+
+
+def test_a_model_that_cannot_be_read_is_said(images, model, tmp_path):
+    broken = tmp_path / "8"
+    shutil.copytree(model, broken)
+    (broken / "variables" / "more").symlink_to("nowhere")
+    with pytest.raises(PipelineError, match="The model .*8 cannot be read: .*No such file"):
+        _here(images, tmp_path / "out", broken)
 
 
 def test_a_full_disk_is_said_and_leaves_no_half_shard(images, model, tmp_path, monkeypatch):
