@@ -83,11 +83,11 @@ def monitor(
 def _begin(since: str | None, now: datetime) -> datetime | None:
     if since is None:
         return None
-    if match := re.fullmatch(r"(\d{1,6})([mhdw])", since.strip()):
-        return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
+        if match := re.fullmatch(r"(\d{1,6})([mhdw])", since.strip()):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         point = datetime.fromisoformat(since)
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise PipelineError(
             f"--since {since!r} is neither a span such as 90m, 24h, 7d or 2w nor a time such as "
             "2026-07-01T06:00."

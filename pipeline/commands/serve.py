@@ -30,7 +30,8 @@ def serve_pushed(
         flags: More of TensorFlow Serving's flags, as NAME=VALUE.
 
     Raises:
-        PipelineError: No model was pushed, a flag is wrong, or a port is in use.
+        PipelineError: No model was pushed, a flag is wrong, a port is in use, or the work folder
+            cannot be written.
     """
     from serving.server.__main__ import serve_with
     from serving.tf_serving.config import BatchingConfig
@@ -45,8 +46,11 @@ def serve_pushed(
     ]
     if batching:
         parameters = work.root / "batching.config"
-        with whole_file(parameters) as file:
-            file.write_text(batching_config(BatchingConfig()))
+        try:
+            with whole_file(parameters) as file:
+                file.write_text(batching_config(BatchingConfig()))
+        except OSError as error:
+            raise PipelineError(f"{parameters} cannot be written: {error.strerror}.") from error
         arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
     if request_log is not None:
         arguments.append(f"--request_log_dir={request_log.absolute()}")

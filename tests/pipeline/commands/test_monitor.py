@@ -116,7 +116,7 @@ def test_how_far_a_window_reaches_back(said, begin):
     assert _begin(said, NOW) == begin
 
 
-@pytest.mark.parametrize("said", ["", "yesterday", "h", "-5h", "5y", "99999999d"])
+@pytest.mark.parametrize("said", ["", "yesterday", "h", "-5h", "5y", "99999999d", "999999d"])
 def test_a_window_that_cannot_be_understood_is_refused(said):
     with pytest.raises(PipelineError, match="--since"):
         _begin(said, NOW)

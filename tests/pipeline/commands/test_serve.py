@@ -66,3 +66,12 @@ def test_what_there_is_to_serve(tmp_path: Path, pushed, name, text):
             request_log=None,
             flags=(),
         )
+
+
+def test_a_work_folder_that_cannot_be_written_is_said(tmp_path: Path):
+    (tmp_path / "serving" / "a" / "1").mkdir(parents=True)
+    (tmp_path / "batching.config").mkdir()
+    with pytest.raises(PipelineError, match=r"batching.config cannot be written: Is a directory"):
+        serve_pushed(
+            Work(tmp_path), None, port=1, rest_port=0, batching=True, request_log=None, flags=()
+        )
