@@ -33,7 +33,7 @@ class ServerConfig(StrictConfig):
     Attributes:
         host: Its address, or that of its user interface, which hands requests on.
         namespace: The namespace of the runs, where Kubeflow has several users; else None.
-        token: A bearer token.
+        token: A bearer token, for where there is no file with one.
         token_file: A file with one, read anew for each request; a service account's in a pod.
         ca: The certificate of the authority behind the server's; None for the usual ones.
         timeout: Seconds that an answer may take.
@@ -147,15 +147,11 @@ class _Client(kfp.Client):
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        credentials = (
-            ServiceAccountTokenVolumeCredentials(path=str(config.token_file))
-            if config.token_file and not config.token
-            else None
-        )
+        file = str(config.token_file) if config.token_file else None
         super().__init__(
             host=config.host,
-            existing_token=config.token.get_secret_value() if config.token else None,
-            credentials=credentials,
+            existing_token=config.token.get_secret_value() if config.token and not file else None,
+            credentials=ServiceAccountTokenVolumeCredentials(path=file) if file else None,
             ssl_ca_cert=str(config.ca) if config.ca else None,
         )
         self._use_own_transport()

@@ -133,6 +133,14 @@ def test_credentials(server, tmp_path):
     assert connect(server, token="right")
 
 
+def test_a_token_file_goes_before_a_token_in_the_environment(server, tmp_path):
+    server.token = "right"
+    token = tmp_path / "token"
+    token.write_text("right")
+    environment = {"MRI_KFP_TOKEN": "wrong", "MRI_KFP_HOST": server.address}
+    assert Server(ServerConfig.read(environment=environment, token_file=token))
+
+
 def test_a_token_file_is_read_anew_for_each_request(server, tmp_path):
     server.token = "first"
     token = tmp_path / "token"
