@@ -52,12 +52,23 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise PipelineError(f"The port in the --metadata URL is no number: {error}.") from error
+        # What stands there may be half a password, and is not repeated.
+        raise PipelineError(
+            "The port in the --metadata URL is no number; in a password, write : / ? # @ as %3A "
+            "%2F %3F %23 %40."
+        ) from error
     kind = _SERVERS.get(parts.scheme)
     if kind is None or not parts.hostname or len(parts.path) < 2:
         raise PipelineError(
             "--metadata takes postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or the same with "
             "mysql://; without it, SQLite in the work folder is used."
+        )
+    if parts.query or parts.fragment:
+        raise PipelineError(
+            "--metadata takes nothing behind the database's name, and what stands there would be "
+            "ignored: leave it out. ML Metadata's client for PostgreSQL has no TLS, whatever "
+            "sslmode says; where the network is not to be trusted, use a tunnel. In a password, "
+            "write ? and # as %3F and %23."
         )
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if kind == "mysql":

@@ -41,6 +41,22 @@ def test_other_urls_are_refused_in_words(work, url):
         connection_config(url, work)
 
 
+@pytest.mark.parametrize("more", ["?sslmode=verify-full", "?password=guess", "#guess"])
+def test_options_that_would_be_dropped_are_refused(work, more):
+    with pytest.raises(PipelineError, match="leave it out.* has no TLS") as error:
+        connection_config(f"postgresql://me:secret@db.example/mlmd{more}", work)
+    assert "guess" not in str(error.value)
+    with pytest.raises(PipelineError, match="leave it out"):
+        connection_config(f"mysql://me:secret@db.example/mlmd{more}", work)
+
+
+@pytest.mark.parametrize("sign", ["#", "?", "/"])
+def test_a_password_with_a_sign_of_the_url_in_it_is_not_repeated(work, sign):
+    with pytest.raises(PipelineError, match="in a password, write") as error:
+        connection_config(f"postgresql://me:guess{sign}x@db.example/mlmd", work)
+    assert "guess" not in str(error.value)
+
+
 def test_an_unreachable_database_is_named_without_its_password(work):
     config = connection_config("postgresql://me:secret@127.0.0.1:1/mlmd", work)
     with pytest.raises(PipelineError, match=r"127\.0\.0\.1:1/mlmd cannot be opened") as error:
