@@ -9,6 +9,7 @@ from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
 from components.push.pushed import PUSHED_VERSION
 from pipeline.lineage import Lineage, Run
 from pipeline.orchestration import (
+    MODEL_ID,
     GateVerdict,
     InfraBlessing,
     ModelBlessing,
@@ -115,12 +116,17 @@ def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) ->
 
 
 def _blessed_ids(lineage: Lineage) -> set[int]:
+    """Models that may be what a candidate must beat."""
     blessings = list(lineage.live(ModelBlessing.TYPE_NAME))
     blessed, withdrawn = (
         {_number(one, CURRENT_MODEL_ID) for one in blessings if _number(one, name)}
         for name in ("blessed", WITHDRAWN)
     )
-    return blessed - withdrawn
+    served = {
+        _number(one, MODEL_ID): _number(one, "blessed")
+        for one in lineage.live(InfraBlessing.TYPE_NAME)
+    }
+    return {one for one in blessed - withdrawn if served.get(one, 1)}
 
 
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:

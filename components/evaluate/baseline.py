@@ -1,27 +1,30 @@
 """Which earlier model a candidate is compared with."""
 
+import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
+from tfx.types.standard_artifacts import InfraBlessing
 
+from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
 
 _CANDIDATE = "candidate"
 
 
 class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
-    """Resolves the latest blessed model that is not the candidate itself.
+    """Resolves the latest blessed model that could be served and is not the candidate itself.
 
     A model answered from cache may be blessed already. Compared with itself it would pass whatever
     it is, and its evaluation would be done anew on every run.
     """
 
     def resolve_artifacts(
-        self, store: object, input_dict: dict[str, list[types.Artifact]]
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Drops the candidate from the models and lets TFX's own strategy choose among the rest.
+        """Drops models that are no baseline and lets TFX's own strategy choose among the rest.
 
         Args:
             store: The metadata store.
@@ -30,20 +33,29 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
         Returns:
             The candidate, and one model with its blessing or none of either.
         """
-        candidates = input_dict[_CANDIDATE]
-        candidate_ids = {artifact.id for artifact in candidates}
-        others = [model for model in input_dict["model"] if model.id not in candidate_ids]
+        candidates, blessings = input_dict[_CANDIDATE], input_dict["model_blessing"]
         withdrawn = {
             blessing.get_int_custom_property(CURRENT_MODEL_ID)
-            for blessing in input_dict["model_blessing"]
+            for blessing in blessings
             if blessing.get_int_custom_property(WITHDRAWN)
         }
-        blessings = [
-            blessing
-            for blessing in input_dict["model_blessing"]
-            if blessing.get_int_custom_property(CURRENT_MODEL_ID) not in withdrawn
-        ]
+        dropped = {artifact.id for artifact in candidates} | withdrawn | _unservable(store)
+        others = [model for model in input_dict["model"] if model.id not in dropped]
         blessed = LatestBlessedModelStrategy().resolve_artifacts(
             store, {"model": others, "model_blessing": blessings}
         )
         return {_CANDIDATE: candidates, **(blessed or {"model": [], "model_blessing": []})}
+
+
+def _unservable(store: mlmd.MetadataStore) -> set[int]:
+    """The models that the serve check refused when it last had them."""
+    checked = sorted(
+        store.get_artifacts_by_type(InfraBlessing.TYPE_NAME), key=lambda blessing: blessing.id
+    )
+    last = {
+        int(blessing.custom_properties[MODEL_ID].int_value): bool(
+            blessing.custom_properties["blessed"].int_value
+        )
+        for blessing in checked
+    }
+    return {model_id for model_id, blessed in last.items() if not blessed}

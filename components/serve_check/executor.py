@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.evaluate.artifacts import MODEL_ID
 from components.serve_check.check import check
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.requests import Question, read_questions
@@ -32,7 +33,7 @@ class ServeCheckExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the blessing as TFX's InfraValidator does, and why beside it.
+        """Writes the blessing as TFX's InfraValidator does, of which model it is, and why.
 
         Args:
             input_dict: `model` and `examples`.
@@ -48,6 +49,8 @@ class ServeCheckExecutor(base_executor.BaseExecutor):
         verdict = judge(model, read_questions(examples, config.images), config)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         _bless(blessing, verdict)
+        model_id = artifact_utils.get_single_instance(input_dict["model"]).id
+        blessing.set_int_custom_property(MODEL_ID, model_id)
         _LOG.info("%s", " ".join(verdict.reasons) or "served as it was made")
 
 

@@ -145,6 +145,14 @@ def test_two_models_blessed_last_stay_and_no_withdrawn_or_refused_one(records):
     assert records.kept(models=models) == {*pairs[1], *pairs[2]}
 
 
+def test_a_model_that_the_serve_check_refused_last_is_not_kept_as_one_to_beat(records):
+    pairs = [records.model("r") for _ in range(3)]
+    for (model, _), word in ((pairs[1], 0), (pairs[2], 0), (pairs[2], 1)):
+        records.artifact("InfraBlessing", model_id=model, blessed=word)
+    models = tuple(records.as_model(model) for model, _ in pairs)
+    assert records.kept(models=models) == {*pairs[0], *pairs[2]}
+
+
 def test_all_blessings_of_a_kept_model_stay(records):
     model, blessing = records.model("first", withdrawn=1)
     again = records.artifact("ModelBlessing", current_model_id=model, blessed=1)

@@ -1,3 +1,5 @@
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.types import standard_artifacts
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
@@ -16,9 +18,23 @@ def _blessing(model_id: int, *, blessed: bool = True) -> standard_artifacts.Mode
     return blessing
 
 
-def _resolve(candidate: int, models: list[int], blessings: list) -> list[int]:
+def _store(served: tuple[tuple[int, bool], ...]) -> mlmd.MetadataStore:
+    config = pb.ConnectionConfig()
+    config.fake_database.SetInParent()
+    store = mlmd.MetadataStore(config)
+    for model_id, blessed in served:
+        made = pb.Artifact(type_id=store.put_artifact_type(pb.ArtifactType(name="InfraBlessing")))
+        made.custom_properties["model_id"].int_value = model_id
+        made.custom_properties["blessed"].int_value = int(blessed)
+        store.put_artifacts([made])
+    return store
+
+
+def _resolve(
+    candidate: int, models: list[int], blessings: list, served: tuple[tuple[int, bool], ...] = ()
+) -> list[int]:
     resolved = LatestBlessedBaselineStrategy().resolve_artifacts(
-        None,
+        _store(served),
         {
             "candidate": [_model(candidate)],
             "model": [_model(identity) for identity in models],
@@ -52,3 +68,9 @@ def test_a_model_that_was_withdrawn_is_no_baseline():
     # Judged once more, it is blessed once more; what a person decided stays.
     blessings = [_blessing(1), withdrawn, _blessing(2)]
     assert _resolve(3, [1, 2, 3], blessings) == [1]
+
+
+def test_a_model_that_could_not_be_served_is_no_baseline_until_it_can():
+    blessings = [_blessing(1), _blessing(2)]
+    assert _resolve(3, [1, 2, 3], blessings, ((1, True), (2, False))) == [1]
+    assert _resolve(3, [1, 2, 3], blessings, ((2, False), (2, True))) == [2]

@@ -43,6 +43,7 @@ def examples(tmp_path):
 def _check(model_folder: Path, examples, out: Path, **settings: object):
     """Runs the executor as the launcher does, and gives the blessing and why."""
     model = artifact(standard_artifacts.Model, model_folder)
+    model.id = 7
     blessing = artifact(standard_artifacts.InfraBlessing, out)
     settings = {"images": 2, "timeout": 60, **settings}
     ServeCheckExecutor().Do(
@@ -81,6 +82,7 @@ def test_a_graph_that_fails_on_png_is_refused_and_not_pushed(examples, tmp_path)
     assert "The graph has no decoder for PNG." in reason
     assert blessing.get_int_custom_property("blessed") == 0
     assert blessing.get_string_custom_property("reasons") == reason
+    assert blessing.get_int_custom_property("model_id") == 7
     assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
     assert not (tmp_path / "blessing" / "INFRA_BLESSED").exists()
     pushed = artifact(standard_artifacts.PushedModel, tmp_path / "pushed")
@@ -88,7 +90,7 @@ def test_a_graph_that_fails_on_png_is_refused_and_not_pushed(examples, tmp_path)
     AtomicPushExecutor().Do(
         _inputs(model, blessing),
         {"pushed_model": [pushed]},
-        {"push_destination": json.dumps(destination), "push": "auto"},
+        {"push_destination": json.dumps(destination), "push": "auto", "withdrawn": 0},
     )
     assert pushed.get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()
