@@ -31,7 +31,7 @@ class Exhibit:
     """An image and what the model says of it.
 
     Attributes:
-        digest: The start of its file's sha256.
+        digest: The start of the sha256 of the JPEG or PNG that ingest took in.
         label: Its true class, or None.
         predicted: The likeliest class.
         confidence: Of that class.
