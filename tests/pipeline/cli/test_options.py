@@ -48,6 +48,7 @@ def test_flags_stand_for_settings():
 def test_every_command_that_starts_runs_takes_them(command, starter, monkeypatch):
     started = []
     monkeypatch.setattr(starter, lambda *given, **_: started.append(given))
+    monkeypatch.setattr("components.trainer.weights.vgg16.resolve_weights", lambda path: path)
     result = CliRunner().invoke(main.app, [*command, *FLAGS])
     assert result.exit_code == 0, (result.output, result.exception)
     [given] = started
