@@ -176,6 +176,7 @@ def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
     yield "trained", model.made.strftime("%Y-%m-%d %H:%M:%S UTC")
     yield "versions", list(model.versions)
     yield "blessed", model.blessed
+    yield "withdrawn", model.withdrawn
     for name in ("accuracy", "tumour_sensitivity", "tumour_specificity", "ece"):
         yield name, model.figure(name)
     yield "data", f"{card.lineage.data} ({card.lineage.policy})" if card else "unknown"

@@ -162,6 +162,9 @@ def test_rolling_back_pushes_the_earlier_model_as_a_new_version(registry):
     assert card.version == str(MADE + 2)
     assert [one.decision for one in card.changelog] == ["rolled back to"]
     assert _states(registry) == ["pushed", "served"]
+    for run, withdrawn in ((RUNS[0], False), (RUNS[1], True)):
+        shown = json.loads(_said(show_model, registry, run, as_json=True))
+        assert shown["withdrawn"] is withdrawn
     # The model that was served is no longer what candidates are compared with.
     withdrawn = [
         blessing.uri[-1]
