@@ -1,11 +1,13 @@
 """What people and checks said of a model, and what later runs make of it."""
 
 import io
+import shutil
 
 import pytest
 from pushing import PushRuns
 from rich.console import Console
 
+from pipeline.commands.models import decide
 from pipeline.decision import approve, reject
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
@@ -35,6 +37,20 @@ def test_a_rejected_model_is_neither_pushed_nor_waits_in_a_later_run(runs, push,
     assert summary.blessed is False
     assert "against it: a person rejected this model" in _printed(summary)
     assert "mri models approve" not in _printed(summary)
+
+
+def test_a_model_that_was_rolled_back_from_is_not_served_again_where_its_version_is_gone(runs):
+    pushed = runs.run().pushed
+    registry = runs.registry
+    registry.add(0)
+    decide(Console(file=io.StringIO()), registry.work.root, None, "rollback", "complaints")
+    shutil.rmtree(pushed)
+
+    summary = runs.run()
+
+    assert registry.served() == "graph 0"
+    assert summary.pushed is None
+    assert "went back to an earlier one" in _printed(summary)
 
 
 def test_an_approved_model_does_not_wait_in_a_later_run(runs):
