@@ -344,16 +344,20 @@ def test_a_request_ends_on_the_version_that_it_began_on(live, tmp_path, toys):
     live.wait_for({1: "END"}, "busy")
 
 
-def test_a_version_that_is_wanted_again_while_it_is_unloaded_comes_back(live, tmp_path, toys):
+def test_a_version_that_is_wanted_again_while_it_is_unloaded_comes_back(live, half, tmp_path, toys):
     push(tmp_path / "m", 1, toys / "heavy" / "1")
-    reload(live, entry("again_wanted", tmp_path / "m"))
+    push(tmp_path / "beside", 1, half / "1")
+    reload(live, entry("again_wanted", tmp_path / "m"), entry("beside", tmp_path / "beside"))
     request = predict_pb2.PredictRequest(model_spec=spec("again_wanted"))
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([4_000])))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([12_000])))
     slow = live.predictions.Predict.future(request, 60)
     newest = push(tmp_path / "m", 2, toys / "heavy" / "1")
     live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "again_wanted")
     shutil.rmtree(newest)
-    time.sleep(1.5)  # the folder is looked at while version 1 is still in use
+    # Two new versions of the other model: the folders were looked at meanwhile.
+    for number in (2, 3):
+        push(tmp_path / "beside", number, half / str(number))
+        live.wait_for({number: "AVAILABLE"}, "beside")
     assert live.status("again_wanted") == {1: "UNLOADING", 2: "AVAILABLE"}
     assert slow.result().model_spec.version.value == 1
     live.wait_for({1: "AVAILABLE", 2: "END"}, "again_wanted")
