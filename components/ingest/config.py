@@ -1,5 +1,8 @@
 """What can be chosen about ingestion."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -99,3 +102,16 @@ class IngestConfig(StrictConfig):
         if len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
             raise ValueError("class names must be different and not empty")
         return tuple(sorted(classes))
+
+
+def settings_digest(properties: Mapping[str, str]) -> str:
+    """Of all that an ingestion depends on but the data folder and what is remembered of it.
+
+    Args:
+        properties: Ingest's execution properties.
+
+    Returns:
+        A hexadecimal sha256.
+    """
+    settings = [properties.get(name, "") for name in ("config", "split_file", "code")]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

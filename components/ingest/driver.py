@@ -1,8 +1,6 @@
 """Looks at the data folder before ingest runs, so that TFX's cache knows when it has changed."""
 
 import hashlib
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -13,7 +11,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from components.ingest.artifacts import SplitAssignment
-from components.ingest.config import IngestConfig
+from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import list_images
 
 
@@ -56,12 +54,6 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
                 and (_text(artifact, "fingerprint"), _text(artifact, "settings")) != itself
             ]
         return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
-
-
-def settings_digest(properties: Mapping[str, str]) -> str:
-    """Of all that an ingestion depends on but the data folder and what is remembered of it."""
-    settings = [properties.get(name, "") for name in ("config", "split_file", "code")]
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
 
 def _digest(split_file: Path | None) -> str:

@@ -19,8 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.errors import PipelineError
-from components.ingest.config import IngestConfig
-from components.ingest.driver import settings_digest
+from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import SPLITS, list_images
 from components.ingest.history import History
 from components.ingest.readers import RejectedImageError, read_images

@@ -8,8 +8,8 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable import data_types
 
 from components.ingest.artifacts import SplitAssignment
-from components.ingest.config import IngestConfig
-from components.ingest.driver import IngestDriver, settings_digest
+from components.ingest.config import IngestConfig, settings_digest
+from components.ingest.driver import IngestDriver
 
 
 class _Ingestions:
