@@ -1,22 +1,20 @@
 """What Kubeflow's page shows of a node: HTML pages, figures, the confusion matrix."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.utils import path_utils
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import PAGE_FILE as GATE_PAGE
-from components.servable import EXTRAS, METADATA_FILE
-from components.trainer.history import HISTORY_FILE, kept_epoch
 from components.whole_file import whole_file
 from pipeline import node_ids
 from pipeline.launch import NodeResult
+from pipeline.outcome import training_figures
 
 EXIT_TASK = "RunEnd"
 """The exit handler's name."""
@@ -56,7 +54,7 @@ class ExecutorOutputs:
         with whole_file(path) as file:
             file.write_text(html, encoding="utf-8")
 
-    def metrics(self, figures: dict[str, float | None]) -> None:
+    def metrics(self, figures: Mapping[str, float | None]) -> None:
         """Tells figures; those that could not be computed are left out."""
         metrics = self._artifact("Metrics", METRICS)
         for name, value in figures.items():
@@ -111,13 +109,7 @@ def _gate(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 
 def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    model = made["model"][0].uri
-    history = json.loads((Path(model) / HISTORY_FILE).read_text(encoding="utf-8"))
-    extras = Path(path_utils.serving_model_path(model)) / EXTRAS
-    recipe = json.loads((extras / METADATA_FILE).read_text(encoding="utf-8"))["recipe"]
-    epoch = kept_epoch(history, keep_best=recipe["train"]["keep_best"])
-    kept = {name: float(values[epoch]) for name, values in history.items()}
-    outputs.metrics({"epochs": float(epoch + 1), **kept})
+    outputs.metrics(training_figures(made["model"][0].uri))
 
 
 def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:

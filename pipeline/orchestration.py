@@ -57,9 +57,10 @@ with left_out(*_FOR_EXECUTORS):
     from tfx.utils import path_utils
 
     # TFX finds the class of an artifact by its name, once its module is loaded.
-    from components.evaluate.artifacts import MODEL_ID, ModelReport, PredictionsFile
+    from components.evaluate.artifacts import ModelReport, PredictionsFile
     from components.gate.artifacts import GateVerdict
     from components.ingest.artifacts import SplitAssignment
+    from components.properties import MODEL_ID
 
 __all__ = [
     "MODEL_ID",

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.utils import path_utils
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
@@ -17,6 +16,7 @@ from components.servable import EXTRAS, METADATA_FILE
 from components.serve_check.verdict import ServeVerdict
 from components.trainer.history import HISTORY_FILE, kept_epoch
 from pipeline.launch import NodeResult
+from pipeline.orchestration import path_utils
 
 Outputs = dict[str, list[pb.Artifact]]
 
@@ -34,6 +34,22 @@ def describe(result: NodeResult) -> str:
         if output in result.outputs:
             return words(result.outputs)
     return ""
+
+
+def training_figures(model: str) -> dict[str, float]:
+    """What a training came to.
+
+    Args:
+        model: The model artifact's folder.
+
+    Returns:
+        Each metric after the epoch whose weights the model has, and `epochs`, how many that is.
+    """
+    history = json.loads((Path(model) / HISTORY_FILE).read_text(encoding="utf-8"))
+    extras = Path(path_utils.serving_model_path(model)) / EXTRAS
+    recipe = json.loads((extras / METADATA_FILE).read_text(encoding="utf-8"))["recipe"]
+    epoch = kept_epoch(history, keep_best=recipe["train"]["keep_best"])
+    return {"epochs": epoch + 1.0, **{name: values[epoch] for name, values in history.items()}}
 
 
 def _ingested(outputs: Outputs) -> str:
@@ -78,12 +94,8 @@ def _baseline(outputs: Outputs) -> str:
 
 
 def _model(outputs: Outputs) -> str:
-    uri = outputs["model"][0].uri
-    history = json.loads((Path(uri) / HISTORY_FILE).read_text())
-    extras = Path(path_utils.serving_model_path(uri)) / EXTRAS
-    recipe = json.loads((extras / METADATA_FILE).read_text())["recipe"]
-    epoch = kept_epoch(history, keep_best=recipe["train"]["keep_best"])
-    return f"eval accuracy {history['val_accuracy'][epoch]:.3f} after {epoch + 1} epochs"
+    figures = training_figures(outputs["model"][0].uri)
+    return f"eval accuracy {figures['val_accuracy']:.3f} after {figures['epochs']:.0f} epochs"
 
 
 def _evaluation(outputs: Outputs) -> str:

@@ -2,9 +2,6 @@
 
 from tfx import types
 
-MODEL_ID = "model_id"
-"""The custom property that says which model an artifact is about."""
-
 
 class PredictionsFile(types.Artifact):
     """What the model says of every test image: `predictions.parquet`, and `foreign.parquet`.

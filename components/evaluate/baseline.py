@@ -8,8 +8,8 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
 )
 from tfx.types.standard_artifacts import InfraBlessing
 
-from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
+from components.properties import MODEL_ID
 
 _CANDIDATE = "candidate"
 

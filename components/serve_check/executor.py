@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.evaluate.artifacts import MODEL_ID
+from components.properties import MODEL_ID
 from components.serve_check.check import check
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.requests import Question, read_questions

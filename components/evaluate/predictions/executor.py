@@ -11,7 +11,6 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.errors import PipelineError
-from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.inference import (
     PROBABILITIES,
@@ -23,6 +22,7 @@ from components.evaluate.predictions.inference import (
 )
 from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, PredictionWriter, write_foreign
+from components.properties import MODEL_ID
 from components.transform.preprocessing import CLASS, ENCODED, LABEL
 
 _BATCH = 16

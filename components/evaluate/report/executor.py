@@ -11,7 +11,6 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.evaluate.artifacts import MODEL_ID
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import Predictions
@@ -31,6 +30,7 @@ from components.evaluate.report.page import Content, render
 from components.evaluate.verdict import read_verdict
 from components.gate.verdict import Verdict as GateVerdict
 from components.ingest.report import IngestReport
+from components.properties import MODEL_ID
 from components.serve_check.verdict import ServeVerdict
 from components.trainer.history import HISTORY_FILE
 
