@@ -115,7 +115,8 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
             folder = Path(made["verdict"][0].uri)
             state, reason, page = "stopped", str(StoppedByGate(folder)), str(folder / GATE_PAGE)
         elif PUSHED in made and not pushed_blessed(store, execution.id):
-            state, reason = "not blessed", "The model was not blessed, so nothing was pushed."
+            state = "not blessed"
+            reason = "The model was not blessed, or was decided against, so nothing was pushed."
     failed = [end.node for end in nodes if end.state == "failed"]
     missing = not nodes or any(end.state == "skipped" for end in nodes)
     if state == "completed" and (failed or missing or (told and told not in _SUCCEEDED)):

@@ -13,7 +13,8 @@ class ExitCode(IntEnum):
         FAILED: The work failed; one sentence says why, `--debug` shows the trace.
         USAGE: A preset, setting or option is wrong.
         STOPPED_BY_GATE: The data gate stopped the run.
-        NOT_BLESSED: The model was not blessed, or could not be served, so nothing was pushed.
+        NOT_BLESSED: The model was not blessed, could not be served, or a person has decided
+            against it, so nothing was pushed.
         DRIFT: `mri monitor` found drift.
         INTERRUPTED: By ctrl-C; as shells say it, 128 and the number of SIGINT.
     """

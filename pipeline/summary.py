@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
@@ -80,7 +81,7 @@ class Summary:
         table.add_column("seconds", justify="right")
         table.add_column("outcome", overflow="fold")
         for node in self.result.nodes:
-            table.add_row(node.node_id, node.state, f"{node.seconds:.1f}", describe(node))
+            table.add_row(node.node_id, node.state, f"{node.seconds:.1f}", Text(describe(node)))
         table.add_section()
         table.add_row("all", "", f"{self.result.seconds:.1f}", "")
         console.print(table)
@@ -89,9 +90,7 @@ class Summary:
         if self.verdict:
             _print_verdict(self.verdict, console)
         if self.serving and not self.serving.blessed:
-            console.print(
-                f"serving        [red]refused[/]: {' '.join(self.serving.reasons)}", soft_wrap=True
-            )
+            _print_refusal("serving", " ".join(self.serving.reasons), console)
         if self.waiting:
             console.print(
                 "decision       waits: "
@@ -112,7 +111,7 @@ class Summary:
         }
         for name, value in lines.items():
             if value:
-                console.print(f"{name:<14} {value}", soft_wrap=True)
+                console.print(f"{name:<14} {value}", soft_wrap=True, markup=False)
         console.print(f"[dim]{DISCLAIMER}[/]")
 
 
@@ -127,11 +126,9 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
         by_class = ", ".join(
             f"{label} {accuracy:.3f}" for label, accuracy in verdict.accuracy_by_class.items()
         )
-        console.print(
-            f"test accuracy  [bold]{verdict.accuracy:.3f}[/] on {verdict.examples:,} images "
-            f"({by_class})",
-            soft_wrap=True,
-        )
+        rest = f" on {verdict.examples:,} images ({by_class})"
+        accuracy = (f"{verdict.accuracy:.3f}", "bold")
+        console.print(Text.assemble("test accuracy  ", accuracy, rest), soft_wrap=True)
     if (sensitivity := verdict.figures.get("tumour sensitivity")) is not None:
         console.print(f"{'':<15}a tumour is found in {sensitivity:.1%} of the images with one")
     if verdict.seen and verdict.novel:
@@ -144,4 +141,8 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
     if verdict.blessed:
         console.print("blessing       [green]blessed[/]: every threshold is met")
     else:
-        console.print(f"blessing       [red]refused[/]: {'; '.join(verdict.reasons)}")
+        _print_refusal("blessing", "; ".join(verdict.reasons), console)
+
+
+def _print_refusal(title: str, reasons: str, console: Console) -> None:
+    console.print(Text.assemble(f"{title:<15}", ("refused", "red"), f": {reasons}"), soft_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from components.errors import PipelineError
 
@@ -70,7 +71,7 @@ def _examine(work: Path, console: Console) -> bool:
     table = Table(show_header=False, box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]--[/]"
-        table.add_row(mark, finding.subject, finding.detail)
+        table.add_row(mark, finding.subject, Text(finding.detail))
     console.print(table)
     return all(finding.well for finding in findings)
 

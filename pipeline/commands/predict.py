@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -64,7 +65,7 @@ def classify(
         else:
             for prediction in predictions:
                 _print_bars(prediction, console)
-            console.print(f"[dim]model {name}. {DISCLAIMER}[/]")
+            console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
         if figure is not None:
             _draw(predictions, figure)
     return all(prediction.error is None for prediction in predictions)
@@ -86,16 +87,16 @@ def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
 def _print_bars(prediction: Prediction, console: Console) -> None:
     console.print(f"{prediction.image}", style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
-        console.print(f"  [red]{prediction.error}[/]")
+        console.print(f"  {prediction.error}", style="red", markup=False)
         return
     if prediction.doubt is not None:
-        console.print(f"  [yellow]{prediction.doubt}[/]")
+        console.print(f"  {prediction.doubt}", style="yellow", markup=False)
     table = Table.grid(padding=(0, 1))
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     for label, probability in ranked:
         style = "bold" if label == prediction.label else "dim"
         bar = ProgressBar(total=1.0, completed=probability, width=32)
-        table.add_row(f"  {label}", bar, f"{probability:6.1%}", style=style)
+        table.add_row(Text(f"  {label}"), bar, f"{probability:6.1%}", style=style)
     console.print(table)
 
 

@@ -20,4 +20,5 @@ def make_sample(out: Path, *, per_class: int, seed: int) -> None:
     """
     console = Console(highlight=False)
     ensure_sample(out, console, per_class=per_class, seed=seed)
-    console.print(f"Synthetic images in {out}. Try: mri run --data {out}", soft_wrap=True)
+    said = f"Synthetic images in {out}. Try: mri run --data {out}"
+    console.print(said, soft_wrap=True, markup=False)

@@ -23,4 +23,5 @@ def write_deployment(out: Path, work: Path, name: str) -> None:
     console = Console(highlight=False)
     for path in write_files(config, out):
         console.print(str(path), markup=False, soft_wrap=True)
-    console.print(f"[dim]SECRET_KEY=... docker compose --file {out}/docker-compose.yaml up[/]")
+    said = f"SECRET_KEY=... docker compose --file {out}/docker-compose.yaml up"
+    console.print(said, style="dim", markup=False)

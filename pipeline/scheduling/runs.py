@@ -31,7 +31,7 @@ _MEANS = {
     ExitCode.FAILED: "the run failed",
     ExitCode.USAGE: "a preset, setting or option is wrong",
     ExitCode.STOPPED_BY_GATE: "the data gate stopped the run",
-    ExitCode.NOT_BLESSED: "the model was not blessed, or could not be served",
+    ExitCode.NOT_BLESSED: "the model was not blessed, could not be served, or was decided against",
 }
 
 
