@@ -15,7 +15,6 @@ from pathlib import Path
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
-from components.ingest.config import SALT_VARIABLE
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
@@ -110,7 +109,7 @@ def _make_sample(work: Work, config: Config) -> None:
 def _prepare(node_id: str, config: Config, work: Work) -> None:
     """What `mri run` does before its first node, where it is needed."""
     if node_id == node_ids.INGEST:
-        os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or work.patient_salt()
+        work.lend_patient_salt()
     elif node_id in _TRAINING and config.model.weights != "random":
         from components.trainer.weights.vgg16 import resolve_weights
 

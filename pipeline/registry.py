@@ -10,7 +10,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
+from components.evaluate.ruled_out import withdrawn_models
+from components.evaluate.verdict import CURRENT_MODEL_ID
 from components.push.pushed import PUSHED_VERSION, WAITING
 from pipeline.orchestration import (
     MODEL_ID,
@@ -121,7 +122,7 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     predictions = _latest(store, PredictionsFile.TYPE_NAME, MODEL_ID)
     blessings = _latest(store, ModelBlessing.TYPE_NAME, CURRENT_MODEL_ID)
     pushed, waiting = _pushes(store)
-    withdrawn = _withdrawn(store)
+    withdrawn = withdrawn_models(_of_type(store, ModelBlessing.TYPE_NAME))
     decisions = _decisions(store)
     models = sorted(_live(store, "Model"), key=lambda artifact: artifact.id)
     return [
@@ -223,15 +224,6 @@ def _put_out(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
 def _latest(store: mlmd.MetadataStore, kind: str, key: str) -> dict[int, pb.Artifact]:
     """The artifact of a type that was put out last, by the model that it is about."""
     return {int(one.custom_properties[key].int_value): one for one in _put_out(store, kind)}
-
-
-def _withdrawn(store: mlmd.MetadataStore) -> set[int]:
-    """The models that a person has decided against."""
-    return {
-        int(blessing.custom_properties[CURRENT_MODEL_ID].int_value)
-        for blessing in _of_type(store, ModelBlessing.TYPE_NAME)
-        if blessing.custom_properties[WITHDRAWN].int_value
-    }
 
 
 def _pushes(store: mlmd.MetadataStore) -> tuple[dict[int, list[str]], set[int]]:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
+from components.evaluate.ruled_out import unservable_models, withdrawn_models
+from components.evaluate.verdict import CURRENT_MODEL_ID
 from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
+from components.properties import number_of, text_of
 from components.push.pushed import PUSHED_VERSION
 from pipeline.lineage import Lineage, Run
 from pipeline.orchestration import (
-    MODEL_ID,
     GateVerdict,
     InfraBlessing,
     ModelBlessing,
@@ -61,8 +62,8 @@ def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifa
     splits = list(lineage.live(SplitAssignment.TYPE_NAME))
     histories = {_history(lineage.executions[identity]) for identity in executions}
     yield from (split for split in splits if split.uri in histories)
-    yield from _newest_two_contents(
-        splits, lambda split: (_text(split, "input_base"), _text(split, "policy"))
+    yield from _newest_of_contents(
+        splits, lambda split: (text_of(split, "input_base"), text_of(split, "policy"))
     )
 
 
@@ -76,17 +77,17 @@ def _history(execution: pb.Execution) -> str:
 def _last_passed(lineage: Lineage) -> Iterator[pb.Artifact]:
     """Verdicts on the data that later data will be compared with."""
     verdicts = list(lineage.live(GateVerdict.TYPE_NAME))
-    passing = [verdict for verdict in verdicts if _text(verdict, "outcome") in PASSING]
+    passing = [verdict for verdict in verdicts if text_of(verdict, "outcome") in PASSING]
     yield from passing[-1:]
-    latest = {_number(verdict, STATISTICS_ID): verdict for verdict in verdicts}
+    latest = {number_of(verdict, STATISTICS_ID): verdict for verdict in verdicts}
     judged = [latest[statistics] for statistics in sorted(latest)]
-    yield from _newest_two_contents(
-        (verdict for verdict in judged if _text(verdict, "outcome") in PASSING),
-        lambda verdict: (lineage.pipeline_of(verdict.id), _text(verdict, "source")),
+    yield from _newest_of_contents(
+        (verdict for verdict in judged if text_of(verdict, "outcome") in PASSING),
+        lambda verdict: (lineage.pipeline_of(verdict.id), text_of(verdict, "source")),
     )
 
 
-def _newest_two_contents(
+def _newest_of_contents(
     artifacts: Iterable[pb.Artifact], group_of: Callable[[pb.Artifact], Hashable]
 ) -> Iterator[pb.Artifact]:
     """Of each group the newest, and the newest of other content, or of other settings."""
@@ -97,7 +98,7 @@ def _newest_two_contents(
         newest = members[-1]
         yield newest
         for name in ("fingerprint", "settings"):
-            others = [one for one in members if _text(one, name) != _text(newest, name)]
+            others = [one for one in members if text_of(one, name) != text_of(newest, name)]
             yield from others[-1:]
 
 
@@ -118,22 +119,16 @@ def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) ->
 def _blessed_ids(lineage: Lineage) -> set[int]:
     """Models that may be what a candidate must beat."""
     blessings = list(lineage.live(ModelBlessing.TYPE_NAME))
-    blessed, withdrawn = (
-        {_number(one, CURRENT_MODEL_ID) for one in blessings if _number(one, name)}
-        for name in ("blessed", WITHDRAWN)
-    )
-    served = {
-        _number(one, MODEL_ID): _number(one, "blessed")
-        for one in lineage.live(InfraBlessing.TYPE_NAME)
-    }
-    return {one for one in blessed - withdrawn if served.get(one, 1)}
+    blessed = {number_of(one, CURRENT_MODEL_ID) for one in blessings if number_of(one, "blessed")}
+    unservable = unservable_models(lineage.live(InfraBlessing.TYPE_NAME))
+    return blessed - withdrawn_models(blessings) - unservable
 
 
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:
     """Adds what an artifact that stays is of no use without, and what would change its meaning."""
     verdicts: dict[int, list[pb.Artifact]] = {}
     for verdict in lineage.live(GateVerdict.TYPE_NAME):
-        verdicts.setdefault(_number(verdict, STATISTICS_ID), []).append(verdict)
+        verdicts.setdefault(number_of(verdict, STATISTICS_ID), []).append(verdict)
     kept = set(kept)
     unseen = set(kept)
     while unseen:
@@ -144,10 +139,10 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
         more: set[int] = set()
         if identity in models:
             more = _of_model(lineage, models[identity])
-        elif artifact.type == PushedModel.TYPE_NAME and _text(artifact, PUSHED_VERSION):
+        elif artifact.type == PushedModel.TYPE_NAME and text_of(artifact, PUSHED_VERSION):
             more = _judged_beside(lineage, identity)
         elif artifact.type == GateVerdict.TYPE_NAME:
-            more = {_number(artifact, STATISTICS_ID), _number(artifact, REPORT_ID)}
+            more = {number_of(artifact, STATISTICS_ID), number_of(artifact, REPORT_ID)}
         elif artifact.type == "ExampleStatistics":
             # A later verdict that stopped the data must not be forgotten before one that passed.
             more = {verdict.id for verdict in verdicts.get(identity, ())}
@@ -175,14 +170,3 @@ def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:
     }
     made = lineage.used_by(executions, output=True)
     return {one for one in made if lineage.artifacts[one].type == GateVerdict.TYPE_NAME}
-
-
-def _text(artifact: pb.Artifact, name: str) -> str:
-    # Looking up what a protobuf map does not hold would add it.
-    properties = artifact.custom_properties
-    return str(properties[name].string_value) if name in properties else ""
-
-
-def _number(artifact: pb.Artifact, name: str) -> int:
-    properties = artifact.custom_properties
-    return int(properties[name].int_value) if name in properties else 0

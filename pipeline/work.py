@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from components.errors import PipelineError
+from components.ingest.config import SALT_VARIABLE
 from components.whole_file import whole_file
 
 GRAPH_FILE = "pipeline.json"
@@ -104,6 +105,10 @@ class Work:
                 file.touch(mode=0o600)
                 file.write_text(secrets.token_hex(16), encoding="ascii")
         return path.read_text(encoding="ascii")
+
+    def lend_patient_salt(self) -> None:
+        """Gives ingest this folder's salt, where the environment has none."""
+        os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or self.patient_salt()
 
     def new_run(self) -> Path:
         """Makes the folder of a new run; its name, the time to the millisecond, is the run's id.

@@ -8,8 +8,7 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
 )
 from tfx.types.standard_artifacts import InfraBlessing
 
-from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
-from components.properties import MODEL_ID
+from components.evaluate.ruled_out import unservable_models, withdrawn_models
 
 _CANDIDATE = "candidate"
 
@@ -34,28 +33,11 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
             The candidate, and one model with its blessing or none of either.
         """
         candidates, blessings = input_dict[_CANDIDATE], input_dict["model_blessing"]
-        withdrawn = {
-            blessing.get_int_custom_property(CURRENT_MODEL_ID)
-            for blessing in blessings
-            if blessing.get_int_custom_property(WITHDRAWN)
-        }
-        dropped = {artifact.id for artifact in candidates} | withdrawn | _unservable(store)
+        dropped = {artifact.id for artifact in candidates}
+        dropped |= withdrawn_models(blessing.mlmd_artifact for blessing in blessings)
+        dropped |= unservable_models(store.get_artifacts_by_type(InfraBlessing.TYPE_NAME))
         others = [model for model in input_dict["model"] if model.id not in dropped]
         blessed = LatestBlessedModelStrategy().resolve_artifacts(
             store, {"model": others, "model_blessing": blessings}
         )
         return {_CANDIDATE: candidates, **(blessed or {"model": [], "model_blessing": []})}
-
-
-def _unservable(store: mlmd.MetadataStore) -> set[int]:
-    """The models that the serve check refused when it last had them."""
-    checked = sorted(
-        store.get_artifacts_by_type(InfraBlessing.TYPE_NAME), key=lambda blessing: blessing.id
-    )
-    last = {
-        int(blessing.custom_properties[MODEL_ID].int_value): bool(
-            blessing.custom_properties["blessed"].int_value
-        )
-        for blessing in checked
-    }
-    return {model_id for model_id, blessed in last.items() if not blessed}

@@ -13,6 +13,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import list_images
+from components.properties import text_of
 
 
 # TFX's component class demands the one base, its launcher calls the other.
@@ -49,9 +50,9 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
                 artifact
                 for artifact in handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
                 if artifact.state == pb.Artifact.LIVE
-                and _text(artifact, "input_base") == properties["input_base"]
-                and _text(artifact, "policy") == config.split_policy
-                and (_text(artifact, "fingerprint"), _text(artifact, "settings")) != itself
+                and text_of(artifact, "input_base") == properties["input_base"]
+                and text_of(artifact, "policy") == config.split_policy
+                and (text_of(artifact, "fingerprint"), text_of(artifact, "settings")) != itself
             ]
         return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
 
@@ -61,7 +62,3 @@ def _digest(split_file: Path | None) -> str:
     if split_file is None or not split_file.is_file():
         return ""
     return hashlib.sha256(split_file.read_bytes()).hexdigest()
-
-
-def _text(artifact: pb.Artifact, name: str) -> str:
-    return str(artifact.custom_properties[name].string_value)

@@ -7,7 +7,8 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.types.standard_artifacts import ModelBlessing
 
-from components.evaluate.verdict import CURRENT_MODEL_ID, WITHDRAWN
+from components.evaluate.ruled_out import withdrawn_models
+from components.evaluate.verdict import WITHDRAWN
 
 
 # TFX's component class demands the one base, its launcher calls the other.
@@ -27,11 +28,7 @@ class PushDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         """Asks all blessings of the model."""
         [model] = execution_info.input_dict["model"]
         with self._mlmd_connection as handle:
-            withdrawn = any(
-                blessing.custom_properties[WITHDRAWN].int_value
-                for blessing in handle.store.get_artifacts_by_type(ModelBlessing.TYPE_NAME)
-                if blessing.custom_properties[CURRENT_MODEL_ID].int_value == model.id
-            )
+            blessings = handle.store.get_artifacts_by_type(ModelBlessing.TYPE_NAME)
         output = driver_output_pb2.DriverOutput()
-        output.exec_properties[WITHDRAWN].int_value = int(withdrawn)
+        output.exec_properties[WITHDRAWN].int_value = int(model.id in withdrawn_models(blessings))
         return output

@@ -111,9 +111,8 @@ def plain_batches(
     slices = _slices(len(features.digests), batch_size, replicas)
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        for rows in slices:
-            activations = np.stack([store[digest] for digest in features.digests[rows]])
-            yield activations, one_hot[features.labels[rows]]
+        for activations, labels in map(features.original, slices):
+            yield activations, one_hot[labels]
 
     signature = (
         tf.TensorSpec((None, *store.shape), tf.as_dtype(store.dtype)),

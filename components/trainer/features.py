@@ -151,9 +151,19 @@ class FrozenFeatures:
         """
         end = len(self.digests) if limit is None else min(limit, len(self.digests))
         for start in range(0, end, batch_size):
-            chosen = slice(start, min(start + batch_size, end))
-            activations = [self.versions[0][digest] for digest in self.digests[chosen]]
-            yield np.stack(activations), self.labels[chosen]
+            yield self.original(slice(start, min(start + batch_size, end)))
+
+    def original(self, rows: slice) -> tuple[Activations, np.ndarray[Any, np.dtype[np.int64]]]:
+        """The first version of some images.
+
+        Args:
+            rows: Which of `digests`.
+
+        Returns:
+            Activations [rows, ...] and classes, int64 [rows].
+        """
+        activations = [self.versions[0][digest] for digest in self.digests[rows]]
+        return np.stack(activations), self.labels[rows]
 
 
 class FrozenPrefix:

@@ -56,7 +56,7 @@ def _below(folder: str, results: str) -> Iterator[str]:
     for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = [
             name for name in folders
-            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != results  # noqa: PTH118
+            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != results  # noqa: PTH118 - millions of folders
         ]  # fmt: skip
         yield from (os.path.join(place, name) for name in names if not name.startswith("."))  # noqa: PTH118 - millions of names
 
@@ -70,8 +70,8 @@ def _matching(pattern: str, results: str) -> Iterator[str]:
     def is_among_results(place: str) -> bool:
         return Path(os.path.realpath(place)).is_relative_to(results)
 
-    for name in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - as above
-        if not os.path.isdir(name) and not is_among_results(os.path.dirname(name)):  # noqa: PTH112, PTH120
+    for name in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - a pattern is no Path
+        if not os.path.isdir(name) and not is_among_results(os.path.dirname(name)):  # noqa: PTH112, PTH120 - millions of names
             yield name
 
 

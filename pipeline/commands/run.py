@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from rich.console import Console
 
 from components.errors import PipelineError
 from components.gate.rules import check_acceptance
-from components.ingest.config import SALT_VARIABLE
 from components.ingest.folder import list_images
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
@@ -60,7 +58,7 @@ def run_pipeline(
                 # What can be known to be wrong is better known before TFX starts.
                 check_acceptance(config.accept_anomalies, config.accept_reason)
                 list_images(data, span=config.ingest.span, window=config.ingest.window)
-                os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or work.patient_salt()
+                work.lend_patient_salt()
                 _fetch_weights(config.model, console)
                 with console.status("starting TensorFlow and TFX"):
                     from pipeline.local_runner import run_locally

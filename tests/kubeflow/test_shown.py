@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from ml_metadata.proto import metadata_store_pb2 as pb
+from trained import trained
 
 from kubeflow.shown import ExecutorOutputs, show
 from pipeline.exit_code import ExitCode
@@ -42,14 +42,8 @@ def test_figures_and_the_confusion_matrix_are_told_in_the_output_file(tmp_path):
     ],
 )
 def test_the_figures_of_a_training_are_those_of_the_weights_it_kept(tmp_path, keep_best, figures):
-    history = {"val_loss": [0.9, 0.4, 0.6], "val_accuracy": [0.5, 0.8, 0.7]}
-    (tmp_path / "history.json").write_text(json.dumps(history))
-    extras = tmp_path / "Format-Serving" / "assets.extra"
-    extras.mkdir(parents=True)
-    metadata = {"recipe": {"train": {"keep_best": keep_best}}}
-    (extras / "metadata.json").write_text(json.dumps(metadata))
-    trained = NodeResult("Trainer", "done", 1.0, {"model": [pb.Artifact(uri=str(tmp_path))]})
-    show(trained, ExecutorOutputs.read(_executor_input(tmp_path, metrics="s3://bucket/metrics")))
+    result = trained(tmp_path, keep_best=keep_best)
+    show(result, ExecutorOutputs.read(_executor_input(tmp_path, metrics="s3://bucket/metrics")))
     told = json.loads((tmp_path / "out" / "output_metadata.json").read_text())["artifacts"]
     [metrics] = told["metrics"]["artifacts"]
     assert metrics["metadata"] == figures

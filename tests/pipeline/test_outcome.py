@@ -1,9 +1,6 @@
-import json
-
 import pytest
-from ml_metadata.proto import metadata_store_pb2 as pb
+from trained import trained
 
-from pipeline.launch import NodeResult
 from pipeline.outcome import describe
 
 
@@ -15,11 +12,4 @@ from pipeline.outcome import describe
     ],
 )
 def test_the_accuracy_of_a_training_is_that_of_the_weights_it_kept(tmp_path, keep_best, words):
-    history = {"val_loss": [0.9, 0.4, 0.6], "val_accuracy": [0.5, 0.8, 0.7]}
-    (tmp_path / "history.json").write_text(json.dumps(history))
-    extras = tmp_path / "Format-Serving" / "assets.extra"
-    extras.mkdir(parents=True)
-    metadata = {"recipe": {"train": {"keep_best": keep_best}}}
-    (extras / "metadata.json").write_text(json.dumps(metadata))
-    model = pb.Artifact(uri=str(tmp_path))
-    assert describe(NodeResult("Trainer", "done", 1.0, {"model": [model]})) == words
+    assert describe(trained(tmp_path, keep_best=keep_best)) == words
