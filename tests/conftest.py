@@ -3,18 +3,27 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from drawing import draw, encode
+
+# A machine may be busy: how long an example takes is no verdict.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 _REAL_IMAGES = Path(
     os.environ.get("MRI_TEST_DATA")
     or Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
 )
 _REAL = ("images", "real")
+_SLOWEST = 10
 
 
 @pytest.fixture
@@ -55,9 +64,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     # By the reports, as tests may run in several processes.
-    reports = [report for several in terminalreporter.stats.values() for report in several]
-    saw = [r for r in reports if getattr(r, "when", "") == "call" and _REAL in r.user_properties]
+    stats = terminalreporter.stats.values()
+    reports = [one for several in stats for one in several if isinstance(one, pytest.TestReport)]
+    _tell_slowest_files(terminalreporter, reports)
+    saw = [one for one in reports if one.when == "call" and _REAL in one.user_properties]
     terminalreporter.write_line(f"{len(saw)} tests saw real images")
+
+
+def _tell_slowest_files(
+    terminalreporter: pytest.TerminalReporter, reports: list[pytest.TestReport]
+) -> None:
+    """Where the time goes; what a fixture of several tests takes is in the first one's setup."""
+    seconds: Counter[str] = Counter()
+    for report in reports:
+        seconds[report.nodeid.partition("::")[0]] += report.duration
+    if len(seconds) <= 2 * _SLOWEST:
+        return
+    terminalreporter.section(f"slowest {_SLOWEST} of {len(seconds)} files")
+    for name, taken in seconds.most_common(_SLOWEST):
+        terminalreporter.write_line(f"{taken:7.1f}s {name}")
 
 
 @pytest.fixture
