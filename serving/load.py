@@ -62,7 +62,7 @@ def generate_load(
 ) -> LoadReport:
     """Keeps a number of requests in flight, each on a connection of its own.
 
-    Every connection's first request is not measured.
+    Every connection's first request is not measured; its second is, however short the time.
 
     Args:
         open_session: Opens a connection.
@@ -89,13 +89,15 @@ def generate_load(
             raise
         ready.wait()
         ready.wait()
-        while not ended.is_set():
+        while True:
             number = next(numbers)
             if requests is not None and number >= requests:
                 return
             started = time.perf_counter()
             if _try(session, number, errors):
                 own.append(time.perf_counter() - started)
+            if ended.is_set():
+                return
 
     threads = [threading.Thread(target=ask, args=(own,), daemon=True) for own in latencies]
     for thread in threads:

@@ -8,17 +8,19 @@ are those held refused.
 """
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from serving.server.errors import Code, ServingError
 
-_QUIET_SECONDS = 0.2
-"""Without a new request for so long, none lies untaken in gRPC."""
-_MOST_QUIET_SECONDS = 2.0
-"""How long quiet is waited for: new clients may come again and again."""
 _STEP_SECONDS = 0.02
+_QUIET_STEPS = 10
+"""Without a new request in so many steps, none lies untaken in gRPC.
+
+Steps, and not seconds: in each the event loop takes what has come, on a busy machine as well.
+"""
+_MOST_STEPS = 100
+"""How long quiet is waited for: new clients may come again and again."""
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ class Admission:
         self._open = True
         self._refusing = asyncio.Event()
         self._in_flight = 0
-        self._last = time.monotonic()
+        self._come = 0
 
     async def run(self, request: Coroutine[Any, Any, T]) -> T:
         """Answers a request.
@@ -45,7 +47,7 @@ class Admission:
         Raises:
             ServingError: UNAVAILABLE: the server is ending.
         """
-        self._last = time.monotonic()
+        self._come += 1
         if not self._open:
             request.close()
             await self._refusing.wait()
@@ -72,14 +74,18 @@ class Admission:
         Returns:
             Whether all that was in flight has ended.
         """
-        end = time.monotonic() + seconds
-        while self._in_flight and time.monotonic() < end:
+        now = asyncio.get_running_loop().time
+        end = now() + seconds
+        while self._in_flight and now() < end:
             await asyncio.sleep(_STEP_SECONDS)
         if self._in_flight:
             return False
         self._refusing.clear()
-        self._last = time.monotonic()
-        end = min(end, time.monotonic() + _MOST_QUIET_SECONDS)
-        while time.monotonic() < min(end, self._last + _QUIET_SECONDS):
+        quiet = 0
+        for _ in range(_MOST_STEPS):
+            if quiet == _QUIET_STEPS or now() >= end:
+                break
+            come = self._come
             await asyncio.sleep(_STEP_SECONDS)
+            quiet = quiet + 1 if self._come == come else 0
         return True

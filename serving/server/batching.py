@@ -34,7 +34,7 @@ class _Task:
     arrays: tuple[Array, ...]
     size: int
     future: asyncio.Future[list[Array]]
-    since: float = field(default_factory=time.monotonic)
+    since: float
 
 
 @dataclass
@@ -76,7 +76,7 @@ class BatchingRunner:
         self._metrics = metrics
         self._queues: dict[_Key, _Queue] = {}
         self._free = parameters.num_batch_threads
-        self._refill = Refill()
+        self._refill = Refill(_now)
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
@@ -123,7 +123,7 @@ class BatchingRunner:
     def _add(self, queue: _Queue, call: Call, start: int, size: int) -> _Task:
         whole = start == 0 and size == len(call.arrays[0])
         arrays = call.arrays if whole else tuple(a[start : start + size] for a in call.arrays)
-        task = _Task(arrays, size, asyncio.get_running_loop().create_future())
+        task = _Task(arrays, size, asyncio.get_running_loop().create_future(), _now())
         queue.tasks.append(task)
         queue.size += size
         # Nobody reads the error of a part whose request has failed in another part.
@@ -140,10 +140,9 @@ class BatchingRunner:
         while self._free and self._queues:
             key = min(self._queues, key=lambda key: self._due(self._queues[key], timeout))
             queue = self._queues[key]
-            wait = self._due(queue, timeout) - time.monotonic()
-            if wait > 0:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(wait, self._dispatch)
+            due = self._due(queue, timeout)
+            if due > _now():
+                self._timer = asyncio.get_running_loop().call_at(due, self._dispatch)
                 return
             self._refill.cut(key, len(queue.tasks), queue.tasks[0].since)
             if batch := queue.take(self._parameters.max_batch_size):
@@ -155,14 +154,14 @@ class BatchingRunner:
                 del self._queues[key]
 
     def _due(self, queue: _Queue, timeout: float) -> float:
-        """When a queue's first batch may run, in seconds of the monotonic clock."""
+        """When a queue's first batch may run, by the event loop's clock."""
         since = queue.tasks[0].since
         if queue.size >= self._parameters.max_batch_size:
             return since
         return max(since + timeout, self._refill.until(queue.key, len(queue.tasks)))
 
     async def _run(self, queue: _Queue, batch: Sequence[_Task]) -> None:
-        started = time.monotonic()
+        started = _now()
         try:
             results = await self._workers.run(
                 queue.version, lambda: self._results(queue, [task.arrays for task in batch])
@@ -181,7 +180,7 @@ class BatchingRunner:
             queue.key,
             answered=len(batch),
             waiting=len(waiting.tasks) if waiting else 0,
-            seconds=time.monotonic() - started,
+            seconds=_now() - started,
         )
         self._dispatch()
 
@@ -222,6 +221,11 @@ class BatchingRunner:
             [output[end - size : end] for output in outputs]
             for size, end in zip(sizes, ends, strict=True)
         ]
+
+
+def _now() -> float:
+    """What time it is, in seconds of the event loop's clock."""
+    return asyncio.get_running_loop().time()
 
 
 def _batch_size(arrays: Sequence[Array]) -> int:

@@ -8,7 +8,7 @@ back, batches soon wait no more, and try it again now and then.
 """
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 _SHARE = 0.05
 """Of the last batch's run time, is waited at most."""
@@ -21,8 +21,13 @@ _MOST_SKIPPED = 32
 class Refill:
     """Knows whether the clients of the last batch are worth waiting for."""
 
-    def __init__(self) -> None:
-        """Waits for nobody yet."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Waits for nobody yet.
+
+        Args:
+            clock: Says what time it is, in seconds.
+        """
+        self._clock = clock
         self._queue: Hashable = None
         self._had = 0
         self._hoped = 0
@@ -47,10 +52,10 @@ class Refill:
             self._skip -= 1
             return
         self._queue, self._had, self._hoped = queue, waiting, waiting + answered
-        self._until = time.monotonic() + patience
+        self._until = self._clock() + patience
 
     def until(self, queue: Hashable, waiting: int) -> float:
-        """Until when a queue's batch waits, in seconds of the monotonic clock.
+        """Until when a queue's batch waits, by the clock.
 
         Args:
             queue: The queue.
@@ -71,6 +76,6 @@ class Refill:
         self._queue = None
         if 2 * (waiting - self._had) >= self._hoped - self._had:
             self._failed = 0
-        elif since < self._until <= time.monotonic():
+        elif since < self._until <= self._clock():
             self._failed += 1
             self._skip = min(2**self._failed, _MOST_SKIPPED)

@@ -151,10 +151,14 @@ class RequestLog:
                 return
         self._say_lost("more requests come than can be measured")
 
-    def close(self) -> None:
-        """Writes what is there and ends."""
+    def close(self, seconds: float = 10.0) -> None:
+        """Writes what is there and ends.
+
+        Args:
+            seconds: After how long it is no more waited for.
+        """
         self._queue.put(None)
-        self._thread.join(timeout=10)
+        self._thread.join(seconds)
 
     def _work(self) -> None:
         while True:

@@ -91,7 +91,7 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    models = asyncio.create_task(_keep_models(configuration, core, health))
+    models = asyncio.create_task(keep_models(configuration, core, health))
     serving_rest = rest and asyncio.create_task(rest.serve(sockets=[_required(rest_socket)]))
     # What is here now stays: collecting garbage need not look at it, and is short.
     gc.collect()
@@ -112,8 +112,16 @@ async def serve(
         os._exit(0)  # Python would wait for the threads that they run in.
 
 
-async def _keep_models(configuration: Configuration, core: ServerCore, health: Health) -> None:
-    """Loads the models, says so, and watches their folders and their configuration."""
+async def keep_models(configuration: Configuration, core: ServerCore, health: Health) -> None:
+    """Loads the models, says so, and watches their folders and their configuration.
+
+    Ends where neither is to be watched.
+
+    Args:
+        configuration: Which models, and how often what is looked at.
+        core: Where they go.
+        health: Where it is said.
+    """
     flags = configuration.flags
     watching = []
     try:

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from dicom_files import dataset, encoded, head
 from drawing import draw, encode
-from model_server import Server, running_server
+from model_server import HANGS, Server, free_port, running_server
 from small_model import brightness_answer, save
 
 from serving.client import Client, ServingError
@@ -118,12 +117,10 @@ def test_versions_and_labels(address):
      ({}, [IMAGE, IMAGE[:200]], "INVALID_ARGUMENT")],
 )  # fmt: skip
 def test_what_the_server_refuses_is_an_error_with_its_code(address, asked, images, code):
-    started = time.monotonic()
     with Client(address, **asked) as client:
         with pytest.raises(ServingError) as raised:
             client.predict_batch(images)
     assert raised.value.code == code
-    assert time.monotonic() - started < 5
 
 
 def test_a_client_serves_many_threads(address):
@@ -145,14 +142,12 @@ def test_a_client_serves_many_threads(address):
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
 def test_a_server_that_comes_late_is_waited_for(base, tmp_path, scheme):
-    from model_server import free_port
-
     port = free_port()
     flag = "--port" if not scheme else "--rest_api_port"
     result = []
 
     def ask() -> None:
-        with Client(f"{scheme}127.0.0.1:{port}", timeout=60, attempts=1000) as client:
+        with Client(f"{scheme}127.0.0.1:{port}", timeout=HANGS, attempts=1000) as client:
             result.append(client.predict(IMAGE))
 
     asking = threading.Thread(target=ask)
@@ -160,7 +155,7 @@ def test_a_server_that_comes_late_is_waited_for(base, tmp_path, scheme):
     with running_server(
         tmp_path, f"{flag}={port}", "--model_name=brain_mri", f"--model_base_path={base}"
     ):
-        asking.join(60)
+        asking.join(HANGS)
     assert result
 
 

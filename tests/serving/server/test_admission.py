@@ -1,9 +1,9 @@
 """Which requests are taken when the server is to end, and when it may."""
 
 import asyncio
-import time
 
 import pytest
+from virtual_time import run_in_virtual_time
 
 from serving.server.admission import Admission
 from serving.server.errors import Code, ServingError
@@ -15,35 +15,47 @@ async def _answer(after: asyncio.Event | None = None) -> str:
     return "answer"
 
 
+async def _begun(admission: Admission, end: asyncio.Event) -> asyncio.Task[str]:
+    """A request that runs until `end`."""
+    taken = asyncio.create_task(admission.run(_answer(end)))
+    await asyncio.sleep(0)  # one turn of the loop, in which the task begins
+    return taken
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def test_what_was_taken_ends_and_what_comes_later_is_refused():
     async def scene() -> None:
         admission, end = Admission(), asyncio.Event()
-        taken = asyncio.create_task(admission.run(_answer(end)))
-        await asyncio.sleep(0)
+        taken = await _begun(admission, end)
         admission.close()
         with pytest.raises(ServingError) as caught:
             await admission.run(_answer())
         assert caught.value.code is Code.UNAVAILABLE
         draining = asyncio.create_task(admission.drained(30))
-        done, _ = await asyncio.wait([draining], timeout=0.3)
+        done, _ = await asyncio.wait([draining], timeout=29)
         assert not done
         end.set()
-        assert await asyncio.wait_for(taken, 10) == "answer"
-        assert await asyncio.wait_for(draining, 10)
+        assert await taken == "answer"
+        assert await draining
 
-    asyncio.run(scene())
+    run_in_virtual_time(scene())
 
 
 def test_a_request_that_does_not_end_is_waited_for_no_longer_than_told():
     async def scene() -> None:
-        admission = Admission()
-        endless = asyncio.create_task(admission.run(_answer(asyncio.Event())))
-        await asyncio.sleep(0)
+        admission, end = Admission(), asyncio.Event()
+        endless = await _begun(admission, end)
         admission.close()
-        assert not await asyncio.wait_for(admission.drained(0.1), 10)
-        endless.cancel()
+        started = _now()
+        assert not await admission.drained(30)
+        assert 30 <= _now() - started < 31
+        end.set()
+        await endless
 
-    asyncio.run(scene())
+    run_in_virtual_time(scene())
 
 
 def test_who_comes_last_is_held_until_the_end():
@@ -58,21 +70,45 @@ def test_who_comes_last_is_held_until_the_end():
                 with pytest.raises(ServingError):
                     await admission.run(_answer())
                 refused += 1
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # by a clock that moves at once
 
         asking = [asyncio.create_task(ask()) for _ in range(4)]
-        await asyncio.sleep(0.05)
-        started = time.monotonic()
-        assert await asyncio.wait_for(admission.drained(30), 20)
+        await asyncio.sleep(0.05)  # by a clock that moves at once
+        started = _now()
+        assert await admission.drained(30)
         # Clients that ask as soon as they are refused do not put the end off.
-        assert time.monotonic() - started < 1.5
+        assert 0.2 <= _now() - started < 0.5
         before = refused
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(10)  # by a clock that moves at once
         assert refused == before > 0
         admission.close()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # by a clock that moves at once
         assert refused > before
         for task in asking:
             task.cancel()
+        await asyncio.wait(asking)
 
-    asyncio.run(scene())
+    run_in_virtual_time(scene())
+
+
+def test_new_clients_again_and_again_are_not_waited_for_for_ever():
+    async def scene() -> None:
+        admission = Admission()
+        admission.close()
+        held: list[asyncio.Task[str]] = []
+
+        async def come() -> None:
+            while True:
+                held.append(asyncio.create_task(admission.run(_answer())))
+                await asyncio.sleep(0.1)  # by a clock that moves at once
+
+        coming = asyncio.create_task(come())
+        started = _now()
+        assert await admission.drained(30)
+        assert 1 < _now() - started < 3
+        coming.cancel()
+        admission.close()
+        await asyncio.wait([coming, *held])
+        assert all(isinstance(task.exception(), ServingError) for task in held)
+
+    run_in_virtual_time(scene())

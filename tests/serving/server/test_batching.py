@@ -1,15 +1,27 @@
 """Dynamic batching: what is merged, split, padded, refused, and kept from each other."""
 
+import asyncio
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from model_server import Server, strings
+import tensorflow as tf
+from gates import Gate
+from model_server import Server, spec, strings, wait_until
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from virtual_time import run_in_virtual_time
 
 from components.errors import PipelineError
+from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
+from serving.server.lifecycle import Version
+from serving.server.metrics import Metrics
+from serving.server.servable import Call
 
 pytestmark = pytest.mark.long
 
@@ -19,9 +31,35 @@ def batch(server: Server, *values: float) -> tuple[list[float], list[int]]:
     return list(response.outputs["x"].float_val), list(response.outputs["size"].int_val)
 
 
-def test_requests_that_come_together_run_together(batching: Server):
+@pytest.fixture
+def gate(batching: Server, tmp_path: Path) -> Iterator[Gate]:
+    """Whom the one thread waits for: nothing else runs before the gate is open."""
+    with Gate(tmp_path / "gate") as closed:
+        held = batching.ask(closed.rows(), "held")
+        closed.reached()
+        yield closed
+        closed.open()
+        held.result()
+
+
+def waiting(server: Server) -> int:
+    """How many rows wait for `batch` while the thread is held: what is refused is told of the rest.
+
+    The queue takes three batches of four.
+    """
+    with pytest.raises(grpc.RpcError) as caught:
+        batch(server, *[0.0] * 13)
+    found = re.search(r"capacity is only (\d+)", caught.value.details())
+    assert found
+    return 12 - int(found[1])
+
+
+def test_requests_that_come_together_run_together(batching: Server, gate: Gate):
     with ThreadPoolExecutor(4) as clients:
-        answers = list(clients.map(lambda x: batch(batching, x), range(4)))
+        asking = [clients.submit(batch, batching, x) for x in range(4)]
+        wait_until(lambda: waiting(batching) == 4)
+        gate.open()
+        answers = [asked.result() for asked in asking]
     assert [values for values, _ in answers] == [[0], [1], [2], [3]]
     assert {size for _, (size,) in answers} == {4}
 
@@ -72,27 +110,20 @@ def test_a_bad_request_fails_alone(batching: Server):
     assert answers == expected * 5
 
 
-def test_a_full_queue_is_unavailable_and_recovers(batching: Server):
-    work = np.float32([300] * 4)
-
-    def ask(_):
-        try:
-            batching.predict({"x": work}, "heavy", timeout=60)
-            return grpc.StatusCode.OK, ""
-        except grpc.RpcError as error:
-            return error.code(), error.details()
-
-    with ThreadPoolExecutor(16) as clients:
-        answers = list(clients.map(ask, range(16)))
-    refused = [text for code, text in answers if code is grpc.StatusCode.UNAVAILABLE]
-    assert len(refused) + sum(code is grpc.StatusCode.OK for code, _ in answers) == 16
-    assert refused
-    assert all(
-        "The batch scheduling queue to which this task was submitted is full" in text
-        for text in refused
-    )
-    status, text = batching.rest("/v1/models/heavy:predict", {"instances": [1.0] * 1000})
-    assert (status, "queue" in text) == (503, True)
+def test_a_full_queue_is_unavailable_and_recovers(batching: Server, gate: Gate):
+    rows = [1.0, 2.0, 3.0, 4.0]
+    with ThreadPoolExecutor(3) as clients:
+        asking = [clients.submit(batch, batching, *rows) for _ in range(3)]
+        wait_until(lambda: waiting(batching) == 12)
+        with pytest.raises(grpc.RpcError) as caught:
+            batch(batching, 1)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        full = "The batch scheduling queue to which this task was submitted is full"
+        assert full in caught.value.details()
+        status, text = batching.rest("/v1/models/held:predict", {"instances": [""] * 1000})
+        assert (status, "queue" in text) == (503, True)
+        gate.open()
+        assert [asked.result() for asked in asking] == [(rows, [4] * 4)] * 3
     assert batch(batching, 1) == ([1], [2])
 
 
@@ -119,10 +150,47 @@ def test_classification_over_rest(batching: Server):
     assert batching.rest("/v1/models/tf1:classify", body)[0] == 200
 
 
-def test_a_client_that_leaves_is_not_run(batching: Server):
-    with pytest.raises(grpc.RpcError):
-        batching.predict({"x": np.float32([1])}, "types", "batch", timeout=0.02)
-    assert batch(batching, 1) == ([1], [2])
+def test_a_client_that_leaves_is_not_run(batching: Server, gate: Gate):
+    request = predict_pb2.PredictRequest(model_spec=spec("types", "batch"))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1, 2, 3])))
+    with grpc.insecure_channel(batching.address, [("grpc.use_local_subchannel_pool", 1)]) as own:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(own)
+        leaving = stub.Predict.future(request)
+        wait_until(lambda: waiting(batching) == 3)
+    assert leaving.code() is grpc.StatusCode.CANCELLED
+    gate.open()
+    assert batch(batching, 1)[0] == [1]
+
+
+def test_only_who_is_still_there_is_run(tmp_path: Path):
+    sizes = []
+
+    class Model:
+        def run(self, feeds: Any, arrays: Any, fetches: Any) -> Any:
+            sizes.append(len(arrays[0]))
+            return list(arrays)
+
+    class Workers:
+        async def run(self, version: Version, work: Any) -> Any:
+            return work()
+
+    async def scene() -> None:
+        version = Version("m", 1, tmp_path, servable=Model())
+        parameters = BatchingParameters(max_batch_size=8, batch_timeout_micros=1_000_000)
+        runner = BatchingRunner(parameters, Workers(), Metrics())
+
+        def ask(count: int) -> asyncio.Task[Any]:
+            call = Call("Predict", ("x",), (np.zeros(count, np.float32),), ("y",), list)
+            return asyncio.create_task(runner.run(version, call))
+
+        leaving, staying = ask(3), ask(1)
+        await asyncio.sleep(0.5)  # by a clock that moves at once
+        leaving.cancel()
+        assert [len(output) for output in await staying] == [1]
+        assert leaving.cancelled()
+
+    run_in_virtual_time(scene())
+    assert sizes == [1]
 
 
 def test_parameters(tmp_path: Path):

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_server import Server
+from model_server import HANGS, Server
 
 numbers = st.one_of(
     st.integers(),
@@ -69,7 +69,7 @@ paths = st.one_of(
 
 def check(server: Server, cases: int) -> int:
     answered = 0
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_port}", timeout=HANGS) as client:
 
         @settings(
             max_examples=cases,

@@ -3,24 +3,30 @@
 import asyncio
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gates
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 import toy_servables
+from gates import Gate, past
 from google.protobuf import text_format
-from model_server import Server, running_server, spec, wait_until, write_config
+from model_server import HANGS, Server, running_server, spec, wait_until, write_config
 from tensorflow_serving.apis import (
     model_management_pb2,
     predict_pb2,
     prediction_log_pb2,
 )
 
+from serving.server.configuration import read_configuration
+from serving.server.core import ServerCore
+from serving.server.flags import parse_flags
+from serving.server.health import Health
 from serving.server.lifecycle import Lifecycle
+from serving.server.serve import keep_models
 
 pytestmark = pytest.mark.long
 
@@ -34,7 +40,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("live")
     config = write_config(folder / "models.config", {"idle": folder / "idle"})
     flags = [f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1"]
-    with running_server(folder, *flags, *FAST) as running:
+    with running_server(folder, *flags, *FAST, gates.ROOM) as running:
         running.config = config
         yield running
 
@@ -61,7 +67,18 @@ def reload(server: Server, *configs: str) -> None:
     for text in configs:
         config = request.config.model_config_list.config.add()
         text_format.Parse(text, config)
-    server.models.HandleReloadConfigRequest(request, 60)
+    server.models.HandleReloadConfigRequest(request, HANGS)
+
+
+def look(server: Server, canary: Path, half: Path) -> None:
+    """Waits until the folders of all models have been looked at, those before `canary` first.
+
+    Two new versions of it are loaded: who looked when the first came may have begun before.
+    """
+    push(canary, 2, half / "2")
+    server.wait_for({2: "AVAILABLE"}, "canary")
+    push(canary, 3, half / "3")
+    server.wait_for({3: "AVAILABLE"}, "canary")
 
 
 def value(server: Server, name: str, **version) -> float:
@@ -116,10 +133,7 @@ def test_a_missing_base_path_unloads_nothing_and_an_empty_one_all(live, half, tm
     push(tmp_path / "canary", 1, half / "1")
     reload(live, entry("gone", tmp_path / "m"), entry("canary", tmp_path / "canary"))
     (tmp_path / "m").rename(tmp_path / "away")
-    # Two new versions of the other model: the folders were looked at meanwhile.
-    for number in (2, 3):
-        push(tmp_path / "canary", number, half / str(number))
-        live.wait_for({number: "AVAILABLE"}, "canary")
+    look(live, tmp_path / "canary", half)
     assert value(live, "gone") == 1
     (tmp_path / "m").mkdir()
     live.wait_for({1: "END"}, "gone")
@@ -158,12 +172,14 @@ def test_labels(live, half, tmp_path):
 def test_a_reload_whose_label_is_refused_changes_nothing(live, half, tmp_path):
     for number in (1, 2):
         push(tmp_path / "m", number, half / str(number))
-    old = "model_version_policy { specific { versions: 1 } } "
-    reload(live, entry("r", tmp_path / "m", f"{old} version_labels {{ key: 's' value: 1 }}"))
-    new = "model_version_policy { specific { versions: 2 } } "
+    push(tmp_path / "canary", 1, half / "1")
+    canary = entry("canary", tmp_path / "canary")
+    old = "model_version_policy { specific { versions: 1 } } version_labels { key: 's' value: 1 }"
+    reload(live, entry("r", tmp_path / "m", old), canary)
+    new = "model_version_policy { specific { versions: 2 } } version_labels { key: 's' value: 2 }"
     with pytest.raises(grpc.RpcError, match="assign label to version 2 of model r"):
-        reload(live, entry("r", tmp_path / "m", f"{new} version_labels {{ key: 's' value: 2 }}"))
-    time.sleep(1.5)  # the folder is looked at
+        reload(live, entry("r", tmp_path / "m", new), canary)
+    look(live, tmp_path / "canary", half)
     assert live.status("r") == {1: "AVAILABLE"}
     assert value(live, "r", label="s") == 1
 
@@ -262,7 +278,7 @@ def test_a_load_is_tried_again(live, half, tmp_path):
     wait_until(lambda: "Loading again version 1 failed, try 1 of 2" in live.log.read_text())
     with pytest.raises(grpc.RpcError):
         value(live, "again")
-    waiting.join(30)
+    waiting.join(HANGS)
     assert live.log.read_text().count("Loading again version 1 failed") == 2
 
 
@@ -331,56 +347,56 @@ def test_warm_up(live, half, tmp_path, records, error):
 
 
 def test_a_request_ends_on_the_version_that_it_began_on(live, tmp_path, toys):
-    push(tmp_path / "m", 1, toys / "heavy" / "1")
+    push(tmp_path / "m", 1, toys / "held" / "1")
     reload(live, entry("busy", tmp_path / "m"))
-    request = predict_pb2.PredictRequest(model_spec=spec("busy"))
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([4_000])))
-    slow = live.predictions.Predict.future(request, 60)
-    push(tmp_path / "m", 2, toys / "heavy" / "1")
-    live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "busy")
-    assert not slow.done()
-    assert live.predict({"x": np.float32([1])}, "busy").model_spec.version.value == 2
+    with Gate(tmp_path / "gate") as gate:
+        slow = live.ask(gate.rows(), "busy")
+        gate.reached()
+        push(tmp_path / "m", 2, toys / "held" / "1")
+        live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "busy")
+        assert live.predict(past(), "busy").model_spec.version.value == 2
+        assert not slow.done()
     assert slow.result().model_spec.version.value == 1
     live.wait_for({1: "END"}, "busy")
 
 
 def test_a_version_that_is_wanted_again_while_it_is_unloaded_comes_back(live, half, tmp_path, toys):
-    push(tmp_path / "m", 1, toys / "heavy" / "1")
-    push(tmp_path / "beside", 1, half / "1")
-    reload(live, entry("again_wanted", tmp_path / "m"), entry("beside", tmp_path / "beside"))
-    request = predict_pb2.PredictRequest(model_spec=spec("again_wanted"))
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([12_000])))
-    slow = live.predictions.Predict.future(request, 60)
-    newest = push(tmp_path / "m", 2, toys / "heavy" / "1")
-    live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "again_wanted")
-    shutil.rmtree(newest)
-    # Two new versions of the other model: the folders were looked at meanwhile.
-    for number in (2, 3):
-        push(tmp_path / "beside", number, half / str(number))
-        live.wait_for({number: "AVAILABLE"}, "beside")
-    assert live.status("again_wanted") == {1: "UNLOADING", 2: "AVAILABLE"}
+    push(tmp_path / "m", 1, toys / "held" / "1")
+    push(tmp_path / "canary", 1, half / "1")
+    reload(live, entry("again_wanted", tmp_path / "m"), entry("canary", tmp_path / "canary"))
+    with Gate(tmp_path / "gate") as gate:
+        slow = live.ask(gate.rows(), "again_wanted")
+        gate.reached()
+        newest = push(tmp_path / "m", 2, toys / "held" / "1")
+        live.wait_for({1: "UNLOADING", 2: "AVAILABLE"}, "again_wanted")
+        shutil.rmtree(newest)
+        look(live, tmp_path / "canary", half)
+        assert live.status("again_wanted") == {1: "UNLOADING", 2: "AVAILABLE"}
     assert slow.result().model_spec.version.value == 1
     live.wait_for({1: "AVAILABLE", 2: "END"}, "again_wanted")
+
+
+class Loaded:
+    """What a lifecycle loads where no model is needed."""
+
+    def __init__(self, number: int, closed: list[int]) -> None:
+        self.number, self.closed = number, closed
+
+    def close(self) -> None:
+        self.closed.append(self.number)
 
 
 @pytest.mark.parametrize("away", [0, 1], ids=["at once", "after its load began"])
 def test_no_second_look_is_needed_for_a_version_that_is_wanted_again(tmp_path, away):
     paths = {number: tmp_path / str(number) for number in (1, 2)}
-    closed = []
-
-    class Loaded:
-        def __init__(self, number: int) -> None:
-            self.number = number
-
-        def close(self) -> None:
-            closed.append(self.number)
+    closed: list[int] = []
 
     async def scene() -> None:
-        lifecycle = Lifecycle(lambda _, number, __: Loaded(number))
+        lifecycle = Lifecycle(lambda _, number, __: Loaded(number, closed))
 
         async def until(states: dict[int, str]) -> None:
             while states != {v.number: v.state.name for v in lifecycle.versions("m")}:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # a thread loads, and tells no test
 
         lifecycle.set_aspired("m", {1: paths[1]})
         await until({1: "AVAILABLE"})
@@ -393,13 +409,13 @@ def test_no_second_look_is_needed_for_a_version_that_is_wanted_again(tmp_path, a
         # Wanted no longer, and again, before it is loaded.
         lifecycle.set_aspired("m", {1: paths[1], 2: paths[2]})
         for _ in range(away):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop, in which the load begins
         lifecycle.set_aspired("m", {1: paths[1]})
         lifecycle.set_aspired("m", {1: paths[1], 2: paths[2]})
         await until({1: "AVAILABLE", 2: "AVAILABLE"})
         await lifecycle.close()
 
-    asyncio.run(asyncio.wait_for(scene(), 20))
+    asyncio.run(asyncio.wait_for(scene(), HANGS))
     assert closed[:2] == [1, 2]
 
 
@@ -410,33 +426,70 @@ def test_without_polling_the_folder_is_read_once(half, tmp_path):
     with running_server(tmp_path, *flags, *FAST) as server:
         assert value(server, "default") == 1
         push(tmp_path / "m", 2, half / "2")
-        write_config(config, {"other": tmp_path / "m"})
-        time.sleep(1.5)  # what must not happen would happen within a second
-        assert value(server, "default") == 1
-        with pytest.raises(grpc.RpcError):
-            server.status("other")
         reload(server, entry("default", tmp_path / "m"))
         server.wait_for({2: "AVAILABLE"})
 
 
-def test_what_changes_in_the_file_while_models_load_is_taken_as_soon_as_it_can_be(half, tmp_path):
+@pytest.mark.parametrize("polls", [(0, 0), (1, 0), (0, 1)], ids=["none", "folders", "file"])
+def test_nobody_is_left_to_look_where_nothing_is_polled(tmp_path, polls):
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    config = write_config(tmp_path / "models.config", {"default": tmp_path / "m"})
+    flags, _ = parse_flags(
+        [f"--model_config_file={config}", "--port=1",
+         f"--file_system_poll_wait_seconds={polls[0]}",
+         f"--model_config_file_poll_wait_seconds={polls[1]}"]
+    )  # fmt: skip
+
+    async def scene() -> None:
+        lifecycle = Lifecycle(lambda _, number, __: Loaded(number, []))
+        core, health, before = ServerCore(lifecycle), Health(), asyncio.all_tasks()
+        keeping = asyncio.create_task(keep_models(read_configuration(flags), core, health))
+        await lifecycle.tried("default")
+        if any(polls):
+            # Who looks again and again has begun, and does not end.
+            while len(asyncio.all_tasks() - before) != 2:
+                await asyncio.sleep(0.001)  # what has not begun cannot be awaited
+            keeping.cancel()
+        else:
+            await keeping
+            assert asyncio.all_tasks() == before
+        await lifecycle.close()
+
+    asyncio.run(asyncio.wait_for(scene(), HANGS))
+
+
+def test_what_changes_in_the_file_while_models_load_is_taken_as_soon_as_it_can_be(
+    half, toys, tmp_path
+):
     push(tmp_path / "m", 1, half / "1")
-    (tmp_path / "broken" / "1").mkdir(parents=True)
-    bases = {"m": tmp_path / "m", "broken": tmp_path / "broken"}
+    # Its first warm-up request waits at a gate, and its second fails.
+    shutil.copytree(toys / "held" / "1", tmp_path / "held" / "1")
+    extras = tmp_path / "held" / "1" / "assets.extra"
+    extras.mkdir()
+    bases = {"m": tmp_path / "m", "broken": tmp_path / "held"}
     config = write_config(tmp_path / "models.config", bases)
-    flags = (f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1")
-    tries = ("--max_num_load_retries=2", "--load_retry_interval_micros=1000000")
-    with running_server(tmp_path, *flags, *tries) as server:
-        server.wait_for({1: "LOADING"}, "broken")
-        label = "version_labels { key: 'next' value: 2 }"
-        write_config(config, {"m": tmp_path / "m"}, {"m": label})
-        wait_until(lambda: "assign label to version 2 of model m" in server.log.read_text())
-        assert value(server, "m") == 1
-        push(tmp_path / "m", 2, half / "2")
-        server.wait_for({2: "AVAILABLE"}, "m")
-        wait_until(lambda: server.rest("/v1/models/m/labels/next")[0] == 200)
-        assert value(server, "m", label="next") == 2
-        assert server.log.read_text().count("assign label to version 2") == 1
+    flags = (f"--model_config_file={config}", "--model_config_file_poll_wait_seconds=1", gates.ROOM)
+    with Gate(tmp_path / "gate") as gate:
+        record = prediction_log_pb2.PredictionLog()
+        request = record.predict_log.request
+        request.model_spec.name = "any"
+        request.inputs["gate"].CopyFrom(tf.make_tensor_proto(gate.rows()["gate"]))
+        with tf.io.TFRecordWriter(str(extras / "tf_serving_warmup_requests")) as writer:
+            writer.write(record.SerializeToString())
+            writer.write(warm_up_record(signature="nope"))
+        with running_server(tmp_path, *flags, "--max_num_load_retries=0") as server:
+            gate.reached()
+            assert server.status("broken") == {1: "LOADING"}
+            label = "version_labels { key: 'next' value: 2 }"
+            write_config(config, {"m": tmp_path / "m"}, {"m": label})
+            gate.open()
+            wait_until(lambda: "assign label to version 2 of model m" in server.log.read_text())
+            assert value(server, "m") == 1
+            push(tmp_path / "m", 2, half / "2")
+            server.wait_for({2: "AVAILABLE"}, "m")
+            wait_until(lambda: server.rest("/v1/models/m/labels/next")[0] == 200)
+            assert value(server, "m", label="next") == 2
+            assert server.log.read_text().count("assign label to version 2") == 1
 
 
 def test_labels_of_versions_that_are_still_to_come(half, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pb2
-from model_server import Server
+from model_server import HANGS, Server
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -61,7 +61,7 @@ def test_ovmsclient(server: Server, kind):
     # In a process of its own: it brings copies of TensorFlow's messages.
     addresses = [server.address, f"127.0.0.1:{server.rest_port}"]
     done = subprocess.run(
-        [sys.executable, "-c", _OVMS, *addresses], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", _OVMS, *addresses], capture_output=True, text=True, timeout=HANGS
     )
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)[kind]
@@ -91,7 +91,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANGS,
         check=False,
     )
     if done.returncode:
@@ -144,7 +144,7 @@ def test_grpc_js(server: Server, node):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS,
     )
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)

@@ -4,6 +4,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from gates import Gate, past
 from model_server import Server, strings
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -134,8 +135,9 @@ def test_unix_socket(server: Server):
         assert list(stub.Predict(request).outputs["y"].float_val) == [3.0, 3.5]
 
 
-def test_a_deadline_ends_a_request_and_not_the_server(server: Server):
-    with pytest.raises(grpc.RpcError) as caught:
-        server.predict({"x": np.float32([2_000])}, "heavy", timeout=0.05)
+def test_a_deadline_ends_a_request_and_not_the_server(server: Server, tmp_path):
+    with Gate(tmp_path / "gate") as gate:
+        with pytest.raises(grpc.RpcError) as caught:
+            server.predict(gate.rows(), "held", timeout=0.05)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert list(server.predict({"x": np.float32([1])}, "heavy").outputs["y"].float_val) == [1.0]
+    assert list(server.predict(past(), "held").outputs["size"].int_val) == [1]

@@ -1,30 +1,39 @@
 """Whom a batch waits for: clients that come back at once, and nobody else."""
 
 import asyncio
-import time
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from virtual_time import run_in_virtual_time
 
 from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
-from serving.server.lifecycle import Lifecycle, Version
+from serving.server.lifecycle import Version
 from serving.server.metrics import Metrics
 from serving.server.refill import Refill
-from serving.server.runner import Workers
-from serving.server.servable import Call, LoadOptions, Servable
-
-pytestmark = pytest.mark.long
+from serving.server.servable import Call
 
 _RUN = 0.2
 
 
+class Clock:
+    """Stands still at 100 seconds, unless a test moves it."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def refill(monkeypatch: pytest.MonkeyPatch) -> Refill:
-    """Its clock stands still at 100 seconds, unless a test says otherwise."""
-    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    return Refill()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def refill(clock: Clock) -> Refill:
+    return Refill(clock)
 
 
 def test_a_batch_waits_for_as_many_as_were_answered(refill: Refill):
@@ -50,17 +59,15 @@ def test_nobody_waits_in_vain(refill: Refill, answered, waiting, seconds):
     assert refill.until("queue", 1) == 0
 
 
-def test_where_nobody_comes_back_most_batches_do_not_wait(refill: Refill, monkeypatch):
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+def test_where_nobody_comes_back_most_batches_do_not_wait(refill: Refill, clock: Clock):
     waited = 0
     for _ in range(200):
         refill.ended("queue", answered=7, waiting=1, seconds=_RUN)
         until = refill.until("queue", 1)
-        waited += until > now
-        arrived, now = now, max(now, until)
+        waited += until > clock.now
+        arrived, clock.now = clock.now, max(clock.now, until)
         refill.cut("queue", 1, since=arrived)
-        now += _RUN
+        clock.now += _RUN
     assert 1 <= waited <= 10
 
 
@@ -71,29 +78,40 @@ def test_where_they_come_back_every_batch_waits_again(refill: Refill):
         refill.cut("queue", 8, since=100.0)
 
 
-def test_clients_that_ask_at_once_share_full_batches(toys: Path):
+class Servable:
+    """Answers what it is asked, and counts its runs."""
+
+    runs = 0
+
+    def run(self, feeds: Any, arrays: Any, fetches: Any) -> Any:
+        self.runs += 1
+        return list(arrays)
+
+
+class Workers:
+    """Each run takes its time by the event loop's clock."""
+
+    async def run(self, version: Version, work: Any) -> Any:
+        await asyncio.sleep(_RUN)  # by a clock that moves at once
+        return work()
+
+
+def test_clients_that_ask_at_once_share_full_batches(tmp_path):
     """Eight of them: by turns in batches of one and seven, they would need two runs an answer."""
     answers = 12
+    servable = Servable()
 
-    async def scene(servable: Servable) -> int:
-        metrics, lifecycle = Metrics(), Lifecycle(lambda *_: servable)
-        version = Version("heavy", 1, servable.path, servable=servable)
+    async def scene() -> None:
+        version = Version("m", 1, tmp_path, servable=servable)
         parameters = BatchingParameters(max_batch_size=16, num_batch_threads=1)
-        runner = BatchingRunner(parameters, Workers(lifecycle, 1), metrics)
-        signature = servable.signatures["serving_default"]
-        x, y = signature.inputs["x"].name, signature.outputs["y"].name
-        call = Call("Predict", (x,), (np.float32([300]),), (y,), list)
+        runner = BatchingRunner(parameters, Workers(), Metrics())
+        call = Call("Predict", ("x",), (np.float32([300]),), ("y",), list)
 
         async def client() -> None:
             for _ in range(answers):
                 await runner.run(version, call)
 
         await asyncio.gather(*(client() for _ in range(8)))
-        await lifecycle.close()
-        [runs] = [line for line in metrics.text().splitlines() if "runtime_latency_count" in line]
-        return int(runs.split()[-1])
 
-    servable = Servable("heavy", 1, toys / "heavy" / "1", LoadOptions())
-    runs = asyncio.run(scene(servable))
-    servable.close()
-    assert runs <= answers + 3
+    run_in_virtual_time(scene())
+    assert servable.runs <= answers + 3

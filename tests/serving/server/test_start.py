@@ -1,40 +1,58 @@
 """Starting and ending: flags, ports, files, what is imported, what is drained."""
 
+import json
+import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
+import gates
 import grpc
 import numpy as np
-import psutil
 import pytest
 import tensorflow as tf
-from model_server import Server, command, free_port, running_server, spec
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from gates import Gate, past
+from model_server import HANGS, Server, command, free_port, running_server, spec, wait_until
+from tensorflow_serving.apis import (
+    predict_pb2,
+    prediction_log_pb2,
+    prediction_service_pb2_grpc,
+)
 
 pytestmark = pytest.mark.long
 
 X = {"x": np.float32([2.0])}
 
 
-def run(*flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*flags), capture_output=True, text=True, timeout=60)
+def run(*flags: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*flags), capture_output=True, text=True, timeout=HANGS, env=env)
 
 
-def test_it_answers_within_eight_seconds_and_requests_wait_for_the_first_load(toys, tmp_path):
-    with running_server(tmp_path, f"--model_base_path={toys / 'half'}") as server:
-        server.predict(X)
-        elapsed = time.monotonic() - server.started
-        # On a machine that does much else, what the server itself took counts.
-        used = psutil.Process(server.process.pid).cpu_times()
-        assert min(elapsed, used.user + used.system) < 8
+def test_requests_wait_for_the_first_load(toys, tmp_path):
+    extras = tmp_path / "m" / "1" / "assets.extra"
+    shutil.copytree(toys / "held" / "1", extras.parent)
+    extras.mkdir()
+    with Gate(tmp_path / "gate") as gate:
+        record = prediction_log_pb2.PredictionLog()
+        warm_up = record.predict_log.request
+        warm_up.model_spec.name = "any"
+        warm_up.inputs["gate"].CopyFrom(tf.make_tensor_proto(gate.rows()["gate"]))
+        with tf.io.TFRecordWriter(str(extras / "tf_serving_warmup_requests")) as writer:
+            writer.write(record.SerializeToString())
+        with running_server(tmp_path, f"--model_base_path={tmp_path / 'm'}", gates.ROOM) as server:
+            gate.reached()
+            early = server.ask(past())
+            assert server.status() == {1: "LOADING"}  # on the same connection: the first has come
+            assert not early.done()
+            gate.open()
+            assert list(early.result().outputs["size"].int_val) == [1]
 
 
 def test_it_imports_no_tfx():
@@ -44,7 +62,9 @@ def test_it_imports_no_tfx():
         " 'pipeline')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS
+    )
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -53,12 +73,15 @@ def test_a_port_in_use(toys, flag):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         other = "--port" if flag == "--rest_api_port" else "--rest_api_port"
-        started = time.monotonic()
-        done = run(f"--model_base_path={toys / 'half'}", f"{flag}={port}", f"{other}={free_port()}")
+        flags = (f"--model_base_path={toys / 'half'}", f"{flag}={port}", f"{other}={free_port()}")
+        done = run(*flags, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
     assert done.returncode == 1
     assert f"Failed to start server. Error: Cannot listen on port {port}" in done.stderr
-    assert time.monotonic() - started < 5
     assert "Traceback" not in done.stderr
+    # It is said at once: what takes long to import has not been imported.
+    imported = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
+    assert "serving.server.listeners" in imported
+    assert "tensorflow" not in imported
 
 
 @pytest.mark.parametrize(
@@ -133,51 +156,42 @@ def test_only_this_machine_can_connect_unless_told_otherwise(server: Server):
         pytest.skip("this machine has no other address")
     for port in (server.port, server.rest_port):
         with pytest.raises(OSError, match="refused"):
-            socket.create_connection((address, port), timeout=2)
+            socket.create_connection((address, port), timeout=HANGS)
 
 
 def test_sigterm_under_load_drains(toys, tmp_path):
     """What was taken is answered, what comes later is UNAVAILABLE, and nothing else happens."""
-    outcomes = []
-    begun = threading.Semaphore(0)
-    with running_server(tmp_path, f"--model_base_path={toys / 'heavy'}") as server:
-        server.predict({"x": np.float32([1])})
-
-        def ask_until_the_end(_) -> None:
-            while True:
-                begun.release()
-                try:
-                    server.predict({"x": np.float32([200])}, timeout=60)
-                    outcomes.append("ok")
-                except grpc.RpcError as error:
-                    outcomes.append(error.code().name)
-                    return
-
-        with ThreadPoolExecutor(8) as clients:
-            asking = clients.map(ask_until_the_end, range(8))
-            for _ in range(16):
-                begun.acquire()
-            server.process.send_signal(signal.SIGTERM)
-            list(asking)
-        assert server.process.wait(30) == 0
-        assert set(outcomes) == {"ok", "UNAVAILABLE"}
-        assert outcomes.count("UNAVAILABLE") == 8
-        assert "Traceback" not in server.log.read_text()
+    flags = (f"--model_base_path={toys / 'held'}", f"--drain_seconds={HANGS:.0f}", gates.ROOM)
+    with running_server(tmp_path, *flags) as server, ExitStack() as stack:
+        held = [stack.enter_context(Gate(tmp_path / f"gate-{number}")) for number in range(3)]
+        taken = [server.ask(gate.rows()) for gate in held]
+        for gate in held:
+            gate.reached()
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "Ending: requests in flight" in server.log.read_text())
+        late = [server.ask(past()) for _ in range(8)]
+        assert {request.code() for request in late} == {grpc.StatusCode.UNAVAILABLE}
+        for gate, request in zip(held, taken, strict=True):
+            assert not request.done()
+            gate.open()
+            assert request.code() is grpc.StatusCode.OK
+            # Whoever has an answer asks again at once, the last one while the server ends.
+            assert server.ask(past()).code() is grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(HANGS) == 0
+        text = server.log.read_text()
+        assert "Traceback" not in text
+        assert "Ended with requests in flight" not in text
 
 
 def test_a_request_longer_than_the_drain_is_cut_off(toys, tmp_path):
-    flags = (f"--model_base_path={toys / 'heavy'}", "--drain_seconds=1")
-    with running_server(tmp_path, *flags) as server:
-        server.predict({"x": np.float32([1])})
-        request = predict_pb2.PredictRequest(model_spec=spec("default"))
-        request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([20_000])))
-        long = server.predictions.Predict.future(request, 60)
-        server.predict({"x": np.float32([1])})  # on the same connection: the first has come
-        started = time.monotonic()
+    flags = (f"--model_base_path={toys / 'held'}", "--drain_seconds=1", gates.ROOM)
+    with running_server(tmp_path, *flags) as server, Gate(tmp_path / "gate") as gate:
+        long = server.ask(gate.rows())
+        gate.reached()
         server.process.send_signal(signal.SIGTERM)
+        # The gate stays closed: that it ends at all is because it was cut off.
         assert isinstance(long.exception(), grpc.RpcError)
-        assert server.process.wait(10) == 0
-        assert time.monotonic() - started < 8
+        assert server.process.wait(HANGS) == 0
         assert "Ended with requests in flight" in server.log.read_text()
 
 
@@ -200,44 +214,54 @@ def test_five_hundred_open_connections(server: Server):
     assert "Traceback" not in server.log.read_text()
 
 
-def test_clients_that_vanish_harm_nobody(server: Server):
+def test_clients_that_vanish_harm_nobody(server: Server, tmp_path):
     """In the middle of their request, or before its answer, over REST and gRPC."""
-    body = b'{"instances": [200.0]}'
-    head = (
-        f"POST /v1/models/heavy:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    request = head.encode() + body
     http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    for port, sent in (
-        *((server.rest_port, request[:end]) for end in (10, len(request) - 5, len(request))),
-        *((server.port, http2[:end]) for end in (10, len(http2))),
-    ):
-        with socket.create_connection(("127.0.0.1", port)) as leaving:
-            leaving.sendall(sent)
-            at_once = struct.pack("ii", 1, 0)
-            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-    asked = predict_pb2.PredictRequest(model_spec=spec("heavy"))
-    asked.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([1000])))
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(server.address, options) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        left = [stub.Predict.future(asked, 60) for _ in range(2)]
-        grpc.channel_ready_future(channel).result(10)
-    assert {future.code() for future in left} == {grpc.StatusCode.CANCELLED}
-    assert list(server.predict(X, "half").outputs["y"].float_val) == [3.0]
-    assert server.rest("/v1/models/heavy:predict", {"instances": [1.0]})[0] == 200
+    with Gate(tmp_path / "rest") as gate:
+        request = rest_request("held", str(gate.folder))
+        for port, sent, held in (
+            *((server.rest_port, request[:end], False) for end in (10, len(request) - 5)),
+            (server.rest_port, request, True),
+            *((server.port, http2[:end], False) for end in (10, len(http2))),
+        ):
+            with socket.create_connection(("127.0.0.1", port)) as leaving:
+                leaving.sendall(sent)
+                if held:
+                    gate.reached()
+                at_once = struct.pack("ii", 1, 0)
+                leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    with Gate(tmp_path / "grpc") as gate:
+        asked = predict_pb2.PredictRequest(model_spec=spec("held"))
+        asked.inputs["gate"].CopyFrom(tf.make_tensor_proto(gate.rows()["gate"]))
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(server.address, options) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            left = [stub.Predict.future(asked, HANGS) for _ in range(2)]
+            gate.reached()
+        assert {future.code() for future in left} == {grpc.StatusCode.CANCELLED}
+        assert list(server.predict(X, "half").outputs["y"].float_val) == [3.0]
+    assert server.rest("/v1/models/held:predict", {"instances": [""]})[0] == 200
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_slow_rest_request_is_given_up(other: Server):
-    status, text = other.rest("/v1/models/default:predict", {"instances": [3000.0]})
-    assert (status, "Timed out" in text) == (504, True)
-    with socket.create_connection(("127.0.0.1", other.rest_port)) as slow:
-        slow.sendall(
-            b"POST /v1/models/default:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
-        )
-        slow.settimeout(5)
-        assert slow.recv(100).startswith(b"HTTP/1.1 504")
+def rest_request(model: str, gate: str) -> bytes:
+    """A whole request, to be sent by hand."""
+    body = json.dumps({"instances": [gate]}).encode()
+    head = f"POST /v1/models/{model}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def test_a_slow_rest_request_is_given_up(toys, tmp_path):
+    flags = (f"--model_base_path={toys / 'held'}", "--rest_api_timeout_in_ms=200", gates.ROOM)
+    with running_server(tmp_path, *flags) as server, Gate(tmp_path / "gate") as gate:
+        server.wait_for({1: "AVAILABLE"})
+        body = {"instances": [str(gate.folder)]}
+        status, text = server.rest("/v1/models/default:predict", body)
+        assert (status, "Timed out" in text) == (504, True)
+        with socket.create_connection(("127.0.0.1", server.rest_port)) as slow:
+            slow.sendall(rest_request("default", str(gate.folder))[:-1])
+            slow.settimeout(HANGS)
+            assert slow.recv(100).startswith(b"HTTP/1.1 504")
 
 
 def test_pages_of_other_origins_only_where_allowed(server: Server, other: Server):

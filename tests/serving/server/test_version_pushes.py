@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import toy_servables
-from model_server import Server, running_server
+from model_server import HANGS, Server, running_server, wait_until
 
 pytestmark = pytest.mark.long
 
@@ -39,6 +39,11 @@ class Load:
             running.result()
         self._pool.shutdown()
 
+    def more(self, answers: int) -> None:
+        """Waits until so many more have been answered, whatever is served meanwhile."""
+        wanted = self.answers.total() + answers
+        wait_until(lambda: self.errors or self.answers.total() >= wanted)
+
     def _grpc(self) -> None:
         rows = np.float32([0.0] * 7)
         while not self._stop.is_set():
@@ -53,7 +58,7 @@ class Load:
 
     def _rest(self) -> None:
         url = f"http://127.0.0.1:{self._server.rest_port}/v1/models/default:predict"
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=HANGS) as client:
             while not self._stop.is_set():
                 answer = client.post(url, json={"instances": [0.0] * 7})
                 if answer.status_code != 200:
@@ -80,14 +85,17 @@ def test_no_request_is_lost(tmp_path: Path, pushes, batching):
             for number in range(2, pushes + 1):
                 (staged / str(number)).rename(base / str(number))
                 server.wait_for({number: "AVAILABLE", number - 1: "END"})
+                load.more(_CLIENTS)
             # A rollback: the newest goes, the one before comes back.
             (base / str(pushes)).rename(staged / "gone")
             server.wait_for({pushes: "END", pushes - 1: "AVAILABLE"})
+            load.more(_CLIENTS)
             # A corrupt push: the one that serves goes on.
             shutil.copytree(base / "1", staged / "corrupt")
             (staged / "corrupt" / "saved_model.pb").write_bytes(b"corrupt")
             (staged / "corrupt").rename(base / str(pushes + 1))
             server.wait_for({pushes + 1: "END", pushes - 1: "AVAILABLE"})
+            load.more(_CLIENTS)
     assert load.errors == []
     assert load.answers["mixed"] == 0
-    assert load.answers["whole"] > 10 * pushes
+    assert load.answers["whole"] > _CLIENTS * pushes

@@ -16,6 +16,15 @@ from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
 from pipeline.datasets.synthetic import write_sample
 
+_HANGS = 300.0
+"""Seconds after which a browser is taken to hang, also on a machine that does much else."""
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, a model server's status may take longer than a page has time for it."""
+    monkeypatch.setattr("serving.web.model._STATUS_TIMEOUT", _HANGS)
+
 
 @contextmanager
 def _listening(app: Any) -> Iterator[str]:
@@ -76,7 +85,7 @@ def open_tab(chromium: Any) -> Iterator[Callable[..., Any]]:
 
     def open_one(**options: Any) -> Any:
         context = chromium.new_context(**options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(_HANGS * 1000)
         contexts.append(context)
         tab = context.new_page()
         tab.on("pageerror", lambda error: said.append(str(error)))

@@ -42,7 +42,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     if done.returncode:
@@ -91,6 +91,7 @@ def test_results(site: Callable[..., str], tab: Any, axe: str, state: str, pushe
 def test_the_result_page_without_script(site: Callable[..., str], tab: Any, axe: str) -> None:
     tab.goto(site())
     choose(tab, encode(draw(1)), b"no image")
-    tab.evaluate("() => HTMLFormElement.prototype.submit.call(document.getElementById('form'))")
+    with tab.expect_navigation():  # until all of the new page is there
+        tab.evaluate("() => HTMLFormElement.prototype.submit.call(document.getElementById('form'))")
     tab.get_by_role("heading", name="Results", exact=True).wait_for()
     assert violations(tab, axe) == []

@@ -16,7 +16,7 @@ PROBLEM = {"type", "title", "status", "detail", "request_id"}
 @pytest.fixture
 def client() -> Any:
     with running(model()) as server:
-        yield page(server.address, rate="10000 per minute").test_client()
+        yield page(server.address, rate="100000 per day").test_client()
 
 
 def test_raw_bytes_and_a_form_give_the_same(client: FlaskClient) -> None:

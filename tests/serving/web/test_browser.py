@@ -17,6 +17,8 @@ from components.disclaimer import DISCLAIMER
 
 pytestmark = pytest.mark.long
 
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=300_000)  # milliseconds; it only ends what hangs
 Site = Callable[..., str]
 Tab = Callable[..., Any]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -73,7 +75,7 @@ def test_a_dropped_file_is_classified(
     assert "dropped.png" in tab.locator("#results").inner_text()
     heat = tab.locator("image.heat")
     tab.get_by_label("Strength of the heatmap").fill("30")
-    assert heat.get_attribute("opacity") == "0.3"
+    expect(heat).to_have_attribute("opacity", "0.3")
     picture, over = tab.locator("figure svg").nth(1).bounding_box(), heat.bounding_box()
     assert abs(over["width"] / picture["width"] - 0.6) < 0.02  # what crop_box says
     screenshot(tab)
@@ -123,18 +125,20 @@ def test_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     tab.goto(site())
     with tab.expect_file_chooser() as chooser:  # asked for early: Chromium learns of it in time
         tab.keyboard.press("Tab")
-        assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
+        expect(tab.get_by_role("link", name="Skip to the content")).to_be_focused()
         tab.keyboard.press("Tab")
         tab.keyboard.press("Tab")
-        assert tab.evaluate("document.activeElement.id") == "image"
+        expect(tab.locator("#image")).to_be_focused()
         tab.keyboard.press("Space")
     chooser.value.set_files([image(1)])
+    finished(tab, "1 image chosen.")
     tab.keyboard.press("Tab")
+    expect(tab.get_by_role("button", name="Look at the images")).to_be_focused()
     tab.keyboard.press("Enter")
     finished(tab, "1 result.")
     tab.get_by_label("Strength of the heatmap").focus()
     tab.keyboard.press("ArrowLeft")
-    assert tab.locator("image.heat").get_attribute("opacity") == "0.75"
+    expect(tab.locator("image.heat")).to_have_attribute("opacity", "0.75")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
@@ -151,10 +155,10 @@ def test_a_synthetic_example_is_chosen_by_keyboard(
             break
     tab.keyboard.press("Enter")
     tab.get_by_role("heading", name="Glioma 75.0%").wait_for()
-    assert "Synthetic example: Pituitary tumour" in tab.locator("#results").inner_text()
+    expect(tab.locator("#results")).to_contain_text("Synthetic example: Pituitary tumour")
     if script:
         finished(tab, "1 result.")
-        assert button.evaluate("button => button.matches(':focus')")
+        expect(button).to_be_focused()
 
 
 def test_without_javascript(site: Site, open_tab: Tab, screenshot: Any) -> None:
@@ -162,8 +166,8 @@ def test_without_javascript(site: Site, open_tab: Tab, screenshot: Any) -> None:
     tab.goto(site())
     choose(tab, image(1, "a.png"), image(2, "b.png"))
     tab.get_by_role("heading", name="Results", exact=True).wait_for()
-    assert tab.get_by_role("heading", name="Glioma").count() == 2
-    assert tab.locator(".slider").first.is_hidden()
+    expect(tab.get_by_role("heading", name="Glioma")).to_have_count(2)
+    expect(tab.locator(".slider").first).to_be_hidden()
     screenshot(tab)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from model_server import free_port, wait_until
+from model_server import HANGS, free_port, wait_until
 from sklearn.datasets import load_sample_images
 from toy_run import mri
 from web_command import serving
@@ -35,7 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(work: Path) -> Iterator[str]:
     with serving("--work", str(work), "--port", str(free_port())) as page:
-        wait_until(lambda: httpx.get(f"{page}/readyz", timeout=20).status_code == 200)
+        wait_until(lambda: httpx.get(f"{page}/readyz", timeout=HANGS).status_code == 200)
         yield page
 
 
@@ -44,7 +44,7 @@ def look_at(tab: Any, *files: Path | str) -> Any:
     tab.set_input_files("#image", [str(file) for file in files])
     tab.get_by_role("button", name="Look at the images").click()
     results = f"{len(files)} result{'' if len(files) == 1 else 's'}."
-    tab.locator("#status", has_text=results).wait_for(timeout=60_000)
+    tab.locator("#status", has_text=results).wait_for()
     return tab.locator(".card").all()
 
 
@@ -91,7 +91,7 @@ def test_a_synthetic_example_has_a_result_with_its_models_card_and_report(
     tab = open_tab()
     tab.goto(address)
     tab.get_by_role("button", name="Pituitary tumour").click()
-    tab.locator("#status", has_text="1 result.").wait_for(timeout=60_000)
+    tab.locator("#status", has_text="1 result.").wait_for()
     version = re.search(r"model version (\d+)", tab.locator(".card").inner_text())
     assert version is not None
     tab.get_by_role("link", name="Model card").click()
