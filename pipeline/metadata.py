@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tenacity import retry, retry_if_exception_message, stop_after_attempt, wait_random
+from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 from components.errors import PipelineError
 from components.push.pushed import PUSHED_DESTINATION
@@ -25,6 +25,8 @@ SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
 """The states of executions whose outputs can be used."""
 _SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
 _CONNECT_SECONDS = 10.0
+_CREATE_SECONDS = 60.0
+"""How long another process may take to make the tables of an empty database."""
 _REFUSED = ("connection pointer is NULL", "mysql_real_connect failed")
 """All that the C++ client says where a server that answers does not let it in."""
 
@@ -162,7 +164,7 @@ def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
 
 @retry(
     retry=retry_if_exception_message(match="(?s).*(already exists|Please retry the connection)"),
-    stop=stop_after_attempt(10),
+    stop=stop_after_delay(_CREATE_SECONDS),
     wait=wait_random(0.1, 0.5),
     reraise=True,
 )

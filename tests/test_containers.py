@@ -161,7 +161,7 @@ def test_render_runs_what_the_target_offers(stages) -> None:
         arguments = ("--server", server.address, "--port", str(free_port()))
         values = {name: one["value"] for name, one in variables.items() if "value" in one}
         with serving(*arguments, SECRET_KEY="a secret of a test", **values) as page:
-            assert httpx.get(page + service["healthCheckPath"], timeout=20).status_code == 200
+            assert httpx.get(page + service["healthCheckPath"], timeout=120).status_code == 200
 
 
 def names_of(*files: str) -> set[str]:
@@ -236,7 +236,8 @@ def test_the_page_needs_no_more_than_its_image_has(tmp_path: Path) -> None:
         arguments = ("--server", server.address, "--port", str(free_port()))
         with serving(*arguments, **variables) as page:
             for content in (png(), file()):
-                answer = httpx.post(f"{page}/api/v1/predict?explain=1", content=content, timeout=20)
+                address = f"{page}/api/v1/predict?explain=1"
+                answer = httpx.post(address, content=content, timeout=120)
                 assert answer.status_code == 200, answer.text
 
 

@@ -68,7 +68,7 @@ class Checkout:
             options["stdin"] = subprocess.PIPE
         process = self.start(*arguments, **options)
         try:
-            out, err = process.communicate(sent, timeout=120)
+            out, err = process.communicate(sent, timeout=300)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -111,7 +111,7 @@ def make_old(checkout: Checkout) -> Checkout:
     write_script(checkout.programs / "id", "echo 0\n")  # what others need, mmdebstrap asks for
     write_script(
         checkout.programs / "mmdebstrap",
-        'if [ -e "$0.wait" ]; then touch "$0.started"; sleep 60; fi\n'
+        'if [ -e "$0.gate" ]; then touch "$0.started"; cat "$0.gate"; fi\n'
         'echo x >>"$0.calls"\n'
         "directory=$(mktemp -d)\n"
         f"ln -s '{root}'/* \"$directory\"\n"

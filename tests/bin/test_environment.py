@@ -9,15 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from process_gates import Gate, gate
 
 pytestmark = pytest.mark.long
 
 if TYPE_CHECKING:
     from conftest import Checkout
+
+LIMIT = 300
+"""Seconds that bound a wait for what must come; nothing rests on how soon it does."""
 
 
 def write_script(path: Path, text: str) -> Path:
@@ -26,39 +31,37 @@ def write_script(path: Path, text: str) -> Path:
     return path
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
+def wait_for(path: Path, writer: subprocess.Popen[str]) -> None:
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} does not appear"
-        time.sleep(0.02)
+        assert writer.poll() is None, writer.stderr.read()
+        time.sleep(0.02)  # between two looks at what another process writes
 
 
 @pytest.fixture
-def slow_python(checkout: Checkout) -> Path:
-    """Makes the build stand still in the middle for as long as the file that is returned exists."""
-    hold = checkout.programs / "hold"
-    hold.touch()
-    program = write_script(
-        checkout.programs / "slow-python",
-        'if [ "$2" = venv ]; then\n'
-        f'  if [ -e "{hold}" ]; then mkdir -p "$3/half"; fi\n'
-        f'  echo x >>"{checkout.programs}/calls"\n'
-        f'  while [ -e "{hold}" ]; do sleep 0.05; done\n'
-        "fi\n"
-        f'exec "{checkout.programs}/quick-python" "$@"\n',
-    )
-    checkout.variables["BRAIN_MRI_PYTHON"] = str(program)
-    return hold
+def held_python(checkout: Checkout) -> Iterator[Gate]:
+    """Makes the build stand still in the middle until the gate is opened."""
+    with gate(checkout.programs / "gate") as held:
+        program = write_script(
+            checkout.programs / "held-python",
+            'if [ "$2" = venv ]; then\n'
+            f'  if [ -e "{held.path}" ]; then mkdir -p "$3/half"; fi\n'
+            f'  echo x >>"{checkout.programs}/calls"\n'
+            f'  if [ -e "{held.path}" ]; then cat "{held.path}"; fi\n'
+            "fi\n"
+            f'exec "{checkout.programs}/quick-python" "$@"\n',
+        )
+        checkout.variables["BRAIN_MRI_PYTHON"] = str(program)
+        yield held
 
 
-def test_an_interrupted_build_is_repaired(checkout: Checkout, slow_python: Path):
+def test_an_interrupted_build_is_repaired(checkout: Checkout, held_python: Gate):
     process = checkout.start("-c", "pass")
-    wait_for(checkout.programs / "calls")
+    wait_for(checkout.programs / "calls", process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (half_done,) = checkout.environments()
     assert (half_done / "half").exists()
-    slow_python.unlink()
+    held_python.open()
 
     result = checkout.run("-c", "print('ready')")
 
@@ -67,20 +70,20 @@ def test_an_interrupted_build_is_repaired(checkout: Checkout, slow_python: Path)
     assert not (half_done / "half").exists()
 
 
-def test_of_two_at_once_one_builds_and_the_other_waits(checkout: Checkout, slow_python: Path):
+def test_of_two_at_once_one_builds_and_the_other_waits(checkout: Checkout, held_python: Gate):
     first = checkout.start("-c", "print('first')")
-    wait_for(checkout.programs / "calls")
+    wait_for(checkout.programs / "calls", first)
     second = checkout.start("-c", "print('second')")
     line = second.stderr.readline()
-    slow_python.unlink()
+    held_python.open()
 
-    assert first.communicate(timeout=60)[0] == "first\n"
-    assert second.communicate(timeout=60)[0] == "second\n"
+    assert first.communicate(timeout=LIMIT)[0] == "first\n"
+    assert second.communicate(timeout=LIMIT)[0] == "second\n"
     assert "waiting for it to end" in line
     assert (checkout.programs / "calls").read_text() == "x\n"
 
 
-def test_two_at_once_without_flock(checkout: Checkout, slow_python: Path):
+def test_two_at_once_without_flock(checkout: Checkout, held_python: Gate):
     """macOS has no flock; a lock whose holder was killed counts for nothing there either."""
     for directory in ("/usr/bin", "/bin", str(Path(sys.executable).parent)):
         for program in Path(directory).iterdir():
@@ -88,31 +91,30 @@ def test_two_at_once_without_flock(checkout: Checkout, slow_python: Path):
                 (checkout.programs / program.name).symlink_to(program)
     environ = checkout.environ() | {"PATH": str(checkout.programs)}
     killed = checkout.start("-c", "pass", env=environ)
-    wait_for(checkout.programs / "calls")
+    wait_for(checkout.programs / "calls", killed)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     (checkout.programs / "calls").unlink()
 
     first = checkout.start("-c", "print('first')", env=environ)
-    wait_for(checkout.programs / "calls")
+    wait_for(checkout.programs / "calls", first)
     second = checkout.start("-c", "print('second')", env=environ)
     line = second.stderr.readline()
-    slow_python.unlink()
+    held_python.open()
 
-    assert first.communicate(timeout=60)[0] == "first\n"
-    assert second.communicate(timeout=60)[0] == "second\n"
+    assert first.communicate(timeout=LIMIT)[0] == "first\n"
+    assert second.communicate(timeout=LIMIT)[0] == "second\n"
     assert f"process {first.pid} sets up" in line
     assert (checkout.programs / "calls").read_text() == "x\n"
 
 
 def test_an_interrupted_root_file_system_is_made_anew(old_checkout: Checkout):
-    (old_checkout.programs / "mmdebstrap.wait").touch()
-    process = old_checkout.start("-c", "pass")
-    wait_for(old_checkout.programs / "mmdebstrap.started")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with gate(old_checkout.programs / "mmdebstrap.gate"):
+        process = old_checkout.start("-c", "pass")
+        wait_for(old_checkout.programs / "mmdebstrap.started", process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     assert [path.suffix for path in old_checkout.cache.glob("rootfs-*/")] == [".partial"]
-    (old_checkout.programs / "mmdebstrap.wait").unlink()
 
     result = old_checkout.run("-c", "print('ready')")
 

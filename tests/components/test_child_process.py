@@ -4,15 +4,20 @@ import sys
 
 from components.child_process import end, last_line
 
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); "
+DEAF = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_process_that_does_not_listen_is_killed():
-    deaf = subprocess.Popen([sys.executable, "-c", DEAF + "time.sleep(60)"], stdout=subprocess.PIPE)
-    deaf.stdout.readline()
-    end(deaf, within=0.2)
-    deaf.stdout.close()
-    assert deaf.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", DEAF]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as deaf:
+        deaf.stdout.readline()
+        end(deaf, within=0.2)
+        assert deaf.returncode == -signal.SIGKILL
 
 
 def test_the_last_line_with_words_is_what_it_said(tmp_path):

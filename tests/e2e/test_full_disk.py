@@ -40,7 +40,6 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(make_folder, tmp_p
         ],
         capture_output=True,
         text=True,
-        timeout=500,
         check=False,
         env={**os.environ, "COLUMNS": "200"},
     )

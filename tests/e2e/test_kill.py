@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from killing import kill_a_training
 from toy_run import NODES, RESOLVERS, arguments, assert_whole, node_states, run, store
 
 _KILLED_RUN = Path(__file__).parents[1] / "fixtures" / "killed_run.py"
@@ -17,7 +18,6 @@ def _kill(node: str, moment: str, data: Path, work: Path) -> None:
         [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work)],
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
         env=dict(os.environ),
     )
@@ -58,23 +58,17 @@ def test_killed_in_node_after_node(moment, nodes, make_folder, tmp_path):
 
 def test_killed_in_the_middle_of_training(make_folder, tmp_path):
     data, work = make_folder(train=20, test=5), tmp_path / "work"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *arguments(data, work, "--set", "train.epochs=100000")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        for line in process.stdout:
-            if "Trainer" in line:  # the first line of training's progress
-                break
-        process.kill()
+    more = ("--set", "train.epochs=3")
+    killed = run(data, work, *more, **kill_a_training(tmp_path / "armed"))
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
     assert not list(work.glob("serving/*/*"))
 
-    result = run(data, work)
+    result = run(data, work, *more)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "cut off in Trainer" in result.stdout
     states = node_states(result.stdout)
     assert {states[name] for name in ("Ingest", "Transform")} == {"cached"}
+    logs = "".join(path.read_text() for path in work.glob("runs/*/log.txt"))
+    assert "going on after epoch 1, where training was interrupted" in logs
     assert_whole(store(work))

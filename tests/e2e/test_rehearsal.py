@@ -1,14 +1,13 @@
 """The compiled pipeline, rehearsed on PostgreSQL: task by task, it is the run that `mri run` is."""
 
-import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
 import postgres
 import pytest
 from compiled import compile_toy
+from killing import kill_a_training
 from rehearsing import (
     add_span,
     compile_quick,
@@ -23,8 +22,6 @@ from toy_run import NODES, RESOLVERS, assert_whole, run, store
 
 from kubeflow.cluster import Cluster, Resources
 from pipeline.metadata import inputs, outputs, run_executions
-
-pytestmark = pytest.mark.timeout(1800)  # a rehearsal starts fifteen processes that load TFX
 
 
 @pytest.fixture(scope="module")
@@ -202,38 +199,21 @@ def test_a_model_that_falls_short_ends_the_run_in_pusher(first, data, file):
     assert list((storage / "serving" / "brain_mri").iterdir()) == before
 
 
-def _pid_of(node: str, storage: Path) -> int | None:
-    """The process of a node's task."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if {f"--node={node}".encode(), f"--work={storage}".encode()} <= set(arguments):
-            return int(folder.name)
-    return None
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found through /proc")
-def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path):
+def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path, monkeypatch):
     storage, database = tmp_path / "storage", _database(url, "killed")
-    with start(file, storage, database, data=data, span=1, epochs=150) as process:
-        deadline = time.monotonic() + 800
-        while not list(storage.glob("cache/**/last.weights.h5")):
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.kill(_pid_of("Trainer", storage), signal.SIGKILL)
-        said, _ = process.communicate(timeout=900)
+    for name, value in kill_a_training(tmp_path / "armed").items():
+        monkeypatch.setenv(name, value)
+    result = rehearse(file, storage, database, data=data, span=1, epochs=3)
+    said = result.stdout
 
-    assert process.returncode == 0, said
+    assert result.returncode == 0, said
     assert f"Trainer failed with signal {signal.SIGKILL.value}" in said
     end = ended(storage, said)
     assert (end["state"], states(end)["Trainer"]) == ("completed", "done")
     log = (storage / "runs" / run_id(said) / "logs" / "trainer-2.txt").read_text()
     assert "an earlier attempt was cut off" in log
-    assert "where training was interrupted" in log
+    assert "going on after epoch 1, where training was interrupted" in log
     assert_whole(store(storage, database))
     recorded = {artifact.uri for artifact in store(storage, database).get_artifacts()}
     written = {str(path) for path in storage.glob("artifacts/Trainer/model/*")}
@@ -245,7 +225,7 @@ def test_two_runs_at_once_on_one_database(url, data, file, tmp_path):
     storage, database = tmp_path / "storage", _database(url, "twice")
     both = [start(file, storage, database, data=data, span=1) for _ in range(2)]
     for process in both:
-        said, _ = process.communicate(timeout=900)
+        said, _ = process.communicate()
         assert process.returncode == 0, said
         assert ended(storage, said)["state"] == "completed"
     assert len(list((storage / "serving" / "brain_mri").iterdir())) == 1

@@ -25,7 +25,6 @@ def test_a_graph_that_fails_on_png_is_refused_and_nothing_is_pushed(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=500,
     )
     said = " ".join(result.stdout.split())
     assert result.returncode == 4, result.stdout + result.stderr

@@ -255,7 +255,7 @@ def test_a_server_waits_for_the_first_version(base, tmp_path: Path) -> None:
     version = tmp_path / "serving" / "brain_mri" / "1795465146"
     version.mkdir(parents=True)
     (version / "saved_model.pb").touch()
-    assert subprocess.run(command, timeout=20, check=False).returncode == 0
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_probes_ask_what_a_model_server_answers(base, tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_probes_ask_what_the_page_answers_without_a_server(base) -> None:
     arguments = ("--server", f"127.0.0.1:{free_port()}", "--port", str(free_port()))
     with serving_page(*arguments, SECRET_KEY="a secret of a test") as page:
         for path in paths:
-            assert httpx.get(page + path, timeout=20).status_code == 200
+            assert httpx.get(page + path, timeout=300).status_code == 200
 
 
 def test_tasks_find_what_the_manifests_make(base) -> None:

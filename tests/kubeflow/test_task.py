@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-import threading
 
 import pytest
 import yaml
 from compiled import compile_toy
 
 from components.errors import PipelineError
+from kubeflow import task
 from kubeflow.parameters import RunParameters
 from kubeflow.task import mounted, run_task
 from pipeline.config import Config
@@ -54,10 +54,18 @@ def test_a_pipeline_root_that_the_tasks_do_not_share(tmp_path, told):
     assert not work.runs.exists()
 
 
-def test_storage_that_another_command_has_for_itself_is_waited_for(tmp_path, told, capsys):
+def test_storage_that_another_command_has_for_itself_is_waited_for(
+    tmp_path, told, capsys, monkeypatch
+):
     lock = (tmp_path / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    threading.Timer(0.5, lock.close).start()
+
+    def say_and_let_go(*words: str) -> None:
+        say(*words)
+        lock.close()
+
+    say = task._say
+    monkeypatch.setattr(task, "_say", say_and_let_go)
     with pytest.raises(PipelineError, match="must be storage that all tasks share"):
         _run(TRAINER, Work(tmp_path), told)
     assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err

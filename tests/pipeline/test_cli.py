@@ -13,7 +13,6 @@ def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "pipeline", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
         **options,
     )

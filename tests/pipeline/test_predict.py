@@ -47,7 +47,6 @@ def _predict(work: Path, *arguments: object) -> subprocess.CompletedProcess[str]
         [sys.executable, "-m", "pipeline", "predict", "--work", str(work), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
 

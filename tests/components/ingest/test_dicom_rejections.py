@@ -152,7 +152,7 @@ _GOOD = [
 ]
 
 
-@settings(max_examples=150, deadline=10_000)
+@settings(max_examples=150)
 @given(
     content=st.sampled_from(_GOOD),
     keep=st.floats(0, 1),
@@ -170,7 +170,7 @@ def test_damaged_bytes_give_images_or_a_reason(tmp_path_factory, content, keep, 
         assert read_images(str(path), CONFIG, b"salt").images
 
 
-@settings(max_examples=100, deadline=10_000)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=300))
 def test_any_bytes_after_the_prefix_give_a_reason(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "hostile.dcm"

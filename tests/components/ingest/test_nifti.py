@@ -297,7 +297,7 @@ _GOOD = [_nifti(_volume()), gzip.compress(_nifti(_volume()), mtime=0)]
 _GOOD.append(nibabel.Nifti2Image(_volume(), np.eye(4)).to_bytes())
 
 
-@settings(max_examples=200, deadline=10_000)
+@settings(max_examples=200)
 @given(
     content=st.sampled_from(_GOOD),
     keep=st.floats(0, 1),

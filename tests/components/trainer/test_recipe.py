@@ -1,5 +1,4 @@
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -44,8 +43,9 @@ def _files(folder: Path, count: int = 20) -> tuple[list[str], list[str]]:
 
 
 _FIT = """
-import logging, sys, time
+import logging, sys
 from pathlib import Path
+import keras
 import tensorflow as tf
 if sys.argv[2] == "mirrored":
     [device] = tf.config.list_physical_devices("CPU")
@@ -56,37 +56,49 @@ from components.trainer.config import TrainConfig
 from components.trainer.recipe import Recipe
 from components.transform.config import TransformConfig
 
-folder, strategy, cache, epochs = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+class Hold(keras.callbacks.Callback):
+    epoch = 0
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            print("held", flush=True)
+            sys.stdin.read()
+
+folder, strategy, cache, callbacks = Path(sys.argv[1]), sys.argv[2], sys.argv[3], ()
+if sys.argv[4:] == ["hold"]:
+    callbacks = (Hold(),)
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 model = TOY.model_copy(update={"flatten_dropout": 0.0, "dense_dropout": 0.0})
-train = TrainConfig(epochs=epochs, batch_size=8, precision="float32", strategy=strategy)
+train = TrainConfig(epochs=3, batch_size=8, precision="float32", strategy=strategy)
 recipe = Recipe(model, train, TransformConfig(image_size=SIZE, crop="none"), ("a", "b"))
 files = [str(folder / "train" / "*")], [str(folder / "eval" / "*")]
-trained = recipe.fit(*files, Path(cache))
+trained = recipe.fit(*files, Path(cache), callbacks)
 trained.model.save_weights(Path(cache) / "ended.weights.h5")
 print("losses", *trained.history["loss"])
 """
 
 
-def _fit(folder: Path, cache: str, strategy: str = "none", epochs: int = 3) -> subprocess.Popen:
+def _fit(folder: Path, cache: str, *hold: str, strategy: str = "none") -> subprocess.Popen:
+    """A training in a process of its own; with `hold`, it waits within the second epoch."""
     paths = [str(Path(__file__).parents[2] / "fixtures"), *sys.path]
-    command = [sys.executable, "-uc", _FIT, folder, strategy, folder / cache, str(epochs)]
+    command = [sys.executable, "-uc", _FIT, folder, strategy, folder / cache, *hold]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=environment, **pipes)
 
 
 def test_killed_in_an_epoch_a_training_ends_with_the_weights_it_would_have_had(tmp_path):
     _files(tmp_path)
-    with _fit(tmp_path, "whole", epochs=100) as whole:
+    with _fit(tmp_path, "whole") as whole:
         losses = whole.stdout.read().splitlines()[-1]
-    with _fit(tmp_path, "killed", epochs=100) as killed:
-        progress = (re.search(r"epoch (\d+)/", line) for line in killed.stdout)
-        next(found for found in progress if found and int(found[1]) > 2)
+    with _fit(tmp_path, "killed", "hold") as killed:
+        assert "held\n" in killed.stdout  # and goes no further before its input ends
         killed.send_signal(signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    with _fit(tmp_path, "killed", epochs=100) as resumed:
+    with _fit(tmp_path, "killed") as resumed:
         said = resumed.stdout.read()
-    assert "going on after epoch" in said
+    assert "going on after epoch 1," in said
     assert said.splitlines()[-1] == losses
     ended = [tmp_path / cache / "ended.weights.h5" for cache in ("whole", "killed")]
     assert ended[0].read_bytes() == ended[1].read_bytes()
@@ -96,7 +108,7 @@ def test_two_devices_train_as_one_does(tmp_path):
     _files(tmp_path, 17)  # the last batch has fewer images than there are devices
     found = {}
     for strategy in ("none", "mirrored"):
-        with _fit(tmp_path, strategy, strategy) as fitting:
+        with _fit(tmp_path, strategy, strategy=strategy) as fitting:
             said = fitting.stdout.read()
         assert fitting.returncode == 0
         found[strategy] = [float(word) for word in said.splitlines()[-1].split()[1:]]

@@ -21,6 +21,8 @@ from pipeline.config import Config
 
 pytestmark = pytest.mark.long
 
+_KILLED_BATCH = Path(__file__).parents[2] / "fixtures" / "killed_batch.py"
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
@@ -78,8 +80,8 @@ def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     _batch(images, whole, model, "--shard-size", "2")
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, "batch", str(images), str(out), "--model", str(model),
-         "--shard-size", "2"],
+        [sys.executable, str(_KILLED_BATCH), "3", "batch", str(images), str(out),
+         "--model", str(model), "--shard-size", "2"],
         capture_output=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
@@ -89,24 +91,6 @@ def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
     assert "3 of 6 shards were there already" in result.stdout
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done
     assert _rows(out) == _rows(whole)
-
-
-_KILLED = """
-import os, signal, sys
-from pipeline.cli import main as cli
-from pipeline.batch import shards
-from pipeline.batch.rows import write_rows
-
-def die_in_the_fourth(rows, path, format):
-    if "00003" in path.name:
-        path.with_name(f".{path.name}.1").write_bytes(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
-    write_rows(rows, path, format)
-
-shards.write_rows = die_in_the_fourth
-sys.argv[0] = "mri"
-cli.main()
-"""
 
 
 def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):

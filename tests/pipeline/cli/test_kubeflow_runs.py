@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import kfp_server
@@ -30,7 +31,6 @@ def mri(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[st
         [sys.executable, "-m", "pipeline", "kubeflow", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
         env={**kept, "COLUMNS": "160", **variables},
     )
@@ -100,8 +100,11 @@ def _heed_interrupts() -> None:
 
 
 def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
+    started = threading.Event()
+
     def interrupt(run):
         run.state = "RUNNING"
+        started.wait()
         waiting.send_signal(signal.SIGINT)
 
     server.on_get_run = interrupt
@@ -110,8 +113,9 @@ def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
     waiting = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
     )
+    started.set()
     try:
-        said, _ = waiting.communicate(timeout=60)
+        said, _ = waiting.communicate(timeout=300)
     finally:
         waiting.kill()
     assert waiting.returncode == 130

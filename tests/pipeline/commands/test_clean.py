@@ -14,6 +14,9 @@ from components.errors import PipelineError
 from pipeline.commands.clean import clean
 from pipeline.registry import read_models
 
+_DAY = 86_400.0
+"""Longer than any test lies between the runs that it records and the folders that it makes."""
+
 
 @pytest.fixture
 def registry(tmp_path) -> Registry:
@@ -122,9 +125,9 @@ def test_run_folders_go_with_their_runs(registry):
 def test_caches_not_used_since_the_oldest_kept_run_go(registry):
     _examples(registry, 0, 1)
     kinds = ("features", "training", "tuning")
-    stale = [_folder(registry.work.cache / kind / "old", age=60) for kind in kinds]
-    used = [_folder(registry.work.cache / kind / "new", age=-60) for kind in kinds]
-    other = _folder(registry.work.cache / "examples" / "old", age=60)
+    stale = [_folder(registry.work.cache / kind / "old", age=_DAY) for kind in kinds]
+    used = [_folder(registry.work.cache / kind / "new", age=-_DAY) for kind in kinds]
+    other = _folder(registry.work.cache / "examples" / "old", age=_DAY)
     said = _clean(registry, 1)
     assert "cached features" in said
     assert "states of searches" in said
@@ -137,10 +140,10 @@ def test_what_tfx_wrote_beside_the_outputs_goes_but_for_the_kept_runs(registry):
     _examples(registry, 0, 1)
     system = registry.work.artifacts / "Ingest" / ".system"
     old = [
-        _folder(system / kind / "1", age=60)
+        _folder(system / kind / "1", age=_DAY)
         for kind in ("executor_execution", "driver_execution", "stateful_working_dir")
     ]
-    new = _folder(system / "executor_execution" / "2", age=-60)
+    new = _folder(system / "executor_execution" / "2", age=-_DAY)
     said = _clean(registry, 1)
     [row] = [line for line in said.splitlines() if "working folders of nodes" in line]
     assert row.split("│")[2:4] == ["       3 ", " 1,500 "]
@@ -150,7 +153,7 @@ def test_what_tfx_wrote_beside_the_outputs_goes_but_for_the_kept_runs(registry):
 
 def test_where_no_run_is_old_caches_stay(registry):
     _examples(registry, 0)
-    store = _folder(registry.work.cache / "features" / "old", age=60)
+    store = _folder(registry.work.cache / "features" / "old", age=_DAY)
     assert "nothing to remove" in _clean(registry, 1)
     assert store.exists()
 
@@ -161,7 +164,7 @@ def test_a_killed_clean_is_finished_by_the_next(registry):
     [artifact] = registry.store.get_artifacts_by_id([first])
     artifact.state = pb.Artifact.DELETED
     registry.store.put_artifacts([artifact])
-    half = _folder(registry.work.cache / "features" / ".store.removed", age=60)
+    half = _folder(registry.work.cache / "features" / ".store.removed", age=_DAY)
     said = _clean(registry, 1)
     assert "1,500 bytes freed" in said
     assert _there(registry) == ["1"]
@@ -220,7 +223,7 @@ def test_symbolic_links_are_never_followed(registry, tmp_path, which):
 
 
 def test_links_in_what_is_removed_and_in_caches_lead_nowhere(registry, tmp_path):
-    outside = _folder(tmp_path / "outside", age=60)
+    outside = _folder(tmp_path / "outside", age=_DAY)
     _examples(registry, 0, 1)
     (registry.work.artifacts / "Ingest" / "examples" / "0" / "link").symlink_to(outside)
     (registry.work.cache / "features").mkdir(parents=True)
@@ -265,7 +268,7 @@ def nobodys():
     _examples(registry, 0, 1, 2)
     locked = registry.work.artifacts / "Ingest" / "examples" / "0"
     locked.chmod(0o555)
-    _folder(registry.work.cache / "features" / "old", age=60).parent.chmod(0o555)
+    _folder(registry.work.cache / "features" / "old", age=_DAY).parent.chmod(0o555)
     am_root = os.geteuid() == 0
     if am_root:
         for path in (root, *root.rglob("*")):

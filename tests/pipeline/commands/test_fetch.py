@@ -56,7 +56,6 @@ def test_offline_it_ends_at_once_with_one_sentence_and_leaves_no_images(tmp_path
         },
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert result.returncode == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import toy_servables
-from model_server import Server, free_port, strings, wait_until
+from model_server import HANGS, Server, free_port, strings, wait_until
 
 from components.errors import PipelineError
 from pipeline.commands.serve import serve_pushed
@@ -30,14 +30,14 @@ def test_the_pushed_model_is_served_with_batching_and_a_log(tmp_path: Path):
             stderr=stderr,
             text=True,
         )
-    server = Server(process, port, rest_port, log, 0.0)
+    server = Server(process, port, rest_port, log)
     try:
         wait_until(lambda: "Running ModelServer" in log.read_text() or process.poll() is not None)
         response = server.predict({"image_bytes": strings(b"glioma")}, "brain_mri")
         assert response.outputs["label"].string_val[0] == b"g"
         assert server.rest("/v1/models/brain_mri")[0] == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(HANGS) == 0
     finally:
         process.kill()
     assert len(list((tmp_path / "requests").glob("*.parquet"))) == 1

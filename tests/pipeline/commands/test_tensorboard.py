@@ -4,8 +4,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from contextlib import suppress
 
 import pytest
 import tensorflow as tf
@@ -33,16 +33,13 @@ def _free_port() -> int:
 
 def _runs(port: int, process: subprocess.Popen) -> bytes:
     """Asks until the server answers."""
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=10) as answer:
+    while process.poll() is None:
+        with suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=60) as answer:
                 if b"7" in (runs := answer.read()):
                     return runs
-        except (urllib.error.URLError, ConnectionError):
-            pass
-        time.sleep(0.2)
-    raise AssertionError("TensorBoard did not answer")
+        time.sleep(0.2)  # between two looks at what another process serves
+    raise AssertionError("TensorBoard ended without an answer")
 
 
 def test_tensorboard_shows_the_trainings(trained):
@@ -55,7 +52,7 @@ def test_tensorboard_shows_the_trainings(trained):
         assert b"7" in _runs(port, process)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
 
 def test_without_a_training_it_says_what_to_do(tmp_path):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from process_gates import gate
 from rich.console import Console
 from toy_run import SETTINGS, mri
 from watching import PACE, command, watch_folder
@@ -19,6 +20,8 @@ from pipeline.work import Work
 pytestmark = pytest.mark.long
 
 _WATCHING = Path(__file__).parents[2] / "fixtures" / "watching.py"
+_LIMIT = 300
+"""Seconds that bound a wait for what must come; nothing rests on how soon it does."""
 
 
 def _start(work: Path, folder: Path, *more: str) -> subprocess.Popen:
@@ -30,11 +33,17 @@ def _start(work: Path, folder: Path, *more: str) -> subprocess.Popen:
     )
 
 
-def _wait_for(what, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.02)
+def _read_until(watcher: subprocess.Popen, words: str) -> None:
+    said = ""
+    while words not in said:
+        said = watcher.stdout.readline()
+        assert said, f"it ended without the words {words!r}"
+
+
+def _wait_for_begin(folder: Path, number: int, watcher: subprocess.Popen) -> None:
+    while f"begin {number}" not in _ran(folder):
+        assert watcher.poll() is None, "it ended before"
+        time.sleep(0.02)  # between two looks at what another process writes
 
 
 def _ran(folder: Path) -> list[str]:
@@ -69,25 +78,21 @@ def _states(work: Path) -> dict[str, str]:
 
 def test_three_spans_run_in_order_one_at_a_time_through_kills(tmp_path):
     work, folder = tmp_path / "work", tmp_path / "incoming"
-    folder.mkdir()
-    (folder / "hold-2").touch()
-    watcher = _start(work, folder)
-    for number in (3, 1, 2):
+    for number in (3, 1, 2):  # before anybody looks, or the first would run before the next comes
         _drop(folder, number)
-    _wait_for(lambda: "begin 2" in _ran(folder))
-    assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
-    watcher.send_signal(signal.SIGKILL)
-    watcher.communicate()
+    with gate(folder / "gate-2") as held:
+        watcher = _start(work, folder)
+        _wait_for_begin(folder, 2, watcher)
+        assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
+        watcher.send_signal(signal.SIGKILL)
+        watcher.communicate()
 
-    # The run of the killed watcher still goes on: nothing begins beside it.
-    again = _start(work, folder, "once")
-    said = again.stdout.readline()
-    while "busy" not in said:
-        assert said, "it ended without a word about the run that goes on"
-        said = again.stdout.readline()
-    assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
-    (folder / "hold-2").unlink()
-    again.communicate(timeout=60)
+        # The run of the killed watcher still goes on: nothing begins beside it.
+        again = _start(work, folder, "once")
+        _read_until(again, "busy")
+        assert _ran(folder) == ["begin 1", "end 1", "begin 2"]
+        held.open()
+        again.communicate(timeout=_LIMIT)
 
     assert again.returncode == 0
     # The span whose end nobody saw is run again, which the cache answers, and none is skipped.
@@ -99,17 +104,15 @@ def test_three_spans_run_in_order_one_at_a_time_through_kills(tmp_path):
 
 def test_sigterm_ends_the_run_and_the_watcher(tmp_path):
     work, folder = tmp_path / "work", tmp_path / "incoming"
-    folder.mkdir()
-    (folder / "hold-1").touch()
     _drop(folder, 1)
-    watcher = _start(work, folder)
-    _wait_for(lambda: "begin 1" in _ran(folder))
-    watcher.terminate()
-    output, _ = watcher.communicate(timeout=20)
-    assert watcher.returncode == 0, output
-    assert "stopped" in output
-    assert _states(work) == {"1": "running"}
-    (folder / "hold-1").unlink()
+    with gate(folder / "gate-1"):
+        watcher = _start(work, folder)
+        _wait_for_begin(folder, 1, watcher)
+        watcher.terminate()
+        output, _ = watcher.communicate(timeout=_LIMIT)
+        assert watcher.returncode == 0, output
+        assert "stopped" in output
+        assert _states(work) == {"1": "running"}
     _watch(tmp_path, folder)
     assert _ran(folder) == ["begin 1", "begin 1", "end 1"]
 
@@ -147,13 +150,6 @@ def test_a_folder_that_is_none_is_named(tmp_path):
             _watch(tmp_path, tmp_path / name)
 
 
-def _read_until(watcher: subprocess.Popen, words: str) -> None:
-    said = ""
-    while words not in said:
-        said = watcher.stdout.readline()
-        assert said, f"it ended without the words {words!r}"
-
-
 def test_a_folder_that_goes_away_and_comes_back_is_waited_for(tmp_path):
     folder = tmp_path / "incoming"
     folder.mkdir()
@@ -165,7 +161,7 @@ def test_a_folder_that_goes_away_and_comes_back_is_waited_for(tmp_path):
     away.rename(folder)
     _read_until(watcher, "span-001 ended: done")
     watcher.terminate()
-    watcher.communicate(timeout=20)
+    watcher.communicate(timeout=_LIMIT)
     assert watcher.returncode == 0
     assert _ran(folder) == ["begin 1", "end 1"]
 
@@ -231,11 +227,11 @@ def test_a_second_watcher_is_refused(tmp_path):
     folder = tmp_path / "incoming"
     folder.mkdir()
     first = _start(tmp_path / "work", folder)
-    _wait_for(lambda: "watching" in first.stdout.readline())
+    _read_until(first, "watching")
     with pytest.raises(PipelineError, match="Another `mri schedule` or `mri watch`"):
         _watch(tmp_path, folder)
     first.terminate()
-    first.communicate(timeout=20)
+    first.communicate(timeout=_LIMIT)
 
 
 def test_a_record_that_cannot_be_written_ends_it_in_words(tmp_path):
@@ -261,6 +257,7 @@ def test_a_record_that_cannot_be_written_ends_it_in_words(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_real_run_for_each_span(make_folder, tmp_path):
     folder = tmp_path / "incoming"
     folder.mkdir()

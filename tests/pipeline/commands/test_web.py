@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from carding import card
 from fake_server import running
-from model_server import free_port, wait_until
+from model_server import HANGS, free_port, wait_until
 from page import model, png
 from web_command import command, serving
 
@@ -28,25 +29,25 @@ def server() -> Iterator[Any]:
 def test_a_running_server_is_used(server: Any) -> None:
     address = server.address.removeprefix("http://")
     with serving("--server", address, "--port", str(free_port())) as page:
-        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=20)
+        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=HANGS)
         assert answer.json()["label"] == "glioma"
         assert answer.json()["version"] == 7
 
 
 def test_fifty_at_once_are_all_answered(server: Any) -> None:
-    with serving("--server", server.address, "--port", str(free_port())) as page:
-        with ThreadPoolExecutor(50) as pool, httpx.Client(timeout=60) as client:
+    patient = {"MRI_WEB_WAIT": str(HANGS), "MRI_WEB_TIMEOUT": str(HANGS)}
+    with serving("--server", server.address, "--port", str(free_port()), **patient) as page:
+        with ThreadPoolExecutor(50) as pool, httpx.Client(timeout=HANGS) as client:
             answers = list(
                 pool.map(lambda n: client.post(f"{page}/api/v1/predict", content=png(n)), range(50))
             )
-    assert {answer.status_code for answer in answers} <= {200, 429, 503}
-    assert sum(answer.status_code == 200 for answer in answers) >= 10
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_a_page_for_others_needs_a_secret(server: Any) -> None:
     arguments = ("--server", server.address, "--host", "0.0.0.0", "--port", str(free_port()))
     process = command(*arguments)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 1
     assert "set SECRET_KEY" in said
     assert "Traceback" not in said
@@ -56,14 +57,14 @@ def test_a_page_for_others_needs_a_secret(server: Any) -> None:
 
 def test_an_address_in_use_is_told(server: Any) -> None:
     process = command("--server", server.address, "--port", str(server.server_address[1]))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 1
     assert "cannot listen at" in said
 
 
 def test_without_a_model_it_says_what_to_do(tmp_path: Any) -> None:
     process = command("--work", str(tmp_path), "--port", str(free_port()))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 1
     assert "run `mri run` first" in said
 
@@ -76,15 +77,14 @@ def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(tmp_pat
     (version / "assets.extra").mkdir()
     card().write(version / "assets.extra")
     with serving("--work", str(tmp_path), "--port", str(free_port())) as page:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=HANGS) as client:
             wait_until(lambda: client.get(f"{page}/readyz").status_code == 200)
             assert client.get(f"{page}/readyz").json() == {"status": "ready", "version": 3}
             answer = client.post(f"{page}/api/v1/predict", content=png())
             assert "Intended use" in client.get(f"{page}/models/3/card").text
             assert client.get(f"{page}/examples/glioma.jpg").status_code == 200
     assert answer.status_code == 200
-    commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline"))
-    assert not any(os.fsencode(tmp_path) in command for command in commands)
+    assert _processes_of(str(tmp_path)) == []
 
 
 def test_the_page_ends_when_its_model_server_has_died(tmp_path: Path) -> None:
@@ -95,13 +95,9 @@ def test_the_page_ends_when_its_model_server_has_died(tmp_path: Path) -> None:
     process = command("--work", str(tmp_path), "--port", port)
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
-        [server] = [
-            int(folder.name)
-            for folder in Path("/proc").glob("[0-9]*")
-            if os.fsencode(f"--model_base_path={tmp_path}") in (folder / "cmdline").read_bytes()
-        ]
+        [server] = _processes_of(f"--model_base_path={tmp_path}")
         os.kill(server, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=HANGS)
     finally:
         process.kill()
     assert process.returncode == 1
@@ -109,9 +105,19 @@ def test_the_page_ends_when_its_model_server_has_died(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def _processes_of(word: str) -> list[int]:
+    """Ids of the processes whose command has it; others come and go meanwhile."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(word) in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=20).status_code == 200
+        return httpx.get(address, timeout=HANGS).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -124,7 +130,7 @@ def test_an_upload_leaves_no_file(server: Any, tmp_path: Path) -> None:
     arguments = ("--server", server.address, "--port", str(free_port()))
     with serving(*arguments, folder=here, **places) as page:
         large = {"image": ("x.png", png() + bytes(2_000_000))}
-        assert httpx.post(f"{page}/api/v1/predict", files=large, timeout=20).status_code == 200
+        assert httpx.post(f"{page}/api/v1/predict", files=large, timeout=HANGS).status_code == 200
         assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["HOME", "TMPDIR", "here"]
 
@@ -138,5 +144,5 @@ def test_a_connection_that_is_dropped_holds_up_nobody(server: Any) -> None:
                     b"POST /api/v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n"
                     b"Content-Length: 100000\r\n\r\n" + png()[:100]
                 )
-        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=20)
+        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=HANGS)
         assert answer.status_code == 200

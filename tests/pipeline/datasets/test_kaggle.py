@@ -108,6 +108,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Kaggle]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(kaggle, "EXPECTED", TINY)
     yield server
+    server.status = 503  # who still waits for an answer downloads nothing any more
     server.stall.set()
     server.shutdown()
     thread.join()

