@@ -40,7 +40,7 @@ def test_the_pushed_model_is_served_with_batching_and_a_log(tmp_path: Path):
         assert process.wait(HANGS) == 0
     finally:
         process.kill()
-    assert len(list((tmp_path / "requests").glob("*.parquet"))) == 1
+    assert len(list((tmp_path / "requests").glob("[!.]*.parquet"))) == 1
     assert "Traceback" not in log.read_text()
 
 

@@ -113,7 +113,7 @@ class Clock:
 
 def test_attempts_end_and_so_does_the_time(monkeypatch):
     clock = Clock()
-    for module in ("tenacity", "tenacity.nap", "serving.client.client"):
+    for module in ("tenacity", "tenacity.nap"):  # what a request itself takes is not its pauses'
         monkeypatch.setattr(f"{module}.time", clock)
     with running(says(503, {"error": "queue full"})) as server:
         with Client(server.address, attempts=2) as client:
@@ -121,10 +121,10 @@ def test_attempts_end_and_so_does_the_time(monkeypatch):
                 client.predict(IMAGE)
         assert len(server.requests) == 2
         clock.now = 100.0
-        with Client(server.address, attempts=1000, timeout=300) as client:
+        with Client(server.address, attempts=1000, timeout=100) as client:
             with pytest.raises(ServingError) as raised:
                 client.predict(IMAGE)
-        assert 290 < clock.now - 100 <= 300
+        assert 90 < clock.now - 100 <= 100
         assert raised.value.code == "UNAVAILABLE"
 
 
