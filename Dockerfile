@@ -39,6 +39,7 @@ FROM page-environment AS examples
 RUN /opt/venv/bin/python /app/bin/install.py --cache /tmp/uv \
     --only /app/requirements/sample.in /app/requirements/lock.txt
 COPY components /app/components
+COPY imaging /app/imaging
 COPY pipeline /app/pipeline
 ENV PYTHONPATH=/app
 RUN /opt/venv/bin/python -m pipeline data sample /opt/examples --per-class 1 --seed 5
@@ -46,6 +47,7 @@ RUN /opt/venv/bin/python -m pipeline data sample /opt/examples --per-class 1 --s
 FROM base AS server
 COPY --from=server-environment /opt/venv /opt/venv
 COPY components /app/components
+COPY imaging /app/imaging
 COPY serving /app/serving
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1
 USER 1000
@@ -58,6 +60,7 @@ FROM base AS page
 COPY --from=page-environment /opt/venv /opt/venv
 COPY --from=examples /opt/examples /opt/examples
 COPY components /app/components
+COPY imaging /app/imaging
 COPY pipeline /app/pipeline
 COPY serving /app/serving
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1

@@ -15,8 +15,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from components.ingest.config import IngestConfig
-from components.ingest.readers import RejectedImageError, read_images
+from imaging.config import ReadConfig
+from imaging.reader import RejectedImageError, read_file
 
 pytestmark = pytest.mark.long
 
@@ -110,7 +110,7 @@ def test_nothing_that_identifies_a_patient_gets_out(tmp_path, caplog, capfd):
             path = tmp_path / f"{len(said)}.dcm"
             path.write_bytes(content)
             try:
-                found = read_images(str(path), IngestConfig(), SALT)
+                found = read_file(str(path), ReadConfig(), SALT)
             except RejectedImageError as rejection:
                 said.append((name, "".join(traceback.format_exception(rejection)).encode()))
                 rejections += 1

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import compressed, dataset, encoded, file, head, jpeg, pydicom_file
+from dicom_files import ALL, compressed, dataset, encoded, file, head, jpeg, pydicom_file
 from drawing import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,10 +20,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from components.ingest.config import IngestConfig
-from components.ingest.readers import RejectedImageError, read_images
+from imaging.config import ReadConfig
+from imaging.reader import RejectedImageError, read_file
 
-CONFIG = IngestConfig()
+CONFIG = ReadConfig()
 
 
 def _frames_lost() -> bytes:
@@ -70,14 +70,14 @@ def test_rejects_pixels_that_are_not_numbers(read_dicom):
 
 
 def test_rejects_too_many_pixels(read_dicom):
-    few = IngestConfig(max_pixels=2000)
+    few = ReadConfig(max_pixels=2000)
     assert read_dicom(file(), few).images
     with pytest.raises(RejectedImageError, match="more pixels than the limit of 2,000"):
         read_dicom(file(head(shape=(60, 60))), few)
     two = file(np.stack([head(1), head(2)]))
     with pytest.raises(RejectedImageError, match="in all frames together"):
         read_dicom(two, few)
-    assert read_dicom(two, IngestConfig(max_pixels=2000, dicom={"frames": "middle"})).images
+    assert read_dicom(two, ReadConfig(max_pixels=2000, dicom={"frames": "middle"})).images
     for frames in (10**6, 2**31 - 1):
         with pytest.raises(RejectedImageError, match="in all frames together"):
             read_dicom(file(NumberOfFrames=frames))
@@ -104,9 +104,11 @@ def test_rejects_frames_that_are_cut_off(read_dicom, name):
     made = pydicom.dcmread(pydicom_file(name))
     whole = next(pydicom.encaps.generate_frames(made.PixelData, number_of_frames=1))
     syntax = made.file_meta.TransferSyntaxUID
-    assert read_dicom(compressed(made, syntax, [whole])).images
-    with pytest.raises(RejectedImageError, match="truncated"):
-        read_dicom(compressed(made, syntax, [whole[: len(whole) // 4 * 2]]))
+    assert read_dicom(compressed(made, syntax, [whole]), ALL).images
+    half = whole[: len(whole) // 4 * 2]
+    for cut in (half, half + b"\xff\xd9", whole[: len(whole) // 50 * 49 // 2 * 2] + b"\xff\xd9"):
+        with pytest.raises(RejectedImageError, match="truncated"):
+            read_dicom(compressed(made, syntax, [cut]), ALL)
 
 
 def _peak(call) -> int:
@@ -120,7 +122,7 @@ def _peak(call) -> int:
 
 
 def test_bombs_are_not_unpacked(read_dicom):
-    config = IngestConfig(max_file_bytes=2_000_000)
+    config = ReadConfig(max_file_bytes=2_000_000)
     made = dataset(head())
     made.PixelData = bytes(2)
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -167,7 +169,7 @@ def test_damaged_bytes_give_images_or_a_reason(tmp_path_factory, content, keep, 
     path = tmp_path_factory.getbasetemp() / "damaged.dcm"
     path.write_bytes(bytes(damaged) + tail)
     with suppress(RejectedImageError):
-        assert read_images(str(path), CONFIG, b"salt").images
+        assert read_file(str(path), CONFIG, b"salt").images
 
 
 @settings(max_examples=100)
@@ -176,4 +178,4 @@ def test_any_bytes_after_the_prefix_give_a_reason(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "hostile.dcm"
     path.write_bytes(bytes(128) + b"DICM" + content)
     with pytest.raises(RejectedImageError):
-        read_images(str(path), CONFIG)
+        read_file(str(path), CONFIG)

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import PYDICOM_FILES, dataset, encoded, file, head, pydicom_file
+from dicom_files import ALL, PYDICOM_FILES, dataset, encoded, file, head, pydicom_file
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -15,10 +15,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from components.ingest.config import IngestConfig
-from components.ingest.readers import RejectedImageError, read_images
+from imaging.config import ReadConfig
+from imaging.reader import RejectedImageError, read_file
 
-CONFIG = IngestConfig()
+CONFIG = ReadConfig()
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_lossless_syntaxes_show_the_same(read_dicom, syntax):
 
 
 def test_one_image_is_the_same_however_it_is_stored():
-    expected = read_images(pydicom_file("MR_small.dcm"), CONFIG).images[0].encoded
+    expected = read_file(pydicom_file("MR_small.dcm"), CONFIG).images[0].encoded
     for kind in ("bigendian", "expb", "implicit", "jpeg_ls_lossless", "jp2klossless", "RLE"):
-        (image,) = read_images(pydicom_file(f"MR_small_{kind}.dcm"), CONFIG).images
+        (image,) = read_file(pydicom_file(f"MR_small_{kind}.dcm"), CONFIG).images
         assert image.encoded == expected
 
 
@@ -49,7 +49,7 @@ def test_colours_are_the_same_however_they_are_compressed():
     names = sorted(path.name for path in PYDICOM_FILES.rglob("SC_rgb_*"))
     stripes = {}
     for name in [*names, "SC_ybr_full_422_uncompressed.dcm"]:
-        first = read_images(pydicom_file(name), CONFIG).images[0].pixels
+        first = read_file(pydicom_file(name), ALL).images[0].pixels
         if first.shape == (100, 100, 3) and "_jls_" not in name:  # those show something else
             stripes[name] = first[5::10, 50].astype(int)
     assert len(stripes) > 15
@@ -75,11 +75,11 @@ def test_reads_what_pydicom_ships():
     for path in sorted(PYDICOM_FILES.rglob("*")):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             try:
-                images = read_images(str(path), CONFIG, b"salt").images
+                images = read_file(str(path), ALL, b"salt").images
             except RejectedImageError:
                 outcomes[False] += 1
             else:
                 assert all(image.pixels.dtype == np.uint8 for image in images)
                 outcomes[True] += 1
-    assert outcomes[True] >= 100
-    assert outcomes[False] >= 50
+    assert outcomes[True] >= 90  # without masks, doses and localizers
+    assert outcomes[False] >= 60

@@ -5,8 +5,8 @@ import pytest
 from dicom_files import dataset, encoded, file, head
 from pydicom.dataset import Dataset
 
-from components.ingest.config import IngestConfig
-from components.ingest.readers import DecodedImage, RejectedImageError
+from imaging.config import ReadConfig
+from imaging.reader import DecodedImage, RejectedImageError
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_takes_all_frames_or_the_middle_one(read_dicom):
     low, high = np.percentile(pixels, (1, 99))
     for image, values in zip(images, pixels, strict=True):
         assert _is_scaled(levels(image), values, low, high)
-    middle = IngestConfig(dicom={"frames": "middle"})
+    middle = ReadConfig(dicom={"frames": "middle"})
     assert [image.frame for image in read_dicom(file(pixels), middle).images] == [2]
     assert [image.frame for image in read_dicom(file(head()), middle).images] == [0]
 

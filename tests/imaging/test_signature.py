@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from components.ingest.signature import SIGNATURE_SHAPE, signature
+from imaging.signature import SIGNATURE_SHAPE, signature
 
 
 def head(seed: int, size: tuple[int, int] = (150, 120)) -> NDArray[np.uint8]:
@@ -115,7 +115,7 @@ def test_a_single_bright_pixel_or_line_is_taken(place: tuple[int | slice, int]) 
 def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, numpy as np; from components.ingest.duplicates import find_pairs; "
-        "from components.ingest.signature import signature; "
+        "from imaging.signature import signature; "
         "signature(np.eye(90, dtype=np.uint8)[..., None].repeat(3, 2)); "
         "assert not {'tensorflow', 'faiss', 'tfx'} & set(sys.modules)"
     )

@@ -53,12 +53,15 @@ class Picture:
         frame: Which frame or slice of the file.
         channels: Colour channels in the file.
         tags: What is kept of the rest.
+        encoded: A JPEG or PNG file that decodes to these levels and says nothing else; None where
+            there is none yet.
     """
 
     levels: Levels
     frame: int
     channels: int
     tags: TechnicalTags
+    encoded: bytes | None = None
 
 
 def as_float(values: Values) -> Values:
@@ -81,6 +84,39 @@ def to_levels(values: Values, low: float, high: float) -> Levels:
         share = np.clip((as_float(values) - low) / (high - low), 0, 1)
     share[~(np.isfinite(values) & np.isfinite(share))] = 0
     return np.round(share * 255).astype(np.uint8)
+
+
+def full_range(values: Values) -> Levels:
+    """Shows numbers from the least to the greatest; those of 8 bits stay as they are.
+
+    Args:
+        values: Numbers of any shape.
+
+    Returns:
+        uint8, of the same shape.
+    """
+    if values.dtype == np.uint8:
+        return values
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if not finite.size:
+        return np.zeros(values.shape, np.uint8)
+    return to_levels(values, float(finite.min()), float(finite.max()))
+
+
+def on_black(values: Values) -> Values:
+    """Lays a picture on black: what is transparent shows nothing of what is hidden there.
+
+    Args:
+        values: uint8 or uint16, [height, width, 2] (grey) or [height, width, 4] (RGB), the last
+            channel being opacity.
+
+    Returns:
+        The same without that channel, of the same type: [height, width] or [height, width, 3].
+    """
+    full = np.iinfo(values.dtype).max
+    colours, opacity = values[..., :-1].astype(np.uint64), values[..., -1:].astype(np.uint64)
+    laid = ((colours * opacity + full // 2) // full).astype(values.dtype)
+    return laid[..., 0] if laid.shape[2] == 1 else laid
 
 
 def square_pixels(levels: Levels, rows: float, columns: float, limit: int) -> Levels:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest.config import IngestConfig
-from components.ingest.readers import ImageFile, read_images
+from imaging.config import ReadConfig
+from imaging.reader import ImageFile, read_file
 
-_CONFIG = IngestConfig()
+_CONFIG = ReadConfig()
 
 
 @pytest.fixture
@@ -17,12 +17,12 @@ def read_dicom(tmp_path: Path) -> Callable[..., ImageFile]:
 
     def read(
         content: bytes,
-        config: IngestConfig = _CONFIG,
+        config: ReadConfig = _CONFIG,
         salt: bytes = b"salt",
         name: str = "image.dcm",
     ) -> ImageFile:
         path = tmp_path / name
         path.write_bytes(content)
-        return read_images(str(path), config, salt)
+        return read_file(str(path), config, salt)
 
     return read

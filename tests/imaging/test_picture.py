@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.ingest.picture import RejectedImageError, as_float, square_pixels, to_levels
+from imaging.picture import RejectedImageError, as_float, square_pixels, to_levels
 
 
 def test_maps_a_range_to_grey_levels():

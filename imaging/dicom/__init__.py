@@ -1,0 +1,1 @@
+"""DICOM: data sets in, pictures out; `reader` is the door."""

@@ -1,0 +1,224 @@
+"""What a compressed frame says of itself, read before a decoder sets memory aside for it.
+
+A data set may promise 64 x 64 pixels and hold a frame that unpacks to gigabytes.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+JPEG_LS = 0xF7
+"""The marker of a JPEG-LS frame, beside those of JPEG (ISO/IEC 10918-1 B.1)."""
+LOSSLESS = 0xC3
+_START = b"\xff\xd8"
+_END = b"\xff\xd9"
+_START_OF_FRAME = {*range(0xC0, 0xD0), JPEG_LS} - {0xC4, 0xC8, 0xCC}
+_UNEXPECTED = {0x01, *range(0xD0, 0xDA), 0xDE}
+"""Between segments: what has no length, or a hierarchy of frames."""
+_SCAN, _APP0, _APP14, _COMMENT = 0xDA, 0xE0, 0xEE, 0xFE
+_REMARKS = {*range(_APP0, 0xF0), _COMMENT}
+_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_SCAN_END_LS = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]")
+"""In entropy-coded data: a marker that is neither a stuffed byte (or bit) nor a restart."""
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_MOST_SCANS = 100
+_TRANSFORM = 11
+"""Where an Adobe segment says how colours were transformed."""
+_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
+_JPEG2000_START = b"\xff\x4f\xff\x51"
+_RLE_HEADER = 64
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """What the segments of a whole JPEG or JPEG-LS image say.
+
+    Attributes:
+        coding: The marker that its frame starts with.
+        precision: Bits a sample.
+        rows: Height in pixels.
+        columns: Width in pixels.
+        ids: What its components are called.
+        is_jfif: Whether a JFIF segment says that colours are YCbCr.
+        transform: The colour transform of an Adobe segment: 0 for none, 1 for YCbCr.
+        remarks: Where segments lie that pixels are not made of, from and to.
+        runs: Where runs of entropy-coded data lie, from and to, each up to a restart or the end of
+            its scan.
+        end: Where the image ends.
+    """
+
+    coding: int
+    precision: int
+    rows: int
+    columns: int
+    ids: tuple[int, ...]
+    is_jfif: bool
+    transform: int | None
+    remarks: tuple[tuple[int, int], ...]
+    runs: tuple[tuple[int, int], ...]
+    end: int
+
+
+def read_jpeg(encoded: bytes) -> Jpeg | None:
+    """Goes through the segments of a JPEG or JPEG-LS image (ISO/IEC 10918-1 B.2, 14495-1 C.2).
+
+    Args:
+        encoded: The image; what stands behind its end does not matter.
+
+    Returns:
+        What they say; None where the image has no end or no header, or is hierarchical.
+    """
+    try:
+        return _read_jpeg(encoded)
+    except (struct.error, IndexError):
+        return None
+
+
+def _read_jpeg(encoded: bytes) -> Jpeg | None:
+    frame: tuple[int, int, int, int, tuple[int, ...]] | None = None
+    is_jfif, transform = False, None
+    remarks: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
+    end = 0
+    for one in _segments(encoded):
+        payload, end = encoded[one.body : one.end], one.end
+        if one.marker in _START_OF_FRAME:
+            if frame:
+                return None
+            precision, rows, columns, components = struct.unpack_from(">BHHB", payload)
+            ids = tuple(payload[6 : 6 + 3 * components : 3])
+            frame = (one.marker, precision, rows, columns, ids)
+        elif one.marker in _REMARKS:
+            remarks.append((one.start, one.end))
+            is_jfif |= one.marker == _APP0 and payload.startswith(b"JFIF\0")
+            if one.marker == _APP14 and payload.startswith(b"Adobe") and len(payload) > _TRANSFORM:
+                transform = payload[_TRANSFORM]
+        runs += one.runs
+    return Jpeg(*frame, is_jfif, transform, tuple(remarks), tuple(runs), end) if frame else None
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment: its marker, where it starts, where its payload lies, and the data behind it."""
+
+    marker: int
+    start: int
+    body: int
+    end: int
+    runs: tuple[tuple[int, int], ...] = ()
+
+
+def _segments(encoded: bytes) -> Iterator[_Segment]:
+    """The segments of a whole image, its end included.
+
+    Raises:
+        IndexError: It is cut off.
+        struct.error: It is cut off, or what is there is no segment.
+    """
+    position, scans = len(_START), 0
+    scan_end: re.Pattern[bytes] | None = None
+    if not encoded.startswith(_START):
+        raise struct.error
+    while True:
+        start = position
+        while encoded[position] == 0xFF:  # any number of them may stand before a marker
+            position += 1
+        marker, body = encoded[position], position + 3
+        if marker == _END[1] and scans:
+            yield _Segment(marker, start, position + 1, position + 1)
+            return
+        if position == start or marker in _UNEXPECTED:
+            raise struct.error
+        (length,) = struct.unpack_from(">H", encoded, position + 1)
+        position += 1 + length
+        if marker in _START_OF_FRAME:
+            scan_end = _SCAN_END_LS if marker == JPEG_LS else _SCAN_END
+        if marker != _SCAN:
+            yield _Segment(marker, start, body, position)
+            continue
+        scans += 1
+        found = scan_end.search(encoded, position) if scan_end else None
+        if found is None or scans > _MOST_SCANS:  # a decoder goes over all pixels once a scan
+            raise struct.error
+        yield _Segment(
+            marker, start, body, position, tuple(_runs(encoded, position, found.start()))
+        )
+        position = found.start()
+
+
+def _runs(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for restart in _RESTART.finditer(encoded, start, end):
+        yield start, restart.start()
+        start = restart.end()
+    yield start, end
+
+
+def is_jpeg2000(encoded: bytes) -> bool:
+    """Tells JPEG 2000, bare or in a JP2 file, by its first bytes.
+
+    Args:
+        encoded: An image.
+
+    Returns:
+        Whether it is one.
+    """
+    return encoded.startswith((_JP2_SIGNATURE, _JPEG2000_START))
+
+
+def jpeg2000_size(encoded: bytes) -> tuple[int, int, int, int] | None:
+    """Reads the size of a JPEG 2000 image (ISO/IEC 15444-1 A.5.1), bare or in a JP2 file.
+
+    Args:
+        encoded: The image.
+
+    Returns:
+        Rows, columns, components and the bits of the first one; None where it has no such header.
+    """
+    start = 0
+    if encoded.startswith(_JP2_SIGNATURE):
+        while encoded[start + 4 : start + 8] != b"jp2c":
+            length = int.from_bytes(encoded[start : start + 4], "big")
+            if length < 8 or start + length >= len(encoded):
+                return None
+            start += length
+        start += 8
+    if encoded[start : start + 4] != _JPEG2000_START or len(encoded) < start + 43:
+        return None
+    right, bottom, left, top = struct.unpack_from(">4I", encoded, start + 8)
+    components, depth = struct.unpack_from(">HB", encoded, start + 40)
+    return bottom - top, right - left, components, (depth & 0x7F) + 1
+
+
+def rle_fits(encoded: bytes, size: int) -> bool:
+    """Tells whether no segment of an RLE frame (PS3.5 G) unpacks to far more than it should.
+
+    Args:
+        encoded: The frame.
+        size: Bytes that a segment should hold: rows times columns.
+
+    Returns:
+        False also where there is no header.
+    """
+    if len(encoded) < _RLE_HEADER:
+        return False
+    count, *offsets = struct.unpack_from("<16I", encoded)
+    bounds = [*offsets[:count], len(encoded)]
+    return all(_fits(encoded[start:end], size) for start, end in pairwise(bounds))
+
+
+def _fits(segment: bytes, size: int) -> bool:
+    position = unpacked = 0
+    most = 2 * size + 256  # padding unpacks to a little, and the decoder counts exactly
+    while position < len(segment) and unpacked <= most:
+        control = segment[position]
+        if control < 128:  # that many bytes and one follow as they are
+            unpacked += control + 1
+            position += control + 2
+        elif control > 128:  # the next byte is repeated
+            unpacked += 257 - control
+            position += 2
+        else:
+            position += 1
+    return unpacked <= most

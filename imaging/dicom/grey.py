@@ -1,0 +1,264 @@
+"""Stored values of DICOM pixels to grey levels (PS3.3 C.11, C.7.5.1.1.2; PS3.4 N.2).
+
+What a stored value becomes depends on nothing but the value, so it is worked out once a value that
+occurs, not once a pixel. pydicom's functions for these steps take the data set's own window and
+slope, not those of a frame's functional groups, invert by the brightest pixel that happens to be in
+a picture, and fail on tables that people have; so the steps are here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imaging.dicom.elements import functional, item, number, numbers, value, words
+from imaging.dicom.layout import Layout
+from imaging.picture import Levels, RejectedImageError, Values, as_float, to_levels
+
+_COLOURS = ("Red", "Green", "Blue")
+_LEAST_LEVELS = 8
+"""A window that leaves fewer grey levels than this shows nothing."""
+_SAMPLE = 100_000
+"""About how many pixels of a frame are looked at, at least, to choose a range of values."""
+_SHARES = (0.01, 0.99)
+_PADDINGS = {"f4": "FloatPixelPadding", "f8": "DoubleFloatPixelPadding"}
+
+
+def grey_levels(
+    dataset: Any, layout: Layout, frames: list[int], stored: list[Values]
+) -> list[Levels]:
+    """Shows grey frames as their data set says, or by the range of their values where it does not.
+
+    Args:
+        dataset: The data set.
+        layout: How it stores pixels.
+        frames: The numbers of the frames.
+        stored: Their stored values, [rows, columns].
+
+    Returns:
+        Levels a frame. What is padding is black, and has no say in the range of values.
+
+    Raises:
+        RejectedImageError: No pixel is a number.
+    """
+    seen = [
+        _see(dataset, layout, frame, values) for frame, values in zip(frames, stored, strict=True)
+    ]
+    shown = [_presented(dataset, one.frame, one.meanings) for one in seen]
+    levels = [one for one in shown if one is not None]
+    if len(levels) < len(shown) or _levels_in_use(seen, levels) < _LEAST_LEVELS:
+        low, high = _range(seen)
+        levels = [to_levels(one.meanings, low, high) for one in seen]
+    perceived = _perceived(dataset, layout)
+    return [one.picture(perceived[own]) for one, own in zip(seen, levels, strict=True)]
+
+
+def palette_levels(dataset: Any, layout: Layout, stored: list[Values]) -> list[Levels]:
+    """Shows frames of a palette in its colours (PS3.3 C.7.6.3.1.5).
+
+    Args:
+        dataset: The data set.
+        layout: How it stores pixels.
+        stored: Stored values of frames, [rows, columns].
+
+    Returns:
+        Levels a frame, [rows, columns, 3]; what is padding is black.
+
+    Raises:
+        RejectedImageError: The palette is not there, damaged or segmented.
+    """
+    tables = [_table(dataset, dataset, f"{colour}PaletteColorLookupTable") for colour in _COLOURS]
+    palette = [table for table in tables if table]
+    if len(palette) < len(_COLOURS):
+        raise RejectedImageError("DICOM with a palette that is missing, damaged or segmented")
+    pictures = []
+    for values in stored:
+        colours = [to_levels(one.look_up(values), 0, one.full) for one in palette]
+        pictures.append(np.stack(colours, axis=-1))
+        pictures[-1][_is_padding(dataset, layout, values)] = 0
+    return pictures
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The values that occur in a frame.
+
+    Attributes:
+        frame: The frame's number.
+        meanings: What they stand for.
+        is_signal: Which of them are no padding.
+        places: Where among them a pixel's value is, [rows, columns]; None where `meanings` holds
+            one a pixel.
+    """
+
+    frame: int
+    meanings: Values
+    is_signal: Values
+    places: Values | None
+
+    def picture(self, levels: Levels) -> Levels:
+        """The frame, of a level a value."""
+        levels[~self.is_signal] = 0
+        return levels if self.places is None else levels[self.places]
+
+    def counts(self, step: int = 1) -> Values:
+        """How often each value occurs, as signal, in every `step`-th pixel."""
+        if self.places is None:
+            taken = np.zeros(self.meanings.size, bool)
+            taken[::step] = True
+            return (taken & self.is_signal.ravel()).astype(np.intp)
+        found = np.bincount(self.places.ravel()[::step], minlength=self.meanings.size)
+        return found * self.is_signal
+
+
+def _see(dataset: Any, layout: Layout, frame: int, stored: Values) -> _Seen:
+    places = None
+    if stored.dtype.kind in "iu":
+        low, high = int(stored.min()), int(stored.max())
+        if high - low < stored.size:
+            places = np.subtract(stored, low, dtype=np.intp)
+            stored = np.arange(low, high + 1).astype(stored.dtype)
+    is_signal = ~_is_padding(dataset, layout, stored)
+    return _Seen(frame, _meant(dataset, frame, stored), is_signal, places)
+
+
+def _is_padding(dataset: Any, layout: Layout, stored: Values) -> Values:
+    """Which stored values fill up the picture's rectangle (PS3.3 C.7.5.1.1.2)."""
+    name = _PADDINGS.get(stored.dtype.str[1:], "PixelPadding")
+    ends = [number(value(dataset, name + end)) for end in ("Value", "RangeLimit")]
+    if ends[0] is None:
+        return np.zeros(stored.shape, bool)
+    if name == "PixelPadding":
+        ends = [None if end is None else _stored(int(end), layout) for end in ends]
+    limits = [end for end in ends if end is not None]
+    return (stored >= min(limits)) & (stored <= max(limits))
+
+
+def _stored(padding: int, layout: Layout) -> int:
+    """A padding value as a stored one: files write signed ones as unsigned, and the reverse."""
+    span: int = 2**layout.bits
+    least = -span // 2 if layout.is_signed else 0
+    for size in (layout.allocated, layout.bits):
+        wrapped: int = (padding - least) % 2**size + least
+        if wrapped < least + span:
+            return wrapped
+    return padding
+
+
+def _meant(dataset: Any, frame: int, stored: Values) -> Values:
+    """The modality transformation: stored values become what they stand for."""
+    table = _table(dataset, item(dataset, "ModalityLUTSequence"), "LUT")
+    if table:
+        return as_float(table.look_up(stored))
+    pair = [
+        number(functional(dataset, frame, "PixelValueTransformationSequence", keyword))
+        for keyword in ("RescaleSlope", "RescaleIntercept")
+    ]
+    with np.errstate(all="ignore"):
+        return as_float(stored) * (pair[0] or 1.0) + (pair[1] or 0.0)
+
+
+def _presented(dataset: Any, frame: int, values: Values) -> Levels | None:
+    """The VOI transformation; None where the file describes none."""
+    table = _table(dataset, item(dataset, "VOILUTSequence"), "LUT")
+    if table:
+        return to_levels(table.look_up(values), 0, table.full)
+    center, width = (
+        number(functional(dataset, frame, "FrameVOILUTSequence", keyword))
+        for keyword in ("WindowCenter", "WindowWidth")
+    )
+    if center is None or width is None or width <= 0:
+        return None
+    function = functional(dataset, frame, "FrameVOILUTSequence", "VOILUTFunction")
+    if function == "SIGMOID":
+        with np.errstate(all="ignore"):
+            return to_levels(1 / (1 + np.exp(-4 * (values - center) / width)), 0, 1)
+    if function != "LINEAR_EXACT":
+        center, width = center - 0.5, width - 1
+    return to_levels(values, center - width / 2, center + width / 2)
+
+
+def _perceived(dataset: Any, layout: Layout) -> Levels:
+    """The presentation transformation (PS3.3 C.11.4, C.11.6): a level for each of the 256.
+
+    A table or a shape takes the place of what `MONOCHROME1` says: that is INVERSE already.
+    """
+    levels = np.arange(256, dtype=np.uint8)
+    table = _table(dataset, item(dataset, "PresentationLUTSequence"), "LUT")
+    if table:
+        entries = np.linspace(0, table.entries.size - 1, 256)
+        return to_levels(table.entries[np.round(entries).astype(np.intp)], 0, table.full)
+    shape = next(iter(words(value(dataset, "PresentationLUTShape"))), "")
+    if shape not in ("IDENTITY", "INVERSE"):
+        shape = "INVERSE" if layout.photometric == "MONOCHROME1" else "IDENTITY"
+    return 255 - levels if shape == "INVERSE" else levels
+
+
+def _levels_in_use(seen: Iterable[_Seen], levels: Iterable[Levels]) -> int:
+    used = np.zeros(256, bool)
+    for one, own in zip(seen, levels, strict=True):
+        used[own.ravel()[one.counts() > 0]] = True
+    return int(np.count_nonzero(used))
+
+
+def _range(seen: Iterable[_Seen]) -> tuple[float, float]:
+    """Returns the values to show from black to white: percentiles of all frames together."""
+    sampled = []
+    for one in seen:
+        size = (one.meanings if one.places is None else one.places).size
+        sampled.append((one.meanings.ravel(), one.counts(max(1, size // _SAMPLE))))
+    values = np.concatenate([values for values, _ in sampled])
+    counts = np.concatenate([counts for _, counts in sampled])
+    if not counts.any():  # nothing but padding
+        return 0, 1
+    kept = np.isfinite(values) & (counts > 0)
+    if not kept.any():
+        raise RejectedImageError("DICOM whose pixels are not numbers")
+    order = np.argsort(values[kept], kind="stable")
+    values, ranks = values[kept][order], np.cumsum(counts[kept][order])
+    low, high = (_quantile(values, ranks, share) for share in _SHARES)
+    return (low, high) if low < high else (float(values[0]), float(values[-1]))
+
+
+def _quantile(values: Values, ranks: Values, share: float) -> float:
+    """Interpolates linearly between neighbours, as numpy does by default."""
+    position = share * (int(ranks[-1]) - 1)
+    below, above = (
+        float(values[np.searchsorted(ranks, int(position) + step, side="right").clip(max=last)])
+        for last in [values.size - 1]
+        for step in (0, 1)
+    )
+    return below + (above - below) * (position % 1)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A lookup table (PS3.3 C.11.1.1): its entries, and the stored value that the first is for."""
+
+    entries: Values
+    first: float
+    full: int
+
+    def look_up(self, values: Values) -> Values:
+        index = np.nan_to_num(np.round(as_float(values) - self.first))
+        return self.entries[np.clip(index, 0, self.entries.size - 1).astype(np.intp)]
+
+
+def _table(dataset: Any, owner: Any, name: str) -> _Table | None:
+    described = numbers(value(owner, f"{name}Descriptor"))
+    data = value(owner, f"{name}Data")
+    if len(described) != 3 or data is None:
+        return None
+    count, first, bits = int(described[0]) % 2**16 or 2**16, described[1], int(described[2])
+    if first >= 2**15 and first + count > 2**16:  # a signed number that was read as unsigned
+        first -= 2**16
+    if isinstance(data, bytes):
+        order = "<" if dataset.original_encoding[1] else ">"
+        wide = len(data) >= 2 * count
+        entries = np.frombuffer(data, f"{order}u2" if wide else "u1", len(data) // (1 + wide))
+    else:
+        entries = np.asarray(numbers(data))
+    if not 8 <= bits <= 16 or not entries.size:
+        return None
+    return _Table(entries[:count], first, 2**bits - 1)

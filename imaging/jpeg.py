@@ -1,0 +1,203 @@
+"""JPEG: its pixels, and the same file without all else that it says.
+
+A JPEG file is a row of segments (ISO/IEC 10918-1 B). Those that pixels are made of stay as they
+are; EXIF, XMP, IPTC, colour profiles, thumbnails, comments and what stands behind the end go.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from imaging import exif
+from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags
+
+_SOI = b"\xff\xd8"
+_EOI = b"\xff\xd9"
+_SOF = {0xC0, 0xC1, 0xC2}
+"""Frames that are baseline, extended or progressive, all in Huffman's coding."""
+_OTHER_SOF = {*range(0xC3, 0xD0)} - {0xC4, 0xC8}
+"""Lossless, hierarchical and arithmetically coded frames, and arithmetic conditioning."""
+_TABLES = {0xC4, 0xDB, 0xDD}
+"""Huffman tables, quantisation tables, the restart interval."""
+_SOS, _APP0, _APP1, _APP14, _COM = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
+_APPLICATIONS = range(0xE0, 0xF0)
+_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+"""The whole segment, without a thumbnail: that it is there says that colours are YCbCr."""
+_ADOBE_BYTES = 12
+_EXIF = b"Exif\0\0"
+_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+"""In entropy-coded data, a marker that is neither a stuffed byte nor a restart."""
+_MOST_SCANS = 100
+"""A decoder goes over the whole picture once a scan."""
+_COEFFICIENTS = 64
+_DAMAGED = "damaged or truncated JPEG"
+
+
+@dataclass(frozen=True)
+class _Stripped:
+    """A JPEG file without what is not its picture.
+
+    Attributes:
+        content: The file.
+        rows: Height in pixels.
+        columns: Width in pixels.
+        components: Colour components.
+        orientation: As EXIF counts, 1 to 8.
+        is_plain: Whether it is of one scan, grey or in three colours, and upright: then the served
+            graph decodes it.
+    """
+
+    content: bytes
+    rows: int
+    columns: int
+    components: int
+    orientation: int
+    is_plain: bool
+
+
+def read_jpeg(content: bytes, max_pixels: int) -> Picture:
+    """Reads a JPEG file; what its decoder had to guess is not accepted.
+
+    Args:
+        content: The file.
+        max_pixels: The most pixels that it may have.
+
+    Returns:
+        The picture, upright. Its `encoded` is the file without metadata, where the served graph
+        decodes that: not where it has to be turned, is progressive or holds CMYK.
+
+    Raises:
+        RejectedImageError: It is damaged, cut off, of another kind, or has more pixels.
+    """
+    try:
+        stripped = _strip(content)
+    except (struct.error, IndexError):
+        raise RejectedImageError(_DAMAGED) from None
+    if stripped.rows * stripped.columns > max_pixels:
+        raise RejectedImageError(f"more pixels than the limit of {max_pixels:,}")
+    levels = _decode(stripped)
+    return Picture(
+        levels=exif.turned(levels, stripped.orientation),
+        frame=0,
+        channels=stripped.components,
+        tags=TechnicalTags(),
+        encoded=stripped.content if stripped.is_plain else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A piece of a JPEG file.
+
+    Attributes:
+        marker: What it is.
+        payload: What it says.
+        scan: The entropy-coded data that follow a scan's header.
+    """
+
+    marker: int
+    payload: bytes
+    scan: bytes
+
+
+def _strip(content: bytes) -> _Stripped:
+    segments = list(_segments(content))
+    frames = [one.payload for one in segments if one.marker in _SOF]
+    scans = [one.payload for one in segments if one.marker == _SOS]
+    if len(frames) != 1 or len(scans) > _MOST_SCANS:
+        raise RejectedImageError(_DAMAGED)
+    precision, rows, columns, components = struct.unpack_from(">BHHB", frames[0])
+    if precision != 8:
+        raise RejectedImageError("JPEG of more than 8 bits a sample")
+    # A progressive file that lacks its last scans shows a picture, but not the one it was.
+    if 0 in (rows, columns) or sum(map(_accurate, scans)) != _COEFFICIENTS * components:
+        raise RejectedImageError(_DAMAGED)
+    exifs = (one.payload for one in segments if one.marker == _APP1)
+    turns = (exif.orientation(one[len(_EXIF) :]) for one in exifs if one.startswith(_EXIF))
+    kept = (
+        _written(one.marker, payload) + one.scan
+        for one in segments
+        if (payload := _kept(one)) is not None
+    )
+    stripped = b"".join([_SOI, *kept, _EOI])
+    turn = next(turns, exif.UPRIGHT)
+    is_plain = len(scans) == 1 and components in (1, 3) and turn == exif.UPRIGHT
+    return _Stripped(stripped, rows, columns, components, turn, is_plain)
+
+
+def _segments(content: bytes) -> Iterator[_Segment]:
+    """The segments from the start of the image to its end."""
+    position = len(_SOI)
+    while content[position : position + 2] != _EOI:
+        if content[position] != 0xFF:
+            raise RejectedImageError(_DAMAGED)
+        while content[position] == 0xFF:  # any number of them may stand before a marker
+            position += 1
+        marker = content[position]
+        (length,) = struct.unpack_from(">H", content, position + 1)
+        payload = content[position + 3 : position + 1 + length]
+        position += 1 + length
+        scan = b""
+        if marker == _SOS:
+            end = _SCAN_END.search(content, position)
+            if end is None:
+                raise RejectedImageError(_DAMAGED)
+            scan = content[position : end.start()]
+            position = end.start()
+        if length < 2 or position > len(content):
+            raise RejectedImageError(_DAMAGED)
+        yield _Segment(marker, payload, scan)
+
+
+def _kept(segment: _Segment) -> bytes | None:
+    """What stays of a segment's payload; None where nothing does."""
+    marker, payload = segment.marker, segment.payload
+    if marker in _SOF or marker in _TABLES or marker == _SOS:
+        return payload
+    if marker == _APP0:
+        return _JFIF if payload.startswith(b"JFIF\0") and len(payload) >= len(_JFIF) else None
+    if marker == _APP14:
+        is_adobe = payload.startswith(b"Adobe") and len(payload) >= _ADOBE_BYTES
+        return payload[:_ADOBE_BYTES] if is_adobe else None
+    if marker in _OTHER_SOF:
+        raise RejectedImageError("JPEG that is lossless, hierarchical or arithmetically coded")
+    if marker in _APPLICATIONS or marker == _COM:
+        return None
+    raise RejectedImageError(_DAMAGED)
+
+
+def _written(marker: int, payload: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def _accurate(scan: bytes) -> int:
+    """How many coefficients, of all components, a scan's header brings to full accuracy."""
+    components = scan[0]
+    first, last, bits = scan[1 + 2 * components : 4 + 2 * components]
+    return components * (last - first + 1) if bits & 0x0F == 0 else 0
+
+
+def _decode(stripped: _Stripped) -> Levels:
+    try:
+        if stripped.components == 4:
+            with Image.open(io.BytesIO(stripped.content), formats=["JPEG"]) as image:
+                return np.asarray(image.convert("RGB"))
+        if stripped.components not in (1, 3):
+            raise RejectedImageError(f"JPEG of {stripped.components} colour components")
+        # As exact as the standard asks for, which is what the served graph does too. By default
+        # strict: what libjpeg warns of is an error.
+        levels: Levels = simplejpeg.decode_jpeg(
+            stripped.content,
+            "GRAY" if stripped.components == 1 else "RGB",
+            fastdct=False,
+            fastupsample=False,
+        )
+    except (ValueError, OSError, SyntaxError):
+        raise RejectedImageError(_DAMAGED) from None
+    return levels[..., 0] if stripped.components == 1 else levels

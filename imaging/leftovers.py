@@ -1,0 +1,104 @@
+"""What systems, editors and downloads leave in folders: neither images nor files to complain of."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+
+_FOLDERS = {
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "@eadir",
+    "@recently-snapshot",
+    "@recycle",
+    "__macosx",
+    "__pycache__",
+    "lost+found",
+    "network trash folder",
+    "recycled",
+    "recycler",
+    "system volume information",
+    "temporary items",
+}
+_FILES = {
+    "autorun.inf",
+    "desktop.ini",
+    "dicomdir",  # an index of DICOM files, which are beside it
+    "ehthumbs.db",
+    "ehthumbs_vista.db",
+    "icon\r",
+    "picasa.ini",
+    "thumbs.db",
+    "thumbs.db:encryptable",
+}
+_PATTERN = re.compile(
+    r"\..*"  # hidden: .DS_Store, ._scan.jpg, .~lock.scan.csv#, .keep
+    r"|~\$.*"  # an office programme's lock
+    r"|.*~|#.*#"  # an editor's copy
+    r"|.*\.(te?mp|part|partial|filepart|crdownload|opdownload|download|aria2|!ut|swp)",
+    re.DOTALL,
+)
+"""Of files, in lower case."""
+
+
+def is_leftover(name: str, *, folder: bool = False) -> bool:
+    """Tells by its name whether something is left behind, rather than meant.
+
+    Args:
+        name: The name of a file or folder, without the folders above it, in any case.
+        folder: Whether it is a folder; what is in it is left behind, too.
+
+    Returns:
+        True also for all that is hidden.
+    """
+    name = name.lower()
+    if folder:
+        return name.startswith(".") or name in _FOLDERS
+    return name in _FILES or _PATTERN.fullmatch(name) is not None
+
+
+class Leftovers:
+    """Lists folders without what is left behind, and counts that.
+
+    Attributes:
+        count: Files and folders that were passed over; a folder counts as one.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is passed over yet."""
+        self.count = 0
+
+    def passes_over(self, name: str, *, folder: bool = False) -> bool:
+        """Whether something is left behind, as in `is_leftover`; it is counted then."""
+        found = is_leftover(name, folder=folder)
+        self.count += found
+        return found
+
+    def files(
+        self,
+        root: str | os.PathLike[str],
+        refuse: Callable[[OSError], None],
+        *,
+        without: str | None = None,
+    ) -> Iterator[str]:
+        """Walks through all files below a folder; links to folders are not followed.
+
+        Args:
+            root: The folder.
+            refuse: Called with the error where a folder cannot be listed.
+            without: The real path of a folder below that is not listed.
+
+        Yields:
+            Paths, beginning with `root`.
+        """
+        # Plain strings: a folder may hold a million files.
+        for place, folders, names in os.walk(root, onerror=refuse):
+            folders[:] = sorted(
+                name
+                for name in folders
+                if not self.passes_over(name, folder=True)
+                and (without is None or os.path.realpath(os.path.join(place, name)) != without)  # noqa: PTH118
+            )
+            for name in names:
+                if not self.passes_over(name):
+                    yield os.path.join(place, name)  # noqa: PTH118

@@ -1,0 +1,121 @@
+"""BMP, GIF and TIFF: pixels, never the file itself, as no model is sent one of these."""
+
+import io
+import logging
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import GifImagePlugin, Image
+
+from imaging import exif
+from imaging.picture import (
+    Levels,
+    Picture,
+    RejectedImageError,
+    TechnicalTags,
+    Values,
+    full_range,
+    on_black,
+)
+
+# They log what they find in files.
+for _library in ("PIL", "tifffile"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
+
+_GREY = {"1", "L"}
+_WITH_ALPHA = {"LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
+"""Modes whose last channel is opacity, and what they are read as."""
+
+
+def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
+    """Reads the (first) picture of a file.
+
+    What is transparent, and what the first frame of a GIF leaves open, is black. Values of more
+    than 8 bits are shown from the least to the greatest.
+
+    Args:
+        content: The file.
+        source_format: `BMP`, `GIF` or `TIFF`.
+        max_pixels: The most pixels that it may have.
+
+    Returns:
+        The picture, upright.
+
+    Raises:
+        RejectedImageError: It cannot be read, or has more pixels.
+    """
+    try:
+        if source_format == "TIFF" and (deep := _deep_tiff(content, max_pixels)):
+            return deep
+        with Image.open(io.BytesIO(content), formats=[source_format]) as image:
+            _check_size(image.width * image.height, max_pixels)
+            levels = _levels(image)
+            return Picture(levels, 0, len(image.getbands()), TechnicalTags())
+    except RejectedImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise RejectedImageError("a header that claims more pixels than can be decoded") from None
+    except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
+        raise RejectedImageError(f"damaged, truncated or unsupported {source_format}") from None
+
+
+def _check_size(pixels: int, limit: int) -> None:
+    if pixels > limit:
+        raise RejectedImageError(f"more pixels than the limit of {limit:,}")
+
+
+def _levels(image: Image.Image) -> Levels:
+    tiles = image.tile if isinstance(image, GifImagePlugin.GifImageFile) else []
+    extent = tiles[0].extents if tiles else None
+    image.load()
+    if image.mode in _GREY and "transparency" not in image.info:
+        levels: Values = np.asarray(image.convert("L"))
+    elif image.mode in _WITH_ALPHA or "transparency" in image.info:
+        levels = on_black(np.asarray(image.convert(_WITH_ALPHA.get(image.mode, "RGBA"))))
+    else:
+        levels = np.asarray(image.convert("RGB"))
+    return levels if extent is None else _only(levels, extent)
+
+
+def _only(levels: Levels, extent: tuple[int, int, int, int]) -> Levels:
+    """The canvas of a GIF with nothing but its first frame on it."""
+    left, top, right, bottom = extent
+    drawn = np.zeros_like(levels)
+    drawn[top:bottom, left:right] = levels[top:bottom, left:right]
+    return drawn
+
+
+def _deep_tiff(content: bytes, max_pixels: int) -> Picture | None:
+    """The first page of a TIFF of more than 8 bits a sample, which Pillow reads in part only."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        page: Any = file.pages[0]
+        if page.bitspersample <= 8:
+            return None
+        _check_size(page.imagelength * page.imagewidth, max_pixels)
+        if page.samplesperpixel > 4 or page.imagedepth != 1:
+            raise RejectedImageError("TIFF that is neither grey nor RGB")
+        values: Values = page.asarray()
+        if page.axes == "SYX":
+            values = np.moveaxis(values, 0, -1)
+        if values.dtype.kind not in "iuf" or values.ndim not in (2, 3):
+            raise RejectedImageError("TIFF that is neither grey nor RGB")
+        samples = page.samplesperpixel
+        if values.ndim == 3 and samples in (2, 4):
+            # Associated alpha (1) is multiplied in already: it lies on black as it is.
+            values = _laid(values) if page.extrasamples == (2,) else values[..., :-1]
+        if values.ndim == 3 and values.shape[2] == 1:
+            values = values[..., 0]
+        levels = full_range(values)
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            levels = 255 - levels
+        turn = page.tags.valueof("Orientation", default=exif.UPRIGHT)
+        turn = turn if turn in range(1, 9) else exif.UPRIGHT
+    return Picture(exif.turned(levels, turn), 0, samples, TechnicalTags())
+
+
+def _laid(values: Values) -> Values:
+    if values.dtype in (np.uint8, np.uint16):
+        return on_black(values)
+    full = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
+    return values[..., :-1] * (values[..., -1:] / full)

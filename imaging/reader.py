@@ -1,0 +1,270 @@
+"""Reads the images of one file, of any known format, or says why it cannot be used."""
+
+import errno
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from imaging.config import ReadConfig
+from imaging.jpeg import read_jpeg
+from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags
+from imaging.png import read_png
+from imaging.quiet import hush
+from imaging.raster import read_raster
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "DICOM", "NIFTI")
+
+_SIGNATURES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "BMP": (b"BM",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+_PNG_LEVEL = 2
+"""Of compression: higher ones take several times as long for a few percent."""
+_LIBRARIES = ("pydicom", "nibabel")
+_NIFTI_BYTES = 540  # the header of NIfTI-2, the longer one
+_BARE_DICOM = (b"\x02\0", b"\x08\0", b"\0\x08")
+"""First bytes of a data set without a preamble: group 2 or 8, in either byte order."""
+_STORAGE_IS_GONE = {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
+"""Errors of a file system that went away: they say nothing of the file."""
+
+
+class StorageGoneError(Exception):
+    """The storage of a file went away while it was read; the message is the system's reason."""
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image as every part of this project sees it.
+
+    Attributes:
+        encoded: A JPEG or PNG file that says nothing but the picture, and that the exported model
+            decodes to `pixels`.
+        format: `JPEG` or `PNG`, of `encoded`.
+        source_format: One of `FORMATS`.
+        channels: Colour channels in the source.
+        pixels: uint8 RGB, shape [height, width, 3].
+        frame: Which frame or slice of the file, 0 where it has one.
+        tags: What is kept of all else that the file says.
+    """
+
+    encoded: bytes
+    format: str
+    source_format: str
+    channels: int
+    pixels: Levels
+    frame: int
+    tags: TechnicalTags
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """What is in a file.
+
+    Attributes:
+        sha256: Digest of the file's bytes.
+        images: At least one.
+    """
+
+    sha256: str
+    images: tuple[DecodedImage, ...]
+
+
+def read_file(
+    path: str | os.PathLike[str], config: ReadConfig | None = None, salt: bytes = b""
+) -> ImageFile:
+    """Reads the images of a file; the same file gives the same images.
+
+    Args:
+        path: The file.
+        config: The limits on bytes and pixels, and what is taken of DICOM and NIfTI.
+        salt: Key of the hashes of patients' numbers; without one there are no hashes.
+
+    Returns:
+        The images, without those of a single colour.
+
+    Raises:
+        RejectedImageError: The file is not a regular file, unreadable, empty, too large, of another
+            format, damaged or blank.
+        StorageGoneError: The storage went away.
+    """
+    config = config or ReadConfig()
+    return read_content(_read_bytes(path, config.max_file_bytes), config, salt, Path(path).name)
+
+
+def read_content(
+    content: bytes, config: ReadConfig | None = None, salt: bytes = b"", name: str | None = None
+) -> ImageFile:
+    """Reads the images of a file that is in memory.
+
+    What a file is, its content says, not its name; but a DICOM data set without a preamble is
+    looked for only where the name, if it is known, allows for one. Sizes are known from headers
+    before anything is unpacked.
+
+    Args:
+        content: The file.
+        config: As in `read_file`.
+        salt: As in `read_file`.
+        name: The file's name, where it is known.
+
+    Returns:
+        The images, without those of a single colour.
+
+    Raises:
+        RejectedImageError: As in `read_file`.
+    """
+    config = config or ReadConfig()
+    if not content:
+        raise RejectedImageError("empty file")
+    if len(content) > config.max_file_bytes:
+        raise RejectedImageError(f"more bytes than the limit of {config.max_file_bytes:,}")
+    source_format = file_format(content, name)
+    if source_format is None:
+        raise RejectedImageError("not an image of a known format")
+    hush()
+    pictures = _pictures(content, source_format, config, salt)
+    images = tuple(_decoded(one, source_format) for one in pictures if not _is_blank(one.levels))
+    if not images:
+        raise RejectedImageError("blank: every pixel has the same value")
+    return ImageFile(hashlib.sha256(content).hexdigest(), images)
+
+
+def decode(encoded: bytes) -> Levels:
+    """Decodes the picture that stands in `DecodedImage.encoded`.
+
+    Args:
+        encoded: A JPEG or PNG file.
+
+    Returns:
+        uint8 RGB, shape [height, width, 3].
+
+    Raises:
+        RejectedImageError: It is not whole.
+    """
+    return _rgb(_pictures(encoded, file_format(encoded) or "PNG", ReadConfig(), b"")[0].levels)
+
+
+def encode(levels: Levels) -> bytes:
+    """Writes a picture as a PNG file.
+
+    Args:
+        levels: uint8, [height, width] or [height, width, 3].
+
+    Returns:
+        The file.
+    """
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(levels), level=_PNG_LEVEL))
+
+
+def file_format(content: bytes, name: str | None = None) -> str | None:
+    """Says what a file is by its first bytes.
+
+    Args:
+        content: The file, or its first kilobytes.
+        name: Its name, where it is known.
+
+    Returns:
+        One of `FORMATS`; None where it is none of them.
+    """
+    if content[128:132] == b"DICM":  # before the others: a preamble may be a TIFF header
+        return "DICOM"
+    for known, starts in _SIGNATURES.items():
+        if content.startswith(starts):
+            return known
+    if _is_nifti(content[:_NIFTI_BYTES]) or _is_nifti(_unpack_start(content)):
+        return "NIFTI"
+    is_bare = content.startswith(_BARE_DICOM) and (name is None or _may_be_bare(Path(name).suffix))
+    return "DICOM" if is_bare else None
+
+
+def _may_be_bare(suffix: str) -> bool:
+    return suffix.lower() in ("", ".dcm") or suffix[1:].isdecimal()
+
+
+def _is_nifti(start: bytes) -> bool:
+    return start[344:348] in (b"n+1\0", b"ni1\0") or start[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def _unpack_start(content: bytes) -> bytes:
+    """The beginning of what is in a gzip file; nothing where it is none."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS + 16).decompress(content[:4096], _NIFTI_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
+    try:
+        # Opened without waiting, so that a named pipe in the folder cannot stop the run.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RejectedImageError("not a regular file")
+            if status.st_size > limit:
+                raise RejectedImageError(f"more bytes than the limit of {limit:,}")
+            return file.read(status.st_size)  # no more, if something is writing to it
+    except OSError as error:
+        if error.errno in _STORAGE_IS_GONE:
+            raise StorageGoneError(error.strerror) from error
+        raise RejectedImageError(f"cannot be read: {error.strerror}") from error
+    except ValueError:  # a path with a null byte, or with what no file system can hold
+        raise RejectedImageError("cannot be read: not a path") from None
+
+
+def _pictures(
+    content: bytes, source_format: str, config: ReadConfig, salt: bytes
+) -> Sequence[Picture]:
+    if source_format == "JPEG":
+        return [read_jpeg(content, config.max_pixels)]
+    if source_format == "PNG":
+        return [read_png(content, config.max_pixels)]
+    if source_format not in ("DICOM", "NIFTI"):
+        return [read_raster(content, source_format, config.max_pixels)]
+    try:
+        # Imported here: who has no such files need not have these libraries.
+        if source_format == "DICOM":
+            from imaging.dicom.reader import read_dicom
+
+            return read_dicom(content, config, salt)
+        from imaging.nifti import read_nifti
+
+        return read_nifti(content, config)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in _LIBRARIES:
+            raise
+        raise RejectedImageError(
+            f"reading {source_format} needs the package {package}: "
+            "pip install 'brain-mri-pipeline[dicom]'"
+        ) from error
+
+
+def _decoded(picture: Picture, source_format: str) -> DecodedImage:
+    own = picture.encoded
+    return DecodedImage(
+        encoded=encode(picture.levels) if own is None else own,
+        format="PNG" if own is None else source_format,
+        source_format=source_format,
+        channels=picture.channels,
+        pixels=_rgb(picture.levels),
+        frame=picture.frame,
+        tags=picture.tags,
+    )
+
+
+def _rgb(levels: Levels) -> Levels:
+    return levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, axis=2)
+
+
+def _is_blank(levels: Levels) -> bool:
+    row_of_one = levels[0, 0].tobytes() * levels.shape[1]
+    return all(row.tobytes() == row_of_one for row in levels)
