@@ -11,7 +11,8 @@ from PIL import Image
 from tfx import types
 from tfx.types import artifact_utils
 
-from components.transform.preprocessing import ENCODED, decode
+from components.transform.preprocessing import ENCODED
+from imaging.reader import decode
 
 _SPLIT = "test"
 _LOOKED_AT = 1000
@@ -59,7 +60,7 @@ def _image(record: bytes) -> bytes:
 
 def _in_all_formats(number: int, encoded: bytes) -> Iterator[Question]:
     yield Question(f"test image {number}", encoded)
-    pixels = Image.fromarray(decode(tf.constant(encoded)).numpy())
+    pixels = Image.fromarray(decode(encoded))
     for name in _FORMATS:
         stream = io.BytesIO()
         pixels.save(stream, name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from components.transform.preprocessing import CLASS, PIXELS
+from components.transform.preprocessing import CLASS, PIXELS, unpack
 
 _BATCH = 64
 _FEATURES = {
@@ -56,4 +56,4 @@ def decode_pixels(images: list[TransformedImage]) -> tf.Tensor:
     Returns:
         uint8 RGB, shape [len(images), height, width, 3].
     """
-    return tf.stack([tf.io.decode_png(image.png, channels=3) for image in images])
+    return tf.stack([unpack(image.png) for image in images])

@@ -1,14 +1,16 @@
 """From the bytes of an image file to the pixels that the network sees.
 
-This is the only definition: ingest accepts a file if `decode` reads it, Transform applies
-`preprocess` to the training images, and the exported model applies the same function to a request.
+This is the only definition: Transform applies it to the training images, and the exported model to
+a request. They differ in one thing: what ingest has stored need not be judged again.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from components.transform.config import TransformConfig
+from components.transform.decoding import decode, decode_stored
 
 ENCODED = "image/encoded"
 LABEL = "image/label"
@@ -20,23 +22,6 @@ _BACKGROUND = 0.1
 """Share of an image's brightest level up to which a pixel counts as empty background."""
 _LEAST_FILLED = 0.02
 """Share of a row or column that must be brighter than background for the row to hold the head."""
-
-
-def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one JPEG, PNG, BMP or GIF file (its first frame) with any number of channels.
-
-    Args:
-        encoded: Scalar string, the file's bytes.
-
-    Returns:
-        uint8 RGB pixels, shape [height, width, 3].
-
-    Raises:
-        tf.errors.InvalidArgumentError: The bytes are no whole image.
-    """
-    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    pixels.set_shape([None, None, 3])
-    return pixels
 
 
 def head_box(pixels: tf.Tensor) -> tf.Tensor:
@@ -90,10 +75,10 @@ def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tens
 
 
 def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
-    """Turns image files into the network's input.
+    """Turns what ingest has stored into the network's input.
 
     Args:
-        encoded: string, shape [batch], the bytes of image files.
+        encoded: string, shape [batch], JPEG and PNG files as `imaging` passes them on.
         config: Size and crop.
 
     Returns:
@@ -102,13 +87,13 @@ def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: One of the files is no whole image.
     """
-    return preprocess_and_locate(encoded, config)[0]
+    return _preprocess(encoded, config, decode_stored)[0]
 
 
 def preprocess_and_locate(
     encoded: tf.Tensor, config: TransformConfig
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Turns image files into the network's input, and says what part of each it is.
+    """Turns the files that clients send into the network's input, and says what part each is.
 
     Args:
         encoded: string, shape [batch], the bytes of image files.
@@ -121,9 +106,15 @@ def preprocess_and_locate(
     Raises:
         tf.errors.InvalidArgumentError: One of the files is no whole image.
     """
+    return _preprocess(encoded, config, decode)
+
+
+def _preprocess(
+    encoded: tf.Tensor, config: TransformConfig, decoder: Callable[[tf.Tensor], tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor]:
     shape = [config.image_size, config.image_size, 3]
     pixels, boxes = tf.map_fn(
-        lambda one: crop_and_resize(decode(one), config),
+        lambda one: crop_and_resize(decoder(one), config),
         encoded,
         fn_output_signature=(tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([4], tf.float32)),
     )
@@ -146,3 +137,15 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         PIXELS: tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string),
         CLASS: tf.reshape(inputs[CLASS], [-1]),
     }
+
+
+def unpack(pixels: tf.Tensor) -> tf.Tensor:
+    """Decodes one of the `image/pixels` that `preprocessing_fn` has written.
+
+    Args:
+        pixels: Scalar string.
+
+    Returns:
+        uint8 RGB, shape [image_size, image_size, 3].
+    """
+    return tf.io.decode_png(pixels, channels=3)

@@ -17,8 +17,8 @@ from components.trainer.export.explain import Explainer, overlay
 from components.transform.config import TransformConfig
 from components.transform.preprocessing import ENCODED, preprocess_and_locate
 
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
-"""How the files start that the graph can decode: JPEG, PNG, GIF, BMP."""
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
+"""How the files start that the graph can decode: JPEG, PNG, BMP."""
 
 _EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer")
 
@@ -114,7 +114,7 @@ class ServingModule(tf.Module):
         unknown = tf.where(~_starts_like_an_image(image_bytes))[:, 0]
         readable = tf.debugging.Assert(
             tf.size(unknown) == 0,
-            ["These images of the request are neither JPEG, PNG, GIF nor BMP, by index:", unknown],
+            ["These images of the request are neither JPEG, PNG nor BMP, by index:", unknown],
         )
         # oneDNN's convolutions fail on an empty batch with words that help nobody.
         filled = tf.debugging.Assert(tf.size(image_bytes) > 0, ["The request holds no image."])
