@@ -59,6 +59,9 @@ def _ingested(outputs: Outputs) -> str:
     )
     if excluded := examples.custom_properties["images_excluded"].int_value:
         words += f", {excluded:,} set aside"
+    for name, meaning in (("passed_over", "passed over"), ("unnamed", "not in the label table")):
+        if count := rejected.custom_properties[name].int_value:
+            words += f", {count:,} {meaning}"
     count = rejected.custom_properties["rejected"].int_value
     return f"{words}; {count:,} rejected, see {rejected.uri}" if count else words
 

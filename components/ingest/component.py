@@ -15,9 +15,9 @@ from components.source_digest import source_digest
 class IngestSpec(types.ComponentSpec):
     """What ingest takes and gives.
 
-    The driver fills in `fingerprint` and `split_file`, digests of the folder's listing and of the
-    split file, so that what has changed is never answered from cache; and `history`, where an
-    earlier ingestion of the same folder wrote down its splits.
+    The driver fills in `fingerprint`, `split_file` and `labels`, digests of the folder's listing,
+    of the split file and of the table of labels, so that what has changed is never answered from
+    cache; and `history`, where an earlier ingestion of the same folder wrote down its splits.
     """
 
     PARAMETERS = {
@@ -26,6 +26,7 @@ class IngestSpec(types.ComponentSpec):
         "code": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str, optional=True),
         "split_file": ExecutionParameter(type=str, optional=True),
+        "labels": ExecutionParameter(type=str, optional=True),
         "history": ExecutionParameter(type=str, optional=True),
     }
     INPUTS: dict[str, ChannelParameter] = {}

@@ -9,39 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from components.strict_config import StrictConfig
+from imaging.config import ReadConfig
 
 SALT_VARIABLE = "MRI_PATIENT_SALT"
 """Environment variable with the secret that patient ids are hashed with."""
-
-
-class DicomConfig(StrictConfig):
-    """How DICOM files become images.
-
-    Attributes:
-        frames: Which frames of a multi-frame file are taken: `all`, or the `middle` one.
-        patient_ids: Whether they `link` images, so that a patient's images stand on one side; or
-            `ignore` them where one id stands for many patients.
-    """
-
-    frames: Literal["all", "middle"] = "all"
-    patient_ids: Literal["link", "ignore"] = "link"
-
-
-class NiftiConfig(StrictConfig):
-    """How NIfTI volumes become images.
-
-    Attributes:
-        plane: The plane of the slices, after the volume is turned to the closest canonical
-            orientation (right, anterior, superior).
-        slices: How many slices are taken, evenly spread between `first` and `last`.
-        first: Where the first slice lies, as a share of the volume's extent, 0 to 1.
-        last: Where the last slice lies.
-    """
-
-    plane: Literal["axial", "coronal", "sagittal"] = "axial"
-    slices: int = Field(5, ge=1, le=1000)
-    first: float = Field(0.35, ge=0, le=1)
-    last: float = Field(0.65, ge=0, le=1)
 
 
 class DuplicatesConfig(StrictConfig):
@@ -61,12 +32,14 @@ class DuplicatesConfig(StrictConfig):
     max_group_share: float = Field(0.05, gt=0, le=1)
 
 
-class IngestConfig(StrictConfig):
+class IngestConfig(ReadConfig):
     """How a folder of images becomes splits.
 
     Attributes:
         classes: The class folders that are read; files in any other are rejected. An image's class
             is its label's index in the sorted names.
+        labels: A table, CSV with the columns `path`, `patient` or `study`, and `label`, and perhaps
+            `split`, that says what files show instead of class folders.
         split_policy: `leak_free` keeps the test folder and sets aside training images that match a
             test image; `group` splits everything anew by group; `as_is` keeps every image on the
             side of the folder that it came in and only reports what leaks.
@@ -84,6 +57,7 @@ class IngestConfig(StrictConfig):
     """
 
     classes: tuple[str, ...] = Field(("glioma", "meningioma", "notumor", "pituitary"), min_length=2)
+    labels: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     split_policy: Literal["leak_free", "group", "as_is"] = "leak_free"
     split_file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     eval_share: float = Field(0.1, gt=0, lt=0.5)
@@ -91,10 +65,6 @@ class IngestConfig(StrictConfig):
     span: int | None = Field(None, ge=0)
     window: int = Field(1, ge=1)
     duplicates: DuplicatesConfig = DuplicatesConfig()
-    dicom: DicomConfig = DicomConfig()
-    nifti: NiftiConfig = NiftiConfig()
-    max_pixels: int = Field(50_000_000, gt=0)
-    max_file_bytes: int = Field(100_000_000, gt=0)
 
     @field_validator("classes")
     @classmethod
@@ -113,5 +83,5 @@ def settings_digest(properties: Mapping[str, str]) -> str:
     Returns:
         A hexadecimal sha256.
     """
-    settings = [properties.get(name, "") for name in ("config", "split_file", "code")]
+    settings = [properties.get(name, "") for name in ("config", "split_file", "labels", "code")]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

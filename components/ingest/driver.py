@@ -13,6 +13,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import list_images
+from components.ingest.labels import read_labels
 from components.properties import text_of
 
 
@@ -29,9 +30,15 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         """Fingerprints the data folder's listing and finds what earlier ingestions decided."""
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
-        folder = list_images(Path(properties["input_base"]), span=config.span, window=config.window)
+        folder = list_images(
+            Path(properties["input_base"]),
+            span=config.span,
+            window=config.window,
+            labels=read_labels(config.labels, config.classes),
+        )
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)
+        properties["labels"] = _digest(config.labels)
         properties["history"] = self._history(properties, config)
         output = driver_output_pb2.DriverOutput()
         for name, value in properties.items():
@@ -57,8 +64,8 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
 
 
-def _digest(split_file: Path | None) -> str:
+def _digest(file: Path | None) -> str:
     # One that cannot be read is the executor's to explain.
-    if split_file is None or not split_file.is_file():
+    if file is None or not file.is_file():
         return ""
-    return hashlib.sha256(split_file.read_bytes()).hexdigest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()

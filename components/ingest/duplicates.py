@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from components.ingest.config import DuplicatesConfig
-from components.ingest.signature import SIGNATURE_SHAPE
+from imaging.signature import SIGNATURE_SHAPE
 
 _LOW = 8
 """Even and odd frequencies along each axis that pairs are ruled out by."""
@@ -96,7 +96,7 @@ def find_pairs(
     are zero match nothing.
 
     Args:
-        signatures: int8 [images, 80, 80], see `components.ingest.signature`.
+        signatures: int8 [images, 80, 80], see `imaging.signature`.
         config: The threshold, and up to how many images the search is exact.
         rows: The images to compare, ascending; all if None.
 

@@ -22,7 +22,7 @@ from components.errors import PipelineError
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import SPLITS, list_images
 from components.ingest.history import History
-from components.ingest.readers import RejectedImageError, read_images
+from components.ingest.labels import read_labels
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
 from components.ingest.splits import (
@@ -33,7 +33,8 @@ from components.ingest.splits import (
     remember,
     write_splits,
 )
-from components.ingest.survey import Rejection, Survey, frame_of, survey
+from components.ingest.survey import Rejection, Survey, frame_of, read_images, survey
+from imaging.picture import RejectedImageError
 
 REJECTED_FILE = "rejected.csv"
 
@@ -65,7 +66,10 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()
         }
         folder = list_images(
-            Path(exec_properties["input_base"]), span=config.span, window=config.window
+            Path(exec_properties["input_base"]),
+            span=config.span,
+            window=config.window,
+            labels=read_labels(config.labels, config.classes),
         )
         if folder.fingerprint != exec_properties["fingerprint"]:
             raise PipelineError(
@@ -148,13 +152,9 @@ class _ToExamples(beam.DoFn):
         records = [record for record, _, _ in chosen]
         first = records[0]
         try:
-            if first.source_format == first.format:
-                # The file is the image: no need to decode it again.
-                encoded = [Path(first.path).read_bytes()]
-            else:
-                file = read_images(first.path, self._config)
-                encoded = [frame_of(file, record).encoded for record in records]
-        except (OSError, RejectedImageError) as error:
+            file = read_images(first.path, self._config)
+            encoded = [frame_of(file, record).encoded for record in records]
+        except RejectedImageError as error:
             raise _changed(first) from error
         if [hashlib.sha256(one).hexdigest() for one in encoded] != [r.sha256 for r in records]:
             raise _changed(first)
@@ -170,9 +170,12 @@ def _changed(record: ImageRecord) -> PipelineError:
 
 def _check_usable(found: Survey) -> None:
     if not found.records:
-        reasons = Counter(rejection.reason for rejection in found.rejections).most_common(3)
+        counts = Counter(rejection.reason for rejection in found.rejections)
+        if unnamed := found.folder.unnamed:
+            counts["not named in the label table"] = unnamed
+        reasons = counts.most_common(3)
         raise PipelineError(
-            f"None of the {len(found.folder.files):,} files in {found.folder.root} can be used "
+            f"None of the {counts.total():,} files in {found.folder.root} can be used "
             f"({'; '.join(f'{count:,} x {reason}' for reason, count in reasons)})."
         )
 
@@ -185,6 +188,7 @@ def _write_rejected(path: Path, rejections: Sequence[Rejection]) -> None:
 
 
 def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> IngestReport:
+    ingested = len({record.path for record in found.records})
     records, groups = found.records, found.grouping.groups[: len(found.records)]
     labels = defaultdict(set)
     for record, group in zip(records, groups, strict=True):
@@ -196,9 +200,11 @@ def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> Inge
         fingerprint=found.folder.fingerprint,
         policy=config.split_policy,
         classes=config.classes,
-        found=len(found.folder.files),
-        ingested=len({record.path for record in records}),
+        found=ingested + len(found.rejections),
+        ingested=ingested,
         rejected=len(found.rejections),
+        passed_over=found.folder.passed_over,
+        unnamed=found.folder.unnamed,
         reasons=dict(Counter(rejection.reason for rejection in found.rejections).most_common()),
         images={
             split: {
@@ -245,3 +251,5 @@ def _describe(
         examples.set_int_custom_property(f"images_{split}", report.count(split))
     outputs["rejected"].set_int_custom_property("found", report.found)
     outputs["rejected"].set_int_custom_property("rejected", report.rejected)
+    outputs["rejected"].set_int_custom_property("passed_over", report.passed_over)
+    outputs["rejected"].set_int_custom_property("unnamed", report.unnamed)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingest.signature import SIGNATURE_SHAPE
+from imaging.signature import SIGNATURE_SHAPE
 
 HISTORY_FILE = "history.parquet"
 

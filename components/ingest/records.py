@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.ingest.quality import Quality
-from components.ingest.readers import TechnicalTags
 from components.transform.preprocessing import CLASS, ENCODED, LABEL, SEEN
+from imaging.picture import TechnicalTags
+from imaging.quality import Quality
 
 
 @dataclass(frozen=True)

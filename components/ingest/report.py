@@ -23,6 +23,8 @@ class IngestReport(StrictConfig):
         found: Files in the folder.
         ingested: Files of which at least one image was taken.
         rejected: Files of which none was; `found` is the sum of both.
+        passed_over: Files and folders that systems left behind; they are not in `found`.
+        unnamed: Files that the table of labels does not name; they are not in `found` either.
         reasons: Rejected files by reason.
         images: Images by split (`train`, `eval`, `test`, `excluded`) and class.
         groups: Groups of images that show the same picture, those of one image included.
@@ -46,6 +48,8 @@ class IngestReport(StrictConfig):
     found: int
     ingested: int
     rejected: int
+    passed_over: int = 0
+    unnamed: int = 0
     reasons: dict[str, int]
     images: dict[str, dict[str, int]]
     groups: int

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE, IngestConfig
 from components.ingest.duplicates import Grouping, Pairs, find_pairs, group_images
 from components.ingest.folder import FoundFile, ImageFolder
 from components.ingest.history import History
-from components.ingest.quality import measure
-from components.ingest.readers import DecodedImage, ImageFile, RejectedImageError, read_images
+from components.ingest.labels import Row
 from components.ingest.records import ImageRecord
-from components.ingest.signature import SIGNATURE_SHAPE, signature
+from imaging.identity import Key, read_keys
+from imaging.picture import RejectedImageError
+from imaging.quality import measure
+from imaging.reader import (
+    DecodedImage,
+    ImageFile,
+    StorageGoneError,
+    file_format,
+    read_file,
+)
+from imaging.signature import SIGNATURE_SHAPE, signature
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
 _SIGNATURES_AT_ONCE = 1024
+_START = 4096
+"""Bytes that tell a file's format."""
 _LOOK = pa.schema(
     [
         ("record", pa.string()),
@@ -63,7 +75,7 @@ class Survey:
     with its images, in the order of `history`.
 
     Attributes:
-        folder: The listing.
+        folder: The listing, `unnamed` files included that turned out so when they were read.
         records: The accepted images, sorted by name and frame.
         rejections: The other files, sorted by name.
         signatures: int8 [records, 80, 80].
@@ -108,7 +120,7 @@ def survey(
         What was found.
     """
     _look(folder, config, beam_options, scratch)
-    records, signatures, rejections = _read_looks(scratch)
+    records, signatures, rejections, unnamed = _read_looks(scratch)
     history = (history or History.empty()).without({record.picture for record in records})
     digests = [*(record.picture for record in records), *history.pictures]
     patients = tuple(_patients(records))
@@ -120,7 +132,7 @@ def survey(
     pairs = find_pairs(everything, config.duplicates, np.sort(representatives))
     exactly, near = _seen(records, patients, pictures, pairs)
     return Survey(
-        folder=folder,
+        folder=replace(folder, unnamed=folder.unnamed + unnamed),
         records=tuple(records),
         rejections=tuple(rejections),
         signatures=signatures,
@@ -131,6 +143,22 @@ def survey(
         seen_exactly=exactly,
         seen=near,
     )
+
+
+def read_images(path: str, config: IngestConfig, salt: bytes = b"") -> ImageFile:
+    """Reads the images of a file; see `imaging.reader.read_file`.
+
+    Raises:
+        RejectedImageError: The file cannot be used.
+        PipelineError: The storage went away.
+    """
+    try:
+        return read_file(path, config, salt)
+    except StorageGoneError as error:
+        raise PipelineError(
+            f"The storage of the images went away while they were read ({error}): run again when "
+            "it is back."
+        ) from error
 
 
 def read_picture(record: ImageRecord, config: IngestConfig) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -168,13 +196,16 @@ def _look(
     salt = os.environ.get(SALT_VARIABLE, "").encode() or secrets.token_bytes(16)
     if config.dicom.patient_ids == "ignore":
         salt = b""  # with which no id is read
+    own_salt = secrets.token_bytes(16)
+    named = folder.labels.hashed(own_salt) if folder.labels else {}
+    look = _Look(config, salt, len(folder.files), named, own_salt)
     with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
         _ = (
             pipeline
             | "Files" >> beam.Create(folder.files)
             | "Spread" >> beam.Reshuffle()
             | "Batch" >> beam.BatchElements(min_batch_size=32, max_batch_size=32)
-            | "Look" >> beam.ParDo(_Look(config, salt, len(folder.files)))
+            | "Look" >> beam.ParDo(look)
             | "Write" >> beam.io.WriteToParquet(str(scratch / "looks"), _LOOK, codec="none")
         )
 
@@ -182,10 +213,19 @@ def _look(
 class _Look(beam.DoFn):
     """Looks at a batch of files, several at a time: decoding leaves Python free."""
 
-    def __init__(self, config: IngestConfig, salt: bytes, total: int) -> None:
+    def __init__(
+        self,
+        config: IngestConfig,
+        salt: bytes,
+        total: int,
+        named: dict[Key, Row],
+        own_salt: bytes,
+    ) -> None:
         self._config = config
         self._salt = salt
         self._total = total
+        self._named = named
+        self._own_salt = own_salt
         self._done = 0
         self._told = 0.0
 
@@ -205,21 +245,43 @@ class _Look(beam.DoFn):
 
     def _look(self, file: FoundFile) -> list[dict[str, Any]]:
         try:
-            if file.label not in self._config.classes:
+            if file.label and file.label not in self._config.classes:
                 raise RejectedImageError(
                     f"class folder {file.label!r} is not one of the classes "
                     f"({', '.join(self._config.classes)})"
                 )
             found = read_images(file.path, self._config, self._salt)
+            named = file if file.label else self._looked_up(file, found)
         except RejectedImageError as rejection:
+            if not file.label and not _is_dicom(file.path):
+                return [_row()]  # nothing that a table could know by what is in it
             return [_row(name=os.fsencode(file.name).hex(), reason=str(rejection))]
+        if named is None:
+            return [_row()]
         return [
             _row(
-                record=_record(file, found.sha256, image).to_json(),
+                record=_record(named, found.sha256, image).to_json(),
                 signature=signature(image.pixels).tobytes(),
             )
             for image in found.images
         ]
+
+    def _looked_up(self, file: FoundFile, found: ImageFile) -> FoundFile | None:
+        """The file with what the table of labels says of its study or patient."""
+        if found.images[0].source_format == "DICOM":
+            for key in read_keys(file.path, self._own_salt):
+                if row := self._named.get(key):
+                    split = row.split or file.folder_split
+                    return replace(file, label=row.label, folder_split=split)
+        return None
+
+
+def _is_dicom(path: str) -> bool:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+            return file_format(file.read(_START), os.path.basename(path)) == "DICOM"  # noqa: PTH119
+    except OSError:
+        return False
 
 
 def _row(**values: Any) -> dict[str, Any]:
@@ -248,7 +310,10 @@ def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageReco
     )
 
 
-def _read_looks(scratch: Path) -> tuple[list[ImageRecord], Signatures, list[Rejection]]:
+def _read_looks(
+    scratch: Path,
+) -> tuple[list[ImageRecord], Signatures, list[Rejection], int]:
+    """Reads what each file is: records, signatures, rejections, and how many are none of these."""
     shards = [pq.ParquetFile(shard) for shard in sorted(scratch.glob("looks-*"))]
     looks = pa.concat_tables([shard.read(["record", "name", "reason"]) for shard in shards])
     lines = looks["record"].to_pylist()
@@ -266,6 +331,7 @@ def _read_looks(scratch: Path) -> tuple[list[ImageRecord], Signatures, list[Reje
         [records[row] for row in accepted],
         _read_signatures(shards, accepted),
         sorted(rejections, key=lambda rejection: rejection.name),
+        len(lines) - len(accepted) - len(rejections),
     )
 
 

@@ -8,17 +8,19 @@ from functools import cache
 from pathlib import Path
 
 from components.errors import PipelineError
+from imaging.leftovers import Leftovers, is_leftover
 
 _LISTS = (".txt", ".lst")
 
 
-def list_files(source: str, out: Path) -> list[str]:
+def list_files(source: str, out: Path, leftovers: Leftovers | None = None) -> list[str]:
     """Lists the files that a user named, in an order that never changes.
 
     Args:
-        source: A folder (all files below it whose names, and whose folders', begin with no dot), a
-            glob pattern, a `.txt` file with a path a line, or one image file.
+        source: A folder (all files below it but what systems left behind), a glob pattern (the
+            same), a `.txt` file with a path a line, or one image file.
         out: The folder of the results; what lies in it is no file of a folder or a pattern.
+        leftovers: Counts what is passed over.
 
     Returns:
         Paths, sorted.
@@ -28,12 +30,13 @@ def list_files(source: str, out: Path) -> list[str]:
             read.
     """
     results = os.path.realpath(out)
+    leftovers = leftovers or Leftovers()
     if os.path.isdir(source):  # noqa: PTH112 - False, too, for what no disk could hold
-        found = _below(source, results)
+        found = leftovers.files(source, _unreadable, without=results)
     elif os.path.isfile(source):  # noqa: PTH113 - a pattern is no Path
         found = iter(_listed(Path(source)) if source.endswith(_LISTS) else [source])
     elif glob.has_magic(source):
-        found = _matching(source, results)
+        found = _matching(source, results, leftovers)
     else:
         raise PipelineError(
             f"There is no {source}: give a folder, a glob pattern in quotes, or a .txt file with a "
@@ -52,26 +55,27 @@ def digest(files: Sequence[str]) -> str:
     return hashlib.sha256(b"\0".join(map(os.fsencode, files))).hexdigest()
 
 
-def _below(folder: str, results: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = [
-            name for name in folders
-            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != results  # noqa: PTH118 - millions of folders
-        ]  # fmt: skip
-        yield from (os.path.join(place, name) for name in names if not name.startswith("."))  # noqa: PTH118 - millions of names
-
-
 def _unreadable(error: OSError) -> None:
     raise PipelineError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
 
 
-def _matching(pattern: str, results: str) -> Iterator[str]:
+def _matching(pattern: str, results: str, leftovers: Leftovers) -> Iterator[str]:
+    # Above the first wildcard the user has named every folder.
+    above = next(n for n, part in enumerate(Path(pattern).parts) if glob.has_magic(part))
+
     @cache
     def is_among_results(place: str) -> bool:
         return Path(os.path.realpath(place)).is_relative_to(results)
 
+    @cache
+    def is_in_leftovers(place: str) -> bool:
+        return any(is_leftover(part, folder=True) for part in Path(place).parts[above:])
+
     for name in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - a pattern is no Path
-        if not os.path.isdir(name) and not is_among_results(os.path.dirname(name)):  # noqa: PTH112, PTH120 - millions of names
+        place, file = os.path.split(name)
+        if os.path.isdir(name) or is_among_results(place) or is_in_leftovers(place):  # noqa: PTH112 - millions of names
+            continue
+        if not leftovers.passes_over(file):
             yield name
 
 

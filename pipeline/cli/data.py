@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import Labels
+
 app = typer.Typer()
 data_app = typer.Typer(no_args_is_help=True, help="Make and look at image folders.")
 app.add_typer(data_app, name="data")
@@ -29,7 +31,8 @@ def data_sample(
 @data_app.command(
     "inspect",
     epilog="Examples:\n\n  mri data inspect brain-tumor-mri\n\n"
-    "  mri data inspect brain-tumor-mri --json > findings.json",
+    "  mri data inspect brain-tumor-mri --json > findings.json\n\n"
+    "  mri data inspect scans --labels labels.csv",
 )
 def data_inspect(
     folder: Annotated[
@@ -48,11 +51,12 @@ def data_inspect(
     classes: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Class folders to read; default: all.")
     ] = None,
+    labels: Labels = None,
 ) -> None:
     """Say what is in a folder of images, and whether figures measured on it can be trusted."""
     from pipeline.commands.inspect import inspect_folder
 
-    inspect_folder(folder, html=html, classes=classes, as_json=as_json)
+    inspect_folder(folder, html=html, classes=classes, as_json=as_json, labels=labels)
 
 
 @data_app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")

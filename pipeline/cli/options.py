@@ -36,6 +36,14 @@ Data = Annotated[
 Span = Annotated[
     int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="CSV with the columns path, patient or study, and label, and perhaps split; instead "
+        "of class folders.",
+    ),
+]
 Weights = Annotated[Path | None, typer.Option(help="VGG16 weights file; default: ImageNet's.")]
 Tune = Annotated[
     bool, typer.Option("--tune", help="Look for a better recipe on eval before training.")
@@ -58,6 +66,7 @@ def run_settings(
     *,
     data: Path | None = None,
     span: int | None = None,
+    labels: Path | None = None,
     weights: Path | None = None,
     tune: bool = False,
     accept_anomalies: str | None = None,
@@ -69,6 +78,7 @@ def run_settings(
         settings: `KEY=VALUE` pairs.
         data: `data`.
         span: `ingest.span`.
+        labels: `ingest.labels`.
         weights: `model.weights`.
         tune: Whether `tune.enabled` is set.
         accept_anomalies: `accept_anomalies`, with commas between.
@@ -78,7 +88,7 @@ def run_settings(
         `KEY=VALUE` pairs for `load_config`; paths are absolute in them.
     """
     pairs = list(settings or ())
-    for key, path in (("data", data), ("model.weights", weights)):
+    for key, path in (("data", data), ("ingest.labels", labels), ("model.weights", weights)):
         if path is not None:
             pairs.append(f"{key}={json.dumps(str(path.absolute()))}")
     if span is not None:

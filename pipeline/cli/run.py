@@ -9,6 +9,7 @@ from pipeline.cli.options import (
     AcceptAnomalies,
     AcceptReason,
     Data,
+    Labels,
     Metadata,
     Preset,
     Settings,
@@ -28,6 +29,7 @@ app = typer.Typer()
     "  mri run\n\n"
     "  mri run --data brain-tumor-mri --preset notebook --set train.epochs=8\n\n"
     "  mri run --data incoming --span 7\n\n"
+    "  mri run --data scans --labels labels.csv\n\n"
     "  mri run --from Trainer\n\n"
     "  mri run --data brain-tumor-mri --tune --set tune.trials=12\n\n"
     "  mri run --accept-anomalies drift:image/mean --reason 'new scanner, checked by hand'\n\n"
@@ -47,6 +49,7 @@ def run(
         list[str] | None, typer.Option("--to", metavar="NODE", help="Stop after this node.")
     ] = None,
     span: Span = None,
+    labels: Labels = None,
     accept_anomalies: AcceptAnomalies = None,
     reason: AcceptReason = "",
     tune: Tune = False,
@@ -70,6 +73,7 @@ def run(
         [*(tuned_settings(hyperparameters) if hyperparameters else ()), *(settings or ())],
         data=data,
         span=span,
+        labels=labels,
         weights=weights,
         tune=tune,
         accept_anomalies=accept_anomalies,

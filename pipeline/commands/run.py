@@ -10,6 +10,7 @@ from rich.console import Console
 from components.errors import PipelineError
 from components.gate.rules import check_acceptance
 from components.ingest.folder import list_images
+from components.ingest.labels import read_labels
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from pipeline.config import Config
@@ -57,7 +58,12 @@ def run_pipeline(
                     ensure_sample(work.sample, console, **config.sample.model_dump())
                 # What can be known to be wrong is better known before TFX starts.
                 check_acceptance(config.accept_anomalies, config.accept_reason)
-                list_images(data, span=config.ingest.span, window=config.ingest.window)
+                list_images(
+                    data,
+                    span=config.ingest.span,
+                    window=config.ingest.window,
+                    labels=read_labels(config.ingest.labels, config.ingest.classes),
+                )
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
                 with console.status("starting TensorFlow and TFX"):

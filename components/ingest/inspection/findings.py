@@ -29,6 +29,8 @@ class Findings:
         found: Files in class folders.
         ingested: Files of which at least one image could be used.
         rejected: Files of which none could; `found` is the sum of both.
+        passed_over: Files and folders that systems left behind; they are not in `found`.
+        unnamed: Files that the table of labels does not name; they are not in `found` either.
         reasons: Rejected files by reason, the most frequent first.
         images: All images.
         classes: Images by class.
@@ -49,6 +51,8 @@ class Findings:
     found: int
     ingested: int
     rejected: int
+    passed_over: int
+    unnamed: int
     reasons: dict[str, int]
     images: int
     classes: dict[str, int]
@@ -76,6 +80,7 @@ class Findings:
             The figures.
         """
         records = survey.records
+        ingested = len({record.name for record in records})
         groups = groups_of_several(survey)
         own_groups = survey.grouping.groups[: len(records)]
         splits: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
@@ -87,9 +92,11 @@ class Findings:
         )
         return Findings(
             folder=shown(survey.folder.name),
-            found=len(survey.folder.files),
-            ingested=len({record.name for record in records}),
+            found=ingested + len(survey.rejections),
+            ingested=ingested,
             rejected=len(survey.rejections),
+            passed_over=survey.folder.passed_over,
+            unnamed=survey.folder.unnamed,
             reasons=_ranked(Counter(shown(rejection.reason) for rejection in survey.rejections)),
             images=len(records),
             classes={shown(label): labels[label] for label in classes},

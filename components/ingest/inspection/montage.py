@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from components.ingest.inspection.numbers import image_number
 from components.pages.names import shown
+from imaging.picture import RejectedImageError
+from imaging.thumbnail import data_address, thumbnail
 
 if TYPE_CHECKING:
     from components.ingest.config import IngestConfig
@@ -30,7 +31,7 @@ class Thumbnail:
 
     Attributes:
         source: The thumbnail as a data URI; empty where the image can no longer be read.
-        name: The file's path below the data folder, fit to be shown, with the frame if it has many.
+        name: What the page calls it.
         label: Class name, fit to be shown.
         split: `train`, `eval` or `test`, by the folder that it came in.
         size: `WIDTH x HEIGHT` of the image itself.
@@ -59,43 +60,26 @@ class Album:
     def __getitem__(self, index: int) -> Thumbnail:
         """The picture of a record, by its index."""
         if index not in self._drawn:
-            self._drawn[index] = self._draw(self.records[index])
+            self._drawn[index] = self._draw(index)
             _LOG.info("drawing thumbnails, %d", len(self._drawn))
         return self._drawn[index]
 
-    def _draw(self, record: ImageRecord) -> Thumbnail:
-        from components.ingest.readers import RejectedImageError
+    def _draw(self, index: int) -> Thumbnail:
         from components.ingest.survey import read_picture
 
+        record = self.records[index]
         try:
-            source = thumbnail(read_picture(record, self.config))
+            pixels = read_picture(record, self.config)
+            source = data_address(thumbnail(pixels, _SIDE, _QUALITY))
         except RejectedImageError:  # changed since it was looked at: the page shows a gap
             source = ""
         return Thumbnail(
             source=source,
-            name=shown(record.name) + (f" [{record.frame}]" if record.frame else ""),
+            name=image_number(index),
             label=shown(record.label),
             split=record.folder_split,
             size=f"{record.width} x {record.height}",
         )
-
-
-def thumbnail(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    """Makes a small copy of an image.
-
-    Args:
-        pixels: uint8 RGB, shape [height, width, 3].
-
-    Returns:
-        A JPEG image of at most 128 x 128 pixels as a data URI.
-    """
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def examples(records: Sequence[ImageRecord], per_class: int) -> dict[str, list[int]]:

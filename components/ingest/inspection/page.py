@@ -16,6 +16,7 @@ from components.ingest.inspection.matches import (
     label_conflicts,
 )
 from components.ingest.inspection.montage import Album, Thumbnail, examples, spread
+from components.ingest.inspection.numbers import rejection_number
 from components.ingest.inspection.verdicts import judge
 from components.pages.names import shown
 from components.pages.templates import render_page
@@ -97,8 +98,8 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
         groups=[_group(spread(group, _GROUP_IMAGES), group, album) for group in groups[:_GROUPS]],
         conflicts=[_group(group[:_GROUP_IMAGES], group, album) for group in conflicts[:_CONFLICTS]],
         rejections=[
-            (shown(rejection.name), shown(rejection.reason))
-            for rejection in survey.rejections[:_REJECTED]
+            (rejection_number(index), shown(rejection.reason))
+            for index, rejection in enumerate(survey.rejections[:_REJECTED])
         ],
     )
 

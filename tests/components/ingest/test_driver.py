@@ -61,6 +61,19 @@ def test_the_same_images_under_other_settings_remember_where_they_were(ingestion
     assert ingestions.begin(**change)["history"] == "first"
 
 
+def test_another_table_of_labels_of_the_same_name_is_another_setting(ingestions, tmp_path):
+    file = tmp_path / "labels.csv"
+    table = "path,label\nTraining/glioma,glioma\nTesting/notumor,notumor\n"
+    file.write_text(table)
+    first = ingestions.begin(labels=file)
+    ingestions.end("first", first)
+    assert ingestions.begin(labels=file) == first
+    file.write_text(table + "Training/notumor,glioma\n")
+    again = ingestions.begin(labels=file)
+    assert again["labels"] != first["labels"]
+    assert again["history"] == "first"
+
+
 def test_another_split_file_of_the_same_name_is_another_setting(ingestions, tmp_path):
     file = tmp_path / "splits.csv"
     file.write_text("one")

@@ -15,7 +15,7 @@ from PIL import Image
 from components.ingest import duplicates
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import Pairs, find_pairs, group_images
-from components.ingest.signature import signature
+from imaging.signature import signature
 from pipeline.datasets.synthetic import CLASSES, render
 
 pytestmark = pytest.mark.long

@@ -158,3 +158,25 @@ def test_a_very_large_folder_is_listed(tmp_path, monkeypatch):
     assert len(listing.files) == 200_000
     assert listing.files[0].name == "a/0.jpg"
     assert len(listing.fingerprint) == 64
+
+
+def test_what_systems_leave_is_neither_a_class_nor_a_file(tmp_path):
+    _touch(
+        tmp_path, "Training/a/1.jpg", "Training/b/2.jpg", "Training/a/Thumbs.db",
+        "Training/a/@eaDir/1.jpg", "Training/__MACOSX/._1.jpg", "__MACOSX/x/1.jpg", "desktop.ini",
+        "$RECYCLE.BIN/x/3.jpg", "Training/b/deep/3.jpg.part", "README.md",
+    )  # fmt: skip
+    listing = list_images(tmp_path)
+    assert [file.name for file in listing.files] == ["Training/a/1.jpg", "Training/b/2.jpg"]
+    assert listing.classes == ("a", "b")
+    assert listing.passed_over == 7
+    fingerprint = listing.fingerprint
+    _touch(tmp_path, "Training/b/Thumbs.db")
+    assert list_images(tmp_path).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("layout", ["{}", "span-001/{}", "span-001/train/{}"])
+def test_what_is_passed_over_is_counted_once(tmp_path, layout):
+    _touch(tmp_path, *(layout.format(name) for name in ("a/1.jpg", "b/2.jpg", ".DS_Store")))
+    _touch(tmp_path, "Thumbs.db")
+    assert list_images(tmp_path).passed_over == 2

@@ -20,6 +20,7 @@ def test_flags_stand_for_settings():
         ["train.epochs=3"],
         data=Path("some folder"),
         span=7,
+        labels=Path("labels.csv"),
         weights=Path("weights.h5"),
         tune=True,
         accept_anomalies="drift:image/mean, leak",
@@ -29,6 +30,7 @@ def test_flags_stand_for_settings():
     assert config.train.epochs == 3
     assert config.data == Path("some folder").absolute()
     assert config.ingest.span == 7
+    assert config.ingest.labels == Path("labels.csv").absolute()
     assert config.model.weights == Path("weights.h5").absolute()
     assert config.tune.enabled
     assert config.accept_anomalies == ("drift:image/mean", "leak")

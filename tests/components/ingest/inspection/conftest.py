@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from components.ingest.folder import FoundFile, ImageFolder
-from components.ingest.picture import TechnicalTags
-from components.ingest.quality import Quality
 from components.ingest.records import ImageRecord
+from imaging.picture import TechnicalTags
+from imaging.quality import Quality
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_the_page_shows_what_was_found(make_record, make_survey):
         "glioma / notumor",
         "1 group of matching images carry different labels",
         "3 images",
-        "train/glioma/notes.txt not an image",
+        "file 1 not an image",
         DISCLAIMER,
     ):
         assert said in text
@@ -142,11 +142,12 @@ def test_a_folder_with_nothing_wrong(make_record, make_survey):
 def test_a_folder_without_a_usable_image(make_survey):
     text = _text(_render(make_survey([], [Rejection("a.jpg", "empty file")])))
     assert "No image could be used." in text
-    assert "a.jpg empty file" in text
+    assert "file 1 empty file" in text
+    assert "a.jpg" not in text
 
 
 def test_a_picture_that_is_gone_is_a_gap(make_record, make_survey, monkeypatch):
-    from components.ingest.picture import RejectedImageError
+    from imaging.picture import RejectedImageError
 
     def refuse(record, config):
         raise RejectedImageError("changed")

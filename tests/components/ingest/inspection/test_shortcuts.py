@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components.ingest.inspection.shortcuts import ALL_TOGETHER, find_shortcuts
-from components.ingest.picture import TechnicalTags
+from imaging.picture import TechnicalTags
 
 LABELS = ("glioma", "notumor")
 

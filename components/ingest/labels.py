@@ -1,0 +1,244 @@
+"""A table that says what files, patients or studies show, where folders do not."""
+
+import codecs
+import csv
+import io
+import os
+import posixpath
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.errors import PipelineError
+from components.ingest.split_names import SPLIT_OF
+from imaging.identity import PATIENT, STUDY, Key, hashed
+
+_KEYS = ("path", STUDY, PATIENT)
+"""Columns that say what a row is about; where several are filled, the first counts."""
+_COLUMNS = (*_KEYS, "label", "split")
+_SEPARATORS = ",;\t"
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_MOST_BYTES = 256_000_000
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a row says.
+
+    Attributes:
+        label: The class.
+        split: `train`, `eval` or `test`; None where the row leaves it open.
+        line: Where it stands.
+    """
+
+    label: str
+    split: str | None
+    line: int
+
+    def contradicts(self, other: "Row") -> bool:
+        """Whether another row about the same says something else."""
+        return (self.label, self.split) != (other.label, other.split)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A table of labels.
+
+    Attributes:
+        source: The file.
+        paths: Rows by path below the data folder, with forward slashes and in Unicode's composed
+            form. A folder's row is about all files below it that have no nearer one.
+        ids: Rows by `study` or `patient` and the number, which is private.
+        wrong: What is wrong with rows, by line.
+    """
+
+    source: Path
+    paths: dict[str, Row] = field(default_factory=dict)
+    ids: dict[tuple[str, str], Row] = field(default_factory=dict)
+    wrong: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All labels, sorted."""
+        return tuple(sorted({row.label for row in (*self.paths.values(), *self.ids.values())}))
+
+    def of_path(self, name: str) -> tuple[str, Row] | None:
+        """Finds the row about a file.
+
+        Args:
+            name: Its path below the data folder, with forward slashes.
+
+        Returns:
+            The path that the row names, and the row; None where there is none.
+        """
+        name = unicodedata.normalize("NFC", name)
+        while name:
+            if row := self.paths.get(name):
+                return name, row
+            name = posixpath.dirname(name)
+        row = self.paths.get(".")
+        return (".", row) if row else None
+
+    def hashed(self, salt: bytes) -> dict[Key, Row]:
+        """The rows about studies and patients, by salted hashes of their numbers."""
+        return {hashed(kind, number, salt): row for (kind, number), row in self.ids.items()}
+
+    def check(self, root: Path, found: Iterable[str]) -> None:
+        """Refuses a table with wrong rows, all of them at once.
+
+        Args:
+            root: The data folder.
+            found: Paths of rows about files that were found.
+
+        Raises:
+            PipelineError: Rows are wrong, or name files that are not there.
+        """
+        wrong = dict(self.wrong)
+        known = set(found)
+        for name, row in self.paths.items():
+            if name not in known and not os.path.lexists(root / name):
+                wrong[row.line] = f"there is no {name!r} in the data folder"
+        if wrong:
+            lines = [f"line {line}: {wrong[line]}" for line in sorted(wrong)]
+            more = len(lines) - _SHOWN
+            raise PipelineError(
+                f"The label table {self.source} has {_rows(len(lines))} that cannot be used:\n  "
+                + "\n  ".join(lines[:_SHOWN] + ([f"and {_rows(more)} more"] if more > 0 else []))
+            )
+        if len(self.classes) < 2:
+            raise PipelineError(
+                f"The label table {self.source} names {len(self.classes)} of the classes, and a "
+                "classifier needs at least two."
+            )
+
+
+def read_labels(path: Path | None, classes: Sequence[str] | None = None) -> Labels | None:
+    """Reads a table of labels: CSV with commas, semicolons or tabs, in UTF-8 or UTF-16.
+
+    Args:
+        path: The file; None for no table.
+        classes: Labels that it may give; None for any.
+
+    Returns:
+        The table, in which single rows may be wrong; None without a file.
+
+    Raises:
+        PipelineError: The file cannot be read, is not such a table, or has other columns than
+            `path`, `patient`, `study`, `label` and `split`.
+    """
+    if path is None:
+        return None
+    lines = _open(path)
+    labels = Labels(path)
+    try:
+        reader, columns = _header(lines, path)
+        line = reader.line_num + 1
+        for cells in reader:
+            values = [unicodedata.normalize("NFC", cell).strip() for cell in cells]
+            if any(values):
+                try:
+                    _add(labels, columns, values, line, classes)
+                except ValueError as error:
+                    labels.wrong[line] = str(error)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise PipelineError(
+            f"The label table {path} cannot be read, line {line}: {error}."
+        ) from error
+    if not (labels.paths or labels.ids or labels.wrong):
+        raise PipelineError(f"The label table {path} has no row below its columns.")
+    return labels
+
+
+def _open(path: Path) -> io.StringIO:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise PipelineError(
+                f"The label table {path} is larger than {_MOST_BYTES // 10**6} MB: it takes a "
+                "line an image, patient or study and nothing else."
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"The label table {path} cannot be read: {error.strerror}.") from error
+    marks = [name for mark, name in _ENCODINGS.items() if content.startswith(mark)]
+    try:
+        return io.StringIO(content.decode(marks[0] if marks else "utf-8"), newline="")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise PipelineError(
+            f"The label table {path} is not text in UTF-8, line {line}: save it as CSV UTF-8."
+        ) from error
+
+
+def _header(lines: io.StringIO, path: Path) -> tuple[Any, list[str]]:
+    """The rows behind the names of the columns, by the separator that parts these best."""
+    first = lines.readline()
+    separator = max(_SEPARATORS, key=first.count)
+    lines.seek(0)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    columns = [name.strip().lower() for name in next(reader, [])]
+    if unknown := sorted(set(columns) - set(_COLUMNS)):
+        raise PipelineError(
+            f"The label table {path} has the column {unknown[0]!r} in line 1; known are "
+            f"{', '.join(_COLUMNS)}."
+        )
+    if len(set(columns)) < len(columns):
+        raise PipelineError(f"The label table {path} has a column twice in line 1.")
+    if "label" not in columns or not set(_KEYS) & set(columns):
+        raise PipelineError(
+            f"The label table {path} needs the column label and one of {', '.join(_KEYS)} in line "
+            f"1; it has {', '.join(columns) or 'none'}."
+        )
+    return reader, columns
+
+
+def _add(
+    labels: Labels,
+    columns: Sequence[str],
+    values: Sequence[str],
+    line: int,
+    classes: Sequence[str] | None,
+) -> None:
+    """Adds a row; ValueError says what is wrong with it."""
+    if any(values[len(columns) :]):
+        raise ValueError(f"{len(values)} cells, but {len(columns)} columns")
+    cells = dict.fromkeys(_COLUMNS, "") | dict(zip(columns, values, strict=False))
+    kind = next((kind for kind in _KEYS if cells[kind]), None)
+    if kind is None:
+        raise ValueError(f"{' and '.join(key for key in _KEYS if key in columns)} empty")
+    if not cells["label"]:
+        raise ValueError("the label is empty")
+    if classes is not None and cells["label"] not in classes:
+        raise ValueError(f"the label {cells['label']!r} is not one of {', '.join(classes)}")
+    split = SPLIT_OF.get(cells["split"].lower())
+    if cells["split"] and split is None:
+        raise ValueError(
+            f"the split {cells['split']!r} is not one of {', '.join(sorted(SPLIT_OF))}"
+        )
+    row = Row(cells["label"], split, line)
+    if kind == "path":
+        before = labels.paths.setdefault(_name(cells[kind]), row)
+    else:
+        before = labels.ids.setdefault((kind, cells[kind]), row)
+    if before.contradicts(row):
+        raise ValueError(f"line {before.line} says something else about the same {kind}")
+
+
+def _name(path: str) -> str:
+    name = posixpath.normpath(path.replace("\\", "/"))
+    if name.startswith(("/", "../")) or name == ".." or name[1:3] == ":/":
+        raise ValueError("the path does not lead into the data folder, from which it is relative")
+    if "\0" in name:
+        raise ValueError("not a path")
+    return name
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
