@@ -12,9 +12,9 @@ from gating import heads
 from surveys import record
 from tensorflow_transform.tf_metadata import schema_utils
 
-from components.ingest.picture import TechnicalTags
-from components.ingest.quality import measure
 from components.schema_gen.curated import curated_schema
+from imaging.picture import TechnicalTags
+from imaging.quality import measure
 from pipeline.config import Config
 from schema.statistics import statistics_options
 
@@ -74,7 +74,17 @@ def test_what_ingest_writes_is_in_order(tmp_path, tags):
 
 def test_the_schema_knows_every_feature_that_ingest_writes():
     [example] = _examples(1, TAGS)
-    assert set(example.features.feature) == {feature.name for feature in SCHEMA.feature}
+    known = {feature.name for feature in SCHEMA.feature}
+    assert set(example.features.feature) == known | {"image/filename"}
+
+
+def test_names_of_files_stay_out_of_statistics(tmp_path):
+    examples = _examples(3, None)
+    names = [one.features.feature["image/filename"].bytes_list.value[0] for one in examples]
+    found = _statistics(examples, tmp_path).SerializeToString()
+    assert all(names)
+    assert not any(name in found for name in names)
+    assert b"image/filename" not in found
 
 
 @pytest.mark.parametrize("tags", [None, TAGS])
