@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.gate.verdict import Distance
-from components.ingest.quality import measure
 from components.schema_gen.curated import curated_schema
+from imaging.quality import measure
+from imaging.reader import decode
 from schema.statistics import statistics_options
 
 _SIZES = (20, 40, 60, 100, 200, 400, 800, 1600)
@@ -92,8 +92,7 @@ def _measure(files: list[Path], change: str | None) -> pd.DataFrame:
 
 
 def _row(file: Path, change: str | None) -> dict[str, object]:
-    with Image.open(file) as image:
-        pixels = np.asarray(image.convert("RGB"))
+    pixels = decode(file.read_bytes())
     if change:
         levels = _CHANGES[change](np.arange(256.0), float(pixels.mean()))
         pixels = np.clip(np.round(levels), 0, 255).astype(np.uint8)[pixels]

@@ -26,7 +26,8 @@ from PIL import Image
 from benchmarks import default_data
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import Pairs, find_pairs, group_images
-from components.ingest.signature import signature, structure
+from imaging.reader import decode
+from imaging.signature import signature, structure
 
 _ORIENTATIONS = 8
 _BLOCK = 1024
@@ -96,8 +97,7 @@ def _measure(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Pixels:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    return decode(path.read_bytes())
 
 
 def _plain_gflops() -> float:
@@ -227,8 +227,7 @@ def _resized(image: Pixels, factor: float) -> Pixels:
 def _reencoded(image: Pixels) -> Pixels:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=40)
-    with Image.open(stream) as decoded:
-        return np.asarray(decoded)
+    return decode(stream.getvalue())
 
 
 def _bordered(image: Pixels, level: int) -> Pixels:

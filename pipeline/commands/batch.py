@@ -7,6 +7,7 @@ from typing import Literal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from components.disclaimer import DISCLAIMER
+from imaging.leftovers import Leftovers
 from pipeline.batch.inputs import list_files
 from pipeline.config import Config
 from pipeline.predict import check_saved_model, latest_pushed
@@ -37,7 +38,8 @@ def classify_files(
     Raises:
         PipelineError: There are no files or no model, or the results cannot be written.
     """
-    files = list_files(source, out)
+    leftovers = Leftovers()
+    files = list_files(source, out, leftovers)
     model = (model or latest_pushed(work)).absolute()
     check_saved_model(model)
     with libraries_to(Path(os.devnull)) as console:
@@ -61,6 +63,8 @@ def classify_files(
                 batch, files, model, out,
                 batch_size=batch_size, beam_options=Config().beam, done=done,
             )  # fmt: skip
+        if leftovers.count:
+            console.print(f"{leftovers.count:,} files and folders that systems left passed over")
         if skipped:
             console.print(f"{skipped:,} of {batch.shards:,} shards were there already")
         console.print(

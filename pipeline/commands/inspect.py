@@ -27,15 +27,22 @@ _ROWS = 8
 
 
 def inspect_folder(
-    folder: Path, *, html: Path | None = None, classes: str | None = None, as_json: bool = False
+    folder: Path,
+    *,
+    html: Path | None = None,
+    classes: str | None = None,
+    labels: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """Looks at every image of a folder and says what was found.
 
     Args:
         folder: The data folder.
         html: Where the page goes; `NAME-inspection.html` in the current folder if None. With
-            `as_json` there is a page only if it is asked for.
+            `as_json` there is a page only if it is asked for. The names of the files that it
+            numbers go beside it, as CSV.
         classes: Names of the class folders to read, separated by commas; all of them if None.
+        labels: A table that says what files show, instead of class folders.
         as_json: Print one JSON object on standard output and nothing else.
 
     Raises:
@@ -49,8 +56,9 @@ def inspect_folder(
         _unfinished(html) as unfinished,
     ):
         with _status(Console(file=terminal)):
-            findings, page = _inspect(folder, classes, with_page=html is not None)
+            findings, page, names = _inspect(folder, classes, labels, with_page=html is not None)
         if html is not None and unfinished is not None:
+            _finish(unfinished, names, html.with_suffix(".csv"))
             _finish(unfinished, page, html)
         if as_json:
             shown = {**findings.as_json(), "page": str(html) if html else None}
@@ -58,37 +66,45 @@ def inspect_folder(
         else:
             _print(findings, console)
             console.print(Text.assemble(("page  ", "bold"), str(html)), soft_wrap=True)
+            if html is not None:
+                names_file = html.with_suffix(".csv")
+                console.print(Text.assemble(("names ", "bold"), str(names_file)), soft_wrap=True)
             console.print(Text(DISCLAIMER, "dim"))
 
 
-def _inspect(folder: Path, classes: str | None, *, with_page: bool) -> tuple["Findings", str]:
+def _inspect(
+    folder: Path, classes: str | None, labels: Path | None, *, with_page: bool
+) -> tuple["Findings", str, str]:
     from components.ingest.inspection.findings import Findings
+    from components.ingest.inspection.numbers import table_of_names
     from components.ingest.inspection.page import render
     from components.ingest.survey import survey
     from pipeline.config import Config
 
-    listing, config = _listing(folder, classes)
+    listing, config = _listing(folder, classes, labels)
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
         found = survey(listing, config, Config().beam, Path(scratch))
     logging.getLogger(__name__).info("testing shortcuts")
     findings = Findings.of(found, config.classes)
-    return findings, render(findings, found, config) if with_page else ""
+    page = render(findings, found, config) if with_page else ""
+    return findings, page, table_of_names(found)
 
 
-def _listing(folder: Path, classes: str | None) -> tuple["ImageFolder", "IngestConfig"]:
+def _listing(
+    folder: Path, classes: str | None, labels: Path | None
+) -> tuple["ImageFolder", "IngestConfig"]:
     """The files of all spans, and the configuration that reads them."""
     from pydantic import ValidationError
 
     from components.ingest.config import IngestConfig
     from components.ingest.folder import list_images
+    from components.ingest.labels import read_labels
 
     if not os.path.isdir(folder):  # noqa: PTH112 - False, too, for what no disk could hold
         raise PipelineError(f"There is no folder {folder}: name one that holds class folders.")
-    listing = list_images(folder, window=sys.maxsize)
-    if classes is None:
-        names = tuple(name for name in listing.classes if _is_class_name(name))
-    else:
-        names = tuple(name.strip() for name in classes.split(","))
+    given = None if classes is None else tuple(name.strip() for name in classes.split(","))
+    listing = list_images(folder, window=sys.maxsize, labels=read_labels(labels, given))
+    names = given or tuple(name for name in listing.classes if _is_class_name(name))
     try:
         return listing, IngestConfig(classes=names, split_policy="as_is")
     except ValidationError as error:
@@ -126,12 +142,12 @@ def _unfinished(html: Path | None) -> Iterator[Path | None]:
         unfinished.unlink(missing_ok=True)
 
 
-def _finish(unfinished: Path, page: str, html: Path) -> None:
+def _finish(unfinished: Path, content: str, path: Path) -> None:
     try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(html)
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(path)
     except OSError as error:
-        raise _unwritable(html, error) from error
+        raise _unwritable(path, error) from error
 
 
 def _unwritable(html: Path, error: OSError) -> PipelineError:
@@ -167,7 +183,7 @@ def _print(findings: "Findings", console: Console) -> None:
         Text.assemble(
             (findings.folder, "bold"),
             f"  {findings.found:,} files, {findings.ingested:,} usable, "
-            f"{findings.rejected:,} rejected; {findings.images:,} images",
+            f"{findings.rejected:,} rejected; {findings.images:,} images{_aside(findings)}",
         ),
         soft_wrap=True,
     )
@@ -192,6 +208,16 @@ def _print(findings: "Findings", console: Console) -> None:
         console.print(
             Text.assemble(mark, f"{verdict.title}. ", (verdict.advice, "dim")), soft_wrap=True
         )
+
+
+def _aside(findings: "Findings") -> str:
+    """What is in the folder besides."""
+    words = ""
+    if findings.passed_over:
+        words += f"; {findings.passed_over:,} left by systems passed over"
+    if findings.unnamed:
+        words += f"; {findings.unnamed:,} not in the label table"
+    return words
 
 
 def _classes(findings: "Findings") -> Table:

@@ -1,6 +1,5 @@
 """`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
 
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -15,11 +14,12 @@ from rich.text import Text
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
 from components.whole_file import whole_file
+from imaging.config import ONE_PICTURE
+from imaging.reader import read_file
 from pipeline.config import Config
 from pipeline.predict import Prediction, Predictor
 from pipeline.server_predict import ServerPredictor
 from pipeline.terminal import libraries_to
-from serving.client.images import encode_image
 
 
 def classify(
@@ -36,7 +36,7 @@ def classify(
     """Classifies images and shows the results.
 
     Args:
-        images: JPEG or PNG files, and of a server's client any that it reads.
+        images: Files of any format that `imaging.reader` knows.
         model: A SavedModel, or None for the version pushed last; of a server, the model's name.
         work: The work folder.
         as_json: Print JSON instead of bars.
@@ -102,7 +102,6 @@ def _print_bars(prediction: Prediction, console: Console) -> None:
 
 def _draw(predictions: Sequence[Prediction], path: Path) -> None:
     from matplotlib.figure import Figure
-    from PIL import Image
 
     drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
     if not drawn:
@@ -111,8 +110,7 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
     figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
     rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
     for (picture, bars), prediction in zip(rows, drawn, strict=True):
-        with Image.open(io.BytesIO(encode_image(prediction.image))) as image:
-            picture.imshow(image.convert("RGB"))
+        picture.imshow(read_file(prediction.image, ONE_PICTURE).images[0].pixels)
         picture.set_axis_off()
         picture.set_title(prediction.image.name, fontsize=9)
         probabilities = prediction.probabilities or {}

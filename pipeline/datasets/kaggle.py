@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Protocol
 
 from components.errors import PipelineError
+from imaging.reader import file_format
 
 HANDLE = "masoudnickparvar/brain-tumor-mri-dataset"
 VERSION = 1
@@ -34,6 +35,7 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
 }
 """Images by folder and class."""
 
+_START_BYTES = 4096
 _BY_HAND = f"download {PAGE} by hand, unpack it, and give the folder to `mri run --data FOLDER`"
 _SILENCE_SECONDS = 30.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -135,13 +137,8 @@ def _first(items: list[str]) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")):
-            return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
+    with path.open("rb") as file:
+        return file_format(file.read(_START_BYTES)) in ("JPEG", "PNG")
 
 
 @contextlib.contextmanager

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from components.ingest.quality import Quality, measure
 from components.whole_file import whole_file
+from imaging.config import ReadConfig
+from imaging.picture import RejectedImageError
+from imaging.quality import Quality, measure
+from imaging.reader import read_content
 from serving.server.servable import Call, Servable
 from serving.server.tensors import Array
 
@@ -28,7 +30,7 @@ _WAITING = 1000
 """Requests that wait to be measured; what comes beyond is not logged."""
 _WAITING_BYTES = 2**28
 """The same of their images, of which one request may bring many and large ones."""
-_LARGEST_PIXELS = 2**26
+_LIMITS = ReadConfig(max_pixels=2**26)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class LogRow:
         confidence: The probability of that class.
         in_distribution: Whether the model knows such images; None: it does not say.
         latency_ms: How long the request took, of which this image may be a part.
-        mean: As in `components.ingest.quality`, as are the others; None: not decodable.
+        mean: As in `imaging.quality`, as are the others; None: not decodable.
         std: See there.
         foreground: See there.
         aspect: See there.
@@ -236,13 +238,9 @@ def rows_of(prediction: _Prediction) -> list[LogRow]:
 def _quality(image: bytes) -> Quality | None:
     """The scalar features of an encoded image; None where it cannot be decoded."""
     try:
-        with tf.device("CPU"):
-            pixels = tf.io.decode_image(image, channels=3, expand_animations=False).numpy()
-    except (tf.errors.OpError, ValueError):
+        return measure(read_content(image, _LIMITS).images[0].pixels)
+    except RejectedImageError:
         return None
-    if pixels.ndim != 3 or not 0 < pixels.size <= 3 * _LARGEST_PIXELS:
-        return None
-    return measure(pixels)
 
 
 def _write_parquet(rows: Sequence[LogRow], path: Path) -> None:

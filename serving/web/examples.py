@@ -1,15 +1,15 @@
 """Synthetic images to try the page with, from a folder that `mri data sample` has made."""
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from components.errors import PipelineError
 from components.pages.names import shown
+from imaging.picture import RejectedImageError
+from imaging.reader import decode
+from imaging.thumbnail import thumbnail
 from serving.web.finding import words
 
 _MANIFEST = "sample.json"
@@ -66,7 +66,7 @@ class Examples:
                 raise ValueError("other images")
             images = {example.name: example for example in _first_of_each(folder / "Testing")}
             return Examples(str(manifest["notice"]), images)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RejectedImageError):
             raise PipelineError(
                 f"{shown(str(folder))} is no synthetic sample: make one elsewhere with "
                 "`mri data sample FOLDER`, or name none."
@@ -77,13 +77,6 @@ def _first_of_each(folder: Path) -> Iterator[Example]:
     for place in sorted(folder.iterdir()):
         for file in sorted(place.glob("*.jpg"))[:1]:
             content = file.read_bytes()
-            yield Example(place.name, content, _thumbnail(content))
-
-
-def _thumbnail(content: bytes) -> bytes:
-    stream = io.BytesIO()
-    with Image.open(io.BytesIO(content)) as image:
-        small = image.convert("L")
-    small.thumbnail((_LONGEST_EDGE, _LONGEST_EDGE))
-    small.save(stream, "JPEG", quality=80)
-    return stream.getvalue()
+            yield Example(
+                place.name, content, thumbnail(decode(content), _LONGEST_EDGE, quality=80)
+            )

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from components.pages.names import shown
+from imaging.thumbnail import data_address
 from serving.client import Explanation, Prediction
-from serving.web.uploads import Scan, data_address
+from serving.web.uploads import Scan
 
 _WORDS = {
     "glioma": "Glioma",

@@ -1,22 +1,19 @@
 """What people send: kept in memory, never under its name, and judged by what it decodes to."""
 
-import base64
 import io
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from flask import Request
-from PIL import Image
 
-from components.ingest.picture import RejectedImageError
-from components.ingest.raster import raster_format, read_raster
-from serving.client import encode_image
-from serving.client.errors import ImageError
+from imaging.config import ONE_PICTURE
+from imaging.picture import RejectedImageError
+from imaging.reader import file_format, read_content
+from imaging.thumbnail import data_address, thumbnail
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError
 
-FORMATS = "JPEG, PNG, BMP, TIFF or DICOM"
-_DECODED_BY_THE_MODEL = ("JPEG", "PNG", "BMP")
+FORMATS = "JPEG, PNG, BMP, GIF, TIFF, DICOM or NIfTI"
 _LONGEST_SHOWN_EDGE = 768
 
 
@@ -39,10 +36,10 @@ class Scan:
     """An image that was read.
 
     Attributes:
-        content: The bytes of a JPEG, PNG or BMP file, for the model.
-        picture: The pixels as a JPEG file made here, for people.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
+        content: The bytes of a JPEG or PNG file, for the model.
+        picture: The same pixels, made smaller, as a JPEG file for people.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
     """
 
     content: bytes
@@ -53,11 +50,11 @@ class Scan:
     @property
     def address(self) -> str:
         """The picture as a data: address."""
-        return data_address(self.picture, "image/jpeg")
+        return data_address(self.picture)
 
 
 def read_scan(content: bytes, config: WebConfig) -> Scan:
-    """Reads the bytes of a file.
+    """Reads the bytes of a file; of several frames or slices, the middle one.
 
     Args:
         content: What was sent.
@@ -74,27 +71,13 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
     if len(content) > config.max_file_bytes:
         limit = f"{config.max_file_bytes / 1e6:,.3g} MB"
         raise ProblemError(413, f"The image is larger than the limit of {limit}.")
+    if file_format(content) is None:
+        raise ProblemError(415, f"This is not a {FORMATS} image.")
+    limits = ONE_PICTURE.model_copy(update={"max_pixels": config.max_pixels})
     try:
-        encoded = encode_image(content, config.max_pixels)
-        found = raster_format(encoded)
-        if found not in _DECODED_BY_THE_MODEL:
-            raise ProblemError(415, f"This is not a {FORMATS} image.")
-        levels = read_raster(encoded, found, config.max_pixels).levels
-    except ImageError as error:
-        raise ProblemError(422, str(error)) from None
+        image = read_content(content, limits).images[0]
     except RejectedImageError as error:
         raise ProblemError(422, f"The image cannot be used: {error}.") from None
-    return Scan(encoded, *_picture(levels))
-
-
-def data_address(content: bytes, kind: str) -> str:
-    """The content of a file as a data: address."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _picture(levels: Any) -> tuple[bytes, int, int]:
-    image = Image.fromarray(levels)
-    image.thumbnail((_LONGEST_SHOWN_EDGE, _LONGEST_SHOWN_EDGE))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=90)
-    return stream.getvalue(), image.width, image.height
+    height, width = image.pixels.shape[:2]
+    picture = thumbnail(image.pixels, _LONGEST_SHOWN_EDGE, quality=90)
+    return Scan(image.encoded, picture, width, height)

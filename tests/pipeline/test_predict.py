@@ -77,7 +77,9 @@ def doubtful_work(tmp_path_factory) -> Path:
 )
 def test_doubts_are_said(doubtful_work, tmp_path, level, told):
     path = tmp_path / "plain.png"
-    path.write_bytes(encode(np.full((32, 32, 3), level, np.uint8)))
+    pixels = np.full((32, 32, 3), level, np.uint8)
+    pixels[0, 0] = 100  # of a single colour, it would be refused
+    path.write_bytes(encode(pixels))
     prediction = Predictor.load(work=doubtful_work)(path)
     assert prediction.in_distribution is (level != 255)
     assert prediction.refer is (level == 0)

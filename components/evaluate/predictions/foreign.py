@@ -4,13 +4,13 @@ None of them is what the model's score was fitted on: they are made here, from t
 noise and letters, and from the photographs that come with scikit-learn.
 """
 
-import io
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+
+from imaging.reader import decode, encode
 
 EACH = 24
 """Images of each kind."""
@@ -31,15 +31,15 @@ def foreign_images(encoded: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
     """
     random = np.random.default_rng(0)
     for pixels in _photographs(random):
-        yield "photograph", _png(pixels)
+        yield "photograph", encode(pixels)
     for _ in range(EACH):
-        yield "noise", _png(random.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8))
+        yield "noise", encode(random.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8))
     for _ in range(EACH):
-        yield "text", _png(_text(random))
+        yield "text", encode(_text(random))
     for one in encoded[:EACH]:
-        pixels = _decode(one)
-        yield "inverted MRI", _png(255 - pixels)
-        yield "shuffled MRI", _png(_shuffle(pixels, random))
+        pixels = decode(one)
+        yield "inverted MRI", encode(255 - pixels)
+        yield "shuffled MRI", encode(_shuffle(pixels, random))
 
 
 def _photographs(random: np.random.Generator) -> Iterator[Pixels]:
@@ -73,14 +73,3 @@ def _shuffle(pixels: Pixels, random: np.random.Generator) -> Pixels:
     mixed = tiles.reshape(-1, side, side, 3)[random.permutation(_TILES * _TILES)]
     whole = mixed.reshape(_TILES, _TILES, side, side, 3).transpose(0, 2, 1, 3, 4)
     return np.asarray(whole.reshape(_SIDE, _SIDE, 3), np.uint8)
-
-
-def _decode(encoded: bytes) -> Pixels:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def _png(pixels: Any) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()

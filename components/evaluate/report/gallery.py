@@ -1,7 +1,5 @@
 """The images that a reviewer should see: what was missed, mistaken and doubted."""
 
-import base64
-import io
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from components.evaluate.predictions.inference import read_records, scalar_features
 from components.evaluate.predictions.table import Predictions
 from components.transform.preprocessing import ENCODED
+from imaging.reader import decode
+from imaging.thumbnail import data_address
+from imaging.thumbnail import thumbnail as small_copy
 
 EACH = 20
 MOST_MISSED = 400
@@ -168,14 +168,9 @@ def thumbnail(encoded: bytes) -> str:
     """A small copy of an image as a data URI.
 
     Args:
-        encoded: JPEG, PNG, GIF or BMP file.
+        encoded: JPEG or PNG file, as ingest stores it.
 
     Returns:
         A JPEG file of at most 192 pixels a side.
     """
-    with Image.open(io.BytesIO(encoded)) as image:
-        small = image.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE))
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return data_address(small_copy(decode(encoded), _SIDE))

@@ -15,6 +15,7 @@ from small_model import brightness_answer, save
 from toy_run import mri
 
 from components.errors import PipelineError
+from imaging.leftovers import Leftovers
 from pipeline.batch.inputs import list_files
 from pipeline.batch.shards import open_batch, run_batch
 from pipeline.config import Config
@@ -192,3 +193,16 @@ def test_what_cannot_begin_says_why(source, words, tmp_path):
     assert result.returncode == 1
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*", "/*/*.png"])
+def test_what_systems_left_is_passed_over_and_counted(tmp_path, pattern):
+    for name in ("__MACOSX/a/0.png", "b/1.png", "b/Thumbs.db", "b/2.png.part", "b/__MACOSX/3.png"):
+        path = tmp_path / "#recycle" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    leftovers = Leftovers()
+    named = tmp_path / "#recycle"  # by whoever asks for it
+    files = list_files(f"{named}{pattern}", tmp_path / "out", leftovers)
+    assert files == [str(named / "b" / "1.png")]
+    assert leftovers.count == {"": 4, "/**/*": 2, "/*/*.png": 0}[pattern]

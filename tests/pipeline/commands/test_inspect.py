@@ -1,5 +1,6 @@
 """`mri data inspect` on small folders, from the files to the terminal, the JSON and the page."""
 
+import csv
 import json
 import os
 import subprocess
@@ -62,8 +63,21 @@ def test_the_terminal_tells_it_and_the_page_is_in_the_current_folder(spoiled, ca
     assert "1 group of matching images" in said
     assert "images-inspection.html" in said
     assert DISCLAIMER in said
-    assert [path.name for path in Path().iterdir()] == ["images-inspection.html"]
-    assert "notes.txt" in Path("images-inspection.html").read_text()
+    written = sorted(path.name for path in Path().iterdir())
+    assert written == ["images-inspection.csv", "images-inspection.html"]
+
+
+def test_the_page_numbers_files_and_a_table_beside_it_names_them(spoiled):
+    inspect_folder(spoiled)
+    page = Path("images-inspection.html").read_text()
+    with Path("images-inspection.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36
+    assert not any(Path(row["name"]).name in page for row in rows)
+    numbers = {row["name"].rpartition("/")[2]: row["number"] for row in rows}
+    assert numbers["notes.txt"] in ("file 1", "file 2")
+    for name in ("copy.png", "mirror.png", "notes.txt"):
+        assert numbers[name] in page
 
 
 def test_libraries_reach_neither_output_nor_error(spoiled):
@@ -87,7 +101,7 @@ def test_an_older_page_is_replaced(spoiled, capfd):
     Path("page.html").write_text("old")
     inspect_folder(spoiled, html=Path("page.html"))
     assert "old" not in Path("page.html").read_text()[:100]
-    assert [path.name for path in Path().iterdir()] == ["page.html"]
+    assert sorted(path.name for path in Path().iterdir()) == ["page.csv", "page.html"]
 
 
 @pytest.mark.parametrize("html", ["nowhere/page.html", "images", "x" * 300])
@@ -208,3 +222,22 @@ def test_all_spans_are_read(make_folder, tmp_path, capfd):
         make_folder(name=f"spans/span-{number:03}")
     found = _json(capfd, tmp_path / "spans")
     assert found["found"] == 64
+
+
+def test_what_is_in_the_folder_besides_is_said(spoiled, capfd):
+    (spoiled / "Training" / "glioma" / "Thumbs.db").write_bytes(b"x")
+    (spoiled / "__MACOSX").mkdir()
+    inspect_folder(spoiled)
+    said = " ".join(capfd.readouterr().out.split())
+    assert "36 files, 34 usable, 2 rejected; 34 images; 2 left by systems passed over" in said
+    assert "2 left by systems passed over" in Path("images-inspection.html").read_text()
+
+
+def test_a_table_names_the_classes(spoiled, tmp_path, capfd):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\nTraining/glioma,tumour\nTesting/glioma,tumour\nTesting,none\n")
+    found = _json(capfd, spoiled, labels=table)
+    assert found["classes"] == {"none": 5, "tumour": 17}
+    assert (found["found"], found["rejected"], found["unnamed"]) == (23, 1, 13)
+    with pytest.raises(PipelineError, match="line 4: the label 'none' is not one of"):
+        inspect_folder(spoiled, labels=table, classes="tumour,other")

@@ -16,8 +16,8 @@ from toy_run import mri
 from traffic import log_requests, training_statistics
 
 from components.errors import PipelineError
-from components.ingest.quality import measure
 from components.monitor.window import read_window
+from imaging.quality import measure
 from pipeline.commands.monitor import _begin, _training
 from pipeline.metadata import connect, connection_config
 from pipeline.work import Work

@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import find_pairs
-from components.ingest.signature import signature
+from imaging.signature import signature
 from pipeline.datasets.synthetic import CLASSES, write_sample
 
 pytestmark = pytest.mark.long

@@ -12,7 +12,7 @@ from drawing import draw, encode
 from model_server import HANGS, Server, free_port, running_server
 from small_model import brightness_answer, save
 
-from serving.client import Client, ServingError
+from serving.client import Client, ImageError, ServingError
 
 pytestmark = pytest.mark.long
 
@@ -113,14 +113,19 @@ def test_versions_and_labels(address):
 @pytest.mark.parametrize(
     ("asked", "images", "code"),
     [({"model": "other"}, [IMAGE], "NOT_FOUND"), ({"version": 9}, [IMAGE], "NOT_FOUND"),
-     ({"label": "none"}, [IMAGE], "INVALID_ARGUMENT"), ({}, [b"no image"], "INVALID_ARGUMENT"),
-     ({}, [IMAGE, IMAGE[:200]], "INVALID_ARGUMENT")],
+     ({"label": "none"}, [IMAGE], "INVALID_ARGUMENT")],
 )  # fmt: skip
 def test_what_the_server_refuses_is_an_error_with_its_code(address, asked, images, code):
     with Client(address, **asked) as client:
         with pytest.raises(ServingError) as raised:
             client.predict_batch(images)
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize("bad", [b"no image", IMAGE[:200]])
+def test_what_is_not_a_whole_image_is_refused_here(address, bad):
+    with Client(address) as client, pytest.raises(ImageError, match="cannot be used"):
+        client.predict_batch([IMAGE, bad])
 
 
 def test_a_client_serves_many_threads(address):

@@ -1,13 +1,17 @@
 import io
 import os
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
 from dicom_files import MARKERS, dataset, encoded, head, marked
 from drawing import draw, encode
+from peoples_files import FILES, NAMES
 from PIL import Image
 
+from imaging.config import ONE_PICTURE
+from imaging.reader import read_content
 from serving.client import ImageError, encode_image
 
 
@@ -15,12 +19,26 @@ def _pixels(encoded: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(encoded)))
 
 
-def test_bytes_and_files_go_as_they_are(tmp_path):
-    for name in ("PNG", "JPEG", "BMP", "GIF"):
-        encoded = encode(draw(1), name)
-        (tmp_path / name).write_bytes(encoded)
-        assert encode_image(encoded) == encode_image(tmp_path / name) == encoded
-        assert encode_image(os.fspath(tmp_path / name)) == encoded
+@pytest.mark.parametrize("file", [one for one in FILES if one.shown is not None], ids=str)
+def test_what_goes_is_what_ingest_would_have_stored(tmp_path, file):
+    sent = encode_image(file.content)
+    assert sent == read_content(file.content, ONE_PICTURE).images[0].encoded
+    assert not any(name in sent for name in NAMES)
+    (tmp_path / "file").write_bytes(file.content)
+    assert sent == encode_image(tmp_path / "file") == encode_image(os.fspath(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("file", [one for one in FILES if one.shown is None], ids=str)
+def test_what_ingest_rejects_is_refused(file):
+    with pytest.raises(ImageError, match="The image cannot be used: "):
+        encode_image(file.content)
+
+
+def test_of_a_volume_the_middle_slice_goes():
+    volume = np.stack([head(seed, (20, 20)) for seed in range(5)], axis=2).astype(np.int16)
+    content = nibabel.Nifti1Image(volume, np.eye(4)).to_bytes()
+    middle = read_content(content, ONE_PICTURE)
+    assert encode_image(content) == middle.images[0].encoded
 
 
 @pytest.mark.parametrize("shape", [(48, 40), (48, 40, 1), (48, 40, 3)])

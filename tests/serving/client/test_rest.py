@@ -28,19 +28,23 @@ def test_a_result_has_names_and_types():
     assert base64.b64decode(sent["instances"][0]["b64"]) == IMAGE
 
 
+def _columns(png):
+    return int.from_bytes(png[16:20], "big")
+
+
 def test_images_go_in_batches_and_come_back_in_order():
     def by_length(handler, body):
         rows = [
-            {**ROW, "confidence": len(base64.b64decode(one["b64"]))}
+            {**ROW, "confidence": _columns(base64.b64decode(one["b64"]))}
             for one in json.loads(body)["instances"]
         ]
         says(200, {"predictions": rows})(handler, body)
 
-    images = [b"x" * length for length in range(1, 8)]
+    images = [encode(draw(1, (9, columns))) for columns in range(11, 18)]
     with running(by_length) as server, Client(server.address, batch_size=3) as client:
         results = client.predict_batch(images)
         assert client.predict_batch([]) == []
-    assert [result.confidence for result in results] == [1, 2, 3, 4, 5, 6, 7]
+    assert [result.confidence for result in results] == [11, 12, 13, 14, 15, 16, 17]
     assert [len(json.loads(body)["instances"]) for _, _, body in server.requests] == [3, 3, 1]
 
 
@@ -229,17 +233,19 @@ def test_options_that_make_no_sense_are_refused(options):
 
 _REST_ALONE = """
 import sys
+from pathlib import Path
 from serving.client import Client
-print(Client(sys.argv[1]).predict(b"image").label)
+print(Client(sys.argv[1]).predict(Path(sys.argv[2])).label)
 heavy = {"tensorflow", "grpc", "tensorflow_serving", "tfx", "keras", "pydicom"} & set(sys.modules)
 assert not heavy, heavy
 """
 
 
-def test_the_rest_half_imports_no_tensorflow():
+def test_the_rest_half_imports_no_tensorflow(tmp_path):
+    (tmp_path / "image.png").write_bytes(encode(draw(1)))
     with running(predicts) as server:
         result = subprocess.run(
-            [sys.executable, "-c", _REST_ALONE, server.address],
+            [sys.executable, "-c", _REST_ALONE, server.address, tmp_path / "image.png"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert result.returncode == 0, result.stderr

@@ -13,7 +13,7 @@ import pytest
 from drawing import draw, encode
 from model_server import HANGS, command, free_port, running_server, strings, wait_until
 
-from components.ingest.quality import measure
+from imaging.quality import measure
 from serving.server import request_log
 from serving.server.request_log import LogOptions, LogRow, RequestLog
 
