@@ -15,8 +15,8 @@ def statistics_options() -> "tfdv.StatsOptions":
     """Options for StatisticsGen.
 
     Image-domain statistics tell from an image's first bytes what format it has. Nothing is decoded,
-    so a damaged image cannot make them fail. Statistics list values, and the names of files may name
-    patients: what the schema does not know, `image/filename` among it, has none.
+    so a damaged image cannot make them fail. Statistics list values, and the names of files may
+    name patients: what the schema does not know, `image/filename` among it, has none.
 
     Returns:
         TFDV's options, the schema left to StatisticsGen.

@@ -42,7 +42,7 @@ def test_predict_asks_a_server(server, images, tmp_path):
     assert first["probabilities"]["glioma"] == pytest.approx(brightness_answer(draw(1)), abs=1e-5)
     assert first["in_distribution"] is True
     assert second["label"]
-    assert third["error"].startswith("is refused by the server")
+    assert third["error"].startswith("The image cannot be used: not an image")
     assert figure.stat().st_size > 1000
 
 

@@ -142,7 +142,7 @@ def test_reads_every_other_syntax(shows, syntax):
 
 
 def test_the_page_names_every_syntax():
-    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
     for syntax in (*ENCODERS, ImplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian):
         assert f"`{syntax}`" in page
 
