@@ -162,7 +162,8 @@ def encode(levels: Levels) -> bytes:
     Returns:
         The file.
     """
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(levels), level=_PNG_LEVEL))
+    # A copy: the encoder looks at strides, and NumPy lets those of one pixel be anything.
+    return bytes(imagecodecs.png_encode(levels.copy(order="C"), level=_PNG_LEVEL))
 
 
 def file_format(content: bytes, name: str | None = None) -> str | None:

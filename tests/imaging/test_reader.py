@@ -22,8 +22,10 @@ from permissions import permissions_hold
 from PIL import Image, TiffImagePlugin
 
 from imaging.config import ReadConfig
+from imaging.exif import turned
 from imaging.picture import RejectedImageError, TechnicalTags
-from imaging.reader import DecodedImage, StorageGoneError, read_file
+from imaging.reader import DecodedImage, StorageGoneError, decode, read_file
+from imaging.reader import encode as encode_png
 
 CONFIG = ReadConfig()
 
@@ -90,6 +92,17 @@ def test_what_the_model_decodes_keeps_its_format(read_one, encoded, channels, fo
     assert image.pixels.shape == (48, 40, 3)
     assert image.pixels.dtype == np.uint8
     assert (image.frame, image.tags) == (0, TechnicalTags())
+
+
+@pytest.mark.parametrize("size", [(1, 7), (7, 1), (3, 5)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_picture_is_written_and_read_the_same_however_it_lies_in_memory(size, channels, turn):
+    shape = size if channels == 1 else (*size, channels)
+    pixels = turned(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape), turn)
+    expected = pixels if channels == 3 else np.dstack([pixels] * 3)
+    assert np.array_equal(decode(encode_png(pixels)), expected)
+    assert np.array_equal(decode(encode_png(pixels[::-1])), expected[::-1])
 
 
 # BMP, TIFF and GIF
