@@ -194,8 +194,8 @@ def _head(number: int, size: int) -> Any:
     random = np.random.default_rng(number)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     inside = np.hypot(x / random.uniform(0.6, 0.8), y / random.uniform(0.7, 0.9)) < 1
-    waves = np.sin(random.uniform(3, 20) * x) * np.cos(random.uniform(3, 20) * y)
-    return np.where(inside, 1500 + 900 * waves + random.normal(0, 60, (size, size)), 0).astype("i2")
+    blocks = np.kron(random.uniform(300, 2500, (16, 16)), np.ones((size // 16, size // 16)))
+    return np.where(inside, blocks + random.normal(0, 60, (size, size)), 0).astype("i2")
 
 
 def _dicom(number: int, path: Path) -> None:
