@@ -97,8 +97,8 @@ class Leftovers:
                 name
                 for name in folders
                 if not self.passes_over(name, folder=True)
-                and (without is None or os.path.realpath(os.path.join(place, name)) != without)  # noqa: PTH118
+                and (without is None or os.path.realpath(os.path.join(place, name)) != without)  # noqa: PTH118 - millions of names
             )
             for name in names:
                 if not self.passes_over(name):
-                    yield os.path.join(place, name)  # noqa: PTH118
+                    yield os.path.join(place, name)  # noqa: PTH118 - millions of names

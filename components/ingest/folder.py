@@ -239,7 +239,7 @@ def _files(root: Path, folder: Path, leftovers: Leftovers) -> Iterator[tuple[str
 def _found(path: str, name: str, label: str, split: str, span: int) -> FoundFile | None:
     # Plain strings: a folder may hold a million files.
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - millions of names
     except OSError:  # a link to nowhere: found, and later rejected as unreadable
         try:
             status = os.lstat(path)
