@@ -124,7 +124,7 @@ def count_levels(values: Values) -> tuple[Values, Values] | None:
 
 
 def _pairs(planes: Values, background: Values) -> tuple[Values, Values]:
-    """Neighbours across the first axis that are no background; of many voxels, some planes'."""
+    """Neighbours across the first axis that are not background; of many voxels, some planes'."""
     for step in (max(1, planes.size // _PAIRS), 1):
         first, second = planes[:-1:step], planes[1::step]
         counted = (first != 0) & (first != background) & (second != 0) & (second != background)

@@ -1,9 +1,9 @@
 """The work of ingest: look at every image, decide its split, write the Examples."""
 
 import csv
-import hashlib
 import json
 import logging
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +22,7 @@ from components.errors import PipelineError
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.folder import SPLITS, list_images
 from components.ingest.history import History
+from components.ingest.kept import KeptPictures
 from components.ingest.labels import read_labels
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
@@ -33,8 +34,7 @@ from components.ingest.splits import (
     remember,
     write_splits,
 )
-from components.ingest.survey import Rejection, Survey, frame_of, read_images, survey
-from imaging.picture import RejectedImageError
+from components.ingest.survey import Rejection, Survey, survey
 
 REJECTED_FILE = "rejected.csv"
 
@@ -80,14 +80,16 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         if remembered := exec_properties.get("history"):
             history = History.read(Path(remembered))
 
-        scratch = Path(self._get_tmp_dir())
-        found = survey(folder, config, self._beam_pipeline_args or (), scratch, history)
-        _check_usable(found)
-        assignment = assign_splits(found, config, history)
-
-        _LOG.info("writing %s images", f"{len(found.records):,}")
-        outputs["examples"].split_names = artifact_utils.encode_split_names(list(SPLITS))
-        self._write(found, assignment.splits, config, outputs["examples"])
+        beam_options = self._beam_pipeline_args or ()
+        with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as name:
+            scratch = Path(name)
+            kept = KeptPictures(scratch)
+            found = survey(folder, config, beam_options, scratch, history, kept)
+            _check_usable(found)
+            assignment = assign_splits(found, config, history)
+            _LOG.info("writing %s images", f"{len(found.records):,}")
+            outputs["examples"].split_names = artifact_utils.encode_split_names(list(SPLITS))
+            self._write(found, assignment.splits, config, kept, outputs["examples"])
         _write_rejected(Path(outputs["rejected"].uri) / REJECTED_FILE, found.rejections)
         write_splits(Path(outputs["splits"].uri) / SPLIT_FILE, found, assignment.splits)
         remember(found, assignment.splits, history, Path(outputs["splits"].uri))
@@ -100,21 +102,22 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         found: Survey,
         splits: Sequence[str],
         config: IngestConfig,
+        kept: KeptPictures,
         examples: types.Artifact,
     ) -> None:
-        files: dict[str, dict[str, list[_Chosen]]] = {split: defaultdict(list) for split in SPLITS}
+        chosen: dict[str, list[_Chosen]] = {split: [] for split in SPLITS}
         for record, split, group, seen in zip(
             found.records, splits, found.grouping.groups, found.seen, strict=False
         ):
             if split != EXCLUDED:
-                files[split][record.path].append((record, group, seen))
-        to_examples = _ToExamples(config, found.folder.name)
+                chosen[split].append((record, group, seen))
+        to_example = _ToExample(config, found.folder.name, kept)
         with self._make_beam_pipeline() as pipeline:
             for split in SPLITS:
                 (
                     pipeline
-                    | f"Images {split}" >> beam.Create(list(files[split].values()))
-                    | f"Examples {split}" >> beam.ParDo(to_examples)
+                    | f"Images {split}" >> beam.Create(chosen[split])
+                    | f"Examples {split}" >> beam.ParDo(to_example)
                     # TFX's WriteSplit shuffles whole Examples; here no reader goes by their order.
                     | f"Write {split}"
                     >> beam.io.WriteToTFRecord(
@@ -130,42 +133,23 @@ _Chosen = tuple[ImageRecord, str, bool]
 """A record, its group, and whether it was seen in the training folder."""
 
 
-class _ToExamples(beam.DoFn):
-    """Reads a file once more and builds the tf.Examples of its images."""
+class _ToExample(beam.DoFn):
+    """Builds the tf.Example of an image that was looked at."""
 
-    def __init__(self, config: IngestConfig, source: str) -> None:
-        self._config = config
+    def __init__(self, config: IngestConfig, source: str, kept: KeptPictures) -> None:
         self._class_index = {name: index for index, name in enumerate(config.classes)}
         self._source = source
+        self._kept = kept
 
-    def process(self, chosen: list[_Chosen]) -> Iterator[tf.train.Example]:
-        for (record, group, seen), encoded in zip(chosen, self._encoded(chosen), strict=True):
-            yield record.to_example(
-                encoded,
-                class_index=self._class_index[record.label],
-                source=self._source,
-                group=group,
-                seen=seen,
-            )
-
-    def _encoded(self, chosen: list[_Chosen]) -> list[bytes]:
-        records = [record for record, _, _ in chosen]
-        first = records[0]
-        try:
-            file = read_images(first.path, self._config)
-            encoded = [frame_of(file, record).encoded for record in records]
-        except RejectedImageError as error:
-            raise _changed(first) from error
-        if [hashlib.sha256(one).hexdigest() for one in encoded] != [r.sha256 for r in records]:
-            raise _changed(first)
-        return encoded
-
-
-def _changed(record: ImageRecord) -> PipelineError:
-    return PipelineError(
-        f"{record.name} changed while it was being ingested: run again when nothing writes to the "
-        "data folder."
-    )
+    def process(self, chosen: _Chosen) -> Iterator[tf.train.Example]:
+        record, group, seen = chosen
+        yield record.to_example(
+            self._kept.get(record.sha256),
+            class_index=self._class_index[record.label],
+            source=self._source,
+            group=group,
+            seen=seen,
+        )
 
 
 def _check_usable(found: Survey) -> None:

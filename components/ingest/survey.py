@@ -22,9 +22,11 @@ from components.ingest.config import SALT_VARIABLE, IngestConfig
 from components.ingest.duplicates import Grouping, Pairs, find_pairs, group_images
 from components.ingest.folder import FoundFile, ImageFolder
 from components.ingest.history import History
+from components.ingest.kept import KeptPictures
 from components.ingest.labels import Row
 from components.ingest.records import ImageRecord
 from imaging.identity import Key, read_keys
+from imaging.masks import is_label_picture
 from imaging.picture import RejectedImageError
 from imaging.quality import measure
 from imaging.reader import (
@@ -39,6 +41,8 @@ from imaging.signature import SIGNATURE_SHAPE, signature
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
 _SIGNATURES_AT_ONCE = 1024
+_VOLUMES = ("DICOM", "NIFTI")
+"""Formats whose readers tell masks from images by more than the picture."""
 _START = 4096
 """Bytes that tell a file's format."""
 _LOOK = pa.schema(
@@ -106,6 +110,7 @@ def survey(
     beam_options: Sequence[str],
     scratch: Path,
     history: History | None = None,
+    kept: KeptPictures | None = None,
 ) -> Survey:
     """Looks at every file of a folder.
 
@@ -115,11 +120,12 @@ def survey(
         beam_options: Options for Apache Beam.
         scratch: An existing folder for what Beam writes in between.
         history: Images of earlier ingestions to compare with, too.
+        kept: Where to keep the accepted pictures, for who needs them again.
 
     Returns:
         What was found.
     """
-    _look(folder, config, beam_options, scratch)
+    _look(folder, config, beam_options, scratch, kept)
     records, signatures, rejections, unnamed = _read_looks(scratch)
     history = (history or History.empty()).without({record.picture for record in records})
     digests = [*(record.picture for record in records), *history.pictures]
@@ -174,23 +180,19 @@ def read_picture(record: ImageRecord, config: IngestConfig) -> np.ndarray[Any, n
     Raises:
         RejectedImageError: It cannot be read any longer.
     """
-    return frame_of(read_images(record.path, config), record).pixels
-
-
-def frame_of(file: ImageFile, record: ImageRecord) -> DecodedImage:
-    """The frame of a file that a record describes.
-
-    Raises:
-        RejectedImageError: The file has changed.
-    """
+    file = read_images(record.path, config)
     for image in file.images:
         if image.frame == record.frame and file.sha256 == record.file_sha256:
-            return image
-    raise RejectedImageError("changed while it was being read")
+            return image.pixels
+    raise RejectedImageError("changed since it was looked at")
 
 
 def _look(
-    folder: ImageFolder, config: IngestConfig, beam_options: Sequence[str], scratch: Path
+    folder: ImageFolder,
+    config: IngestConfig,
+    beam_options: Sequence[str],
+    scratch: Path,
+    kept: KeptPictures | None,
 ) -> None:
     """Writes what each file is to `scratch`; only listings, records and signatures leave a step."""
     salt = os.environ.get(SALT_VARIABLE, "").encode() or secrets.token_bytes(16)
@@ -198,7 +200,7 @@ def _look(
         salt = b""  # with which no id is read
     own_salt = secrets.token_bytes(16)
     named = folder.labels.hashed(own_salt) if folder.labels else {}
-    look = _Look(config, salt, len(folder.files), named, own_salt)
+    look = _Look(config, salt, len(folder.files), named, own_salt, kept)
     with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
         _ = (
             pipeline
@@ -220,12 +222,14 @@ class _Look(beam.DoFn):
         total: int,
         named: dict[Key, Row],
         own_salt: bytes,
+        kept: KeptPictures | None,
     ) -> None:
         self._config = config
         self._salt = salt
         self._total = total
         self._named = named
         self._own_salt = own_salt
+        self._kept = kept
         self._done = 0
         self._told = 0.0
 
@@ -251,6 +255,8 @@ class _Look(beam.DoFn):
                     f"({', '.join(self._config.classes)})"
                 )
             found = read_images(file.path, self._config, self._salt)
+            if found.images[0].source_format not in _VOLUMES:
+                _check_no_mask(found.images[0])
             named = file if file.label else self._looked_up(file, found)
         except RejectedImageError as rejection:
             if not file.label and not _is_dicom(file.path):
@@ -258,13 +264,13 @@ class _Look(beam.DoFn):
             return [_row(name=os.fsencode(file.name).hex(), reason=str(rejection))]
         if named is None:
             return [_row()]
-        return [
-            _row(
-                record=_record(named, found.sha256, image).to_json(),
-                signature=signature(image.pixels).tobytes(),
-            )
-            for image in found.images
-        ]
+        return [self._accepted(named, found.sha256, image) for image in found.images]
+
+    def _accepted(self, file: FoundFile, file_sha256: str, image: DecodedImage) -> dict[str, Any]:
+        record = _record(file, file_sha256, image)
+        if self._kept:
+            self._kept.put(record.sha256, image.encoded)
+        return _row(record=record.to_json(), signature=signature(image.pixels).tobytes())
 
     def _looked_up(self, file: FoundFile, found: ImageFile) -> FoundFile | None:
         """The file with what the table of labels says of its study or patient."""
@@ -274,6 +280,13 @@ class _Look(beam.DoFn):
                     split = row.split or file.folder_split
                     return replace(file, label=row.label, folder_split=split)
         return None
+
+
+def _check_no_mask(image: DecodedImage) -> None:
+    if is_label_picture(image.pixels):
+        raise RejectedImageError(
+            "a mask: it holds labels, not grey levels, and gives its class away"
+        )
 
 
 def _is_dicom(path: str) -> bool:

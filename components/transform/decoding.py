@@ -31,7 +31,7 @@ def decode_stored(encoded: tf.Tensor) -> tf.Tensor:
         this is such a file.
 
     Raises:
-        tf.errors.InvalidArgumentError: The bytes are no whole file.
+        tf.errors.InvalidArgumentError: The bytes are not a whole file.
     """
     pixels = tf.cond(
         tf.equal(tf.strings.substr(encoded, 0, 2), b"\xff\xd8"),

@@ -87,7 +87,7 @@ class _Seen:
     Attributes:
         frame: The frame's number.
         meanings: What they stand for.
-        is_signal: Which of them are no padding.
+        is_signal: Which of them are not padding.
         places: Where among them a pixel's value is, [rows, columns]; None where `meanings` holds
             one a pixel.
     """

@@ -188,7 +188,7 @@ _NO_PICTURES = {
     "VA": "ophthalmic measurement",
     "XAPROTOCOL": "protocol",
 }
-"""Modalities of objects that are no pictures."""
+"""Modalities of objects that are not pictures."""
 _NAMED = {*_IMAGES.values(), "BI", "CFM", "DG", "DMS", "EC", "IVUS", "OCT", "PX", "RG", "TG"}
 """Modalities that a reason may name: they are DICOM's words, and no patient's."""
 _CODE = re.compile("[A-Z0-9]{2,16}")
@@ -216,7 +216,7 @@ def check_examination(dataset: Any, modalities: Collection[str]) -> None:
 
     What an object's class says and what its modality says must both be allowed; an object that says
     neither is a picture, if nothing else speaks against that. The class of a secondary capture says
-    `OT`: a screen shot that was taken at an MR console is no MR image.
+    `OT`: a screen shot that was taken at an MR console is not an MR image.
 
     Args:
         dataset: The data set.
@@ -238,7 +238,7 @@ def check_examination(dataset: Any, modalities: Collection[str]) -> None:
     if not kind and _SCREEN.search(image_type):
         kind = "screen shot"
     if kind:
-        raise RejectedImageError(f"DICOM {kind}, which is no examination")
+        raise RejectedImageError(f"DICOM {kind}, which is not an examination")
     if _PLANNING.search(image_type):
         raise RejectedImageError(_LOCALIZER)
     _check_modality(modality, held, {one.strip().upper() for one in modalities})

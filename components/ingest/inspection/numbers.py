@@ -27,7 +27,7 @@ def table_of_names(survey: Survey) -> str:
         survey: The images and the rejections.
 
     Returns:
-        CSV with the columns `number`, `name` and `frame`; what is no Unicode is written as escapes.
+        CSV with the columns `number`, `name` and `frame`; what is not Unicode is escaped.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -14,6 +14,7 @@ from components.errors import PipelineError
 from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
 from components.ingest.folder import list_images
+from imaging.reader import decode
 
 pytestmark = pytest.mark.long
 
@@ -98,19 +99,41 @@ def test_a_folder_that_changes_after_it_was_listed_is_refused(make_folder, tmp_p
         ingest(root, tmp_path / "out")
 
 
-def test_a_file_that_changes_while_it_is_read_stops_the_run(make_folder, tmp_path, monkeypatch):
+def test_a_mask_beside_the_images_is_rejected(make_folder, tmp_path):
+    root = make_folder(train=10, test=4)
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    codes = np.digitize(-np.hypot(x, y), [-0.8, -0.3]).astype(np.uint8)
+    Image.fromarray(codes).save(root / "Training" / "glioma" / "000_mask.png")
+    Image.fromarray(codes * 100).save(root / "Training" / "glioma" / "drawn.png")
+    found = ingest(root, tmp_path / "out")
+    [(name, reason)] = found.rejected
+    assert name == "Training/glioma/000_mask.png"
+    assert reason.startswith("a mask: ")
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"else"), Path.unlink])
+def test_what_was_looked_at_is_what_is_written(make_folder, tmp_path, monkeypatch, change):
     root = make_folder(train=20, test=4)
     from components.ingest import executor
 
     real = executor.assign_splits
+    image = root / "Training" / "glioma" / "000.png"
+    looked_at = np.asarray(Image.open(image))
 
     def meanwhile(*args, **kwargs):
-        (root / "Training" / "glioma" / "000.png").write_bytes(encode(draw(1234)))
+        change(image)
         return real(*args, **kwargs)
 
     monkeypatch.setattr(executor, "assign_splits", meanwhile)
-    with pytest.raises(Exception, match=r"Training/glioma/000\.png changed while"):
-        ingest(root, tmp_path / "out")
+    found = ingest(root, tmp_path / "out")
+    [example] = [
+        one
+        for split in ("train", "eval")
+        for one in found.examples[split]
+        if _bytes(one, "image/filename") == b"Training/glioma/000.png"
+    ]
+    assert np.array_equal(decode(_bytes(example, "image/encoded")), looked_at)
+    assert not list((tmp_path / "out" / "tmp").rglob("*.*")), "pictures are left behind"
 
 
 def test_copies_in_the_training_folder_are_set_aside_and_the_test_image_marked(

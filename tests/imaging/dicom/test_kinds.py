@@ -62,7 +62,7 @@ def _object(uid: str | None = MR, **elements) -> bytes:
 @pytest.mark.parametrize("pixels", [True, False])
 def test_other_objects_are_rejected_by_their_name(read_dicom, uid, kind, pixels):
     content = _object(uid) if pixels else _object(uid, PixelData=None)
-    with pytest.raises(RejectedImageError, match=f"^DICOM {kind}, which is no examination$"):
+    with pytest.raises(RejectedImageError, match=f"^DICOM {kind}, which is not an examination$"):
         read_dicom(content)
     with pytest.raises(RejectedImageError, match=kind):  # whatever the configuration allows
         read_dicom(content, ReadConfig(dicom={"modalities": ("MR", "SEG", "RTDOSE", "SR", "OT")}))
@@ -107,7 +107,7 @@ def test_every_class_of_the_standard_is_a_picture_or_has_a_name(read_dicom):
     for name, reason in reasons.items():
         is_image = "Image Storage" in name or name == "Enhanced US Volume Storage"
         is_medical = not name.startswith(("DICOS", "Eddy Current"))
-        assert (is_image and is_medical) != ("no examination" in reason), name
+        assert (is_image and is_medical) != ("not an examination" in reason), name
     assert {name for name, reason in reasons.items() if not reason} == {
         "MR Image Storage",
         "Enhanced MR Image Storage",
