@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data
+from benchmarks import default_data, drawn
 from benchmarks.processes import run_alone
 
 _FEW = 20
@@ -124,7 +124,7 @@ def _link(data: Path, folder: Path, limit: int) -> None:
     for source in sorted(path for path in data.glob("*/*") if path.is_dir()):
         target = folder / source.parent.name / source.name
         target.mkdir(parents=True)
-        for image in sorted(source.iterdir())[:limit]:
+        for image in drawn(sorted(source.iterdir()), limit):
             (target / image.name).symlink_to(image.resolve())
 
 

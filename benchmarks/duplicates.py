@@ -5,8 +5,9 @@
 The exhaustive way correlates unquantised float32 signatures in all eight orientations, every pair.
 The limit is a plain float32 matrix product on this machine. Copies of some of the images, changed
 in one way each, show what a signature survives; images and copies together show what the
-approximate index, which takes over beyond `exact_up_to`, finds of the pairs. The last line is one
-JSON object with the figures.
+approximate index, which takes over beyond `exact_up_to`, finds of the pairs. They come in spans,
+too, and the last ones are compared with what is remembered of the others, and anew. The last line
+is one JSON object with the figures.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import default_data
+from components.ingest.compared import Compared, compare
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import Pairs, find_pairs, group_images
 from imaging.reader import decode
@@ -33,6 +35,7 @@ _ORIENTATIONS = 8
 _BLOCK = 1024
 _COPIED = 10
 """Every tenth image is copied."""
+_SPANS = 16
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Signatures = np.ndarray[Any, np.dtype[np.int8]]
@@ -93,6 +96,7 @@ def _measure(paths: Sequence[Path]) -> dict[str, Any]:
         **_groups(fast, is_test, config),
         "copies_found": _copies_found(signatures[::_COPIED], copied, config),
         **_index_recall(np.concatenate([signatures, *copied.values()]), config),
+        **_span_by_span(np.concatenate([signatures, *copied.values()]), config),
     }
 
 
@@ -212,6 +216,32 @@ def _index_recall(signatures: Signatures, config: DuplicatesConfig) -> dict[str,
         "index_images": len(signatures),
         "index_seconds": round(seconds, 2),
         "index_recall": _share(len(here.keys() & there.keys()), len(there)),
+    }
+
+
+def _span_by_span(signatures: Signatures, config: DuplicatesConfig) -> dict[str, Any]:
+    """What the second half's and the whole's last span cost, remembered and anew."""
+    digests = [f"{index:08}" for index in range(len(signatures))]
+    ends = [len(signatures) * span // _SPANS for span in range(1, _SPANS + 1)]
+    before, seconds, anew, agree = Compared.nothing(), [], [], True
+    for end in ends:
+        start = time.perf_counter()
+        pairs, _, before = compare(digests[:end], signatures[:end], before, config)
+        seconds.append(time.perf_counter() - start)
+        if end in (ends[_SPANS // 2 - 1], ends[-1]):
+            start = time.perf_counter()
+            expected, _, _ = compare(digests[:end], signatures[:end], Compared.nothing(), config)
+            anew.append(time.perf_counter() - start)
+            agree &= _by_pair(pairs) == _by_pair(expected)
+    half, last = seconds[_SPANS // 2 - 1], seconds[-1]
+    return {
+        "span_images": ends[0],
+        "last_span_seconds": round(last, 2),
+        "last_span_anew_seconds": round(anew[1], 2),
+        "last_span_speedup": round(anew[1] / last, 1),
+        "twice_the_history_times_as_long": round(last / half, 1),
+        "twice_the_history_anew_times_as_long": round(anew[1] / anew[0], 1),
+        "same_pairs_as_anew": agree,
     }
 
 

@@ -111,10 +111,12 @@ def _evaluate(artifacts: Path, scratch: Path) -> dict[str, Any]:
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
 
+    from components.beam_packages import leave_out_tfx
     from components.evaluate.config import EvaluateConfig
     from components.evaluate.executor import EvaluatorExecutor
 
     inputs = _inputs(artifacts, scratch)
+    leave_out_tfx()
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=_BEAM, tmp_dir=str(scratch / "tmp"), unique_id="1"
     )

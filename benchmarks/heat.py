@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import drawn
+
 _BATCH = 8
 _REPEATS = 5
 
@@ -61,8 +63,9 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
         path
         for folder in sorted((sample / "Testing").iterdir())
         if folder.name != "notumor"
-        for path in sorted(folder.iterdir())[:limit]
+        for path in drawn(sorted(folder.iterdir()), limit)
     ]
+    some = drawn(files, _BATCH)
     shares, hits, correct = [], [], 0
     for start in range(0, len(files), _BATCH):
         batch = files[start : start + _BATCH]
@@ -76,7 +79,7 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
             lesion = _lesion(mask, found["crop_box"][index].numpy(), heat.shape)
             shares.append(heat[lesion].sum() / heat.sum() / lesion.mean())
             hits.append(_dilated(lesion)[np.unravel_index(heat.argmax(), heat.shape)])
-    one = tf.constant([path.read_bytes() for path in files[:_BATCH]])
+    one = tf.constant([path.read_bytes() for path in some])
     seconds = [_best(partial(call, image_bytes=one)) for call in (predict, explain)]
     return {
         "tumours": len(files),
@@ -85,7 +88,7 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
         "least_tenth": float(np.quantile(shares, 0.1)),
         "hottest_point_in_lesion": float(np.mean(hits)),
         "explain_over_predict": seconds[1] / seconds[0],
-        **_randomisation(work, files[:_BATCH]),
+        **_randomisation(work, some),
     }
 
 

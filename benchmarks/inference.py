@@ -15,7 +15,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -94,6 +93,7 @@ def _newest(artifacts: Path, output: str) -> Path:
 def _test_images(artifacts: Path, limit: int | None) -> tuple[list[bytes], NDArray[np.int64]]:
     import tensorflow as tf
 
+    from components.draw import Draw
     from components.transform.preprocessing import CLASS, ENCODED
 
     files = _newest(artifacts, "Ingest/examples") / "Split-test"
@@ -101,12 +101,12 @@ def _test_images(artifacts: Path, limit: int | None) -> tuple[list[bytes], NDArr
         ENCODED: tf.io.FixedLenFeature([], tf.string),
         CLASS: tf.io.FixedLenFeature([], tf.int64),
     }
-    records = tf.data.TFRecordDataset(tf.io.gfile.glob(str(files / "*")), "GZIP")
-    parsed = [
-        (example[ENCODED].numpy(), int(example[CLASS]))
-        for record in islice(records, limit)
-        for example in [tf.io.parse_single_example(record, features)]
-    ]
+    draw = Draw[tuple[bytes, int]](sys.maxsize if limit is None else limit)
+    for record in tf.data.TFRecordDataset(tf.io.gfile.glob(str(files / "*")), "GZIP"):
+        example = tf.io.parse_single_example(record, features)
+        encoded, label = example[ENCODED].numpy(), int(example[CLASS])
+        draw.offer(encoded, label, (encoded, label))
+    parsed = draw.drawn()
     return [image for image, _ in parsed], np.array([label for _, label in parsed])
 
 

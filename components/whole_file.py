@@ -1,9 +1,15 @@
 """Files whose names only ever hold all of them."""
 
+import fcntl
+import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+UNFINISHED = re.compile(r"\.unfinished-[0-9a-f]{8}-.+", re.DOTALL)
+"""Names of files that are being written, or that a process was writing when it was killed."""
 
 
 @contextmanager
@@ -20,8 +26,44 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: It cannot be written; what was there before is left as it was.
     """
     unfinished = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
+    with writing_in(path.parent):
+        try:
+            yield unfinished
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_in(folder: Path) -> Iterator[None]:
+    """Holds a folder, beside others that do: what is unfinished in it has an owner.
+
+    Where the file system has no locks, nobody can find that out, and nothing is held.
+
+    Args:
+        folder: The folder.
+    """
+    held = None
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_SH)
     try:
-        yield unfinished
-        unfinished.replace(path)
+        yield
     finally:
-        unfinished.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
+
+
+def is_written_in(folder: Path) -> bool:
+    """Whether some process is writing in a folder, or that cannot be told."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(held)
+    return False

@@ -1,18 +1,54 @@
-"""Whose a DICOM file is, as salted hashes: to look it up in a table, and never to be kept."""
+"""Whose a DICOM file is, as salted hashes: to look it up in a table, and to link it to others.
+
+A table is looked up by numbers as they stand. Links are wider, as images of one patient that are
+not linked may be trained on and tested with: see `Identity.links`.
+"""
 
 import hashlib
 import hmac
-import os
+import re
 import unicodedata
+from dataclasses import dataclass
 from typing import NewType
 
 PATIENT = "patient"
 STUDY = "study"
+UNREAD = "unread"
+"""The one link of a DICOM file that has numbers which were not to be read."""
 
 Key = NewType("Key", bytes)
 
-_ELEMENTS = {STUDY: "StudyInstanceUID", PATIENT: "PatientID"}
-"""The nearer one first."""
+_PLACEHOLDER = re.compile(
+    r"x*|unknown|none|null|nil|n ?a|empty|removed|deleted|redacted"
+    r"|(de ?identified|anon(ym(ous|i[sz]ed)?)?)( (patient|id|subject))?"
+    r"|(no |unknown )?(patient ?)?(id|name|number)?"
+)
+"""Numbers in lower case, with spaces for punctuation, that name nobody."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose a file is.
+
+    Attributes:
+        keys: Hashes of its study and its patient, as far as it names them, to be looked up.
+        links: What it may be linked to others by: `patient CHECK NUMBER` or, where the number's
+            issuer is known, `patient CHECK NUMBER ISSUER`, of each number that the patient has, and
+            `study CHECK UID`. CHECK tells salts apart. Numbers and issuers that differ in case,
+            spaces, or zeros in front are the same, and placeholders such as `ANONYMOUS` are none.
+    """
+
+    keys: tuple[Key, ...] = ()
+    links: tuple[str, ...] = ()
+
+    @property
+    def patient(self) -> str | None:
+        """One hash of the patient's number and its issuer, 32 hexadecimal digits; or None."""
+        first = next((link for link in self.links if link.startswith(PATIENT)), None)
+        return hashlib.sha256(first.encode()).hexdigest()[:32] if first else None
+
+
+NOBODY = Identity()
 
 
 def hashed(kind: str, number: str, salt: bytes) -> Key:
@@ -26,28 +62,61 @@ def hashed(kind: str, number: str, salt: bytes) -> Key:
     Returns:
         HMAC-SHA256 of both.
     """
-    number = unicodedata.normalize("NFC", number.strip(" \0"))
-    message = f"{kind}\0{number}".encode(errors="backslashreplace")
-    return Key(hmac.digest(salt, message, hashlib.sha256))
+    return Key(_digest(salt, kind, unicodedata.normalize("NFC", number.strip(" \0"))))
 
 
-def read_keys(path: str | os.PathLike[str], salt: bytes) -> tuple[Key, ...]:
-    """Reads what a DICOM file may be looked up by.
+def salt_check(salt: bytes) -> str:
+    """What tells whether two salts are the same, and nothing else of them.
+
+    It tells, too, whether hashes were made in one way: the constant in it changes with the rules.
+    """
+    return _digest(salt, "check", "1").hex()[:16]
+
+
+def patient_link(number: str, issuer: str, salt: bytes) -> str:
+    """Hashes a patient's number, wherever it is written.
 
     Args:
-        path: A file that `imaging.reader` has read: sizes and limits are not looked at again.
-        salt: As in `hashed`.
+        number: It.
+        issuer: Who gave it, or nothing.
+        salt: A secret.
 
     Returns:
-        Hashes of its study and its patient, as far as it names them.
+        One of `Identity.links`; nothing for a placeholder.
     """
-    import pydicom
+    number, issuer = _plain(number).lstrip("0 "), _plain(issuer)
+    if _PLACEHOLDER.fullmatch(re.sub(r"[\W_]+", " ", number).strip()):
+        return ""
+    hashes = _short(salt, PATIENT, number)
+    if issuer:
+        hashes += " " + _short(salt, "issuer", f"{number}\0{issuer}")
+    return f"{PATIENT} {salt_check(salt)} {hashes}"
 
-    try:
-        dataset = pydicom.dcmread(
-            path, force=True, stop_before_pixels=True, specific_tags=list(_ELEMENTS.values())
-        )
-        numbers = {kind: str(dataset.get(name) or "") for kind, name in _ELEMENTS.items()}
-    except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
-        return ()
-    return tuple(hashed(kind, number, salt) for kind, number in numbers.items() if number.strip())
+
+def study_link(uid: str, salt: bytes) -> str:
+    """Hashes a study's StudyInstanceUID.
+
+    Args:
+        uid: It.
+        salt: A secret.
+
+    Returns:
+        One of `Identity.links`; nothing for a placeholder.
+    """
+    uid = uid.strip(" \0")
+    return f"{STUDY} {salt_check(salt)} {_short(salt, STUDY, uid)}" if uid.strip("0.") else ""
+
+
+def _plain(text: str) -> str:
+    """Without what people and machines write differently: case, width, spaces."""
+    folded = unicodedata.normalize("NFKC", text.replace("\0", " ")).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def _short(salt: bytes, kind: str, text: str) -> str:
+    return _digest(salt, f"link {kind}", text).hex()[:32]
+
+
+def _digest(salt: bytes, kind: str, text: str) -> bytes:
+    message = f"{kind}\0{text}".encode(errors="backslashreplace")
+    return hmac.digest(salt, message, hashlib.sha256)

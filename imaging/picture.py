@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imaging.identity import NOBODY, Identity
+
 Values = np.ndarray[Any, Any]
 """Numbers of any kind and shape."""
 Levels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -18,6 +20,28 @@ class RejectedImageError(Exception):
     The message is the reason, without the file's name and without anything that the file says:
     reasons are counted, written to artifacts and shown, and a file may name a patient.
     """
+
+
+class UnreadableError(RejectedImageError):
+    """A file that is not there, is none, or may not be read: without another byte it may be mended.
+
+    As of the others the message is the reason.
+    """
+
+
+class MissingReaderError(RejectedImageError):
+    """A file that this installation has no library for; the message says what to install."""
+
+
+class ReadFailedError(Exception):
+    """This machine could not read a file now, which says nothing of the file.
+
+    The message is the reason. Who keeps answers must not keep this one.
+    """
+
+
+class StorageGoneError(ReadFailedError):
+    """The storage of a file went away while it was read."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,7 @@ class Picture:
         tags: What is kept of the rest.
         encoded: A JPEG or PNG file that decodes to these levels and says nothing else; None where
             there is none yet.
+        identity: Whose it is, as hashes.
     """
 
     levels: Levels
@@ -62,6 +87,7 @@ class Picture:
     channels: int
     tags: TechnicalTags
     encoded: bytes | None = None
+    identity: Identity = NOBODY
 
 
 def as_float(values: Values) -> Values:

@@ -52,7 +52,7 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
             _check_size(image.width * image.height, max_pixels)
             levels = _levels(image)
             return Picture(levels, 0, len(image.getbands()), TechnicalTags())
-    except RejectedImageError:
+    except (RejectedImageError, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise RejectedImageError("a header that claims more pixels than can be decoded") from None

@@ -5,16 +5,28 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
 
 from imaging.config import ReadConfig
+from imaging.identity import NOBODY, Identity
 from imaging.jpeg import read_jpeg
-from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags
+from imaging.picture import (
+    Levels,
+    MissingReaderError,
+    Picture,
+    ReadFailedError,
+    RejectedImageError,
+    StorageGoneError,
+    TechnicalTags,
+    UnreadableError,
+)
 from imaging.png import read_png
 from imaging.quiet import hush
 from imaging.raster import read_raster
@@ -34,12 +46,21 @@ _LIBRARIES = ("pydicom", "nibabel")
 _NIFTI_BYTES = 540  # the header of NIfTI-2, the longer one
 _BARE_DICOM = (b"\x02\0", b"\x08\0", b"\0\x08")
 """First bytes of a data set without a preamble: group 2 or 8, in either byte order."""
+_PIECE = 1 << 20
+_OF_THE_FILE = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENXIO,
+    errno.EPERM,
+}
+"""Errors that say something of a file, its place or its permissions. All others are a moment's: too
+many open files, no memory, a disk that fails."""
 _STORAGE_IS_GONE = {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
-"""Errors of a file system that went away: they say nothing of the file."""
-
-
-class StorageGoneError(Exception):
-    """The storage of a file went away while it was read; the message is the system's reason."""
+"""Errors of a file system that went away."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,7 @@ class DecodedImage:
         pixels: uint8 RGB, shape [height, width, 3].
         frame: Which frame or slice of the file, 0 where it has one.
         tags: What is kept of all else that the file says.
+        identity: Whose it is, as hashes.
     """
 
     encoded: bytes
@@ -64,6 +86,7 @@ class DecodedImage:
     pixels: Levels
     frame: int
     tags: TechnicalTags
+    identity: Identity = NOBODY
 
 
 @dataclass(frozen=True)
@@ -95,10 +118,34 @@ def read_file(
     Raises:
         RejectedImageError: The file is not a regular file, unreadable, empty, too large, of another
             format, damaged or blank.
-        StorageGoneError: The storage went away.
+        ReadFailedError: The machine or the storage failed.
     """
     config = config or ReadConfig()
-    return read_content(_read_bytes(path, config.max_file_bytes), config, salt, Path(path).name)
+    with _opened(path, config.max_file_bytes) as (file, size):
+        content = file.read(size)  # no more, if something is writing to it
+    return read_content(content, config, salt, Path(path).name)
+
+
+def file_digest(path: str | os.PathLike[str], limit: int) -> str:
+    """Digests the bytes of a file that `read_file` would read.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+
+    Returns:
+        The sha256 that `ImageFile` would say.
+
+    Raises:
+        RejectedImageError: The file is not a regular file, unreadable or too large.
+        ReadFailedError: The machine or the storage failed.
+    """
+    digest = hashlib.sha256()
+    with _opened(path, limit) as (file, size):
+        while size > 0 and (piece := file.read(min(size, _PIECE))):
+            digest.update(piece)
+            size -= len(piece)
+    return digest.hexdigest()
 
 
 def read_content(
@@ -121,6 +168,7 @@ def read_content(
 
     Raises:
         RejectedImageError: As in `read_file`.
+        ReadFailedError: There is not enough memory.
     """
     config = config or ReadConfig()
     if not content:
@@ -131,8 +179,13 @@ def read_content(
     if source_format is None:
         raise RejectedImageError("not an image of a known format")
     hush()
-    pictures = _pictures(content, source_format, config, salt)
-    images = tuple(_decoded(one, source_format) for one in pictures if not _is_blank(one.levels))
+    try:
+        pictures = _pictures(content, source_format, config, salt)
+        images = tuple(
+            _decoded(one, source_format) for one in pictures if not _is_blank(one.levels)
+        )
+    except MemoryError as error:
+        raise ReadFailedError("not enough memory") from error
     if not images:
         raise RejectedImageError("blank: every pixel has the same value")
     return ImageFile(hashlib.sha256(content).hexdigest(), images)
@@ -203,22 +256,25 @@ def _unpack_start(content: bytes) -> bytes:
         return b""
 
 
-def _read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
+@contextmanager
+def _opened(path: str | os.PathLike[str], limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """A file that may be read, and how many bytes it has."""
     try:
         # Opened without waiting, so that a named pipe in the folder cannot stop the run.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise RejectedImageError("not a regular file")
+                raise UnreadableError("not a regular file")
             if status.st_size > limit:
                 raise RejectedImageError(f"more bytes than the limit of {limit:,}")
-            return file.read(status.st_size)  # no more, if something is writing to it
+            yield file, status.st_size
     except OSError as error:
-        if error.errno in _STORAGE_IS_GONE:
-            raise StorageGoneError(error.strerror) from error
-        raise RejectedImageError(f"cannot be read: {error.strerror}") from error
+        if error.errno in _OF_THE_FILE:
+            raise UnreadableError(f"cannot be read: {error.strerror}") from error
+        failed = StorageGoneError if error.errno in _STORAGE_IS_GONE else ReadFailedError
+        raise failed(error.strerror or type(error).__name__) from error
     except ValueError:  # a path with a null byte, or with what no file system can hold
-        raise RejectedImageError("cannot be read: not a path") from None
+        raise UnreadableError("cannot be read: not a path") from None
 
 
 def _pictures(
@@ -243,7 +299,7 @@ def _pictures(
         package = str(error.name).partition(".")[0]
         if package not in _LIBRARIES:
             raise
-        raise RejectedImageError(
+        raise MissingReaderError(
             f"reading {source_format} needs the package {package}: "
             "pip install 'brain-mri-pipeline[dicom]'"
         ) from error
@@ -259,6 +315,7 @@ def _decoded(picture: Picture, source_format: str) -> DecodedImage:
         pixels=_rgb(picture.levels),
         frame=picture.frame,
         tags=picture.tags,
+        identity=picture.identity,
     )
 
 

@@ -17,10 +17,12 @@ from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.shown import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
+from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
 from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
+from pipeline.node_ids import PUSHER
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe
 from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
@@ -94,6 +96,8 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
         PipelineError: ML Metadata cannot be reached.
     """
     store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work))
+    with work.shared(_say), work.node_turn(PUSHER):  # another run's Pusher may be at work
+        finish_pushes(store, work, _say)
     abandon(store, [run_id], work)
     if name and (run := store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)):
         run.custom_properties["name"].string_value = name
@@ -127,6 +131,10 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
             else "A task failed before it could begin its work; its log says why."
         )
     return RunEnd(run_id, name, state, told, tuple(nodes), reason, page)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{EXIT_TASK}: {sentence}\n")
 
 
 def _node_end(node: str, execution: pb.Execution, made: dict[str, list[pb.Artifact]]) -> NodeEnd:
@@ -172,7 +180,7 @@ def main() -> None:
             outputs_of.page(render(end))
             outputs_of.close()
     except PipelineError as error:
-        sys.stderr.write(f"RunEnd: {error}\n")
+        _say(str(error))
         sys.exit(ExitCode.of(error))
 
 

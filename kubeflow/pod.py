@@ -17,8 +17,10 @@ from google.protobuf import json_format
 from kfp.local import executor_input_utils, placeholder_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from components.child_process import start
 from kubeflow.dag import Constant, FinalStatus, RunParameter, Task
 from pipeline.environment import METADATA_VARIABLE
+from pipeline.work import Work
 
 _INTEGER = pipeline_spec_pb2.ParameterType.NUMBER_INTEGER
 _PYTHONS = ("python", "python3")
@@ -80,12 +82,15 @@ class Pod:
         """
         log = self._site.log(self._task, attempt)
         log.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{self._task.name}-") as scratch:
+        # Where the next run removes it if a kill leaves it.
+        place = Work(self._site.storage).temporary
+        place.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{self._task.name}-", dir=place) as scratch:
             outputs = Path(scratch) / "outputs"
             outputs.mkdir()
             words = self.command(outputs)
             with log.open("wb") as file:
-                self._process = subprocess.Popen(
+                self._process = start(
                     words,
                     stdin=subprocess.DEVNULL,
                     stdout=file,

@@ -23,6 +23,7 @@ from kubeflow.pod import Pod, Site
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import connect, connection_config
+from pipeline.termination import STOPPED
 from pipeline.work import Work
 
 TaskState = Literal["succeeded", "failed", "skipped"]
@@ -161,7 +162,7 @@ class _Rehearsal:
         """Runs all but the exit handler; who interrupts that ends what is running."""
         try:
             self._schedule(pool, tasks)
-        except KeyboardInterrupt:
+        except STOPPED:
             self._stopped.set()
             for pod in list(self._pods.values()):
                 pod.kill()

@@ -12,6 +12,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
+import ml_metadata as mlmd
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
@@ -20,6 +21,8 @@ from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
+from pipeline.decisions.decide import finish_decisions
+from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import (
@@ -32,6 +35,7 @@ from pipeline.launch import (
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.outcome import describe
+from pipeline.termination import Terminated, raise_at_sigterm
 from pipeline.work import GRAPH_FILE, Work
 
 _TRAINING = (node_ids.TRAINER, node_ids.TUNER)
@@ -61,11 +65,21 @@ def run_task(
     store = connect(connection)
     with work.shared(partial(_say, node_id)), work.node_turn(node_id):
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
+        _finish_what_was_cut_off(store, work, node_id)
         if abandon(store, [run_id], work, node_id):
             _say(node_id, "an earlier attempt was cut off; going on from what is whole")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
         return launch_node(ir, node_id, connection)
+
+
+def _finish_what_was_cut_off(store: mlmd.MetadataStore, work: Work, node_id: str) -> None:
+    """Finishes decisions, and before a push those that were cut off, whose turn this one has."""
+    say = partial(_say, node_id)
+    if node_id == node_ids.PUSHER:
+        finish_pushes(store, work, say)
+    with work.node_turn("decisions"):
+        finish_decisions(store, work, say)
 
 
 def _run_graph(
@@ -167,6 +181,7 @@ def main() -> None:
     given = parser.parse_args()
     log_to_stderr()
     os.environ[KFP_RUNTIME_VARIABLE] = "true"
+    raise_at_sigterm()
     try:
         result = run_task(
             given.node,
@@ -181,6 +196,9 @@ def main() -> None:
     except PipelineError as error:
         _say(given.node, str(error))
         sys.exit(ExitCode.of(error))
+    except Terminated:
+        _say(given.node, "stopped; the next attempt goes on from what is whole")
+        sys.exit(ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()
         reason = (str(error).strip().splitlines() or [""])[0][:300]

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
             against it, so nothing was pushed.
         DRIFT: `mri monitor` found drift.
         INTERRUPTED: By ctrl-C; as shells say it, 128 and the number of SIGINT.
+        TERMINATED: By SIGTERM, likewise.
     """
 
     DONE = 0
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
     NOT_BLESSED = 4
     DRIFT = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
     @staticmethod
     def of(error: PipelineError) -> "ExitCode":

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_component
 
@@ -14,12 +15,13 @@ from components.evaluate.report.component import Report
 from components.gate.artifacts import GateVerdict
 from components.gate.component import Gate
 from components.gate.previous import LastPassedStrategy
-from components.ingest.artifacts import IngestReportFile
+from components.ingest.artifacts import IngestReportFile, SplitAssignment
 from components.ingest.component import Ingest
 from components.push.component import Pusher
 from components.schema_gen.component import CuratedSchemaGen
 from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
+from components.trainer.driver import RecipeDriver
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
 from pipeline.datasets.notice import notice
@@ -38,7 +40,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         A pipeline without a metadata connection: whoever runs it brings one.
     """
     # Images, checked one by one, become train, eval and test Examples.
-    ingest = Ingest(input_base=str(config.data), config=config.ingest)
+    ingest = Ingest(input_base=str(config.data), config=config.ingest, cache=work.cache)
 
     # What they should look like is curated, not inferred; only the classes are a choice.
     schema = CuratedSchemaGen(classes=config.ingest.classes)
@@ -86,7 +88,10 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_analyzer_cache=True,  # nothing is analysed: every image stands for itself
         disable_statistics=True,
-        custom_config=_custom_config("transform", transform=config.transform),
+        custom_config={
+            **_sections(transform=config.transform),
+            "code": source_digest("components.transform.preprocessing"),
+        },
     )
     transform.add_upstream_node(gate)
 
@@ -95,13 +100,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         "classes": list(config.ingest.classes),
         "cache": str(work.cache),
         "weights": _digest(config.model.weights),
-        **_custom_config(
-            "trainer",
-            "transform",
-            model=config.model,
-            train=config.train,
-            transform=config.transform,
-        ),
+        **_sections(model=config.model, train=config.train, transform=config.transform),
     }
     tuner = tfx.components.Tuner(
         examples=transform.outputs["transformed_examples"],
@@ -109,8 +108,13 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         tuner_fn="components.trainer.tune.tuner_fn",
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={**recipe, "tune": config.tune.model_dump(mode="json")},
+        custom_config={
+            **recipe,
+            **_sections(tune=config.tune),
+            "code": source_digest("components.trainer.tune"),
+        },
     )
+    tuner.driver_class = RecipeDriver
 
     # VGG16 learns, and is exported as a SavedModel that takes the bytes of an image.
     trainer = tfx.components.Trainer(
@@ -122,17 +126,21 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config={
             **recipe,
-            "confidence": config.confidence.model_dump(mode="json"),
-            "export": config.export.model_dump(mode="json"),
+            **_sections(confidence=config.confidence, export=config.export),
+            "code": source_digest("components.trainer.run"),
         },
     )
+    trainer.driver_class = RecipeDriver
 
-    # The model to beat is the last one that was blessed.
+    # The model to beat is the last one that was blessed; what it and the candidate were trained on
+    # says which test images they know.
     baseline = tfx.dsl.Resolver(
         strategy_class=LatestBlessedBaselineStrategy,
         candidate=trainer.outputs["model"],
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        splits=tfx.dsl.Channel(type=SplitAssignment),
+        candidate_splits=tfx.dsl.Channel(type=SplitAssignment),
     ).with_id("Baseline")
 
     # The candidate is asked through a real server.
@@ -146,7 +154,11 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     predictions = Predictions(
         examples=ingest.outputs["examples"],
         model=trainer.outputs["model"],
+        splits=ingest.outputs["splits"],
+        model_splits=baseline.outputs["candidate_splits"],
         baseline_model=baseline.outputs["model"],
+        baseline_splits=baseline.outputs["splits"],
+        duplicates=config.ingest.duplicates,
     )
     predictions.add_upstream_node(gate)
 
@@ -168,9 +180,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         gate_verdict=gate.outputs["verdict"],
         infra_blessing=serve_check.outputs["blessing"],
         config=config.evaluate,
-        parameters=config.model_dump(
-            mode="json", include={"ingest", "gate", "transform", "model", "train", "evaluate"}
-        ),
+        parameters=_parameters(config),
         data_note=notice(config.data),
         push=config.push,
     )
@@ -217,7 +227,24 @@ def _digest(weights: str | Path) -> str:
     return hashlib.sha256(weights.expanduser().read_bytes()).hexdigest()
 
 
-def _custom_config(*code: str, **sections: Any) -> dict[str, Any]:
-    """Configuration sections as JSON values, and a digest of the code that reads them."""
-    fields = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    return {**fields, "code": source_digest(*code)}
+def _parameters(config: Config) -> dict[str, Any]:
+    """What a model is made with and judged by: not where files lie, and what room there is."""
+    fields = config.model_dump(
+        mode="json",
+        include={"ingest", "gate", "transform", "model", "train", "evaluate"},
+        exclude={"ingest": {"span", "window"}, "train": {"cache_gigabytes"}},
+    )
+    files = (
+        ("ingest", "labels", config.ingest.labels),
+        ("ingest", "split_file", config.ingest.split_file),
+        ("model", "weights", config.model.weights),
+    )
+    for section, name, path in files:
+        if isinstance(path, Path):
+            fields[section][name] = path.name
+    return fields
+
+
+def _sections(**sections: BaseModel) -> dict[str, Any]:
+    """Configuration sections as JSON values."""
+    return {name: section.model_dump(mode="json") for name, section in sections.items()}

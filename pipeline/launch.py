@@ -35,6 +35,7 @@ from pipeline.orchestration import (
     partial_run_utils,
     runtime_parameter_utils,
 )
+from pipeline.termination import Terminated, raise_at_sigterm
 from pipeline.work import Work
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def main() -> None:
         "--metadata", help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE"
     )
     arguments = parser.parse_args()
+    raise_at_sigterm()
     try:
         ir = read_ir(arguments.pipeline)
         if arguments.node not in node_ids(ir):
@@ -213,6 +215,8 @@ def main() -> None:
     except PipelineError as error:
         sys.stderr.write(f"{arguments.node}: {error}\n")
         sys.exit(ExitCode.of(error))
+    except Terminated:
+        sys.exit(ExitCode.TERMINATED)
     print(f"{result.node_id}: {result.state} in {result.seconds:.1f} s")  # noqa: T201
     sys.exit(result.exit_code)
 

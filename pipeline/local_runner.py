@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ml_metadata as mlmd
@@ -13,6 +14,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
+from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,
@@ -25,8 +27,10 @@ from pipeline.launch import (
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.orchestration import partial_run_utils
+from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
+from pipeline.removal import Removal
 from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 
 
@@ -84,6 +88,7 @@ def run_locally(
     connection = connection_config(metadata_url, work)
     store = connect(connection)
     _recover(store, work, console)
+    remove_orphans(work, Removal(work.root))
     ir = _compile(config, work, run)
     if from_nodes or to_nodes:
         _mark_partial(ir, from_nodes, to_nodes)
@@ -113,7 +118,9 @@ def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
 
 
 def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
-    """Tidies up after runs that were killed, so that what they finished can be used."""
+    """Tidies up after what was killed, so that what was finished can be used."""
+    say = partial(console.print, markup=False, soft_wrap=True)
+    finish_what_was_cut_off(store, work, say)
     killed = [
         run
         for run in sorted(work.runs.iterdir())

@@ -307,6 +307,10 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
 
     Returns:
         How many were marked.
+
+    Raises:
+        PipelineError: Whether something is there cannot be told now: that it is away for a while
+            must not be recorded for good.
     """
     if node is None:
         artifacts = store.get_artifacts()
@@ -317,12 +321,25 @@ def forget_missing(store: mlmd.MetadataStore, work: Work, node: str | None = Non
         artifact
         for artifact in artifacts
         if artifact.state == pb.Artifact.LIVE
-        and any(path.is_relative_to(work.root) and not path.exists() for path in _files(artifact))
+        and any(path.is_relative_to(work.root) and _is_gone(path) for path in _files(artifact))
     ]
     for artifact in missing:
         artifact.state = pb.Artifact.DELETED
     store.put_artifacts(missing)
     return len(missing)
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        raise PipelineError(
+            f"It cannot be told now whether {path} is there ({error.strerror}): run again when it "
+            "can be reached."
+        ) from error
+    return False
 
 
 def _files(artifact: pb.Artifact) -> Iterator[Path]:

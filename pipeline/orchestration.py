@@ -45,10 +45,12 @@ with left_out(*_FOR_EXECUTORS):
         PIPELINE_RUN_CONTEXT_TYPE_NAME,
         PIPELINE_RUN_ID_PARAMETER_NAME,
     )
+    from tfx.orchestration import data_types_utils
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.metadata import Metadata
     from tfx.orchestration.portable import (
         data_types,
+        inputs_utils,
         partial_run_utils,
         runtime_parameter_utils,
     )
@@ -90,6 +92,10 @@ class DeferredExecutorOperator(BaseExecutorOperator):
     """TFX's operator for an executor, made when the executor is to run.
 
     TFX's own imports the executor as soon as the launcher is made, before the cache is asked.
+
+    The executor gets its properties as they were declared. What a driver made of these says what
+    decides, and is there for the cache's key alone: where a folder lies decides nothing, and yet
+    the executor must know.
     """
 
     SUPPORTED_EXECUTOR_SPEC_TYPE = [_BEAM, _PYTHON]
@@ -99,8 +105,15 @@ class DeferredExecutorOperator(BaseExecutorOperator):
         self, execution_info: data_types.ExecutionInfo
     ) -> execution_result_pb2.ExecutorOutput:
         """Imports the executor and runs it."""
+        declared = inputs_utils.resolve_parameters_with_schema(
+            node_parameters=execution_info.pipeline_node.parameters
+        )
+        execution_info.exec_properties.update(data_types_utils.build_parsed_value_dict(declared))
         from tfx.orchestration.portable.launcher import DEFAULT_EXECUTOR_OPERATORS
 
+        from components.beam_packages import leave_out_tfx
+
+        leave_out_tfx()
         spec = self._executor_spec
         operator = DEFAULT_EXECUTOR_OPERATORS[type(spec)](spec, self._platform_config)
         operator.with_execution_watcher(self._execution_watcher_address)
@@ -129,15 +142,26 @@ def node_launcher(
     with left_out(*_FOR_EXECUTORS):
         from tfx.orchestration.portable import launcher
 
+    def operator(executor_spec: Any, platform_config: Any) -> BaseExecutorOperator:  # noqa: ARG001 - what decides is not all that it takes
+        return DeferredExecutorOperator(executor, platform_config)
+
     return launcher.Launcher(
         pipeline_node=node,
         mlmd_connection=handle,
         pipeline_info=ir.pipeline_info,
         pipeline_runtime_spec=ir.runtime_spec,
-        executor_spec=executor,
+        executor_spec=_deciding(executor),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-        custom_executor_operators={
-            _BEAM: DeferredExecutorOperator,
-            _PYTHON: DeferredExecutorOperator,
-        },
+        custom_executor_operators=dict.fromkeys((_BEAM, _PYTHON), operator),
     )
+
+
+def _deciding(executor: Any) -> Any:
+    """What of an executor's specification the cache is keyed by: not how much at once Beam does."""
+    if not isinstance(executor, _BEAM):
+        return executor
+    decides = _BEAM()
+    decides.CopyFrom(executor)
+    decides.ClearField("beam_pipeline_args")
+    decides.ClearField("beam_pipeline_args_placeholders")
+    return decides

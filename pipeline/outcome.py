@@ -62,6 +62,8 @@ def _ingested(outputs: Outputs) -> str:
     for name, meaning in (("passed_over", "passed over"), ("unnamed", "not in the label table")):
         if count := rejected.custom_properties[name].int_value:
             words += f", {count:,} {meaning}"
+    if unlinked := outputs["splits"][0].custom_properties["unlinked"].int_value:
+        words += f", {unlinked:,} of earlier runs not linked by patient"
     count = rejected.custom_properties["rejected"].int_value
     return f"{words}; {count:,} rejected, see {rejected.uri}" if count else words
 

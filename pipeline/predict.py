@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
+from components.plain_path import plain_path
+from components.push.versions import pushed_versions
 from components.servable import SAVED_MODEL_FILE
 from imaging.config import ONE_PICTURE
-from imaging.picture import RejectedImageError
-from imaging.reader import StorageGoneError, read_file
+from imaging.picture import ReadFailedError, RejectedImageError
+from imaging.reader import read_file
+from pipeline.served import newest_version, served_model, served_models
 
 SIGNATURE = "serving_default"
 """What images are classified by."""
@@ -77,19 +80,19 @@ class Predictor:
 
     @staticmethod
     def load(model: Path | None = None, *, work: Path = Path("work")) -> "Predictor":
-        """Loads a given model, or the version that was pushed last.
+        """Loads a given model, or the newest version of the only one that was pushed.
 
         Args:
-            model: A SavedModel's folder, or None.
+            model: As `find_saved_model` takes it.
             work: The work folder to look for pushed models in.
 
         Returns:
             The loaded model.
 
         Raises:
-            PipelineError: There is none.
+            PipelineError: There is none, or a choice that nobody has made.
         """
-        return Predictor(model if model is not None else latest_pushed(work))
+        return Predictor(find_saved_model(model, work))
 
     def __call__(self, image: Path) -> Prediction:
         """Classifies one image file; what is wrong with it is said in the prediction.
@@ -104,7 +107,7 @@ class Predictor:
         try:
             encoded = read_file(image, ONE_PICTURE).images[0].encoded
             outputs = self._classify(image_bytes=self._constant([encoded]))
-        except (RejectedImageError, StorageGoneError) as error:
+        except (RejectedImageError, ReadFailedError) as error:
             return Prediction(image, error=str(error))
         except self._invalid:  # of a model of before, that takes fewer files
             return Prediction(image, error="the model cannot decode it")
@@ -153,7 +156,8 @@ def load_saved_model(path: Path) -> Any:
     import tensorflow as tf
 
     try:
-        model = tf.saved_model.load(str(path))
+        with plain_path(path) as plain:
+            model = tf.saved_model.load(str(plain))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise PipelineError(
             f"The SavedModel in {path} cannot be loaded: {error} Name another with --model, or "
@@ -168,7 +172,7 @@ def load_saved_model(path: Path) -> Any:
 
 
 def latest_pushed(work: Path) -> Path:
-    """The pushed version with the highest number.
+    """The newest version of the only model that was pushed.
 
     Args:
         work: The work folder.
@@ -177,14 +181,34 @@ def latest_pushed(work: Path) -> Path:
         Its folder.
 
     Raises:
-        PipelineError: Nothing was pushed yet.
+        PipelineError: Nothing was pushed yet, or several models.
     """
-    versions = [path for path in work.glob("serving/*/*") if path.name.isdigit()]
-    if not versions:
-        raise PipelineError(
-            f"There is no pushed model in {work}: run `mri run` first, or name one with --model."
-        )
-    return max(versions, key=lambda path: int(path.name))
+    return newest_version(served_model(work / "serving", None))
+
+
+def find_saved_model(model: Path | None, work: Path) -> Path:
+    """The SavedModel that a person means.
+
+    Args:
+        model: Its folder, or the folder of its versions, or the name of a pushed model; None for
+            the only pushed model. Of versions the newest is taken.
+        work: The work folder to look for pushed models in.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
+    """
+    if model is None:
+        return latest_pushed(work)
+    serving = work / "serving"
+    if not model.exists() and str(model) in served_models(serving):
+        model = served_model(serving, str(model))
+    if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
+        model = newest_version(model)
+    check_saved_model(model)
+    return model
 
 
 @lru_cache(maxsize=1)

@@ -10,19 +10,18 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
-from components.evaluate.ruled_out import withdrawn_models
-from components.evaluate.verdict import CURRENT_MODEL_ID
+from components.evaluate.standing import Standing, last_put_out, of_type, read_standings
 from components.push.pushed import PUSHED_VERSION, WAITING
 from pipeline.orchestration import (
     MODEL_ID,
     PIPELINE_CONTEXT_TYPE_NAME,
     PIPELINE_RUN_CONTEXT_TYPE_NAME,
-    ModelBlessing,
     ModelReport,
     PredictionsFile,
     PushedModel,
     path_utils,
 )
+from pipeline.states import State, state_of
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""
@@ -40,26 +39,36 @@ class Model:
         run: The run that trained it.
         runs: All runs that it took part in, cached or not, the oldest first.
         pipeline: The pipeline's name, which is the served model's too.
-        blessed: Whether its last evaluation blessed it; None where there is none.
+        standing: What its judges and people said of it last.
         report: Its last report, if there is one.
         predictions: Its last predictions, if there are any.
         versions: What it was pushed as, the lowest first.
         waiting: Whether Pusher, when it last had it, let it wait for a person.
-        withdrawn: Whether a person has decided against it.
         decisions: What people decided, the oldest first.
+        unfinished: The last decision, where it was written down and is not carried out yet.
     """
 
     artifact: pb.Artifact
     run: str
     runs: tuple[str, ...]
     pipeline: str
-    blessed: bool | None = None
+    standing: Standing = field(default_factory=Standing)
     report: pb.Artifact | None = None
     predictions: pb.Artifact | None = None
     versions: tuple[str, ...] = ()
     waiting: bool = False
-    withdrawn: bool = False
-    decisions: tuple[Decision, ...] = field(default=())
+    decisions: tuple[Decision, ...] = ()
+    unfinished: Decision | None = None
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether all who judged it last blessed it; None where it was not evaluated."""
+        return self.standing.blessed
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a person has decided against it."""
+        return self.standing.withdrawn
 
     @property
     def made(self) -> datetime:
@@ -87,26 +96,24 @@ class Model:
     @property
     def undecided(self) -> bool:
         """Whether it waits for a person, and nothing has become of it meanwhile."""
-        return self.waiting and bool(self.blessed) and not self.versions and not self.decisions
+        return self.state(None) is State.WAITS
 
-    def state(self, served: str | None) -> str:
-        """What it is, in a word or two.
+    def state(self, served: str | None) -> State:
+        """What it is.
 
         Args:
             served: The version that is served now.
 
         Returns:
-            Such as `served`, `waits for review`, `rejected`.
+            Its state.
         """
-        if served is not None and served in self.versions:
-            return "served"
-        if self.decisions and self.decisions[-1].decision == "rejected":
-            return "rejected"
-        if self.undecided:
-            return "waits for review"
-        if self.versions:
-            return "pushed"
-        return "not evaluated" if self.blessed is None else "blessed" if self.blessed else "refused"
+        return state_of(
+            self.standing,
+            versions=self.versions,
+            served=served,
+            waiting=self.waiting,
+            decisions=[one.decision for one in self.decisions],
+        )
 
 
 def read_models(store: mlmd.MetadataStore) -> list[Model]:
@@ -120,10 +127,9 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     """
     reports = _latest(store, ModelReport.TYPE_NAME, MODEL_ID)
     predictions = _latest(store, PredictionsFile.TYPE_NAME, MODEL_ID)
-    blessings = _latest(store, ModelBlessing.TYPE_NAME, CURRENT_MODEL_ID)
     pushed, waiting = _pushes(store)
-    withdrawn = withdrawn_models(_of_type(store, ModelBlessing.TYPE_NAME))
-    decisions = _decisions(store)
+    standing = read_standings(store)
+    decisions, unfinished = _decisions(store)
     models = sorted(_live(store, "Model"), key=lambda artifact: artifact.id)
     return [
         Model(
@@ -131,15 +137,13 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
             run=(runs := _names(store, artifact.id, PIPELINE_RUN_CONTEXT_TYPE_NAME))[0],
             runs=tuple(runs),
             pipeline=_names(store, artifact.id, PIPELINE_CONTEXT_TYPE_NAME)[0],
-            blessed=bool(blessings[artifact.id].custom_properties["blessed"].int_value)
-            if artifact.id in blessings
-            else None,
+            standing=standing.get(artifact.id, Standing()),
             report=reports.get(artifact.id),
             predictions=predictions.get(artifact.id),
-            versions=tuple(sorted(set(pushed.get(artifact.id, ())), key=int)),
+            versions=tuple(sorted(_versions(artifact.id, pushed, decisions), key=int)),
             waiting=artifact.id in waiting,
-            withdrawn=artifact.id in withdrawn,
             decisions=tuple(decisions.get(artifact.id, ())),
+            unfinished=unfinished.get(artifact.id),
         )
         for artifact in models
     ]
@@ -200,24 +204,14 @@ def models_of(store: mlmd.MetadataStore, pushed_id: int) -> set[int]:
     }
 
 
-def _of_type(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
-    """All artifacts of a type, which may not be known yet."""
-    if kind not in {known.name for known in store.get_artifact_types()}:
-        return []
-    return list(store.get_artifacts_by_type(kind))
-
-
 def _live(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
-    return [one for one in _of_type(store, kind) if one.state == pb.Artifact.LIVE]
+    return [one for one in of_type(store, kind) if one.state == pb.Artifact.LIVE]
 
 
 def _put_out(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
     """Live artifacts of a type by when they were put out last, be it from cache."""
     found = _live(store, kind)
-    last = {artifact.id: 0 for artifact in found}
-    for event in store.get_events_by_artifact_ids(list(last)) if last else ():
-        if event.type == pb.Event.OUTPUT:
-            last[event.artifact_id] = max(last[event.artifact_id], event.execution_id)
+    last = last_put_out(store, found)
     return sorted(found, key=lambda artifact: (last[artifact.id], artifact.id))
 
 
@@ -272,14 +266,46 @@ def _names(store: mlmd.MetadataStore, model_id: int, kind: str) -> list[str]:
     return [context.name for context in contexts_of(store, model_id, kind)] or [""]
 
 
-def _decisions(store: mlmd.MetadataStore) -> dict[int, list[Decision]]:
+def _versions(
+    model_id: int, pushed: dict[int, list[str]], decisions: dict[int, list[Decision]]
+) -> set[str]:
+    """What a model was pushed as, or is to be by what was decided."""
+    decided = {one.version for one in decisions.get(model_id, ()) if one.version}
+    return {*pushed.get(model_id, ()), *decided}
+
+
+def decision_executions(store: mlmd.MetadataStore) -> list[pb.Execution]:
+    """The executions that record what people decided.
+
+    Args:
+        store: ML Metadata.
+
+    Returns:
+        Those that were carried out and those that are yet to be, the oldest first.
+    """
     if DECISION_TYPE not in {kind.name for kind in store.get_execution_types()}:
-        return {}
+        return []
+    found = store.get_executions_by_type(DECISION_TYPE)
+    # One that has failed could never be carried out.
+    decided = (one for one in found if one.last_known_state != pb.Execution.FAILED)
+    return sorted(decided, key=lambda execution: execution.id)
+
+
+def decision_of(execution: pb.Execution) -> Decision:
+    """What such an execution records."""
+    values = {name: execution.properties[name].string_value for name in DECISION_PROPERTIES}
+    return Decision.model_validate({**values, "version": values["version"] or None})
+
+
+def _decisions(
+    store: mlmd.MetadataStore,
+) -> tuple[dict[int, list[Decision]], dict[int, Decision]]:
+    """What was decided by model, and the decisions that are not carried out yet."""
     found: dict[int, list[Decision]] = {}
-    executions = store.get_executions_by_type(DECISION_TYPE)
-    for execution in sorted(executions, key=lambda execution: execution.id):
-        values = {name: execution.properties[name].string_value for name in DECISION_PROPERTIES}
+    unfinished: dict[int, Decision] = {}
+    for execution in decision_executions(store):
         model_id = execution.properties[MODEL_ID].int_value
-        decision = Decision.model_validate({**values, "version": values["version"] or None})
-        found.setdefault(model_id, []).append(decision)
-    return found
+        found.setdefault(model_id, []).append(decision_of(execution))
+        if execution.last_known_state == pb.Execution.RUNNING:
+            unfinished[model_id] = found[model_id][-1]
+    return found, unfinished

@@ -1,4 +1,4 @@
-"""Removing folders below a work folder: never through a symbolic link, and counted."""
+"""Removing what lies below a work folder: never through a symbolic link, and counted."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ class Freed:
     """What was removed of one kind.
 
     Attributes:
-        count: How many folders.
+        count: How many folders and files.
         size: Bytes in them.
     """
 
@@ -62,11 +62,11 @@ class Removal:
         return not linked
 
     def remove(self, kind: str, path: Path, *, at_once: bool = False) -> None:
-        """Removes a folder that `allows` allowed.
+        """Removes a folder that `allows` allowed, or a file.
 
         Args:
             kind: What it is counted as.
-            path: The folder; nothing is done where there is none.
+            path: The folder or file; nothing is done where there is none.
             at_once: Its name disappears before its content, so that no half of it is ever used.
         """
         if not os.path.lexists(path):
@@ -78,7 +78,10 @@ class Removal:
             try:
                 if going != path:
                     path.rename(going)
-                shutil.rmtree(going)
+                if going.is_dir() and not going.is_symlink():
+                    shutil.rmtree(going)
+                else:
+                    going.unlink()
             except OSError as error:
                 self.fail(error, path)
             left = [one for one in {path, going} if os.path.lexists(one)]
@@ -99,13 +102,14 @@ class Removal:
         self.failures.append(f"{error.filename or path}: {error.strerror or error}")
 
 
-def _size(folder: Path) -> int:
-    """Bytes in a folder; links are not followed, what cannot be read is not counted."""
-    return sum(_file_sizes(folder))
+def _size(path: Path) -> int:
+    """Bytes in a folder, or of a file; links are not followed, the unreadable is not counted."""
+    return sum(_file_sizes(path))
 
 
-def _file_sizes(folder: Path) -> Iterator[int]:
-    for parent, _, names in os.walk(folder):
+def _file_sizes(path: Path) -> Iterator[int]:
+    is_folder = path.is_dir() and not path.is_symlink()
+    for parent, _, names in os.walk(path) if is_folder else [(path.parent, (), (path.name,))]:
         for name in names:
             try:
                 yield (Path(parent) / name).lstat().st_size

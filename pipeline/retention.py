@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.ruled_out import unservable_models, withdrawn_models
-from components.evaluate.verdict import CURRENT_MODEL_ID
+from components.evaluate.standing import baseline_order, standings, was_put_out
+from components.evaluate.trained_on import executions_behind
 from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
 from components.properties import number_of, text_of
 from components.push.pushed import PUSHED_VERSION
@@ -20,6 +20,8 @@ from pipeline.orchestration import (
 from pipeline.registry import Model
 
 _OF_A_MODEL = tuple(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel))
+_RESOLVER = "resolver.Resolver"
+"""The end of the type of executions that put out what others have made."""
 _NEWEST = 2
 """Of blessed models: a candidate that is answered from cache is not compared with itself."""
 
@@ -61,6 +63,9 @@ def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifa
     """
     splits = list(lineage.live(SplitAssignment.TYPE_NAME))
     histories = {_history(lineage.executions[identity]) for identity in executions}
+    # One that was answered from cache goes on from what the answer went on from.
+    used = lineage.used_by(executions)
+    histories |= {text_of(split, "history") for split in splits if split.id in used}
     yield from (split for split in splits if split.uri in histories)
     yield from _newest_of_contents(
         splits, lambda split: (text_of(split, "input_base"), text_of(split, "policy"))
@@ -104,24 +109,27 @@ def _newest_of_contents(
 
 def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) -> Iterator[int]:
     """Models that are served, wait for a person, or are what a candidate must beat."""
+    said = [*_said(lineage, ModelBlessing.TYPE_NAME), *_said(lineage, InfraBlessing.TYPE_NAME)]
+    standing = standings(
+        (one for one in said if one.type == ModelBlessing.TYPE_NAME),
+        (one for one in said if one.type == InfraBlessing.TYPE_NAME),
+        {one.id: max(lineage.makers(one.id), default=0) for one in said},
+    )
     blessed: dict[str, list[int]] = {}
-    may_be_baseline = _blessed_ids(lineage)
-    for model in sorted(models, key=lambda model: model.artifact.id):
+    for model in models:
         identity = model.artifact.id
         if identity in served or model.undecided:
             yield identity
-        if identity in may_be_baseline:
+        if identity in standing and standing[identity].may_be_baseline:
             blessed.setdefault(model.pipeline, []).append(identity)
     for identities in blessed.values():
+        identities.sort(key=lambda identity: baseline_order(standing[identity], identity))
         yield from identities[-_NEWEST:]
 
 
-def _blessed_ids(lineage: Lineage) -> set[int]:
-    """Models that may be what a candidate must beat."""
-    blessings = list(lineage.live(ModelBlessing.TYPE_NAME))
-    blessed = {number_of(one, CURRENT_MODEL_ID) for one in blessings if number_of(one, "blessed")}
-    unservable = unservable_models(lineage.live(InfraBlessing.TYPE_NAME))
-    return blessed - withdrawn_models(blessings) - unservable
+def _said(lineage: Lineage, kind: str) -> Iterator[pb.Artifact]:
+    """All blessings of a kind."""
+    return (one for one in lineage.artifacts.values() if one.type == kind and was_put_out(one))
 
 
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:
@@ -156,7 +164,20 @@ def _of_model(lineage: Lineage, model: Model) -> set[int]:
     judged = lineage.users(model.artifact.id, "model")
     made = lineage.used_by(judged, output=True)
     found = {one for one in made if lineage.artifacts[one].type in _OF_A_MODEL}
+    found |= _trained_on(lineage, model.artifact.id)
     return found | {one.id for one in (model.report, model.predictions) if one is not None}
+
+
+def _trained_on(lineage: Lineage, model: int) -> set[int]:
+    """The splits of a model's training images: no later test on them may speak for it."""
+
+    def makers(artifacts: Collection[int]) -> set[int]:
+        found = {maker for artifact in artifacts for maker in lineage.makers(artifact)}
+        return {one for one in found if not lineage.executions[one].type.endswith(_RESOLVER)}
+
+    behind = executions_behind(model, makers, lambda found: lineage.used_by(found, output=False))
+    made = lineage.used_by(behind, output=True)
+    return {one for one in made if lineage.artifacts[one].type == SplitAssignment.TYPE_NAME}
 
 
 def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:

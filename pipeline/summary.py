@@ -138,6 +138,12 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
             f"{verdict.seen.examples:,}",
             soft_wrap=True,
         )
+    if verdict.compared is not None and verdict.set_aside:
+        console.print(
+            f"{'':<15}compared with the last blessed model on {verdict.compared:,} of them: "
+            f"{verdict.set_aside}",
+            soft_wrap=True,
+        )
     if verdict.blessed:
         console.print("blessing       [green]blessed[/]: every threshold is met")
     else:

@@ -36,7 +36,7 @@ def libraries_to(log_file: Path) -> Iterator[Console]:
         os.dup2(log.fileno(), 2)
         root.handlers, root.level = [handler], logging.INFO
         try:
-            yield Console(file=terminal, highlight=False)
+            yield Console(file=terminal, highlight=False, emoji=False)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

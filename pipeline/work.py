@@ -1,19 +1,20 @@
 """The one folder that holds everything a run writes."""
 
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from components.errors import PipelineError
-from components.ingest.config import SALT_VARIABLE
-from components.whole_file import whole_file
+from components.ingest.config import SALT_FILE_VARIABLE, SALT_VARIABLE
+from pipeline.paths import demand_plain
 
 GRAPH_FILE = "pipeline.json"
 """In a run's folder: the compiled graph."""
@@ -36,9 +37,14 @@ class Work:
     root: Path
 
     def __post_init__(self) -> None:
-        """Goes up where the path says so, from where a link leads; other links stay in it."""
+        """Goes up where the path says so, from where a link leads; other links stay in it.
+
+        Raises:
+            PipelineError: The folder has a path that libraries cannot use.
+        """
         if ".." in self.root.parts:
             object.__setattr__(self, "root", self.root.resolve())
+        demand_plain(self.root, "work folder (--work)")
 
     @property
     def artifacts(self) -> Path:
@@ -100,15 +106,23 @@ class Work:
         """The secret that patient ids are hashed with here; made once, for its owner's eyes."""
         path = self.root / "patient-salt"
         # An empty one is what a kill or a full disk once left, and hides nothing.
-        if not path.exists() or not path.stat().st_size:
-            with whole_file(path) as file:
-                file.touch(mode=0o600)
-                file.write_text(secrets.token_hex(16), encoding="ascii")
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
+        if not path.exists():
+            own = path.with_name(f".unfinished-{secrets.token_hex(4)}-{path.name}")
+            try:
+                own.touch(mode=0o600)
+                own.write_text(secrets.token_hex(16), encoding="ascii")
+                _link(own, path)
+            finally:
+                own.unlink(missing_ok=True)
         return path.read_text(encoding="ascii")
 
     def lend_patient_salt(self) -> None:
-        """Gives ingest this folder's salt, where the environment has none."""
-        os.environ[SALT_VARIABLE] = os.environ.get(SALT_VARIABLE) or self.patient_salt()
+        """Tells ingest where this folder's salt is, which counts where the environment has none."""
+        if not os.environ.get(SALT_VARIABLE, "").strip():
+            self.patient_salt()
+        os.environ[SALT_FILE_VARIABLE] = str(self.root / "patient-salt")
 
     def new_run(self) -> Path:
         """Makes the folder of a new run; its name, the time to the millisecond, is the run's id.
@@ -124,7 +138,7 @@ class Work:
 
     @contextmanager
     def exclusively(self, say: Callable[[str], None] | None = None) -> Iterator[None]:
-        """Creates the folder and holds it for one run.
+        """Creates the folder and holds it for one run; what libraries write goes to `temporary`.
 
         Args:
             say: Is told that another run holds it, which is then waited for; None to refuse.
@@ -133,12 +147,19 @@ class Work:
             PipelineError: It cannot be written, or another run holds it.
         """
         with self._held(fcntl.LOCK_EX, say):
-            # What a killed run left there is nobody's.
-            shutil.rmtree(self.temporary, ignore_errors=True)
             with self.writing():
                 self.temporary.mkdir(exist_ok=True)
+            before = os.environ.get("TMPDIR"), tempfile.tempdir
             os.environ["TMPDIR"] = tempfile.tempdir = str(self.temporary)
-            yield
+            try:
+                yield
+            finally:
+                variable, tempfile.tempdir = before
+                if variable is None:
+                    del os.environ["TMPDIR"]
+                else:
+                    os.environ["TMPDIR"] = variable
+                self._forget_temporary()
 
     @contextmanager
     def shared(self, say: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -181,6 +202,14 @@ class Work:
                 "with --work."
             ) from error
 
+    def _forget_temporary(self) -> None:
+        for left in list(self.temporary.iterdir()) if self.temporary.is_dir() else ():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()
+
     @contextmanager
     def _held(self, mode: int, say: Callable[[str], None] | None) -> Iterator[None]:
         with self.writing():
@@ -198,3 +227,15 @@ class Work:
                 say(f"another run is using {self.root}: waiting for it")
                 fcntl.flock(lock, mode)
             yield
+
+
+def _link(file: Path, path: Path) -> None:
+    """Gives a file a name, unless another task was first: then its file keeps it."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        file.replace(path)  # storage without links

@@ -31,12 +31,54 @@ def problems(predictions: Predictions, config: EvaluateConfig) -> list[str]:
         )
     if unknown := {t.of for t in config.thresholds if t.of} - set(predictions.classes):
         found.append(f"a threshold names a class that is not there: {', '.join(sorted(unknown))}")
-    if predictions.header.baseline_problem and config.compare:
+    if config.compare and (problem := comparison_problem(predictions, config)):
         found.append(
-            f"the comparison cannot be computed: {predictions.header.baseline_problem}; "
+            f"the comparison cannot be computed: {problem}; "
             "evaluate.compare=false starts anew without one"
         )
     return found
+
+
+def comparison_problem(predictions: Predictions, config: EvaluateConfig) -> str:
+    """Says why a model cannot be compared with its baseline.
+
+    Args:
+        predictions: Of both.
+        config: How many images it takes.
+
+    Returns:
+        A clause; empty where it can be compared, or where there is no baseline.
+    """
+    header = predictions.header
+    if header.baseline_problem:
+        return header.baseline_problem
+    if header.baseline_unknown:
+        return (
+            "which of the test images the last blessed model knows from its training cannot be "
+            f"told, as {header.baseline_unknown}"
+        )
+    left, images = int(predictions.new_to_both.sum()), len(predictions)
+    if predictions.baseline is None or left == images or left >= config.min_compared:
+        return ""
+    return (
+        f"{set_aside(predictions)}, and on the {left:,} that are left nothing can be said "
+        f"(evaluate.min_compared={config.min_compared})"
+    )
+
+
+def set_aside(predictions: Predictions) -> str:
+    """Says in a clause which test images count for no comparison, and why."""
+    aside, images = int((~predictions.new_to_both).sum()), len(predictions)
+    whose = {
+        "the last blessed model": predictions.known_to_baseline,
+        "this model": predictions.known_to_model,
+    }
+    counts = {name: int(known.sum()) for name, known in whose.items() if known.any()}
+    if set(counts.values()) == {aside} and len(counts) == 1:
+        [who] = counts
+    else:
+        who = f"one of the two models ({', '.join(f'{n}: {c:,}' for n, c in counts.items())})"
+    return f"{aside:,} of {images:,} test images match images that {who} was trained on"
 
 
 def computable(predictions: Predictions) -> bool:

@@ -61,7 +61,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 baseline_model=baseline_model,
                 config=config.model_dump_json(),
-                code=source_digest("evaluate"),
+                code=source_digest("components.evaluate.executor"),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

@@ -76,6 +76,8 @@ class EvaluateConfig(StrictConfig):
             tumours.
         compare: Whether the last blessed model is what a candidate must match. Without, a model of
             other classes can start anew.
+        min_compared: Least test images for a comparison where others are set aside, as one of the
+            two models was trained on a match of them. With fewer the candidate is refused.
         resamples: Bootstrap samples behind each interval.
     """
 
@@ -87,6 +89,7 @@ class EvaluateConfig(StrictConfig):
     thresholds: tuple[Threshold, ...] = ()
     healthy_class: str | None = "notumor"
     compare: bool = True
+    min_compared: int = Field(10, ge=1)
     resamples: int = Field(1000, ge=100, le=100_000)
 
     def all_thresholds(self) -> tuple[Threshold, ...]:

@@ -13,11 +13,24 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components.evaluate.checks import computable, problems
+from components.evaluate.checks import (
+    comparison_problem,
+    computable,
+    problems,
+    set_aside,
+)
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.judgement import judge
 from components.evaluate.predictions.table import Predictions
-from components.evaluate.thresholds import BASELINE, LABEL_KEY, PREDICTION_KEY, eval_config
+from components.evaluate.thresholds import (
+    BASELINE,
+    COMPARED,
+    LABEL_KEY,
+    NO,
+    PREDICTION_KEY,
+    YES,
+    eval_config,
+)
 from components.evaluate.verdict import Verdict
 
 _UNKNOWN = "unknown"
@@ -66,7 +79,11 @@ class EvaluatorExecutor(base_beam_executor.BaseBeamExecutor):
     def _evaluate(self, predictions: Predictions, config: EvaluateConfig, folder: Path) -> Verdict:
         if config.healthy_class not in predictions.classes:
             config = config.model_copy(update={"healthy_class": None})
-        has_baseline = config.compare and predictions.baseline is not None
+        has_baseline = (
+            config.compare
+            and predictions.baseline is not None
+            and not comparison_problem(predictions, config)
+        )
         settings = eval_config(config, predictions.classes, has_baseline=has_baseline)
         with self._make_beam_pipeline() as pipeline:
             _ = (
@@ -80,7 +97,10 @@ class EvaluatorExecutor(base_beam_executor.BaseBeamExecutor):
                     output_path=str(folder),
                 )
             )
-        return judge(folder, config, predictions.classes, has_baseline=has_baseline)
+        verdict = judge(folder, config, predictions.classes, has_baseline=has_baseline)
+        compared = int(predictions.new_to_both.sum()) if has_baseline else None
+        aside = set_aside(predictions) if compared not in (None, len(predictions)) else ""
+        return verdict.model_copy(update={"compared": compared, "set_aside": aside})
 
 
 def _materialized(spec: config_pb2.ModelSpec, has_baseline: bool) -> tfma.types.EvalSharedModel:
@@ -106,6 +126,7 @@ def _batches(predictions: Predictions, *, has_baseline: bool) -> list[pa.RecordB
     }
     if has_baseline and predictions.baseline is not None:
         columns[BASELINE] = pa.array(predictions.baseline.tolist())
+        columns[COMPARED] = pa.array([[YES if new else NO] for new in predictions.new_to_both])
     return list(pa.table(columns).to_batches(max_chunksize=_ROWS))
 
 

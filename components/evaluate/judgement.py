@@ -9,13 +9,21 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate.config import ONE_CLASS, OVERALL, EvaluateConfig, Threshold
-from components.evaluate.thresholds import CANDIDATE, metric_name, tfma_threshold
+from components.evaluate.thresholds import (
+    CANDIDATE,
+    bounds,
+    change,
+    compared,
+    metric_name,
+    slice_of,
+    slice_words,
+)
 from components.evaluate.verdict import Check, SliceAccuracy, Verdict
 
 _CLASS_ID = "classId:"
 _BY_SLICE = dict[str, dict[str, float]]
 _MISSED = set[tuple[str, str, bytes]]
-"""Metric, slice and bounds, as TFMA has them, of thresholds."""
+"""Metric, slice in words, and bounds as TFMA has them, of thresholds."""
 
 
 def judge(
@@ -76,40 +84,35 @@ def _checks(
     has_baseline: bool,
 ) -> list[Check]:
     name = metric_name(threshold.metric, of)
-    found = figures.get(threshold.slice, {})
-    demanded = tfma_threshold(threshold)
     made = []
-    bounds = [
-        f"{words} {bound:.3f}"
-        for words, bound in (("at least", threshold.min), ("at most", threshold.max))
-        if bound is not None
-    ]
-    if bounds:
-        key = _bounds(config_pb2.MetricThreshold(value_threshold=demanded.value_threshold))
-        met = (name, threshold.slice, key) not in missed and name in found
-        value = _number(found.get(name))
+    if (demanded := bounds(threshold)) is not None:
+        found = figures.get(threshold.slice, {})
+        words = (
+            f"{words} {bound:.3f}"
+            for words, bound in (("at least", threshold.min), ("at most", threshold.max))
+            if bound is not None
+        )
         made.append(
             Check(
                 figure=name,
                 slice=threshold.slice,
-                demanded=" and ".join(bounds),
-                value=value,
-                met=met,
+                demanded=" and ".join(words),
+                value=_number(found.get(name)),
+                met=(name, threshold.slice, _key(demanded)) not in missed and name in found,
             )
         )
-    if threshold.max_drop is not None and has_baseline:
+    if has_baseline and threshold.max_drop is not None and (drop := change(threshold)) is not None:
+        images = slice_words(compared(slice_of(threshold)))
         sign = 1 if threshold.metric == "brier" else -1
-        change = found.get(f"{name}_diff")
-        key = _bounds(config_pb2.MetricThreshold(change_threshold=demanded.change_threshold))
-        met = (name, threshold.slice, key) not in missed and change is not None
+        difference = figures.get(images, {}).get(f"{name}_diff")
         made.append(
             Check(
                 figure=f"how far {name} lies "
                 f"{'above' if sign > 0 else 'below'} the last blessed model's",
                 slice=threshold.slice,
                 demanded=f"at most {threshold.max_drop:.3f}",
-                value=None if change is None else _number(sign * change),
-                met=met,
+                value=None if difference is None else _number(sign * difference),
+                met=(name, images, _key(drop)) not in missed and difference is not None,
             )
         )
     return made
@@ -120,7 +123,7 @@ def _figures(evaluation: Path, model: str | None, classes: Sequence[str]) -> _BY
     found: _BY_SLICE = {}
     result = tfma.load_eval_result(str(evaluation), model_name=model)
     for slice_key, by_output in result.slicing_metrics:
-        words = " ".join(f"{feature}={value}" for feature, value in slice_key)
+        words = slice_words(dict(slice_key))
         for sub_key, metrics in by_output[""].items():
             for name, value in metrics.items():
                 number = next(iter(value.values()), None) if isinstance(value, dict) else None
@@ -140,15 +143,14 @@ def _missed(validation: Any) -> _MISSED:
     """Every threshold that is missed."""
     found = set()
     for one in validation.metric_validations_per_slice:
-        key = " ".join(
-            f"{part.column}={part.bytes_value.decode()}" for part in one.slice_key.single_slice_keys
-        )
+        parts = one.slice_key.single_slice_keys
+        words = slice_words({part.column: part.bytes_value.decode() for part in parts})
         for failure in one.failures:
-            found.add((failure.metric_key.name, key, _bounds(failure.metric_threshold)))
+            found.add((failure.metric_key.name, words, _key(failure.metric_threshold)))
     return found
 
 
-def _bounds(threshold: config_pb2.MetricThreshold) -> bytes:
+def _key(threshold: config_pb2.MetricThreshold) -> bytes:
     return bytes(threshold.SerializeToString(deterministic=True))
 
 

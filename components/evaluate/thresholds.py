@@ -1,19 +1,24 @@
 """The TFMA configuration: which metrics, on which slices, and which values bless a model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import ONE_CLASS, OVERALL, EvaluateConfig, Threshold
+from components.evaluate.config import ONE_CLASS, EvaluateConfig, Threshold
 from components.evaluate.predictions.slices import FEATURES
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 LABEL_KEY, PREDICTION_KEY = "label", "probabilities"
+COMPARED, YES, NO = "compared", "yes", "no"
+"""A column of the images: whether the two models may be compared on them."""
 _OVERALL_FIGURES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
 _TUMOUR_FIGURES = ("tumour_sensitivity", "tumour_specificity")
 _ROUNDING = 1e-9
+
+Slice = Mapping[str, str]
+"""Values by feature; empty for all images."""
 
 
 def metric_name(metric: str, of: str | None = None) -> str:
@@ -66,6 +71,7 @@ def eval_config(
             "ConfusionFigure",
             metric_name(figure, name),
             _of(config.all_thresholds(), figure, name),
+            has_baseline,
             figure=figure,
             classes=len(classes),
             of=None if name is None else classes.index(name),
@@ -76,7 +82,7 @@ def eval_config(
     brier = _of(config.all_thresholds(), "brier", None)
     metrics += [
         config_pb2.MetricConfig(class_name="ExampleCount"),
-        _metric("BrierScore", "brier", brier, classes=len(classes)),
+        _metric("BrierScore", "brier", brier, has_baseline, classes=len(classes)),
         config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
         config_pb2.MetricConfig(
             class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'
@@ -95,6 +101,7 @@ def eval_config(
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=[name]) for name in FEATURES),
+            *(_compared_slices(config.all_thresholds()) if has_baseline else ()),
         ],
         metrics_specs=[
             config_pb2.MetricsSpec(metrics=metrics),
@@ -103,20 +110,27 @@ def eval_config(
     )
 
 
-def tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
-    """A threshold as TFMA wants it.
+def bounds(threshold: Threshold) -> config_pb2.MetricThreshold | None:
+    """What a threshold demands of the figure itself, as TFMA wants it; None where that is nothing.
 
     Args:
         threshold: The threshold.
-
-    Returns:
-        Bounds of the figure, of its change, or both.
     """
     made = config_pb2.MetricThreshold()
     if threshold.min is not None:
         made.value_threshold.lower_bound.value = threshold.min
     if threshold.max is not None:
         made.value_threshold.upper_bound.value = threshold.max
+    return made if made.HasField("value_threshold") else None
+
+
+def change(threshold: Threshold) -> config_pb2.MetricThreshold | None:
+    """What it demands of the change against the baseline; None where that is nothing.
+
+    Args:
+        threshold: The threshold.
+    """
+    made = config_pb2.MetricThreshold()
     if threshold.max_drop is not None:
         lower = threshold.metric == "brier"
         allowed = threshold.max_drop + _ROUNDING
@@ -126,7 +140,27 @@ def tfma_threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
             if lower
             else config_pb2.MetricDirection.HIGHER_IS_BETTER
         )
-    return made
+    return made if made.HasField("change_threshold") else None
+
+
+def slice_of(threshold: Threshold) -> Slice:
+    """The images that a threshold holds for: values by feature.
+
+    Args:
+        threshold: The threshold.
+    """
+    feature, _, value = threshold.slice.partition("=")
+    return {feature: value} if threshold.slice else {}
+
+
+def compared(images: Slice) -> Slice:
+    """Those of a slice that two models may be compared on."""
+    return {**images, COMPARED: YES}
+
+
+def slice_words(images: Slice) -> str:
+    """A slice in words, whatever order its features come in; empty for all images."""
+    return " ".join(f"{feature}={value}" for feature, value in sorted(images.items()))
 
 
 def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[Threshold]:
@@ -135,7 +169,7 @@ def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[
 
 
 def _metric(
-    class_name: str, name: str, thresholds: Sequence[Threshold], **config: Any
+    class_name: str, name: str, thresholds: Sequence[Threshold], has_baseline: bool, **config: Any
 ) -> config_pb2.MetricConfig:
     return config_pb2.MetricConfig(
         class_name=class_name,
@@ -144,15 +178,20 @@ def _metric(
         # A plain threshold would hold for every slice too.
         per_slice_thresholds=[
             config_pb2.PerSliceMetricThreshold(
-                slicing_specs=[_slice(threshold.slice)], threshold=tfma_threshold(threshold)
+                slicing_specs=[config_pb2.SlicingSpec(feature_values=images)], threshold=demanded
             )
             for threshold in thresholds
+            for images, demanded in (
+                (slice_of(threshold), bounds(threshold)),
+                (compared(slice_of(threshold)), change(threshold)),
+            )
+            if demanded is not None and (has_baseline or COMPARED not in images)
         ],
     )
 
 
-def _slice(words: str) -> config_pb2.SlicingSpec:
-    if words == OVERALL:
-        return config_pb2.SlicingSpec()
-    feature, _, value = words.partition("=")
-    return config_pb2.SlicingSpec(feature_values={feature: value})
+def _compared_slices(thresholds: Sequence[Threshold]) -> list[config_pb2.SlicingSpec]:
+    """Besides those of all images, the slices that changes are computed on."""
+    wanted: list[Slice] = [{}, *(slice_of(one) for one in thresholds if one.max_drop is not None)]
+    different = {slice_words(images): compared(images) for images in wanted}
+    return [config_pb2.SlicingSpec(feature_values=images) for images in different.values()]

@@ -9,6 +9,8 @@ CURRENT_MODEL_ID = "current_model_id"
 """A blessing's property, by TFX: the model that was blessed or not."""
 WITHDRAWN = "withdrawn"
 """A blessing's property: a person rejected its model, or went back to an earlier one."""
+CHOSEN_OVER = "chosen_over"
+"""A blessing's property: the newest model that there was when a person went back to its model."""
 
 
 class Check(StrictConfig):
@@ -61,6 +63,9 @@ class Verdict(StrictConfig):
         seen: Accuracy on test images with a match in the original training folder, or None.
         novel: On the others, or None.
         checks: Every threshold.
+        compared: On how many test images the model was compared with the last blessed one; None
+            where it was not.
+        set_aside: Which test images were left out of that and why, in words; empty where none was.
     """
 
     blessed: bool
@@ -71,6 +76,8 @@ class Verdict(StrictConfig):
     seen: SliceAccuracy | None = None
     novel: SliceAccuracy | None = None
     checks: tuple[Check, ...] = ()
+    compared: int | None = None
+    set_aside: str = ""
 
     @property
     def accuracy(self) -> float | None:

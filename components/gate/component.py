@@ -92,7 +92,7 @@ class Gate(base_component.BaseComponent):
                 config=config.model_dump_json(),
                 accepted=json.dumps(sorted(set(accepted))),
                 reason=reason,
-                code=source_digest("gate", "pages"),
+                code=source_digest("components.gate.executor"),
                 verdict=types.Channel(type=GateVerdict),
             )
         )

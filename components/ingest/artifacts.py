@@ -2,6 +2,9 @@
 
 from tfx import types
 
+HISTORY = "history"
+"""Property of a SplitAssignment: the folder of the one that it went on from, or nothing."""
+
 
 class RejectedImages(types.Artifact):
     """Files that were found and not ingested: `rejected.csv` with a name and a reason a row."""
@@ -10,7 +13,11 @@ class RejectedImages(types.Artifact):
 
 
 class SplitAssignment(types.Artifact):
-    """Which image is in which split: `splits.csv`, and `history.parquet` for later ingestions."""
+    """Which image is in which split: `splits.csv`.
+
+    Beside it `history.parquet` and `compared.npz` for later ingestions, and `sides.parquet`, by
+    which a model is known to have seen an image.
+    """
 
     TYPE_NAME = "SplitAssignment"
 

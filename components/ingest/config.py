@@ -13,6 +13,9 @@ from imaging.config import ReadConfig
 
 SALT_VARIABLE = "MRI_PATIENT_SALT"
 """Environment variable with the secret that patient ids are hashed with."""
+SALT_FILE_VARIABLE = "MRI_WORK_PATIENT_SALT"
+"""Environment variable that a run sets for ingest: the file that holds it where there is no other.
+"""
 
 
 class DuplicatesConfig(StrictConfig):
@@ -47,6 +50,9 @@ class IngestConfig(ReadConfig):
         eval_share: Share of the training images that becomes the `eval` split, class by class,
             where the folder has none of its own.
         test_share: Share of all images that becomes the `test` split where it is drawn.
+        unlinked_history: What to do where the patients of images that earlier runs had cannot be
+            told from those of new ones, as another salt hashed their ids: `refuse`, or `accept` and
+            say in the report how many these are.
         span: Which `span-NNN` folder is the newest to read; None is the newest there is.
         window: How many spans are read, up to the newest.
         duplicates: When two images count as the same picture.
@@ -62,6 +68,7 @@ class IngestConfig(ReadConfig):
     split_file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
     eval_share: float = Field(0.1, gt=0, lt=0.5)
     test_share: float = Field(0.2, gt=0, lt=0.5)
+    unlinked_history: Literal["refuse", "accept"] = "refuse"
     span: int | None = Field(None, ge=0)
     window: int = Field(1, ge=1)
     duplicates: DuplicatesConfig = DuplicatesConfig()
@@ -74,8 +81,22 @@ class IngestConfig(ReadConfig):
         return tuple(sorted(classes))
 
 
+def deciding_settings(config: str) -> str:
+    """What of a configuration decides: not where files lie, of which there are digests.
+
+    Args:
+        config: JSON of an `IngestConfig`.
+
+    Returns:
+        JSON of the rest. The spans are not in it either, as what they hold has a digest.
+    """
+    return IngestConfig.model_validate_json(config).model_dump_json(
+        exclude={"labels", "split_file", "span", "window"}
+    )
+
+
 def settings_digest(properties: Mapping[str, str]) -> str:
-    """Of all that an ingestion depends on but the data folder and what is remembered of it.
+    """Of all that an ingestion depends on but the data folder and what is remembered.
 
     Args:
         properties: Ingest's execution properties.
@@ -83,5 +104,6 @@ def settings_digest(properties: Mapping[str, str]) -> str:
     Returns:
         A hexadecimal sha256.
     """
-    settings = [properties.get(name, "") for name in ("config", "split_file", "labels", "code")]
+    settings = [properties.get(name, "") for name in ("split_file", "labels", "code")]
+    settings.append(deciding_settings(properties["config"]))
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

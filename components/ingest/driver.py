@@ -10,11 +10,14 @@ from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
-from components.ingest.artifacts import SplitAssignment
-from components.ingest.config import IngestConfig, settings_digest
+from components.ingest.artifacts import HISTORY, SplitAssignment
+from components.ingest.config import IngestConfig, deciding_settings, settings_digest
 from components.ingest.folder import list_images
 from components.ingest.labels import read_labels
 from components.properties import text_of
+
+_PLACES = ("input_base", "cache")
+"""Properties that say where something lies, which decides nothing."""
 
 
 # TFX's component class demands the one base, its launcher calls the other.
@@ -27,41 +30,73 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         portable_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        """Fingerprints the data folder's listing and finds what earlier ingestions decided."""
+        """Looks what the data folder holds, and finds what earlier ingestions decided."""
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
+        cache = properties.get("cache")
         folder = list_images(
             Path(properties["input_base"]),
             span=config.span,
             window=config.window,
             labels=read_labels(config.labels, config.classes),
-        )
+        ).with_contents(config.max_file_bytes, Path(cache) if cache else None)
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)
         properties["labels"] = _digest(config.labels)
-        properties["history"] = self._history(properties, config)
+        [made] = execution_info.output_dict.get("splits") or [None]
+        properties["history"] = self._history(
+            properties, config.split_policy, Path(made.uri).parent if made else None
+        )
+        # The executor gets these as they were declared.
+        properties["config"] = deciding_settings(properties["config"])
+        properties |= dict.fromkeys(_PLACES, "")
         output = driver_output_pb2.DriverOutput()
         for name, value in properties.items():
             output.exec_properties[name].string_value = value
         return output
 
-    def _history(self, properties: dict[str, str], config: IngestConfig) -> str:
-        """Folder of the newest splits of the same data folder and policy, but of another ingestion.
+    def _history(self, properties: dict[str, str], policy: str, place: Path | None) -> str:
+        """Folder of the newest splits under the same policy, but of another ingestion.
 
-        The same content under the same settings again finds the same history, and so is answered
-        from cache.
+        Whatever folder these images came in: a copy of an image that was in test is a copy under
+        any path. What was ingested before finds what it found then, and so is answered from cache.
+
+        Args:
+            properties: The fingerprint and the settings.
+            policy: The split policy.
+            place: Where the splits of this work folder lie.
         """
         itself = (properties["fingerprint"], settings_digest(properties))
         with self._mlmd_connection as handle:
-            earlier = [
-                artifact
-                for artifact in handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
+            splits = {
+                uri: artifact
+                for artifact in sorted(
+                    handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME),
+                    key=lambda artifact: artifact.id,
+                )
                 if artifact.state == pb.Artifact.LIVE
-                and text_of(artifact, "input_base") == properties["input_base"]
-                and text_of(artifact, "policy") == config.split_policy
-                and (text_of(artifact, "fingerprint"), text_of(artifact, "settings")) != itself
-            ]
-        return max(earlier, key=lambda artifact: artifact.id).uri if earlier else ""
+                and text_of(artifact, "policy") == policy
+                and (uri := _uri_here(artifact.uri, place))
+            }
+        again = [split for split in splits.values() if _ingestion(split) == itself]
+        if again and HISTORY in again[-1].custom_properties:
+            remembered = text_of(again[-1], HISTORY)
+            if not remembered or remembered in splits:
+                return remembered
+        others = (uri for uri, split in splits.items() if _ingestion(split) != itself)
+        return max(others, key=lambda uri: splits[uri].id, default="")
+
+
+def _ingestion(splits: pb.Artifact) -> tuple[str, str]:
+    return text_of(splits, "fingerprint"), text_of(splits, "settings")
+
+
+def _uri_here(uri: str, place: Path | None) -> str:
+    """Where splits are in this work folder, which may have been moved; nothing if in another's."""
+    if place is None or Path(uri).parent.resolve() == place.resolve():
+        return uri
+    moved = place / Path(uri).name
+    return str(moved) if moved.is_dir() else ""
 
 
 def _digest(file: Path | None) -> str:

@@ -22,20 +22,18 @@ from typing import Any
 import numpy as np
 
 from components.ingest.config import DuplicatesConfig
-from imaging.signature import SIGNATURE_SHAPE
+from components.ingest.spectra import orientations, spectra_of, transposed
 
-_LOW = 8
-"""Even and odd frequencies along each axis that pairs are ruled out by."""
 _BLOCK = 384
 """Images a side of one matrix product."""
-_CHUNK = 64
-"""Signatures that are held as float32 at a time."""
 _ROUNDING = 1e-4
 """Slack of the bound, far above float32's errors."""
 _LEAST_INDEXED = 1000
 """Images: an index over fewer has nothing to learn its lists from."""
 _LISTS_SEARCHED = 8
 """Of the index's lists, for each image and orientation."""
+_FULLY = 256
+"""Pairs of one image that are compared in full at a time."""
 _MOST_PARTNERS = 500
 """An image with this many matches is not compared further: memory stays bounded on any data."""
 _COMPLETE = 32
@@ -52,8 +50,9 @@ Indices = np.ndarray[Any, np.dtype[np.int32]]
 Signatures = np.ndarray[Any, np.dtype[np.int8]]
 _Floats = np.ndarray[Any, np.dtype[np.float32]]
 _Positions = np.ndarray[Any, np.dtype[np.int64]]
-_Proposals = Callable[[int, float], Iterator[tuple[_Positions, _Positions]]]
-"""From the first image of a block and the threshold, pairs that may reach it, in batches."""
+_Proposals = Callable[[range, float], Iterator[tuple[_Positions, _Positions]]]
+"""From a block of images and the threshold, pairs that may reach it, in batches, the smaller first.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,19 +85,37 @@ class Grouping:
     pairs: Pairs
 
 
+def is_exact(new: int, count: int, config: DuplicatesConfig) -> bool:
+    """Whether a search compares every pair.
+
+    It does where these are no more than among `config.exact_up_to` images.
+
+    Args:
+        new: Images that are compared with each other and with the rest.
+        count: All images, those included.
+        config: Up to how many images the search is exact.
+    """
+    return new * (2 * count - new) <= max(config.exact_up_to, _LEAST_INDEXED) ** 2
+
+
 def find_pairs(
-    signatures: Signatures, config: DuplicatesConfig, rows: _Positions | None = None
+    signatures: Signatures,
+    config: DuplicatesConfig,
+    rows: _Positions | None = None,
+    new: _Positions | None = None,
 ) -> Pairs:
     """Finds the near duplicates.
 
-    Up to `config.exact_up_to` images no pair at or over the threshold is missed; beyond it, an
-    approximate index proposes the pairs. Every returned pair was compared in full. Signatures that
-    are zero match nothing.
+    Where `is_exact`, no pair at or over the threshold is missed; beyond it, an approximate index
+    proposes the pairs. Every returned pair was compared in full. Signatures that are zero match
+    nothing.
 
     Args:
         signatures: int8 [images, 80, 80], see `imaging.signature`.
         config: The threshold, and up to how many images the search is exact.
         rows: The images to compare, ascending; all if None.
+        new: Those of `rows`, ascending, of which pairs are wanted, with each other and with the
+            rest; all if None.
 
     Returns:
         The pairs, sorted.
@@ -106,24 +123,26 @@ def find_pairs(
     from threadpoolctl import threadpool_limits
 
     rows = np.arange(len(signatures)) if rows is None else rows
-    count = len(rows)
-    spectra = _spectra(signatures, rows)
-    exact = count <= max(config.exact_up_to, _LEAST_INDEXED)
-    propose = _rule_out(spectra) if exact else _ask_index(spectra)
+    new = rows if new is None else new
+    count, fresh = len(rows), len(new)
+    rows = np.concatenate([new, np.setdiff1d(rows, new, assume_unique=True)])
+    spectra = spectra_of(signatures, rows)
+    exact = is_exact(fresh, count, config)
+    propose = _rule_out(spectra) if exact else _ask_index(spectra, fresh)
 
-    def search(start: int) -> Pairs:
-        proposals = propose(start, config.threshold)
+    def search(block: range) -> Pairs:
+        proposals = propose(block, config.threshold)
         return _confirmed(signatures, rows, proposals, config.threshold)
 
-    starts = range(0, count, _BLOCK)
-    progress = _Progress(len(starts))
-    found = [_no_pairs()]
+    blocks = [*_blocks(0, fresh), *([] if exact else _blocks(fresh, count))]
+    progress = _Progress(len(blocks))
+    found = [no_pairs()]
     # Many small matrix products: one a thread is faster than all threads on each.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for pairs in pool.map(search, starts):
+        for pairs in pool.map(search, blocks):
             found.append(pairs)
             progress.step()
-    pairs = _joined(found, len(signatures))
+    pairs = merge(found, len(signatures))
     if np.bincount(pairs.first, minlength=1).max() >= _MOST_PARTNERS:
         _LOG.warning("some images have %d or more near duplicates", _MOST_PARTNERS)
     return pairs
@@ -156,50 +175,29 @@ def group_images(
     most = max(_CUTTABLE, config.max_group_share * count)
     kept = np.ones(len(pairs.first), bool)
     near = np.stack([pairs.first, pairs.second])
-    labels = _components(np.concatenate([fixed, near], axis=1), count)
+    labels = join(np.concatenate([fixed, near], axis=1), count)
     for cut in np.linspace(config.threshold, 1, _CUTS, endpoint=False)[1:]:
         oversized = (np.bincount(labels) > most)[labels]
         kept &= ~(oversized[pairs.first] & (pairs.correlation < cut))
-        labels = _components(np.concatenate([fixed, near[:, kept]], axis=1), count)
-    return Grouping(_group_names(pictures, labels), _joined([identical, pairs], count))
+        labels = join(np.concatenate([fixed, near[:, kept]], axis=1), count)
+    return Grouping(_group_names(pictures, labels), merge([identical, pairs], count))
 
 
-def _spectra(signatures: Signatures, rows: _Positions) -> _Floats:
-    """The lowest frequencies of some of the signatures, scaled to unit norm.
-
-    Returns:
-        float32 [rows, 4, 8, 8]: the coefficients that neither flip changes, that both change,
-        that only the flip of the columns does, and that only the flip of the rows does. The first,
-        which the mean would take, is the norm of all that is left out, so that no sum of products
-        of two signatures is less than their correlation.
-    """
-    from scipy.fft import dct
-
-    basis = dct(np.eye(SIGNATURE_SHAPE[0]), axis=0, norm="ortho")[: 2 * _LOW].astype(np.float32)
-    out = np.empty((len(rows), 4, _LOW, _LOW), np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        whole = signatures[rows[start : start + _CHUNK]].astype(np.float32)
-        power = np.einsum("nij,nij->n", whole, whole)
-        low = basis @ whole @ basis.T
-        low[:, 0, 0] = 0
-        rest = power - np.einsum("nij,nij->n", low, low)
-        low[:, 0, 0] = np.sqrt(np.maximum(rest, 0))
-        low /= np.sqrt(np.where(power > 0, power, 1))[:, None, None]
-        parts = (low[:, ::2, ::2], low[:, 1::2, 1::2], low[:, ::2, 1::2], low[:, 1::2, ::2])
-        out[start : start + _CHUNK] = np.stack(parts, axis=1)
-    return out
+def _blocks(start: int, end: int) -> list[range]:
+    return [range(first, min(first + _BLOCK, end)) for first in range(start, end, _BLOCK)]
 
 
 def _rule_out(spectra: _Floats) -> _Proposals:
-    """Compares all images, and proposes the pairs that may reach the threshold."""
+    """Compares a block with itself and all that comes behind it: which pairs may match."""
 
-    def propose(start: int, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
-        rows = spectra[start : start + _BLOCK]
-        for other in range(start, len(spectra), _BLOCK):
+    def propose(block: range, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
+        rows = spectra[block.start : block.stop]
+        for other in range(block.start, len(spectra), _BLOCK):
             columns = spectra[other : other + _BLOCK]
-            bound = np.maximum(_bound(rows, columns), _bound(rows, _transposed(columns)))
+            bound = np.maximum(_bound(rows, columns), _bound(rows, transposed(columns)))
             first, second = np.nonzero(bound >= threshold - _ROUNDING)
-            yield first + start, second + other
+            wanted = first + block.start < second + other
+            yield first[wanted] + block.start, second[wanted] + other
 
     return propose
 
@@ -217,17 +215,16 @@ def _bound(rows: _Floats, columns: _Floats) -> _Floats:
     return bound
 
 
-def _transposed(spectra: _Floats) -> _Floats:
-    """The spectra of the transposed signatures."""
-    swapped: _Floats = spectra[:, [0, 1, 3, 2]].swapaxes(2, 3)
-    return swapped
-
-
-def _ask_index(spectra: _Floats) -> _Proposals:
+def _ask_index(spectra: _Floats, fresh: int) -> _Proposals:
     """Builds an inverted-file index, which proposes pairs in any orientation.
 
     It is asked for all products at or over the threshold, which is what `_bound` is compared with:
-    what it misses are images in lists that are not searched.
+    what it misses are images in lists that are not searched. Each of two images has lists of its
+    own, so both ask, and a pair that either finds is proposed.
+
+    Args:
+        spectra: Of all images, the new ones first.
+        fresh: How many are new; the others ask for these alone.
     """
     # It tells everyone which variants of itself it tries.
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
@@ -236,31 +233,28 @@ def _ask_index(spectra: _Floats) -> _Proposals:
     count, size = len(spectra), spectra[0].size
     vectors = spectra.reshape(count, size)
     lists = min(round(4 * count**0.5), count // 39)  # faiss wants 39 images a list to learn from
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
+    everyone = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
     generator = np.random.default_rng(0)
-    index.train(vectors[np.sort(generator.permutation(count)[: 64 * lists])])
-    index.add(vectors)
-    index.nprobe = min(lists, _LISTS_SEARCHED)
+    everyone.train(vectors[np.sort(generator.permutation(count)[: 64 * lists])])
+    everyone.nprobe = min(lists, _LISTS_SEARCHED)
+    newcomers = faiss.clone_index(everyone)
+    everyone.add(vectors)
+    newcomers.add(vectors[: fresh if fresh < count else 0])
 
-    def propose(start: int, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
+    def propose(block: range, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
         faiss.omp_set_num_threads(1)  # of this thread: the others have blocks of their own
-        queries = spectra[start : start + _BLOCK]
+        index = everyone if block.start < fresh else newcomers
+        queries = spectra[block.start : block.stop]
         found = []
-        for oriented in _orientations(queries):
+        for oriented in orientations(queries):
             limits, _, hits = index.range_search(oriented.reshape(-1, size), threshold - _ROUNDING)
             asked = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
-            found.append((asked + start) * count + hits)
+            asked += block.start
+            pairs = np.minimum(asked, hits) * count + np.maximum(asked, hits)
+            found.append(pairs[asked != hits])
         yield np.divmod(np.unique(np.concatenate(found)), count)
 
     return propose
-
-
-def _orientations(spectra: _Floats) -> Iterator[_Floats]:
-    """The spectra of the signatures in each of the eight orientations."""
-    for turned in (spectra, _transposed(spectra)):
-        for vertical, horizontal in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            signs = (1, vertical * horizontal, horizontal, vertical)
-            yield turned * np.array(signs, np.float32)[:, None, None]
 
 
 def _confirmed(
@@ -270,11 +264,10 @@ def _confirmed(
     threshold: float,
 ) -> Pairs:
     """Compares the proposed pairs of one block of rows in full."""
-    found = [_no_pairs()]
+    found = [no_pairs()]
     partners = np.zeros(len(signatures), np.int32)
     for first, second in proposals:
-        wanted = first < second
-        first, second = rows[first[wanted]], rows[second[wanted]]
+        first, second = rows[first], rows[second]
         wanted = partners[first] < _MOST_PARTNERS
         first, second = first[wanted], second[wanted]
         correlation = _correlate(signatures, first, second)
@@ -283,19 +276,24 @@ def _confirmed(
             Pairs(first[kept].astype(np.int32), second[kept].astype(np.int32), correlation[kept])
         )
         np.add.at(partners, first[kept], 1)
-    return _joined(found, len(signatures))
+    return merge(found, len(signatures))
 
 
 def _correlate(signatures: Signatures, first: _Positions, second: _Positions) -> _Floats:
-    """The full correlation of each pair in its best orientation; `first` is in ascending order."""
+    """The full correlation of each pair in its best orientation; pairs of one `first` are together.
+
+    Sums of whole numbers, which float64 holds: the order in which images come changes nothing.
+    """
     best = np.empty(len(first), np.float32)
     for start, end in pairwise([*np.flatnonzero(np.diff(first, prepend=-1)), len(first)]):
-        image = signatures[first[start]].astype(np.float32)
+        image = signatures[first[start]].astype(np.float64)
         turned = [np.rot90(one, turns) for one in (image, image.T) for turns in range(4)]
-        others = signatures[second[start:end]].reshape(end - start, -1).astype(np.float32)
-        norms = np.sqrt(np.einsum("nk,nk->n", others, others) * np.vdot(image, image))
-        products = others @ np.stack(turned).reshape(len(turned), -1).T
-        best[start:end] = products.max(axis=1) / norms
+        columns = np.stack(turned).reshape(len(turned), -1).T
+        for some in range(start, end, _FULLY):
+            part = slice(some, min(some + _FULLY, end))
+            others = signatures[second[part]].reshape(part.stop - some, -1).astype(np.float64)
+            norms = np.sqrt(np.einsum("nk,nk->n", others, others) * np.vdot(image, image))
+            best[part] = (others @ columns).max(axis=1) / norms
     return np.minimum(best, 1)
 
 
@@ -326,8 +324,16 @@ def _members(keys: Sequence[str | None]) -> list[_Positions]:
     return [np.array(several) for several in members.values() if len(several) > 1]
 
 
-def _components(links: _Positions, count: int) -> _Positions:
-    """The connected component of each image, int64 [images]."""
+def join(links: _Positions, count: int) -> _Positions:
+    """Joins what links connect, directly or through others.
+
+    Args:
+        links: int64 [2, links].
+        count: Of what is linked.
+
+    Returns:
+        int64 [count]: equal numbers mean connected.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -349,12 +355,21 @@ def _group_names(pictures: Sequence[str], labels: _Positions) -> tuple[str, ...]
     return tuple(names[label] for label in labels.tolist())
 
 
-def _no_pairs() -> Pairs:
+def no_pairs() -> Pairs:
+    """No pair."""
     return Pairs(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def _joined(several: Sequence[Pairs], count: int) -> Pairs:
-    """All pairs once, sorted, the smaller index first; the first mention of a pair counts."""
+def merge(several: Sequence[Pairs], count: int) -> Pairs:
+    """Puts pairs together.
+
+    Args:
+        several: Pairs of the same images.
+        count: How many images these are.
+
+    Returns:
+        All pairs once, sorted, the smaller index first; the first mention of a pair counts.
+    """
     first = np.concatenate([pairs.first for pairs in several]).astype(np.int64)
     second = np.concatenate([pairs.second for pairs in several]).astype(np.int64)
     correlation = np.concatenate([pairs.correlation for pairs in several])

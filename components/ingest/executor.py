@@ -19,13 +19,15 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.errors import PipelineError
+from components.ingest.artifacts import HISTORY
 from components.ingest.config import IngestConfig, settings_digest
-from components.ingest.folder import SPLITS, list_images
+from components.ingest.folder import SPLITS, ImageFolder, list_images
 from components.ingest.history import History
 from components.ingest.kept import KeptPictures
 from components.ingest.labels import read_labels
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
+from components.ingest.sides import Sides
 from components.ingest.splits import (
     EXCLUDED,
     SPLIT_FILE,
@@ -71,11 +73,10 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             window=config.window,
             labels=read_labels(config.labels, config.classes),
         )
-        if folder.fingerprint != exec_properties["fingerprint"]:
-            raise PipelineError(
-                f"{folder.root} changes while it is being listed: run again when nothing writes to "
-                "it, or bring new images as a span-NNN folder that is renamed into place."
-            )
+        cache = exec_properties.get("cache")
+        known = config.max_file_bytes, Path(cache) if cache else None
+        folder = folder.with_contents(*known)
+        _check_unchanged(folder, exec_properties["fingerprint"])
         history = History.empty()
         if remembered := exec_properties.get("history"):
             history = History.read(Path(remembered))
@@ -85,6 +86,8 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             scratch = Path(name)
             kept = KeptPictures(scratch)
             found = survey(folder, config, beam_options, scratch, history, kept)
+            # What could not be read has no digest that could be compared.
+            _check_unchanged(folder.with_contents(*known), exec_properties["fingerprint"])
             _check_usable(found)
             assignment = assign_splits(found, config, history)
             _LOG.info("writing %s images", f"{len(found.records):,}")
@@ -93,6 +96,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         _write_rejected(Path(outputs["rejected"].uri) / REJECTED_FILE, found.rejections)
         write_splits(Path(outputs["splits"].uri) / SPLIT_FILE, found, assignment.splits)
         remember(found, assignment.splits, history, Path(outputs["splits"].uri))
+        _sides(found, assignment).write(Path(outputs["splits"].uri))
         report = _report(found, assignment, config)
         report.write(Path(outputs["report"].uri))
         _describe(outputs, report, exec_properties)
@@ -152,6 +156,14 @@ class _ToExample(beam.DoFn):
         )
 
 
+def _check_unchanged(folder: ImageFolder, fingerprint: str) -> None:
+    if folder.fingerprint != fingerprint:
+        raise PipelineError(
+            f"{folder.root} changes while it is being listed: run again when nothing writes to "
+            "it, or bring new images as a span-NNN folder that is renamed into place."
+        )
+
+
 def _check_usable(found: Survey) -> None:
     if not found.records:
         counts = Counter(rejection.reason for rejection in found.rejections)
@@ -169,6 +181,15 @@ def _write_rejected(path: Path, rejections: Sequence[Rejection]) -> None:
         writer = csv.writer(file)
         writer.writerow(["name", "reason"])
         writer.writerows([rejection.name, rejection.reason] for rejection in rejections)
+
+
+def _sides(found: Survey, assignment: Assignment) -> Sides:
+    return Sides(
+        tuple(record.picture for record in found.records),
+        found.links,
+        found.grouping.groups[: len(found.records)],
+        assignment.splits,
+    )
 
 
 def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> IngestReport:
@@ -214,6 +235,10 @@ def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> Inge
         remaining_cross_split=assignment.remaining_cross_split,
         label_conflicts=sum(len(names) > 1 for names in labels.values()),
         history=assignment.remembered,
+        unlinked=found.unlinked,
+        nameless=sum(
+            record.source_format == "DICOM" and record.tags.patient is None for record in records
+        ),
     )
 
 
@@ -229,6 +254,7 @@ def _describe(
         artifact.set_string_custom_property("policy", report.policy)
         artifact.set_int_custom_property("span", report.span)
     outputs["splits"].set_string_custom_property("input_base", properties["input_base"])
+    outputs["splits"].set_string_custom_property(HISTORY, properties.get("history", ""))
     outputs["splits"].set_string_custom_property("settings", settings_digest(properties))
     examples.set_string_custom_property("classes", json.dumps(report.classes))
     for split in (*SPLITS, EXCLUDED):
@@ -237,3 +263,4 @@ def _describe(
     outputs["rejected"].set_int_custom_property("rejected", report.rejected)
     outputs["rejected"].set_int_custom_property("passed_over", report.passed_over)
     outputs["rejected"].set_int_custom_property("unnamed", report.unnamed)
+    outputs["splits"].set_int_custom_property("unlinked", report.unlinked)

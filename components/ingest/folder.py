@@ -6,20 +6,24 @@ folders that do. With a table of labels files may lie anywhere. What systems lea
 passed over everywhere.
 """
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from components.contents import read_digests
 from components.errors import PipelineError
 from components.ingest.labels import Labels
 from components.ingest.split_names import SPLIT_OF, SPLITS
+from imaging.config import ReadConfig
 from imaging.leftovers import Leftovers, is_leftover
 
-__all__ = ["SPAN_FOLDER", "SPLITS", "FoundFile", "ImageFolder", "list_images"]
+__all__ = ["SPLITS", "FoundFile", "ImageFolder", "list_images", "number_spans"]
 
 SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
 
@@ -36,7 +40,8 @@ class FoundFile:
         folder_split: `train`, `eval` or `test` by the folder that it came in, or by the table.
         span: The number of its span folder, 0 without one.
         size: Bytes.
-        modified: Modification time in nanoseconds.
+        content: Digest of its bytes, or words that say why they cannot be read; empty where
+            nobody has looked yet.
     """
 
     path: str
@@ -45,7 +50,7 @@ class FoundFile:
     folder_split: str
     span: int
     size: int
-    modified: int
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,13 @@ class ImageFolder:
     """The listing of a data folder.
 
     Attributes:
-        root: The folder.
+        root: The folder, by the one path that leads there without links.
         files: Every file in a class folder, or that the table of labels may name; sorted by name.
         classes: Sorted names of the class folders, or the table's labels.
         spans: The spans that were listed, in order; (0,) where the folder has none.
         passed_over: Files and folders that systems left behind.
         unnamed: Files that the table of labels does not name.
-        labels: The table, where it has more to say of files than their paths tell.
+        labels: The table, where it has more to say of files than their classes and splits.
     """
 
     root: str
@@ -77,11 +82,42 @@ class ImageFolder:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of names, sizes and modification times: the same listing, the same digest."""
+        """A digest of names and contents: wherever the folder lies, the same files give the same.
+
+        Files that nobody has looked at are read.
+        """
+        read = self if all(file.content for file in self.files) else self.with_contents()
         digest = hashlib.sha256()
-        for file in self.files:
-            digest.update(os.fsencode(f"{file.name}\0{file.size}\0{file.modified}\0"))
+        for file in read.files:
+            digest.update(os.fsencode(f"{file.name}\0{file.content}\0"))
         return digest.hexdigest()
+
+    def with_contents(
+        self, limit: int = ReadConfig().max_file_bytes, cache: Path | None = None
+    ) -> "ImageFolder":
+        """Looks what is in the files.
+
+        Args:
+            limit: Files with more bytes are not read.
+            cache: A folder that spares reading those again that have not changed.
+
+        Returns:
+            The same listing, with the contents.
+
+        Raises:
+            PipelineError: This machine could not read a file now.
+        """
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:32]
+        known = cache / "digests" / f"{name}.parquet" if cache else None
+        paths = [file.path for file in self.files]
+        contents = read_digests(paths, limit, known, step="looking for what has changed")
+        return replace(
+            self,
+            files=tuple(
+                replace(file, content=content)
+                for file, content in zip(self.files, contents, strict=True)
+            ),
+        )
 
 
 def list_images(
@@ -105,7 +141,8 @@ def list_images(
         PipelineError: The folder is missing, unreadable or empty, has fewer than two classes, or
             not the span that is asked for; or the table has wrong rows.
     """
-    root = root.absolute()
+    # By whatever path a folder is reached, it is the same one.
+    root = Path(os.path.realpath(root))
     if not root.is_dir():
         raise PipelineError(f"There is no folder {root}; --data takes a folder of class folders.")
     spans = _spans(root, span, window)
@@ -174,17 +211,37 @@ def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFold
         spans=tuple(spans),
         passed_over=leftovers.count,
         unnamed=unnamed,
-        labels=labels if labels.ids else None,
+        labels=labels if labels.ids or labels.patients else None,
     )
+
+
+def number_spans(folders: Iterable[Path]) -> dict[int, Path]:
+    """Finds the spans among folders.
+
+    Args:
+        folders: The folders in a data folder.
+
+    Returns:
+        The spans by number.
+
+    Raises:
+        PipelineError: Two have the same number.
+    """
+    found: dict[int, Path] = {}
+    for folder in sorted(folders):
+        if match := SPAN_FOLDER.fullmatch(folder.name):
+            other = found.setdefault(int(match[1]), folder)
+            if other != folder:
+                raise PipelineError(
+                    f"{other.name} and {folder.name} in {folder.parent} have the same number: "
+                    "rename one of them."
+                )
+    return found
 
 
 def _spans(root: Path, newest: int | None, window: int) -> dict[int, Path]:
     """The span folders to list by number, in order; the root itself where it has none."""
-    found = {
-        int(match[1]): folder
-        for folder in _subfolders(root)
-        if (match := SPAN_FOLDER.fullmatch(folder.name))
-    }
+    found = number_spans(_subfolders(root))
     if not found and newest is None:
         return {0: root}
     newest = max(found) if newest is None else newest
@@ -218,10 +275,19 @@ def _subfolders(folder: Path) -> list[Path]:
         return sorted(
             entry
             for entry in folder.iterdir()
-            if not is_leftover(entry.name, folder=True) and entry.is_dir()
+            if not is_leftover(entry.name, folder=True) and _is_folder(entry)
         )
     except OSError as error:
         raise PipelineError(f"{folder} cannot be listed: {error.strerror}.") from error
+
+
+def _is_folder(entry: Path) -> bool:
+    try:
+        return stat.S_ISDIR(entry.stat().st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise  # it may be one that is away for a while, and is not to be passed over
 
 
 def _leftovers_beside(folder: Path) -> int:
@@ -252,7 +318,6 @@ def _found(path: str, name: str, label: str, split: str, span: int) -> FoundFile
         folder_split=split,
         span=span,
         size=status.st_size,
-        modified=status.st_mtime_ns,
     )
 
 

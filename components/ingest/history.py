@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.ingest.compared import Compared
+from components.ingest.patients import Links
+from imaging.identity import PATIENT
 from imaging.signature import SIGNATURE_SHAPE
 
 HISTORY_FILE = "history.parquet"
@@ -19,7 +22,7 @@ ROWS_AT_ONCE = 1024
 _COLUMNS = pa.schema(
     [
         ("picture", pa.string()),
-        ("patient", pa.string()),
+        ("links", pa.list_(pa.string())),
         ("split", pa.string()),
         ("signature", pa.binary()),
     ]
@@ -32,15 +35,17 @@ class History:
 
     Attributes:
         pictures: Digests of the decoded pixels.
-        patients: What links images of one patient or one file, or None.
+        links: What each may be linked to others by, see `components.ingest.patients`.
         splits: `train`, `eval` or `test`.
         signatures: int8 [images, 80, 80].
+        compared: What was found among these images, and among others of the last ingestion.
     """
 
     pictures: tuple[str, ...]
-    patients: tuple[str | None, ...]
+    links: tuple[Links, ...]
     splits: tuple[str, ...]
     signatures: np.ndarray[Any, np.dtype[np.int8]]
+    compared: Compared = field(default_factory=Compared.nothing)
 
     @staticmethod
     def empty() -> "History":
@@ -56,16 +61,22 @@ class History:
         """Split by digest of the pixels."""
         return dict(zip(self.pictures, self.splits, strict=True))
 
+    def links_by_picture(self) -> dict[str, Links]:
+        """Links by digest of the pixels."""
+        return dict(zip(self.pictures, self.links, strict=True))
+
     def write(self, folder: Path) -> None:
         """Writes the history into a folder."""
         with HistoryWriter(folder) as writer:
             writer.add(self)
+        self.compared.write(folder)
 
     @staticmethod
     def read(folder: Path) -> "History":
         """Reads what `write` wrote."""
         file = pq.ParquetFile(folder / HISTORY_FILE)
-        table = file.read(["picture", "patient", "split"])
+        column = "links" if "links" in file.schema_arrow.names else "patient"
+        table = file.read(["picture", column, "split"])
         signatures = np.empty((table.num_rows, *SIGNATURE_SHAPE), np.int8)
         row = 0
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=["signature"]):
@@ -75,18 +86,27 @@ class History:
             row += len(found)
         return History(
             tuple(table["picture"].to_pylist()),
-            tuple(table["patient"].to_pylist()),
+            tuple(map(_links, table[column].to_pylist())),
             tuple(table["split"].to_pylist()),
             signatures,
+            Compared.read(folder),
         )
 
     def _take(self, indices: list[int]) -> "History":
         return History(
             tuple(self.pictures[i] for i in indices),
-            tuple(self.patients[i] for i in indices),
+            tuple(self.links[i] for i in indices),
             tuple(self.splits[i] for i in indices),
             self.signatures[indices],
+            self.compared,
         )
+
+
+def _links(written: list[str] | str | None) -> Links:
+    """Links as they were written; before there were several, one named no salt."""
+    if isinstance(written, str):
+        return (written.replace(f"{PATIENT} ", f"{PATIENT} before "),)
+    return tuple(written or ())
 
 
 class HistoryWriter(contextlib.ExitStack):
@@ -108,7 +128,7 @@ class HistoryWriter(contextlib.ExitStack):
             rows = slice(start, start + ROWS_AT_ONCE)
             columns = (
                 part.pictures[rows],
-                part.patients[rows],
+                part.links[rows],
                 part.splits[rows],
                 [one.tobytes() for one in part.signatures[rows]],
             )

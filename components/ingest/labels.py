@@ -56,12 +56,14 @@ class Labels:
         paths: Rows by path below the data folder, with forward slashes and in Unicode's composed
             form. A folder's row is about all files below it that have no nearer one.
         ids: Rows by `study` or `patient` and the number, which is private.
+        patients: Whose a path's images are, where its row says that too; private.
         wrong: What is wrong with rows, by line.
     """
 
     source: Path
     paths: dict[str, Row] = field(default_factory=dict)
     ids: dict[tuple[str, str], Row] = field(default_factory=dict)
+    patients: dict[str, str] = field(default_factory=dict)
     wrong: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -85,6 +87,11 @@ class Labels:
             name = posixpath.dirname(name)
         row = self.paths.get(".")
         return (".", row) if row else None
+
+    def patient_of(self, name: str) -> str:
+        """Whose a file's images are, by the row about its path; empty where that does not say."""
+        found = self.of_path(name)
+        return self.patients.get(found[0], "") if found else ""
 
     def hashed(self, salt: bytes) -> dict[Key, Row]:
         """The rows about studies and patients, by salted hashes of their numbers."""
@@ -224,7 +231,11 @@ def _add(
         )
     row = Row(cells["label"], split, line)
     if kind == "path":
-        before = labels.paths.setdefault(_name(cells[kind]), row)
+        name = _name(cells[kind])
+        before = labels.paths.setdefault(name, row)
+        patient = cells[PATIENT]
+        if patient and labels.patients.setdefault(name, patient) != patient:
+            raise ValueError("an earlier line names another patient of the same path")
     else:
         before = labels.ids.setdefault((kind, cells[kind]), row)
     if before.contradicts(row):

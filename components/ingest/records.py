@@ -33,6 +33,7 @@ class ImageRecord:
         channels: Colour channels in the file.
         quality: Scalar features.
         tags: What the file says of how it was made.
+        links: What it may be linked to others by, see `components.ingest.patients`.
     """
 
     path: str
@@ -51,6 +52,7 @@ class ImageRecord:
     channels: int
     quality: Quality
     tags: TechnicalTags
+    links: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -65,6 +67,7 @@ class ImageRecord:
                 **values,
                 "quality": Quality(**values["quality"]),
                 "tags": TechnicalTags(**values["tags"]),
+                "links": tuple(values["links"]),
             }
         )
 

@@ -37,6 +37,8 @@ class IngestReport(StrictConfig):
             under `as_is`.
         label_conflicts: Groups whose images carry different labels.
         history: Images whose side was known from an earlier ingestion.
+        unlinked: Images of earlier ingestions whose patients cannot be told from those of these.
+        nameless: Images of DICOM files that name no patient, or have a placeholder in the place.
     """
 
     source: str
@@ -60,6 +62,8 @@ class IngestReport(StrictConfig):
     remaining_cross_split: int
     label_conflicts: int
     history: int
+    unlinked: int = 0
+    nameless: int = 0
 
     def count(self, split: str) -> int:
         """Images in a split."""

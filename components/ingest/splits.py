@@ -120,12 +120,13 @@ def remember(survey: Survey, splits: Sequence[str], history: History, folder: Pa
             writer.add(
                 History(
                     pictures=tuple(survey.records[i].picture for i in chosen),
-                    patients=tuple(survey.patients[i] for i in chosen),
+                    links=tuple(survey.links[i] for i in chosen),
                     splits=tuple(sides[i] for i in chosen),
                     signatures=survey.signatures[chosen],
                 )
             )
         writer.add(survey.history)
+    survey.compared.write(folder)
 
 
 def _given(survey: Survey, config: IngestConfig) -> list[str | None]:

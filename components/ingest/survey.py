@@ -3,11 +3,10 @@
 import hashlib
 import logging
 import os
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.errors import PipelineError
-from components.ingest.config import SALT_VARIABLE, IngestConfig
-from components.ingest.duplicates import Grouping, Pairs, find_pairs, group_images
+from components.contents import is_digest, read_failed
+from components.errors import PipelineError, through_beam
+from components.ingest.compared import Compared, compare
+from components.ingest.config import IngestConfig
+from components.ingest.duplicates import Grouping, Pairs, group_images
 from components.ingest.folder import FoundFile, ImageFolder
 from components.ingest.history import History
 from components.ingest.kept import KeptPictures
 from components.ingest.labels import Row
+from components.ingest.patients import (
+    Links,
+    count_unlinked,
+    link_patients,
+    patient_salt,
+)
 from components.ingest.records import ImageRecord
-from imaging.identity import Key, read_keys
+from components.ingest.remembered import links_of, looks_as_before, unlinked_error
+from imaging.identity import Key, salt_check
 from imaging.masks import is_label_picture
-from imaging.picture import RejectedImageError
+from imaging.picture import (
+    MissingReaderError,
+    ReadFailedError,
+    RejectedImageError,
+    UnreadableError,
+)
 from imaging.quality import measure
 from imaging.reader import (
     DecodedImage,
     ImageFile,
-    StorageGoneError,
     file_format,
     read_file,
 )
@@ -90,6 +102,9 @@ class Survey:
         seen_exactly: For each record, whether it is a test image whose pixels are those of an image
             in the original training folder.
         seen: The same, for any match: exact, near, or an image of the same patient or file.
+        links: For each record, what its file says of whose it is, in this ingestion or before.
+        unlinked: Images of `history` whose patients cannot be told from those of the records.
+        compared: What the next ingestion need not compare again.
     """
 
     folder: ImageFolder
@@ -102,6 +117,9 @@ class Survey:
     pictures: Indices
     seen_exactly: tuple[bool, ...]
     seen: tuple[bool, ...]
+    links: tuple[Links, ...] = ()
+    unlinked: int = 0
+    compared: Compared = field(default_factory=Compared.nothing)
 
 
 def survey(
@@ -124,18 +142,30 @@ def survey(
 
     Returns:
         What was found.
+
+    Raises:
+        PipelineError: Patients cannot be told from those of earlier ingestions.
     """
-    _look(folder, config, beam_options, scratch, kept)
+    salt = patient_salt()
+    _look(folder, config, beam_options, scratch, kept, salt)
     records, signatures, rejections, unnamed = _read_looks(scratch)
-    history = (history or History.empty()).without({record.picture for record in records})
+    known = history or History.empty()
+    history = known.without({record.picture for record in records})
+    links = tuple(links_of(records, known, folder.labels, salt))
+    everyone = link_patients([*links, *history.links])
+    unlinked = count_unlinked([*links, *history.links], everyone, len(records), salt_check(salt))
+    if unlinked and config.unlinked_history == "refuse":
+        raise unlinked_error(unlinked)
+    patients = tuple(everyone[: len(records)])
     digests = [*(record.picture for record in records), *history.pictures]
-    patients = tuple(_patients(records))
-    _, representatives, pictures = np.unique(digests, return_index=True, return_inverse=True)
     # A signature an image is all that has to fit into memory, so none is copied for nothing.
     everything = (
         np.concatenate([signatures, history.signatures]) if len(history.pictures) else signatures
     )
-    pairs = find_pairs(everything, config.duplicates, np.sort(representatives))
+    before = known.compared
+    if not looks_as_before(records, signatures, known):
+        before = Compared.nothing()
+    pairs, pictures, compared = compare(digests, everything, before, config.duplicates)
     exactly, near = _seen(records, patients, pictures, pairs)
     return Survey(
         folder=replace(folder, unnamed=folder.unnamed + unnamed),
@@ -144,10 +174,13 @@ def survey(
         signatures=signatures,
         history=history,
         patients=patients,
-        grouping=group_images(digests, [*patients, *history.patients], pairs, config.duplicates),
+        grouping=group_images(digests, everyone, pairs, config.duplicates),
         pictures=pictures,
         seen_exactly=exactly,
         seen=near,
+        links=links,
+        unlinked=unlinked,
+        compared=compared,
     )
 
 
@@ -156,15 +189,19 @@ def read_images(path: str, config: IngestConfig, salt: bytes = b"") -> ImageFile
 
     Raises:
         RejectedImageError: The file cannot be used.
-        PipelineError: The storage went away.
+        PipelineError: This machine could not read it now, or has no library for it, which says
+            nothing of the file.
     """
     try:
         return read_file(path, config, salt)
-    except StorageGoneError as error:
+    except MissingReaderError as error:
+        reason = str(error)
         raise PipelineError(
-            f"The storage of the images went away while they were read ({error}): run again when "
-            "it is back."
+            f"{reason[:1].upper()}{reason[1:]}, or take such files out of the folder; one of them "
+            f"is {path}."
         ) from error
+    except ReadFailedError as error:
+        raise read_failed(error, path) from error
 
 
 def read_picture(record: ImageRecord, config: IngestConfig) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -193,15 +230,12 @@ def _look(
     beam_options: Sequence[str],
     scratch: Path,
     kept: KeptPictures | None,
+    salt: bytes,
 ) -> None:
     """Writes what each file is to `scratch`; only listings, records and signatures leave a step."""
-    salt = os.environ.get(SALT_VARIABLE, "").encode() or secrets.token_bytes(16)
-    if config.dicom.patient_ids == "ignore":
-        salt = b""  # with which no id is read
-    own_salt = secrets.token_bytes(16)
-    named = folder.labels.hashed(own_salt) if folder.labels else {}
-    look = _Look(config, salt, len(folder.files), named, own_salt, kept)
-    with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
+    named = folder.labels.hashed(salt) if folder.labels else {}
+    look = _Look(config, salt, len(folder.files), named, kept)
+    with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
         _ = (
             pipeline
             | "Files" >> beam.Create(folder.files)
@@ -221,14 +255,12 @@ class _Look(beam.DoFn):
         salt: bytes,
         total: int,
         named: dict[Key, Row],
-        own_salt: bytes,
         kept: KeptPictures | None,
     ) -> None:
         self._config = config
         self._salt = salt
         self._total = total
         self._named = named
-        self._own_salt = own_salt
         self._kept = kept
         self._done = 0
         self._told = 0.0
@@ -255,11 +287,16 @@ class _Look(beam.DoFn):
                     f"({', '.join(self._config.classes)})"
                 )
             found = read_images(file.path, self._config, self._salt)
+            if file.content and file.content != found.sha256:
+                raise _changed(file)
             if found.images[0].source_format not in _VOLUMES:
                 _check_no_mask(found.images[0])
             named = file if file.label else self._looked_up(file, found)
         except RejectedImageError as rejection:
-            if not file.label and not _is_dicom(file.path):
+            unreadable = isinstance(rejection, UnreadableError)
+            if unreadable and file.content and is_digest(file.content):
+                raise _changed(file) from rejection
+            if not file.label and (unreadable or not _is_dicom(file.path)):
                 return [_row()]  # nothing that a table could know by what is in it
             return [_row(name=os.fsencode(file.name).hex(), reason=str(rejection))]
         if named is None:
@@ -274,12 +311,18 @@ class _Look(beam.DoFn):
 
     def _looked_up(self, file: FoundFile, found: ImageFile) -> FoundFile | None:
         """The file with what the table of labels says of its study or patient."""
-        if found.images[0].source_format == "DICOM":
-            for key in read_keys(file.path, self._own_salt):
-                if row := self._named.get(key):
-                    split = row.split or file.folder_split
-                    return replace(file, label=row.label, folder_split=split)
+        for key in found.images[0].identity.keys:
+            if row := self._named.get(key):
+                split = row.split or file.folder_split
+                return replace(file, label=row.label, folder_split=split)
         return None
+
+
+def _changed(file: FoundFile) -> PipelineError:
+    return PipelineError(
+        f"{file.name} changed while it was being ingested: run again when nothing writes to the "
+        "data folder."
+    )
 
 
 def _check_no_mask(image: DecodedImage) -> None:
@@ -291,10 +334,10 @@ def _check_no_mask(image: DecodedImage) -> None:
 
 def _is_dicom(path: str) -> bool:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - a pipe may not stop us
+        with Path(path).open("rb") as file:
             return file_format(file.read(_START), os.path.basename(path)) == "DICOM"  # noqa: PTH119 - millions
-    except OSError:
-        return False
+    except OSError as error:
+        raise read_failed(ReadFailedError(error.strerror), path) from error
 
 
 def _row(**values: Any) -> dict[str, Any]:
@@ -320,6 +363,7 @@ def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageReco
         channels=image.channels,
         quality=measure(pixels),
         tags=image.tags,
+        links=image.identity.links,
     )
 
 
@@ -361,18 +405,6 @@ def _read_signatures(shards: Sequence[pq.ParquetFile], rows: Sequence[int]) -> S
                     signatures[places[row]] = flat.reshape(SIGNATURE_SHAPE)
                 row += 1
     return signatures
-
-
-def _patients(records: Sequence[ImageRecord]) -> Iterator[str | None]:
-    """What links images beyond their looks: the patient, or the file that holds several."""
-    frames: dict[str, int] = {}
-    for record in records:
-        frames[record.path] = frames.get(record.path, 0) + 1
-    for record in records:
-        if record.tags.patient:
-            yield f"patient {record.tags.patient}"
-        else:
-            yield f"file {record.file_sha256}" if frames[record.path] > 1 else None
 
 
 def _seen(

@@ -17,7 +17,7 @@ LABEL = "image/label"
 """What is compared with the training's labels is what the model answered."""
 
 
-def compare(window: pd.DataFrame, training: Statistics) -> MonitorReport:
+def compare(window: pd.DataFrame, training: Statistics, *, left_out: int = 0) -> MonitorReport:
     """Says whether the images that a model is asked about are like those it was trained on.
 
     The schema's drift comparators and the gate's allowance for small data apply, so a handful of
@@ -25,8 +25,9 @@ def compare(window: pd.DataFrame, training: Statistics) -> MonitorReport:
     but they decide nothing: patients are not spread over the classes as a data set is.
 
     Args:
-        window: What `read_window` gave.
+        window: What `one_version` gave.
         training: TFDV's statistics of the training images.
+        left_out: How many images others answered in the same time.
 
     Returns:
         The report.
@@ -46,7 +47,9 @@ def compare(window: pd.DataFrame, training: Statistics) -> MonitorReport:
         first=window["time"].min().to_pydatetime(),
         last=window["time"].max().to_pydatetime(),
         images=len(window),
+        model=", ".join(sorted(set(window["model"]))),
         versions=dict(Counter(window["version"].tolist())),
+        left_out=left_out,
         training_images=training.datasets[0].num_examples,
         distances=distances,
         labels={

@@ -29,7 +29,9 @@ class MonitorReport(StrictConfig):
         first: Time of the first request.
         last: Time of the last.
         images: How many images were asked about.
+        model: The model that was asked.
         versions: How many of them each version of the model answered.
+        left_out: How many images of the window others answered, other models or versions.
         training_images: How many images the model was trained on.
         distances: How far each feature, and the answers (`image/label`), lie from the training's.
         labels: Share of the answers by class.
@@ -44,7 +46,9 @@ class MonitorReport(StrictConfig):
     first: datetime
     last: datetime
     images: int
+    model: str
     versions: dict[int, int]
+    left_out: int = 0
     training_images: int
     distances: tuple[Distance, ...]
     labels: dict[str, float]

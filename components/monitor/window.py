@@ -58,6 +58,39 @@ def read_window(
     return table
 
 
+def one_version(window: pd.DataFrame, model: str | None, version: int | None) -> pd.DataFrame:
+    """Chooses what one version of one model answered: only that can be compared.
+
+    Args:
+        window: What `read_window` gave.
+        model: The model's name; None for the only one.
+        version: Its version; None for the newest in the window.
+
+    Returns:
+        The rows.
+
+    Raises:
+        PipelineError: Several models are in the window and none is named, or nothing is of it.
+    """
+    names = sorted(set(window["model"]))
+    if model is None and len(names) > 1:
+        raise PipelineError(
+            f"The window holds requests to several models, {' and '.join(names)}: say which with "
+            "--model."
+        )
+    named = window[window["model"] == (names[0] if model is None else model)]
+    chosen: pd.DataFrame = named[
+        named["version"] == (named["version"].max() if version is None else version)
+    ]
+    if chosen.empty:
+        asked = f"version {version} of {model or names[0]}" if version is not None else model
+        versions = sorted(set(window["model"] + " " + window["version"].astype(str)))
+        raise PipelineError(
+            f"The window holds no request to {asked}; it holds such to {', '.join(versions)}."
+        )
+    return chosen
+
+
 def _filter(since: datetime | None, until: datetime | None, version: int | None) -> ds.Expression:
     conditions: Sequence[ds.Expression | None] = (
         None if since is None else ds.field("time") >= pa.scalar(since, pa.timestamp("us", "UTC")),

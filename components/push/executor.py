@@ -13,7 +13,7 @@ from tfx.utils import proto_utils
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
 from components.evaluate.verdict import WITHDRAWN
-from components.push.extras import add_extras, decided_now
+from components.push.extras import Origin, add_extras, decided_now, origin_of
 from components.push.pushed import WAITING, Push, describe
 from components.push.versions import copy_whole, next_version, pushed_versions
 
@@ -23,9 +23,9 @@ _LOG = logging.getLogger(__name__)
 class AtomicPushExecutor(executor.Executor):
     """Copies a blessed model under a name that no server reads, then renames it.
 
-    The version is the second in which the model was made, so pushing the same model again, after
-    a kill for instance, finds it in place. Where a higher one is there meanwhile, which is the one
-    that is served, the model gets a version above that.
+    The version is the second in which the model was made. Where a higher one is there meanwhile,
+    which is the one that is served, the model gets a version above that. A version says which model
+    it is, so pushing the one that is served again, after a kill for instance, finds it in place.
     """
 
     def Do(  # noqa: N802 - TFX's name
@@ -58,18 +58,29 @@ class AtomicPushExecutor(executor.Executor):
         base = Path(destination.filesystem.base_directory)
         model = artifact_utils.get_single_instance(input_dict["model"])
         made = model.mlmd_artifact.create_time_since_epoch // 1000
-        in_place = pushed_versions(base)[-1:] == [made]
-        version = str(made if in_place else next_version(base, made))
-        if not in_place:
+        execution = Path(pushed.uri).name
+        origin = Origin(model.id, int(execution) if execution.isdigit() else 0)
+        in_place = _in_place(base, made, origin)
+        version = str(next_version(base, made) if in_place is None else in_place)
+        describe(Path(pushed.uri), base / version, version)
+        if in_place is None:
             report = Path(artifact_utils.get_single_uri(input_dict["report"]))
             decision = decided_now(
                 "pushed", "Every threshold is met.", page_digest(report), version
             )
-            extras = add_extras(ModelCard.read(report).decided(decision), report)
+            extras = add_extras(ModelCard.read(report).decided(decision), report, origin)
             copy_whole(Path(self.GetModelPath(input_dict)), base / version, extras)
-        describe(Path(pushed.uri), base / version, version)
         self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)
+
+
+def _in_place(base: Path, made: int, origin: Origin) -> int | None:
+    """The served version, where it is this model."""
+    for version in pushed_versions(base)[-1:]:
+        found = origin_of(base / str(version))
+        if version == made if found is None else found.model == origin.model:
+            return version
+    return None
 
 
 def _why_not(push: Push, *, blessed: bool, withdrawn: bool) -> str | None:

@@ -3,12 +3,15 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import PAGE_FILE
 from components.servable import EXTRAS, METADATA_FILE, REPORT_FILE
+
+_ORIGIN = "origin"
 
 
 def decided_now(decision: str, reason: str, report: str, version: str | None) -> Decision:
@@ -27,16 +30,47 @@ def decided_now(decision: str, reason: str, report: str, version: str | None) ->
     return Decision(decision=decision, time=now, reason=reason, report=report, version=version)
 
 
-def add_extras(card: ModelCard, report: Path) -> Callable[[Path], None]:
+@dataclass(frozen=True)
+class Origin:
+    """Which model a version is, and what made it a version.
+
+    Attributes:
+        model: The Model artifact's id.
+        execution: Pusher's execution; 0 where it was a person's decision, which says so itself.
+    """
+
+    model: int
+    execution: int = 0
+
+
+def origin_of(version: Path) -> Origin | None:
+    """Reads which model a version is.
+
+    Args:
+        version: The version's folder.
+
+    Returns:
+        Its origin; None where it does not say.
+    """
+    try:
+        metadata = json.loads((version / EXTRAS / METADATA_FILE).read_bytes())
+        return Origin(**metadata[_ORIGIN])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def add_extras(card: ModelCard, report: Path, origin: Origin) -> Callable[[Path], None]:
     """Says how a copy of a SavedModel is completed.
 
     Args:
         card: The model's card, the decision to push it already in it.
         report: The folder of the report that it was decided from.
+        origin: Which model it is, and what pushes it.
 
     Returns:
         A function of the copy's folder. It writes the card and the report's page, and into
-        `metadata.json` the version, the data's fingerprint, the split policy and the test figures.
+        `metadata.json` the version, its origin, the data's fingerprint, the split policy and the
+        test figures.
     """
 
     def complete(copy: Path) -> None:
@@ -46,6 +80,7 @@ def add_extras(card: ModelCard, report: Path) -> Callable[[Path], None]:
         metadata = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         metadata |= {
             "version": card.version,
+            _ORIGIN: asdict(origin),
             "data_fingerprint": card.lineage.data_fingerprint,
             "split_policy": card.lineage.policy,
             "figures": {

@@ -46,7 +46,7 @@ class CuratedSchemaGen(base_component.BaseComponent):
             CuratedSchemaGenSpec(
                 classes=json.dumps(list(classes)),
                 curated=hashlib.sha256(SCHEMA_FILE.read_bytes()).hexdigest()[:16],
-                code=source_digest("schema_gen"),
+                code=source_digest("components.schema_gen.executor"),
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )

@@ -14,6 +14,7 @@ from components.serve_check.wire import (
     Probabilities,
     RefusedError,
     RestWire,
+    UndecidedError,
 )
 
 _TIMED_REQUESTS = 20
@@ -38,6 +39,9 @@ def check(
 
     Returns:
         The verdict.
+
+    Raises:
+        UndecidedError: There was no answer, or none in time, perhaps because of the machine.
     """
     grpc_wire = GrpcWire(endpoints, _SECONDS_A_REQUEST)
     rest_wire = RestWire(endpoints, _SECONDS_A_REQUEST)
@@ -53,9 +57,9 @@ def check(
         rest_wire.close()
     middle, high = np.percentile(latencies, (50, 95)) if latencies else (None, None)
     if high is not None and high > config.max_latency:
-        reasons.append(
-            f"95 of 100 requests are answered within {high:.2f} s; at most "
-            f"{config.max_latency:g} s are allowed (serve_check.max_latency)."
+        raise UndecidedError(
+            f"95 of 100 requests were answered within {high:.2f} s, and at most "
+            f"{config.max_latency:g} s are allowed (serve_check.max_latency)"
         )
     return ServeVerdict(
         reasons=tuple(reasons),

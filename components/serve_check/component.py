@@ -9,6 +9,9 @@ from components.serve_check.config import ServeCheckConfig
 from components.serve_check.executor import ServeCheckExecutor
 from components.source_digest import source_digest
 
+_CODE = ("components.serve_check.executor", "components.leash", "serving.server.__main__")
+"""Where the code begins that decides: here, and in the processes that are started."""
+
 
 class ServeCheckSpec(types.ComponentSpec):
     """What the serve check takes and gives; its blessing is TFX's own, so that Pusher heeds it."""
@@ -46,7 +49,7 @@ class ServeCheck(base_component.BaseComponent):
                 model=model,
                 examples=examples,
                 config=config.model_dump_json(),
-                code=source_digest("serve_check"),
+                code=source_digest(*_CODE),
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
             )
         )

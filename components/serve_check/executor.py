@@ -13,13 +13,20 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.errors import PipelineError
 from components.properties import MODEL_ID
 from components.serve_check.check import check
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.requests import Question, read_questions
 from components.serve_check.servers import start_server
 from components.serve_check.verdict import ServeVerdict
-from components.serve_check.wire import SIGNATURE, Probabilities, RefusedError
+from components.serve_check.wire import (
+    SIGNATURE,
+    Probabilities,
+    RefusedError,
+    UndecidedError,
+    no_result,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +48,8 @@ class ServeCheckExecutor(base_executor.BaseExecutor):
             exec_properties: `config`, JSON of a `ServeCheckConfig`.
 
         Raises:
-            PipelineError: The server that is asked for is not on this machine.
+            PipelineError: The server that is asked for is not on this machine, or there is no
+                verdict now.
         """
         config = ServeCheckConfig.model_validate_json(exec_properties["config"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
@@ -66,7 +74,8 @@ def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) 
         The verdict; whatever is wrong with the model is a reason in it.
 
     Raises:
-        PipelineError: The server that is asked for is not on this machine.
+        PipelineError: The server that is asked for is not on this machine, or what went wrong may
+            be the machine's or the moment's, of which no verdict may be kept.
     """
     if not questions:
         return ServeVerdict(reasons=("There is no test image to ask about.",), server=config.server)
@@ -84,6 +93,11 @@ def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) 
             reasons=(f"{reason[:1].upper()}{reason[1:]}.",),
             server=config.server,
         )
+    except UndecidedError as error:
+        raise PipelineError(
+            f"The serve check came to no verdict: {error}. That may be the machine's or the "
+            "moment's fault, so nothing is kept of it: run again when the machine is less busy."
+        ) from error
     return verdict.model_copy(update={"load_seconds": round(loaded, 3)})
 
 
@@ -91,14 +105,18 @@ def _in_process(model: Path, questions: Sequence[Question]) -> list[Probabilitie
     try:
         signature = tf.saved_model.load(str(model)).signatures[SIGNATURE]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise RefusedError(f"the SavedModel cannot be loaded: {_line(error)}") from error
+        message = f"the SavedModel cannot be loaded: {_line(error)}"
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UndecidedError(message) from error
+        code = getattr(error, "error_code", tf.errors.INVALID_ARGUMENT)
+        raise no_result(code, message) from error
     answers = []
     for question in questions:
         try:
             outputs = signature(image_bytes=tf.constant([question.encoded]))
         except tf.errors.OpError as error:
-            raise RefusedError(
-                f"the exported graph fails on {question.name}: {_line(error)}"
+            raise no_result(
+                error.error_code, f"the exported graph fails on {question.name}: {_line(error)}"
             ) from error
         if "probabilities" not in outputs:
             raise RefusedError(f"the signature {SIGNATURE} gives no probabilities")

@@ -12,7 +12,7 @@ from tfx.proto import infra_validator_pb2
 from tfx.utils.model_paths import tf_serving_flavor
 
 from components.serve_check.config import ServeCheckConfig
-from components.serve_check.wire import MODEL, Endpoints, RefusedError
+from components.serve_check.wire import MODEL, Endpoints, UndecidedError
 
 _REST_PORT = 8501
 
@@ -32,7 +32,7 @@ def start_pod(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
         Where the pod listens.
 
     Raises:
-        RefusedError: The pod did not run.
+        UndecidedError: The pod did not run.
     """
     base = model.parent / ".serve_check"
     path = Path(tf_serving_flavor.make_model_path(str(base), MODEL, 1))
@@ -52,7 +52,7 @@ def start_pod(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
         host, _, port = runner.GetEndpoint().rpartition(":")
         yield Endpoints(f"{host}:{port}", f"{host}:{_REST_PORT}")
     except (error_types.JobAborted, error_types.DeadlineExceeded) as error:
-        raise RefusedError(f"the pod did not run: {error}") from error
+        raise UndecidedError(f"the pod did not run: {error}") from error
     finally:
         runner.Stop()
         shutil.rmtree(base, ignore_errors=True)

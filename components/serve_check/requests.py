@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,6 @@ from components.transform.preprocessing import ENCODED
 from imaging.reader import decode
 
 _SPLIT = "test"
-_LOOKED_AT = 1000
 _FORMATS = ("PNG", "JPEG")
 
 
@@ -33,7 +31,7 @@ class Question:
 
 
 def read_questions(examples: types.Artifact, count: int) -> list[Question]:
-    """Takes images of the test split, evenly spread, as they are and as PNG and as JPEG.
+    """Takes images of the whole test split, evenly spread, as they are and as PNG and as JPEG.
 
     Args:
         examples: Ingest's Examples.
@@ -43,13 +41,15 @@ def read_questions(examples: types.Artifact, count: int) -> list[Question]:
         Three questions an image, or fewer where there are fewer images.
     """
     files = sorted(tf.io.gfile.glob(f"{artifact_utils.get_split_uri([examples], _SPLIT)}/*"))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
-    images = [_image(record) for record in islice(records, _LOOKED_AT)]
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    images = sum(1 for _ in records)
+    # Files come in the order of classes, so that what is evenly spread is of all of them.
+    chosen = set(np.linspace(0, images - 1, min(count, images)).astype(int).tolist())
+    encoded = (_image(record.numpy()) for row, record in enumerate(records) if row in chosen)
     return [
         question
-        for number, index in enumerate(chosen, start=1)
-        for question in _in_all_formats(number, images[index])
+        for number, image in enumerate(encoded, start=1)
+        for question in _in_all_formats(number, image)
     ]
 
 

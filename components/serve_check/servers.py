@@ -1,7 +1,10 @@
 """Real model servers, each a process of its own: this project's, or TensorFlow Serving's image."""
 
+import csv
+import io
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.child_process import end, last_line
+from components.child_process import end, last_line, start
 from components.errors import PipelineError
 from components.serve_check.config import ServeCheckConfig
-from components.serve_check.wire import MODEL, Endpoints, GrpcWire, RefusedError
+from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedError, no_result
 
 _SECONDS_BETWEEN_POLLS = 0.1
 _FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
@@ -37,7 +40,8 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
         Where it listens; the model is available.
 
     Raises:
-        RefusedError: The model did not become available; the message says why.
+        RefusedError: The model cannot be loaded; the message says why.
+        UndecidedError: It did not become available, perhaps because of the machine.
         PipelineError: The server that is asked for is not on this machine.
     """
     if config.server == "tensorflow_serving" and "KUBERNETES_SERVICE_HOST" in os.environ:
@@ -57,8 +61,10 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
         )
         log = base / "log.txt"
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            process = start(
                 command,
+                # Docker's client passes on what it can catch, and the container ends.
+                ends_by=signal.SIGTERM if command[0] == "docker" else signal.SIGKILL,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -69,7 +75,7 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
             _wait_until_available(endpoints, config.timeout, process)
             yield endpoints
         except _EndedError as error:
-            raise RefusedError(f"the server ended by itself: {_said(log)}") from error
+            raise UndecidedError(f"the server ended by itself: {_said(log)}") from error
         finally:
             end(process)
             # For the run's log; components' own messages go to the terminal.
@@ -103,11 +109,20 @@ def _docker_command(
         *("docker", "run", "--rm", "--init"),
         *("--publish", f"127.0.0.1:{grpc_port}:8500"),
         *("--publish", f"127.0.0.1:{rest_port}:8501"),
-        *("--volume", f"{model.absolute()}:/models/{MODEL}/1:ro"),
+        *("--mount", _mount(model.absolute(), f"/models/{MODEL}/1")),
         *("--env", f"MODEL_NAME={MODEL}"),
         config.image,
         *_FLAGS,
     ]
+
+
+def _mount(source: Path, target: str) -> str:
+    """A folder of this machine in a container, read-only; Docker reads it as a row of CSV."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(
+        ["type=bind", f"source={source}", f"target={target}", "readonly"]
+    )
+    return row.getvalue()
 
 
 def _free_ports(count: int) -> list[int]:
@@ -127,15 +142,15 @@ def _wait_until_available(
         while time.monotonic() < until:
             if process is not None and process.poll() is not None:
                 raise _EndedError
-            state, message = wire.load_state()
+            state, code, message = wire.load_state()
             if state == "AVAILABLE":
                 return
             if state == "END":
-                raise RefusedError(f"the server could not load the model: {message}")
+                raise no_result(code, f"the server could not load the model: {message}")
             time.sleep(_SECONDS_BETWEEN_POLLS)
     finally:
         wire.close()
-    raise RefusedError(f"the model was not available within {timeout:g} s")
+    raise UndecidedError(f"the model was not available within {timeout:g} s (serve_check.timeout)")
 
 
 def _said(log: Path) -> str:

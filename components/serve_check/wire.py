@@ -40,7 +40,39 @@ class Endpoints:
 
 
 class RefusedError(Exception):
-    """The server gave no result; the message is its own, in one line."""
+    """The server gave no result, because of the model; the message is its own, in one line."""
+
+
+class UndecidedError(Exception):
+    """The server gave no result, perhaps because of the machine or the moment.
+
+    The message says how; it says nothing of the model that could be remembered.
+    """
+
+
+_OF_THE_MODEL = {
+    tf.errors.INVALID_ARGUMENT: httpx.codes.BAD_REQUEST,
+    tf.errors.FAILED_PRECONDITION: httpx.codes.BAD_REQUEST,
+    tf.errors.OUT_OF_RANGE: httpx.codes.BAD_REQUEST,
+    tf.errors.NOT_FOUND: httpx.codes.NOT_FOUND,
+    tf.errors.ALREADY_EXISTS: httpx.codes.CONFLICT,
+    tf.errors.UNIMPLEMENTED: httpx.codes.NOT_IMPLEMENTED,
+    tf.errors.DATA_LOSS: None,
+}
+"""Codes that a busy machine, a lack of memory or a lost connection does not give, and REST's."""
+
+
+def no_result(code: int, message: str) -> RefusedError | UndecidedError:
+    """What it means that there is an error instead of a result.
+
+    Args:
+        code: TensorFlow's, which are gRPC's too.
+        message: What to say.
+
+    Returns:
+        What to raise.
+    """
+    return RefusedError(message) if code in _OF_THE_MODEL else UndecidedError(message)
 
 
 class GrpcWire:
@@ -70,7 +102,8 @@ class GrpcWire:
         """Asks for probabilities.
 
         Raises:
-            RefusedError: The server gave none.
+            RefusedError: The server gave none, because of the model.
+            UndecidedError: It gave none, perhaps because of the moment.
         """
         request = predict_pb2.PredictRequest()
         request.model_spec.name = MODEL
@@ -79,22 +112,24 @@ class GrpcWire:
         try:
             response = self._predict(request, timeout=self._timeout)
         except grpc.RpcError as error:
-            raise RefusedError(f"{error.code().name}: {_line(error.details())}") from error
+            code = error.code()
+            raise no_result(code.value[0], f"{code.name}: {_line(error.details())}") from error
         if "probabilities" not in response.outputs:
             raise RefusedError("the answer has no probabilities")
         return np.asarray(tf.make_ndarray(response.outputs["probabilities"]), np.float32)
 
-    def load_state(self) -> tuple[str, str]:
-        """The state of the model's only version, and what went wrong with it."""
+    def load_state(self) -> tuple[str, int, str]:
+        """The state of the model's only version, and code and words of what went wrong with it."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = MODEL
         try:
             versions = self._status(request, timeout=self._timeout).model_version_status
         except grpc.RpcError:
-            return "", ""  # the server is not there yet
+            return "", 0, ""  # the server is not there yet
         if not versions:
-            return "", ""
-        return _State.Name(versions[0].state), _line(versions[0].status.error_message)
+            return "", 0, ""
+        status = versions[0].status
+        return _State.Name(versions[0].state), status.error_code, _line(status.error_message)
 
     def close(self) -> None:
         """Ends the channel."""
@@ -121,7 +156,8 @@ class RestWire:
         """Asks for probabilities.
 
         Raises:
-            RefusedError: The server gave none.
+            RefusedError: The server gave none, because of the model.
+            UndecidedError: It gave none, perhaps because of the moment.
         """
         rows = [{"b64": base64.b64encode(image).decode()} for image in images]
         try:
@@ -129,18 +165,27 @@ class RestWire:
                 f"/v1/models/{MODEL}:predict",
                 json={"signature_name": SIGNATURE, "instances": rows},
             )
-            answer = response.json()
             if response.status_code != httpx.codes.OK:
-                raise RefusedError(f"status {response.status_code}: {_line(answer['error'])}")
-            return np.asarray([row["probabilities"] for row in answer["predictions"]], np.float32)
+                of_model = response.status_code in _OF_THE_MODEL.values()
+                message = f"status {response.status_code}: {_error_in(response)}"
+                raise RefusedError(message) if of_model else UndecidedError(message)
+            rows = response.json()["predictions"]
+            return np.asarray([row["probabilities"] for row in rows], np.float32)
         except httpx.HTTPError as error:
-            raise RefusedError(_line(str(error)) or type(error).__name__) from error
+            raise UndecidedError(_line(str(error)) or type(error).__name__) from error
         except (ValueError, KeyError, TypeError) as error:
             raise RefusedError("the answer has no probabilities") from error
 
     def close(self) -> None:
         """Ends the connection."""
         self._http.close()
+
+
+def _error_in(response: httpx.Response) -> str:
+    try:
+        return _line(response.json()["error"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _line(response.text)
 
 
 def _line(text: str | None) -> str:

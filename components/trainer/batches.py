@@ -111,7 +111,8 @@ def plain_batches(
     slices = _slices(len(features.digests), batch_size, replicas)
 
     def batches() -> Iterator[tuple[Any, Any]]:
-        for activations, labels in map(features.original, slices):
+        rows = np.arange(len(features.digests))
+        for activations, labels in map(features.original, map(rows.__getitem__, slices)):
             yield activations, one_hot[labels]
 
     signature = (

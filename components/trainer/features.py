@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.draw import Draw
 from components.errors import PipelineError
 from components.source_digest import source_digest
 from components.trainer.augment import augment
@@ -41,6 +42,8 @@ _DIGEST_BYTES = 32
 _INDEX = ".index"
 
 Activations = np.ndarray[Any, np.dtype[Any]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Batch = tuple[Activations, Rows]
 Split = tuple[Callable[[], Iterable[TransformedImage]], AugmentConfig]
 """The images of a split, as a stream that can be had again, and how they are varied."""
 
@@ -128,7 +131,8 @@ class FrozenFeatures:
     """Every version of every image, as the layers that train see them.
 
     Attributes:
-        digests: Of the images, sorted, so that nothing depends on the order of files.
+        digests: Of the images, sorted, so that nothing depends on the order of files. Copies of an
+            image have the same, and are images of their own.
         labels: int64 [images].
         versions: A store for each.
     """
@@ -137,23 +141,35 @@ class FrozenFeatures:
     labels: np.ndarray[Any, np.dtype[np.int64]]
     versions: tuple[FeatureStore, ...]
 
-    def originals(
-        self, batch_size: int, limit: int | None = None
-    ) -> Iterator[tuple[Activations, np.ndarray[Any, np.dtype[np.int64]]]]:
+    def sample(self, limit: int) -> Rows:
+        """Draws images, each class its share; the same images, whatever files they come in.
+
+        Args:
+            limit: How many, at most.
+
+        Returns:
+            Which of `digests`, ascending.
+        """
+        draw = Draw[int](limit)
+        for row, (digest, label) in enumerate(zip(self.digests, self.labels.tolist(), strict=True)):
+            draw.offer(digest, label, row)
+        return np.array(sorted(draw.drawn()), np.int64)
+
+    def originals(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
         """The first version of each image.
 
         Args:
             batch_size: Images a batch.
-            limit: How many images at most; the first ones are as good as drawn, as digests are.
+            limit: How many images at most, drawn as `sample` does.
 
         Yields:
             Activations [batch, ...] and classes, int64 [batch].
         """
-        end = len(self.digests) if limit is None else min(limit, len(self.digests))
-        for start in range(0, end, batch_size):
-            yield self.original(slice(start, min(start + batch_size, end)))
+        rows = np.arange(len(self.digests)) if limit is None else self.sample(limit)
+        for start in range(0, len(rows), batch_size):
+            yield self.original(rows[start : start + batch_size])
 
-    def original(self, rows: slice) -> tuple[Activations, np.ndarray[Any, np.dtype[np.int64]]]:
+    def original(self, rows: Rows) -> Batch:
         """The first version of some images.
 
         Args:
@@ -162,7 +178,7 @@ class FrozenFeatures:
         Returns:
             Activations [rows, ...] and classes, int64 [rows].
         """
-        activations = [self.versions[0][digest] for digest in self.digests[rows]]
+        activations = [self.versions[0][self.digests[row]] for row in rows]
         return np.stack(activations), self.labels[rows]
 
 
@@ -208,15 +224,15 @@ class FrozenPrefix:
             PipelineError: A split has no image, or the features would take more room than there may
                 be or is.
         """
-        labels = [_labels(images()) for images, _ in splits]
+        rows = [_rows(images()) for images, _ in splits]
         folders = [
             [self._folder(version, config) for version in range(config.versions)]
             for _, config in splits
         ]
         wanted: dict[Path, set[bytes]] = defaultdict(set)
-        for of_split, paths in zip(labels, folders, strict=True):
+        for of_split, paths in zip(rows, folders, strict=True):
             for path in paths:
-                wanted[path].update(of_split)
+                wanted[path].update(digest for digest, _ in of_split)
         stores = self._stores(wanted)
         if missing := _missing(stores, wanted):
             self._make_room(stores, wanted, missing)
@@ -226,11 +242,11 @@ class FrozenPrefix:
                 self._fill(images(), [stores[path] for path in paths], config, progress)
         return [
             FrozenFeatures(
-                digests := tuple(sorted(of_split)),
-                np.array([of_split[digest] for digest in digests], np.int64),
+                tuple(digest for digest, _ in of_split),
+                np.array([label for _, label in of_split], np.int64),
                 tuple(stores[path] for path in paths),
             )
-            for of_split, paths in zip(labels, folders, strict=True)
+            for of_split, paths in zip(rows, folders, strict=True)
         ]
 
     def _stores(self, folders: Iterable[Path]) -> dict[Path, FeatureStore]:
@@ -240,7 +256,7 @@ class FrozenPrefix:
         """A store's folder is named by all that its content depends on."""
         original = version == 0 and config.keep_original
         drawn = config.model_dump(exclude={"versions", "keep_original"})
-        code = source_digest("trainer/augment.py")
+        code = source_digest("components.trainer.augment")
         chosen = None if original else {"version": version, "code": code, **drawn}
         identity = self._identity.copy()
         identity.update(json.dumps([chosen, self.shape, self.dtype.name]).encode())
@@ -334,22 +350,20 @@ class _Progress:
         )
 
 
-def _labels(images: Iterable[TransformedImage]) -> dict[bytes, int]:
-    """Each image's class, by its digest."""
-    labels: dict[bytes, int] = {}
-    contradictions = set()
-    for image in images:
-        if labels.setdefault(image.digest, image.label) != image.label:
-            contradictions.add(image.digest)
-            labels[image.digest] = min(labels[image.digest], image.label)
-    if not labels:
+def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:
+    """Each image's digest and class, in their order."""
+    rows = sorted((image.digest, image.label) for image in images)
+    if not rows:
         raise PipelineError("There is no image to train on: one of the splits is empty.")
-    if contradictions:
+    labels: dict[bytes, set[int]] = defaultdict(set)
+    for digest, label in rows:
+        labels[digest].add(label)
+    if contradictions := sum(len(several) > 1 for several in labels.values()):
         _LOG.warning(
-            "%d images have the same pixels under two classes and count for the first of these",
-            len(contradictions),
+            "%d images have the same pixels under two classes, and are trained on under each",
+            contradictions,
         )
-    return labels
+    return rows
 
 
 def _missing(stores: Mapping[Path, FeatureStore], wanted: Mapping[Path, set[bytes]]) -> int:

@@ -168,9 +168,12 @@ class Recipe:
         Settings alone do not tell: the file of `model.weights` may be another one by now, and
         `auto` may choose another precision.
         """
-        sections = (self.model, self.train, self.transform)
-        settings = [section.model_dump_json() for section in sections]
-        code = source_digest("trainer")
+        settings = [
+            self.model.model_dump_json(exclude={"weights"}),  # their values are below
+            self.train.model_dump_json(exclude={"cache_gigabytes"}),
+            self.transform.model_dump_json(),
+        ]
+        code = source_digest(__name__)
         digest = hashlib.sha256(json.dumps([settings, self.classes, precision, code]).encode())
         for weight in model.get_weights():
             digest.update(np.ascontiguousarray(weight).data)

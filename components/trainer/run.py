@@ -3,6 +3,8 @@
 import json
 import logging
 import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from components.trainer.export.signatures import ServingModule, export_saved_mod
 from components.trainer.export.warm_up import write_warm_up
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
-from components.trainer.inputs import decode_pixels, read_images
+from components.trainer.inputs import TransformedImage, decode_pixels, read_images
 from components.trainer.layers import FEATURE_LAYER
 from components.trainer.recipe import Recipe
 from components.trainer.split_model import copy_model
@@ -47,8 +49,8 @@ def run_fn(fn_args: FnArgs) -> None:
         WeightsError: VGG16's weights cannot be had or do not fit.
     """
     recipe = Recipe.read(fn_args.custom_config)
-    if fn_args.hyperparameters:
-        recipe = recipe.with_values(fn_args.hyperparameters["values"])
+    tuned = fn_args.hyperparameters["values"] if fn_args.hyperparameters else {}
+    recipe = recipe.with_values(tuned)
     cache = Path(fn_args.custom_config["cache"])
     tensorboard = keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)
     trained = recipe.fit(fn_args.train_files, fn_args.eval_files, cache, (tensorboard,))
@@ -67,7 +69,7 @@ def run_fn(fn_args: FnArgs) -> None:
     export_saved_model(module, serving_model)
     extras = serving_model / EXTRAS
     extras.mkdir()
-    _write_metadata(extras, recipe, trained.model, confidence, export)
+    _write_metadata(extras, recipe, tuned, trained.model, confidence, export)
     write_warm_up(extras, recipe.transform.image_size)
     _write_files(trained.model, serving_model.parent)
     write_history(trained.history, serving_model.parent)
@@ -81,11 +83,20 @@ def _observe(
     names = [layer.name for layer in model.layers]
     if not cut or names.index(cut) <= names.index(FEATURE_LAYER):
         return observe(model, features.originals(_BATCH, _OBSERVED), cut or None)
-    chosen = set(features.digests[:_OBSERVED])  # files are in the order of classes, digests in none
-    images = (image for image in read_images(file_patterns) if image.digest in chosen)
+    images = _drawn(features, file_patterns)
     batches = iter(lambda: list(islice(images, _BATCH)), [])
     pixels = ((decode_pixels(batch), [image.label for image in batch]) for batch in batches)
     return observe(model, pixels)
+
+
+def _drawn(features: FrozenFeatures, file_patterns: list[str]) -> Iterator[TransformedImage]:
+    """The images of a split's sample: of copies as many as were drawn."""
+    rows = features.sample(_OBSERVED).tolist()
+    wanted = Counter((features.digests[row], int(features.labels[row])) for row in rows)
+    for image in read_images(file_patterns):
+        if wanted[image.digest, image.label]:
+            wanted[image.digest, image.label] -= 1
+            yield image
 
 
 def _served_form(model: keras.Model, config: ExportConfig) -> keras.Model:
@@ -95,6 +106,7 @@ def _served_form(model: keras.Model, config: ExportConfig) -> keras.Model:
 def _write_metadata(
     folder: Path,
     recipe: Recipe,
+    tuned: Mapping[str, Any],
     model: keras.Model,
     confidence: Confidence,
     export: ExportConfig,
@@ -105,6 +117,7 @@ def _write_metadata(
         "recipe": {
             "model": recipe.model.model_dump(mode="json"),
             "train": recipe.train.model_dump(mode="json"),
+            "tuned": dict(tuned),
         },
         "complexity": complexity(model),
         "confidence": confidence.describe(),

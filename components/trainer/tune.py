@@ -16,7 +16,6 @@ from keras_tuner.oracles import BayesianOptimizationOracle
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from components.errors import PipelineError
 from components.trainer.config import TuneConfig
 from components.trainer.history import kept_epoch
 from components.trainer.recipe import Recipe
@@ -118,7 +117,8 @@ class _RecipeTuner(BaseTuner):
             trained = recipe.fit(self._fn_args.train_files, self._fn_args.eval_files, self._cache)
         except DivergedError as error:
             raise FailedTrialError(str(error)) from error
-        except (PipelineError, OSError) as error:  # the next trial would meet it, too
+        except Exception as error:
+            # A lack of memory, for instance, says nothing of the recipe: no best one without it.
             raise FatalError(str(error)) from error
         shutil.rmtree(trained.state)
         kept = kept_epoch(trained.history, keep_best=recipe.train.keep_best)

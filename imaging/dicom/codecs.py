@@ -31,7 +31,7 @@ from imaging.dicom.elements import value
 from imaging.dicom.frames import encoded_frames
 from imaging.dicom.layout import Layout, significant
 from imaging.jpeg import read_jpeg
-from imaging.picture import RejectedImageError, Values
+from imaging.picture import MissingReaderError, RejectedImageError, Values
 
 _NATIVE = {
     DeflatedExplicitVRLittleEndian,
@@ -87,10 +87,10 @@ def stored_values(dataset: Any, layout: Layout, frames: list[int]) -> list[Value
         extended = (tables[0], tables[1]) if all(tables) else None
         encoded = encoded_frames(dataset.PixelData, layout.frames, extended)
         return [_decoded(encoded[frame], layout) for frame in frames]
-    except RejectedImageError:
+    except (RejectedImageError, MemoryError):
         raise
     except ImportError:
-        raise RejectedImageError(
+        raise MissingReaderError(
             "reading this kind of compressed DICOM needs the package imagecodecs: "
             "pip install imagecodecs"
         ) from None

@@ -4,8 +4,6 @@ Only the elements named here are parsed at all. What pydicom says in a warning, 
 exception may quote any of them, so none of it goes further.
 """
 
-import hashlib
-import hmac
 import io
 import logging
 import re
@@ -24,6 +22,9 @@ from imaging.dicom.codecs import stored_values
 from imaging.dicom.elements import functional, number, numbers, value
 from imaging.dicom.grey import grey_levels, palette_levels
 from imaging.dicom.layout import Layout, read_layout
+from imaging.dicom.whose import ELEMENTS as _IDENTIFYING
+from imaging.dicom.whose import identify
+from imaging.identity import Identity
 from imaging.picture import (
     Levels,
     Picture,
@@ -68,13 +69,12 @@ _ELEMENTS = [
     *(f"{padding}{end}" for padding in _PADDINGS for end in ("Value", "RangeLimit")),
     *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
-    # What is kept, the patient's number as a hash
+    # What is kept, numbers of patients and studies as hashes
+    *_IDENTIFYING,
     "ImageOrientationPatient",
-    "IssuerOfPatientID",
     "MagneticFieldStrength",
     "ManufacturerModelName",
     "Modality",
-    "PatientID",
     "PixelSpacing",
     "SliceThickness",
 ]
@@ -97,7 +97,7 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
     Args:
         content: The file.
         config: Which modalities and frames, and the limits.
-        salt: Key of the patient's hash; without one there is no hash.
+        salt: Key of the hashes of numbers; without one there are none.
 
     Returns:
         A picture a frame that was asked for; a frame that is a localizer gives none.
@@ -118,9 +118,9 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
         levels = grey_levels(dataset, layout, frames, stored)
     else:
         levels = [to_levels(values, 0, 2 ** min(layout.bits, 64) - 1) for values in stored]
-    patient = _patient(dataset, salt)
+    identity = identify(dataset, salt, linked=config.dicom.patient_ids == "link")
     return [
-        _picture(dataset, layout, frame, shown, patient, config.max_pixels)
+        _picture(dataset, layout, frame, shown, identity, config.max_pixels)
         for frame, shown in zip(frames, levels, strict=True)
     ]
 
@@ -130,7 +130,7 @@ def _parse(content: bytes, limit: int) -> Any:
         return pydicom.dcmread(
             io.BytesIO(_inflated(content, limit)), force=True, specific_tags=_ELEMENTS
         )
-    except RejectedImageError:
+    except (RejectedImageError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
         raise RejectedImageError("damaged DICOM") from None
@@ -164,7 +164,7 @@ def _chosen(layout: Layout, config: ReadConfig) -> list[int]:
 
 
 def _picture(
-    dataset: Any, layout: Layout, frame: int, levels: Levels, patient: str | None, limit: int
+    dataset: Any, layout: Layout, frame: int, levels: Levels, identity: Identity, limit: int
 ) -> Picture:
     spacing = numbers(functional(dataset, frame, "PixelMeasuresSequence", "PixelSpacing"))
     known = len(spacing) == 2 and all(map(_is_length, spacing))
@@ -182,8 +182,9 @@ def _picture(
             slice_thickness=round(thickness, 4) if thickness and _is_length(thickness) else None,
             field_strength=round(field, 4) if field and 0 < field < _MOST_TESLA else None,
             manufacturer_model=_text(value(dataset, "ManufacturerModelName"), _MODEL),
-            patient=patient,
+            patient=identity.patient,
         ),
+        identity=identity,
     )
 
 
@@ -205,13 +206,3 @@ def _plane(dataset: Any, frame: int) -> str | None:
         return None
     normal = np.abs(np.cross(cosines[:3], cosines[3:]))
     return ("sagittal", "coronal", "axial")[int(normal.argmax())] if normal.max() > 0.5 else None
-
-
-def _patient(dataset: Any, salt: bytes) -> str | None:
-    patient, issuer = (
-        str(value(dataset, keyword) or "").strip() for keyword in ("PatientID", "IssuerOfPatientID")
-    )
-    if not patient or not salt:
-        return None
-    message = f"{patient}\0{issuer}".encode(errors="backslashreplace")
-    return hmac.new(salt, message, hashlib.sha256).hexdigest()[:32]

@@ -10,10 +10,13 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
+from components.contents import read_failed
+from components.errors import PipelineError
 from imaging.config import ONE_PICTURE
-from imaging.picture import RejectedImageError
-from imaging.reader import StorageGoneError, read_file
-from pipeline.batch.rows import Row, printable
+from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
+from imaging.reader import read_file
+from pipeline.batch.rows import Row
+from pipeline.paths import printable
 from pipeline.predict import SIGNATURE, load_saved_model
 
 Numbered: TypeAlias = tuple[int, bytes]
@@ -67,14 +70,22 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
 
         Yields:
             A row a file, numbered as the file.
+
+        Raises:
+            PipelineError: This machine cannot read or classify one now, has no library that reads
+                it, or too little memory: that is no result of the file.
         """
         readable: list[tuple[int, str, bytes]] = []
         for number, name in batch:
             path = os.fsdecode(name)
             try:
                 readable.append((number, printable(path), _read(path)))
-            except (RejectedImageError, StorageGoneError) as error:
+            except MissingReaderError as error:
+                raise PipelineError(f"{error}; {printable(path)} is such a file") from error
+            except RejectedImageError as error:
                 yield number, Row(printable(path), error=str(error))
+            except ReadFailedError as error:
+                raise read_failed(error, printable(path)) from error
         if not readable:
             return
         try:
@@ -93,7 +104,7 @@ def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Row
     except tf.errors.InvalidArgumentError:
         return number, Row(path, error=_UNREADABLE)
     except tf.errors.OpError as error:
-        return number, Row(path, error=f"the model failed: {type(error).__name__}")
+        raise PipelineError(f"the model failed on {path}: {type(error).__name__}") from error
 
 
 def _read(path: str) -> bytes:

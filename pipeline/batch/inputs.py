@@ -18,7 +18,8 @@ def list_files(source: str, out: Path, leftovers: Leftovers | None = None) -> li
 
     Args:
         source: A folder (all files below it but what systems left behind), a glob pattern (the
-            same), a `.txt` file with a path a line, or one image file.
+            same; folders that it begins with are meant as they are written where they are there), a
+            `.txt` file with a path a line, or one image file.
         out: The folder of the results; what lies in it is no file of a folder or a pattern.
         leftovers: Counts what is passed over.
 
@@ -60,8 +61,12 @@ def _unreadable(error: OSError) -> None:
 
 
 def _matching(pattern: str, results: str, leftovers: Leftovers) -> Iterator[str]:
-    # Above the first wildcard the user has named every folder.
-    above = next(n for n, part in enumerate(Path(pattern).parts) if glob.has_magic(part))
+    # Above the first wildcard the user has named every folder: one called `w [4]` is no wildcard.
+    parts = Path(pattern).parts
+    above = next(
+        (n for n in range(len(parts)) if not os.path.lexists(Path(*parts[: n + 1]))), len(parts)
+    )
+    pattern = str(Path(glob.escape(str(Path(*parts[:above]))), *parts[above:]))
 
     @cache
     def is_among_results(place: str) -> bool:

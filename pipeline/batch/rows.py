@@ -51,11 +51,6 @@ class Row:
     error: str | None = None
 
 
-def printable(path: str) -> str:
-    """A path as text that any file can hold."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def write_rows(rows: Sequence[Row], path: Path, format: Format) -> None:  # noqa: A002
     """Writes results so that their file's name only ever holds all of them.
 

@@ -1,6 +1,6 @@
 """A batch in shards: fixed slices of the sorted listing, each of which is done whole or not at all.
 
-What a killed run has finished, the next one skips.
+What a killed run has finished, the next one skips, unless a file holds something else by now.
 """
 
 import hashlib
@@ -14,15 +14,21 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.errors import PipelineError
+from components.contents import read_digests
+from components.errors import PipelineError, through_beam
 from components.servable import SAVED_MODEL_FILE
+from components.source_digest import source_digest
 from components.whole_file import whole_file
+from imaging.config import ONE_PICTURE
 from pipeline.batch.inference import SavedModelHandler
 from pipeline.batch.inputs import digest
 from pipeline.batch.rows import Format, Row, count_errors, write_rows
 
 _MANIFEST = "_batch.json"
+_CONTENTS = "_contents"
 """Readers of Parquet folders pass over names that begin with an underscore."""
+_KNOWN = ".known"
+_CODE = "pipeline.batch.inference"
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def run_batch(
     beam_options: Sequence[str],
     done: Callable[[int, bool], None],
 ) -> tuple[int, int]:
-    """Classifies every file whose shard is not done yet.
+    """Classifies every file whose shard is not done yet, or of other contents.
 
     Args:
         batch: What `open_batch` gave.
@@ -117,7 +123,8 @@ def run_batch(
         How many rows there are in all shards, and how many of them have an error.
 
     Raises:
-        PipelineError: The model cannot be loaded, or the results cannot be written.
+        PipelineError: The model cannot be loaded, this machine cannot read or classify files now,
+            or the results cannot be written.
     """
     handler = SavedModelHandler(model, batch_size)
     handler.load_model()  # here, where it can be told in words that it cannot be
@@ -126,7 +133,7 @@ def run_batch(
         first = shard * batch.shard_size
         slice_ = files[first : first + batch.shard_size]
         path = batch.path(shard, out)
-        there = path.exists()
+        there = path.exists() and _is_of(slice_, path)
         if not there:
             _run_shard(handler, slice_, path, batch.format, beam_options)
         counted, failed = count_errors(path)
@@ -143,7 +150,8 @@ def _run_shard(
     beam_options: Sequence[str],
 ) -> None:
     try:
-        with beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
+        before = _contents(files)
+        with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
             _ = (
                 pipeline
                 | "Files" >> beam.Create(list(enumerate(map(os.fsencode, files))), reshuffle=False)
@@ -151,11 +159,40 @@ def _run_shard(
                 | "Gather" >> beam.combiners.ToList()
                 | "Write" >> beam.Map(_write, path, format)
             )
-    except RuntimeError as error:  # Beam's, whatever a worker raised
-        reason = str(error).strip().rsplit("\n", 1)[-1][:300]
+        _record(files, before, path)
+    except (OSError, RuntimeError, PipelineError) as error:  # Beam's, whatever a worker raised
+        reason = str(error).strip().rsplit("\n", 1)[-1].rstrip(".")[:300]
         raise PipelineError(
             f"{path} was not finished: {reason}. The same command goes on from what is whole."
         ) from error
+
+
+def _is_of(files: Sequence[str], path: Path) -> bool:
+    """Whether results are of what is in these files now, and of this code."""
+    record = _record_of(path)
+    known = record.with_suffix(_KNOWN)
+    return record.is_file() and record.read_text(encoding="ascii") == _contents(files, known)
+
+
+def _record(files: Sequence[str], before: str, path: Path) -> None:
+    """Notes what was in the files, from before they were read until now."""
+    record = _record_of(path)
+    record.parent.mkdir(exist_ok=True)
+    if _contents(files, record.with_suffix(_KNOWN)) != before:
+        raise PipelineError("files changed while they were read")
+    with whole_file(record) as unfinished:
+        unfinished.write_text(before, encoding="ascii")
+
+
+def _record_of(path: Path) -> Path:
+    return path.parent / _CONTENTS / f"{path.name}.sha256"
+
+
+def _contents(files: Sequence[str], known: Path | None = None) -> str:
+    total = hashlib.sha256(source_digest(_CODE).encode())
+    for found in read_digests(files, ONE_PICTURE.max_file_bytes, known):
+        total.update(f"\0{found}".encode(errors="backslashreplace"))
+    return total.hexdigest()
 
 
 def _write(rows: Sequence[tuple[int, Row]], path: Path, format: Format) -> None:  # noqa: A002

@@ -69,13 +69,16 @@ def schedule(
         Work(work.absolute()),
         cron,
         _command(preset, chosen, work, metadata),
-        Console(highlight=False),
+        Console(highlight=False, emoji=False),
         on_failure=on_failure,
     )
 
 
 @app.command(
-    epilog="Example:\n\n  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'"
+    epilog="Example:\n\n"
+    "  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'\n\n"
+    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; with --once those of mri run: 1 if the run "
+    "for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
 )
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where span-NNN folders arrive.")],
@@ -112,16 +115,18 @@ def watch(
         accept_anomalies=accept_anomalies,
         reason=reason,
     )
-    watch_folder(
+    ended = watch_folder(
         Work(work.absolute()),
         folder.absolute(),
         _command(preset, chosen, work, metadata),
-        Console(highlight=False),
+        Console(highlight=False, emoji=False),
         on_failure=on_failure,
         pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
         once=once,
         retry_failed=retry_failed,
     )
+    if ended:
+        raise typer.Exit(ended)
 
 
 def _command(preset: str, settings: list[str], work: Path, metadata: str | None) -> list[str]:

@@ -14,7 +14,8 @@ app = typer.Typer()
 @app.command(
     epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
     "  mri predict scan.jpg --figure result.png\n\n"
-    "  mri predict scan.dcm --server https://mri.example.org"
+    "  mri predict scan.dcm --server https://mri.example.org\n\n"
+    "Exit codes: 0 every image was classified, 1 failed, or some image could not be."
 )
 def predict(
     images: Annotated[
@@ -24,7 +25,8 @@ def predict(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A SavedModel; default: the version pushed last. With --server: the model's name."
+            help="A pushed model's name, or a SavedModel; default: the only pushed model. With "
+            "--server: the model's name."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -60,7 +62,8 @@ def predict(
 @app.command(
     epilog="Examples:\n\n  mri batch scans results\n\n"
     "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
-    "The same command again goes on where it was cut off."
+    "The same command again goes on where it was cut off.\n\n"
+    "Exit codes: 0 done, 1 failed, or not one file could be classified."
 )
 def batch(
     source: Annotated[
@@ -74,7 +77,10 @@ def batch(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results.")],
     work: Work = Path("work"),
     model: Annotated[
-        Path | None, typer.Option(help="A SavedModel; default: the version pushed last.")
+        Path | None,
+        typer.Option(
+            help="A pushed model's name, or a SavedModel; default: the only pushed model."
+        ),
     ] = None,
     format: Annotated[  # noqa: A002 - as users call it
         Literal["parquet", "csv"], typer.Option(help="Of the results.")
@@ -85,6 +91,7 @@ def batch(
     """Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing."""
     from pipeline.commands.batch import classify_files
 
-    classify_files(
+    if not classify_files(
         source, out, model, work, format=format, shard_size=shard_size, batch_size=batch_size
-    )
+    ):
+        raise typer.Exit(ExitCode.FAILED)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import Labels
+from pipeline.exit_code import ExitCode
 
 app = typer.Typer()
 data_app = typer.Typer(no_args_is_help=True, help="Make and look at image folders.")
@@ -32,7 +33,8 @@ def data_sample(
     "inspect",
     epilog="Examples:\n\n  mri data inspect brain-tumor-mri\n\n"
     "  mri data inspect brain-tumor-mri --json > findings.json\n\n"
-    "  mri data inspect scans --labels labels.csv",
+    "  mri data inspect scans --labels labels.csv\n\n"
+    "Exit codes: 0 done, 1 failed, or not one file can be used.",
 )
 def data_inspect(
     folder: Annotated[
@@ -56,7 +58,8 @@ def data_inspect(
     """Say what is in a folder of images, and whether figures measured on it can be trusted."""
     from pipeline.commands.inspect import inspect_folder
 
-    inspect_folder(folder, html=html, classes=classes, as_json=as_json, labels=labels)
+    if not inspect_folder(folder, html=html, classes=classes, as_json=as_json, labels=labels):
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @data_app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")

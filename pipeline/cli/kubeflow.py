@@ -1,6 +1,5 @@
 """`mri kubeflow`: the pipeline compiled for Kubeflow Pipelines, rehearsed here, and sent there."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import kubeflow_runs
-from pipeline.cli.options import Parameters, Preset, Settings, Span, run_settings
+from pipeline.cli.options import Parameters, Preset, Settings, Span, quoted, run_settings
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 
@@ -65,7 +64,7 @@ def compile_pipeline(
     described = read_cluster(cluster)
     chosen = run_settings(settings, span=span)
     if data is not None:  # a folder of the cluster's: relative to the shared storage
-        chosen.append(f"data={json.dumps(data)}")
+        chosen.append(f"data={quoted(data)}")
     config = load_config(preset, chosen)
     with libraries_to(Path(os.devnull)) as console:
         from kubeflow.compile import compile_for_kubeflow

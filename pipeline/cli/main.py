@@ -10,6 +10,7 @@ from components.errors import PipelineError
 from pipeline.cli import automation, classify, data, kubeflow, machine, models, run, serving
 from pipeline.environment import DEBUG_VARIABLE
 from pipeline.exit_code import ExitCode
+from pipeline.termination import STOPPED, Terminated, raise_at_sigterm
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -42,6 +43,7 @@ def _debug(value: bool | None = None) -> bool:
 
 def main() -> None:
     """Runs the command; an error that a person can act on is a sentence, not a trace."""
+    raise_at_sigterm()
     try:
         app(prog_name="mri")
     except PipelineError as error:
@@ -49,6 +51,7 @@ def main() -> None:
             raise
         sys.stderr.write(f"mri: {error}\n")
         sys.exit(ExitCode.of(error))
-    except KeyboardInterrupt:
+    except STOPPED as error:
         sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
-        sys.exit(ExitCode.INTERRUPTED)
+        told = isinstance(error, Terminated)
+        sys.exit(ExitCode.TERMINATED if told else ExitCode.INTERRUPTED)

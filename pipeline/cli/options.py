@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.environment import METADATA_VARIABLE
+from pipeline.paths import demand_text
 
 Work = Annotated[
     Path, typer.Option("--work", help="The folder that holds everything a run writes.")
@@ -86,16 +87,34 @@ def run_settings(
 
     Returns:
         `KEY=VALUE` pairs for `load_config`; paths are absolute in them.
+
+    Raises:
+        PipelineError: A path is not UTF-8.
     """
     pairs = list(settings or ())
     for key, path in (("data", data), ("ingest.labels", labels), ("model.weights", weights)):
         if path is not None:
-            pairs.append(f"{key}={json.dumps(str(path.absolute()))}")
+            demand_text(path.absolute(), f"path for {key}")
+            pairs.append(f"{key}={quoted(str(path.absolute()))}")
     if span is not None:
         pairs.append(f"ingest.span={span}")
     if tune:
         pairs.append("tune.enabled=true")
     if accept_anomalies is not None:
         names = [name.strip() for name in accept_anomalies.split(",") if name.strip()]
-        pairs += [f"accept_anomalies={json.dumps(names)}", f"accept_reason={json.dumps(reason)}"]
+        pairs += [f"accept_anomalies={quoted(names)}", f"accept_reason={quoted(reason)}"]
     return pairs
+
+
+def quoted(value: str | list[str]) -> str:
+    """Writes a value for `--set`.
+
+    Args:
+        value: Text or texts, whatever is in them.
+
+    Returns:
+        YAML in one line of ASCII. JSON is not always YAML: of a character beyond 16 bits it writes
+        two halves.
+    """
+    written = json.dumps(value, ensure_ascii=False)
+    return "".join(one if " " <= one <= "~" else f"\\U{ord(one):08x}" for one in written)

@@ -137,6 +137,12 @@ def monitor(
     since: Annotated[
         str | None, typer.Option(help="90m, 24h, 7d, 2w or a time; default: all that is logged.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The served model's name; default: the only one logged.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Its version; default: the newest that was logged.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
     textfile: Annotated[
         Path | None, typer.Option(help="Write metrics for Prometheus' node exporter.")
@@ -154,6 +160,8 @@ def monitor(
         folder,
         statistics=statistics,
         since=since,
+        model=model,
+        version=version,
         html=html,
         textfile=textfile,
         as_json=as_json,

@@ -10,7 +10,7 @@ from components.disclaimer import DISCLAIMER
 from imaging.leftovers import Leftovers
 from pipeline.batch.inputs import list_files
 from pipeline.config import Config
-from pipeline.predict import check_saved_model, latest_pushed
+from pipeline.predict import find_saved_model
 from pipeline.terminal import libraries_to
 
 
@@ -23,25 +23,27 @@ def classify_files(
     format: Literal["parquet", "csv"],  # noqa: A002 - as users call it
     shard_size: int,
     batch_size: int,
-) -> None:
+) -> bool:
     """Classifies files, and goes on where the same command was cut off before.
 
     Args:
         source: A folder, a glob pattern, a `.txt` file with a path a line, or an image.
         out: The folder of the results.
-        model: A SavedModel, or None for the version pushed last.
+        model: As `pipeline.predict.find_saved_model` takes it.
         work: The work folder.
         format: Of the results.
         shard_size: How many files make a shard.
         batch_size: How many images go through the model at once.
+
+    Returns:
+        Whether any file could be classified: of many some may be bad, and their rows say why.
 
     Raises:
         PipelineError: There are no files or no model, or the results cannot be written.
     """
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
-    model = (model or latest_pushed(work)).absolute()
-    check_saved_model(model)
+    model = find_saved_model(model, work).absolute()
     with libraries_to(Path(os.devnull)) as console:
         with console.status("starting TensorFlow and Beam"):
             from pipeline.batch.shards import open_batch, run_batch
@@ -74,3 +76,4 @@ def classify_files(
             markup=False,
         )
         console.print(f"[dim]{DISCLAIMER}[/]")
+    return errors < rows

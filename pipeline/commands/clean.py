@@ -1,8 +1,9 @@
-"""`mri clean`: removes what old runs left in the work folder."""
+"""`mri clean`: removes what old and killed runs left in the work folder."""
 
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import ml_metadata as mlmd
@@ -12,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from components.errors import PipelineError
+from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.lineage import Lineage, Run, read_lineage
 from pipeline.metadata import SUCCESSFUL, close, connect, connection_config, run_executions
+from pipeline.orphans import remove_orphans
 from pipeline.registry import Model, read_models
 from pipeline.removal import Removal
 from pipeline.retention import kept_artifacts
@@ -37,7 +40,7 @@ def clean(
     metadata_url: str | None = None,
     dry_run: bool = False,
 ) -> bool:
-    """Removes old runs' artifacts and caches, and says what that freed.
+    """Removes old runs' artifacts and caches, and what nobody owns; says what that freed.
 
     Args:
         console: Where to.
@@ -56,13 +59,23 @@ def clean(
     if not root.is_dir():
         raise PipelineError(f"There is no work folder {root}: name it with --work.")
     with work.shared() if dry_run else work.exclusively():
-        if metadata_url is None and not work.metadata.exists():
-            console.print(
-                f"No run was recorded in {root}, so there is nothing to remove.", soft_wrap=True
-            )
-            return True
-        store = connect(connection_config(metadata_url, work))
-        removal = _clean(store, work, keep, dry_run=dry_run)
+        recorded = metadata_url is not None or work.metadata.exists()
+        if not recorded:
+            removal = Removal(work.root, (), dry_run)
+        else:
+            store = connect(connection_config(metadata_url, work))
+            if not dry_run:
+                say = partial(console.print, markup=False, soft_wrap=True)
+                finish_what_was_cut_off(store, work, say)
+            removal = _clean(store, work, keep, dry_run=dry_run)
+        remove_orphans(work, removal)
+    if not recorded and not removal.freed and not removal.failures:
+        console.print(
+            f"No run was recorded in {root}, so there is nothing to remove.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return True
     _print(console, removal)
     return not removal.failures
 
@@ -157,7 +170,8 @@ def _remove_working_folders(work: Work, newest: Sequence[Run], removal: Removal)
         for kind in _folders(node / ".system", removal):
             for folder in _folders(kind, removal):
                 if _changed(folder) < _start(newest) and removal.allows(folder):
-                    removal.remove(_WORKING_FOLDERS, folder)
+                    # What is half removed has changed just now.
+                    removal.remove(_WORKING_FOLDERS, folder, at_once=True)
 
 
 def _remove_caches(work: Work, newest: Sequence[Run], removal: Removal) -> None:
@@ -217,7 +231,7 @@ def _print(console: Console, removal: Removal) -> None:
     if removal.freed:
         table = Table()
         table.add_column("kind")
-        table.add_column("folders", justify="right")
+        table.add_column("entries", justify="right")
         table.add_column("bytes", justify="right")
         for kind, freed in sorted(removal.freed.items()):
             table.add_row(kind, f"{freed.count:,}", f"{freed.size:,}")

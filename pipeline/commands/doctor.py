@@ -128,9 +128,9 @@ def _weights() -> Iterator[Finding]:
 
 
 def _model(work: Path) -> Iterator[Finding]:
-    from pipeline.predict import latest_pushed
+    from pipeline.served import newest_version, served_models
 
-    try:
-        yield Finding("pushed model", True, str(latest_pushed(work)))
-    except PipelineError:
-        yield Finding("pushed model", True, "none yet; `mri run` makes one")
+    serving = work / "serving"
+    newest = [str(newest_version(serving / name)) for name in served_models(serving)]
+    told = "\n".join(newest) or "none yet; `mri run` makes one"
+    yield Finding("pushed model", True, told)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from pipeline.paths import demand_plain
 from pipeline.terminal import libraries_to
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def inspect_folder(
     classes: str | None = None,
     labels: Path | None = None,
     as_json: bool = False,
-) -> None:
+) -> bool:
     """Looks at every image of a folder and says what was found.
 
     Args:
@@ -45,6 +46,9 @@ def inspect_folder(
         labels: A table that says what files show, instead of class folders.
         as_json: Print one JSON object on standard output and nothing else.
 
+    Returns:
+        Whether any file can be used.
+
     Raises:
         PipelineError: There is no such folder, it holds no classes, or the page cannot be written.
     """
@@ -55,7 +59,7 @@ def inspect_folder(
         libraries_to(Path(os.devnull)) as console,
         _unfinished(html) as unfinished,
     ):
-        with _status(Console(file=terminal)):
+        with _status(Console(file=terminal, emoji=False)):
             findings, page, names = _inspect(folder, classes, labels, with_page=html is not None)
         if html is not None and unfinished is not None:
             _finish(unfinished, names, html.with_suffix(".csv"))
@@ -70,6 +74,7 @@ def inspect_folder(
                 names_file = html.with_suffix(".csv")
                 console.print(Text.assemble(("names ", "bold"), str(names_file)), soft_wrap=True)
             console.print(Text(DISCLAIMER, "dim"))
+    return findings.ingested > 0
 
 
 def _inspect(
@@ -82,6 +87,7 @@ def _inspect(
     from pipeline.config import Config
 
     listing, config = _listing(folder, classes, labels)
+    demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
         found = survey(listing, config, Config().beam, Path(scratch))
     logging.getLogger(__name__).info("testing shortcuts")

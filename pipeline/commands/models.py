@@ -9,12 +9,19 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
-from components.push.versions import pushed_versions
-from pipeline.decision import approve, reject, roll_back
+from components.evaluate.report.card import ModelCard
+from pipeline.decisions.decide import decide as take_decision
+from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
+from pipeline.states import Event
 from pipeline.work import Work
+
+_EVENTS = {
+    "approve": Event.APPROVE,
+    "reject": Event.REJECT,
+    "rollback": Event.ROLL_BACK_TO,
+}
 
 
 def list_models(
@@ -53,6 +60,13 @@ def list_models(
             one["data"],
         )
     console.print(table if described else "There is no model yet: run `mri run` first.")
+    for one in described:
+        if one["unfinished"]:
+            console.print(
+                f"The model of run {one['run']} was {one['unfinished']}, which was cut off: the "
+                "next decision, run or clean finishes it.",
+                soft_wrap=True,
+            )
 
 
 def show_model(
@@ -115,64 +129,19 @@ def decide(
     """
     work = Work(root)
     store = open_records(metadata_url, work)
+
+    def say(line: str) -> None:
+        console.file.write(f"{line}\n")
+        console.file.flush()
+
     with work.exclusively():
-        models = read_models(store)
-        if decision == "rollback":
-            model = find_model(models, name) if name else _served_before(work, models)
-            base = work.serving / model.pipeline
-            beside = [one for one in models if one.pipeline == model.pipeline]
-            later = [one for one in beside if _is_served(work, one)]
-            version = roll_back(store, work, base, model, reason, later)
-        else:
-            model = find_model(models, name)
-            base = work.serving / model.pipeline
-            if decision == "reject":
-                reject(store, work, model, reason)
-                console.file.write(f"rejected the model of run {model.run}; nothing was pushed\n")
-                return
-            version = approve(store, work, base, model, reason)
-    console.file.write(f"pushed the model of run {model.run} as {base / version}\n")
-
-
-def _served(work: Work, model: Model) -> str | None:
-    versions = pushed_versions(work.serving / model.pipeline)
-    return str(versions[-1]) if versions else None
-
-
-def _is_served(work: Work, model: Model) -> bool:
-    return _served(work, model) in model.versions
-
-
-def _served_before(work: Work, models: list[Model]) -> Model:
-    """The model with the highest version but for what is served and what was decided against."""
-    earlier = [
-        model
-        for model in models
-        if _is_there(work, model) and not model.withdrawn and not _is_served(work, model)
-    ]
-    if not earlier:
-        raise PipelineError(
-            "There is no earlier model to go back to that nobody has decided against; `mri models "
-            "list` shows all, and `mri models rollback VERSION` goes back to any that was served."
-        )
-    pipelines = sorted({model.pipeline for model in earlier})
-    if len(pipelines) > 1:
-        raise PipelineError(
-            f"There are earlier models of {' and '.join(pipelines)}: say which with "
-            "`mri models rollback VERSION`; `mri models list` shows all."
-        )
-    return max(earlier, key=lambda model: int(model.versions[-1]))
-
-
-def _is_there(work: Work, model: Model) -> bool:
-    base = work.serving / model.pipeline
-    return any((base / version).is_dir() for version in model.versions)
+        take_decision(store, work, _EVENTS[decision], name, reason, say)
 
 
 def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
     card = model.card
     yield "run", model.run
-    yield "state", model.state(_served(work, model))
+    yield "state", model.state(served_version(work, model)).value
     yield "trained", model.made.strftime("%Y-%m-%d %H:%M:%S UTC")
     yield "versions", list(model.versions)
     yield "blessed", model.blessed
@@ -182,14 +151,24 @@ def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
     yield "data", f"{card.lineage.data} ({card.lineage.policy})" if card else "unknown"
     yield "data_fingerprint", card.lineage.data_fingerprint if card else None
     yield "code", f"{card.lineage.code_version}, {card.lineage.code_digest}" if card else None
-    yield "reasons", list(card.reasons) if card else []
+    yield "recipe", list(_recipe(card)) if card else []
+    refusal = [model.standing.refusal] if model.standing.refusal else []
+    yield "reasons", [*(card.reasons if card else ()), *refusal]
     yield (
         "decisions",
         [f"{one.time}: {one.decision}. {one.reason}" for one in model.decisions],
     )
+    yield "unfinished", model.unfinished and model.unfinished.decision
     yield "runs", list(model.runs)
     yield "model", model.artifact.uri
     yield "report", model.report.uri if model.report else None
+
+
+def _recipe(card: ModelCard) -> Iterator[str]:
+    """The settings that a model was trained with."""
+    for name, value in card.lineage.parameters.items():
+        if name.startswith(("transform.", "model.", "train.")):
+            yield f"{name}={value}" + (", by a search" if name in card.lineage.tuned else "")
 
 
 def _number(value: float | None) -> str:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from components.errors import PipelineError
 from components.gate.verdict import PASSING, STATISTICS_ID
-from components.push.pushed import PUSHED_VERSION
+from components.properties import text_of
+from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION
 from components.whole_file import whole_file
 from pipeline.terminal import libraries_to
 from pipeline.work import Work
@@ -31,6 +32,8 @@ def monitor(
     *,
     statistics: Path | None,
     since: str | None,
+    model: str | None,
+    version: int | None,
     html: Path | None,
     textfile: Path | None,
     as_json: bool,
@@ -43,6 +46,8 @@ def monitor(
         work: The work folder, for the training images' statistics.
         statistics: Those to compare with instead: StatisticsGen's artifact, or a FeatureStats.pb.
         since: How far the window reaches back, as in `24h`, or a point in time; None: all.
+        model: The served model's name; None for the only one in the window.
+        version: Its version; None for the newest in the window.
         html: Where a page goes, or None.
         textfile: Where metrics for Prometheus go, or None.
         as_json: Print JSON instead of a table.
@@ -58,13 +63,14 @@ def monitor(
     with libraries_to(Path(os.devnull)) as console:
         with console.status("comparing requests with the training images"):
             from components.monitor.compare import compare, window_statistics
-            from components.monitor.window import read_window
+            from components.monitor.window import one_version, read_window
 
-            window = read_window(log, begin, None)
-            newest = int(window["version"].max())
-            path = statistics or _training(work, newest, metadata_url)
+            logged = read_window(log, begin, None)
+            window = one_version(logged, model, version)
+            name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
+            path = statistics or _training(work, number, metadata_url, name)
             training = _read(path)
-            report = compare(window, training)
+            report = compare(window, training, left_out=len(logged) - len(window))
         if html is not None:
             from components.monitor.page import render
 
@@ -95,7 +101,7 @@ def _begin(since: str | None, now: datetime) -> datetime | None:
     return point if point.tzinfo else point.replace(tzinfo=timezone.utc)
 
 
-def _training(work: Work, version: int, metadata_url: str | None) -> Path:
+def _training(work: Work, version: int, metadata_url: str | None, model: str = "") -> Path:
     """Statistics of the data that the served version was trained on.
 
     Where that version was not pushed from here: of the last data that passed the gate.
@@ -117,7 +123,8 @@ def _training(work: Work, version: int, metadata_url: str | None) -> Path:
     of_version = {
         verdict.id
         for pushed in store.get_artifacts_by_type(PushedModel.TYPE_NAME)
-        if pushed.custom_properties[PUSHED_VERSION].string_value == str(version)
+        if text_of(pushed, PUSHED_VERSION) == str(version)
+        and (not model or Path(text_of(pushed, PUSHED_DESTINATION)).parent.name in ("", model))
         for context in store.get_contexts_by_artifact(pushed.id)
         if context.type == PIPELINE_RUN_CONTEXT_TYPE_NAME
         for verdict in store.get_artifacts_by_context(context.id)
@@ -161,6 +168,11 @@ def _print(report: "MonitorReport", console: Console) -> None:
         f"{report.images:,} images from {first} to {last} UTC, beside "
         f"{report.training_images:,} training images"
     )
+    if report.left_out:
+        [version] = report.versions
+        console.print(
+            f"{report.left_out:,} that other versions than {version} answered are left out"
+        )
     table = Table()
     table.add_column("feature")
     for column in ("mean", "in training", "divergence", "allowed"):

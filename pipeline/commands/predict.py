@@ -17,6 +17,7 @@ from components.whole_file import whole_file
 from imaging.config import ONE_PICTURE
 from imaging.reader import read_file
 from pipeline.config import Config
+from pipeline.paths import printable
 from pipeline.predict import Prediction, Predictor
 from pipeline.server_predict import ServerPredictor
 from pipeline.terminal import libraries_to
@@ -37,7 +38,7 @@ def classify(
 
     Args:
         images: Files of any format that `imaging.reader` knows.
-        model: A SavedModel, or None for the version pushed last; of a server, the model's name.
+        model: As `pipeline.predict.find_saved_model` takes it; of a server, the model's name.
         work: The work folder.
         as_json: Print JSON instead of bars.
         figure: Where to write a picture of the results, or None.
@@ -85,7 +86,8 @@ def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
 
 
 def _print_bars(prediction: Prediction, console: Console) -> None:
-    console.print(f"{prediction.image}", style="bold", markup=False, soft_wrap=True)
+    name = printable(str(prediction.image))
+    console.print(name, style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
         console.print(f"  {prediction.error}", style="red", markup=False)
         return
@@ -112,7 +114,8 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
     for (picture, bars), prediction in zip(rows, drawn, strict=True):
         picture.imshow(read_file(prediction.image, ONE_PICTURE).images[0].pixels)
         picture.set_axis_off()
-        picture.set_title(prediction.image.name, fontsize=9)
+        # Of a name with two dollar signs matplotlib would make a formula.
+        picture.set_title(printable(prediction.image.name), fontsize=9, parse_math=False)
         probabilities = prediction.probabilities or {}
         colours = ["#0b6e99" if name == prediction.label else "#c7d3da" for name in probabilities]
         drawing = bars.barh(list(probabilities), list(probabilities.values()), color=colours)
@@ -121,7 +124,8 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
         bars.invert_yaxis()
         bars.set_xticks([])
         bars.spines[["top", "right", "bottom"]].set_visible(False)
-        bars.set_title(f"{prediction.label}, {prediction.confidence:.1%}", fontsize=11)
+        title = f"{prediction.label}, {prediction.confidence:.1%}"
+        bars.set_title(title, fontsize=11, parse_math=False)
         bars.set_xlabel(prediction.doubt or "", fontsize=9, color="#b00020")
     try:
         with whole_file(path) as file:

@@ -11,16 +11,14 @@ from rich.table import Table
 
 from components.errors import PipelineError
 from components.evaluate.checks import computable
+from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import PREDICTIONS_FILE, Predictions
-from components.evaluate.report.bootstrap import GroupBootstrap
 from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work
-
-_RESAMPLES = 1000
 
 
 def show_report(
@@ -77,7 +75,13 @@ def _folder(model: Model) -> Path:
 def _compare(console: Console, first: Model, second: Model, *, as_json: bool) -> None:
     """Prints two models' headline figures, and on the same test images a paired test."""
     figures = [Figures.read(_folder(model)) for model in (first, second)]
-    comparison, missing = _paired(first, second, figures[0].healthy_class)
+    asked = _predictions(first), _predictions(second)
+    comparison, missing = _paired(*asked, second.artifact.id, figures[0].healthy_class)
+    unknown = " and ".join(
+        model.run
+        for model, one in zip((first, second), asked, strict=True)
+        if one is not None and one.header.training_unknown
+    )
     if as_json:
         content = {
             "models": [
@@ -89,6 +93,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
             ],
             "comparison": comparison.model_dump() if comparison else None,
             "comparison_missing": missing,
+            "training_unknown": unknown,
         }
         console.file.write(json.dumps(content, indent=2) + "\n")
         return
@@ -102,11 +107,21 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
             *_difference(comparison, name),
         )
     console.print(table)
+    if comparison is None:
+        console.print(f"No paired test: {missing}.")
+        return
+    if comparison.set_aside:
+        console.print(
+            f"{comparison.set_aside}: difference and p are of the other {comparison.images:,}."
+        )
+    if unknown:
+        console.print(
+            f"Which test images the model of {unknown} knows from its training is not known: "
+            "difference and p may flatter it."
+        )
     console.print(
         f"On the same test images; intervals and p by paired bootstrap over groups. McNemar: "
         f"{comparison.better} against {comparison.worse}, p = {comparison.mcnemar:.3g}."
-        if comparison
-        else f"No paired test: {missing}."
     )
 
 
@@ -125,8 +140,9 @@ def _words(figure: Figure | None) -> str:
     return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
-def _paired(first: Model, second: Model, healthy: str | None) -> tuple[Comparison | None, str]:
-    one, other = _predictions(first), _predictions(second)
+def _paired(
+    one: Predictions | None, other: Predictions | None, other_id: int, healthy: str | None
+) -> tuple[Comparison | None, str]:
     if one is None or other is None:
         return None, "the predictions of one are no longer there"
     if one.classes != other.classes:
@@ -136,10 +152,17 @@ def _paired(first: Model, second: Model, healthy: str | None) -> tuple[Compariso
     rows, same_rows = _in_order(one), _in_order(other)
     if not np.array_equal(one.sha256[rows], other.sha256[same_rows]):
         return None, "they were not tested on the same images"
-    same = np.empty_like(other.probabilities)
-    same[rows] = other.probabilities[same_rows]
-    bootstrap = GroupBootstrap(np.asarray(one.groups), _RESAMPLES)
-    return compare_answers(one, same, second.artifact.id, bootstrap, healthy), ""
+    same, known = np.empty_like(other.probabilities), np.empty_like(other.known_to_model)
+    same[rows], known[rows] = other.probabilities[same_rows], other.known_to_model[same_rows]
+    new = ~(one.known_to_model | known)
+    aside = f"{int((~new).sum()):,} of {len(new):,} test images match images that one of the two "
+    aside += "models was trained on"
+    if int(new.sum()) < min(len(new), EvaluateConfig().min_compared):
+        return None, f"{aside}, and the others are too few"
+    comparison = compare_answers(
+        one.only(new), same[new], other_id, EvaluateConfig().resamples, healthy
+    )
+    return comparison.model_copy(update={"set_aside": "" if new.all() else aside}), ""
 
 
 def _in_order(predictions: Predictions) -> npt.NDArray[np.intp]:

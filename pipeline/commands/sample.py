@@ -18,7 +18,7 @@ def make_sample(out: Path, *, per_class: int, seed: int) -> None:
     Raises:
         PipelineError: `out` holds something else or cannot be written.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     ensure_sample(out, console, per_class=per_class, seed=seed)
     said = f"Synthetic images in {out}. Try: mri run --data {out}"
     console.print(said, soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from components.whole_file import whole_file
+from pipeline.served import served_model
 from pipeline.work import Work
 
 
@@ -40,7 +41,7 @@ def serve_pushed(
     arguments = [
         f"--port={port}",
         f"--rest_api_port={rest_port}",
-        f"--model_name={(base_path := pushed_model(work, name)).name}",
+        f"--model_name={(base_path := served_model(work.serving, name)).name}",
         f"--model_base_path={base_path}",
         "--enable_grpc_healthcheck_service",
     ]
@@ -55,22 +56,3 @@ def serve_pushed(
     if request_log is not None:
         arguments.append(f"--request_log_dir={request_log.absolute()}")
     serve_with([*arguments, *(f"--{flag.removeprefix('--')}" for flag in flags)])
-
-
-def pushed_model(work: Work, name: str | None) -> Path:
-    """The folder of a model's versions."""
-    found = sorted(
-        {version.parent for version in work.serving.glob("*/*") if version.name.isdigit()}
-    )
-    names = [path.name for path in found]
-    if name is not None and name not in names:
-        raise PipelineError(
-            f"There is no pushed model {name} in {work.root}; there are: {', '.join(names) or '-'}."
-        )
-    if not found:
-        raise PipelineError(f"There is no pushed model in {work.root}: run `mri run` first.")
-    if name is None and len(found) > 1:
-        raise PipelineError(
-            f"There are several models: choose one with --model: {', '.join(names)}."
-        )
-    return work.serving / (name or names[0])

@@ -1,5 +1,6 @@
 """`mri serve files`: the configuration of TensorFlow Serving, Compose and Prometheus."""
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +21,9 @@ def write_deployment(out: Path, work: Path, name: str) -> None:
         PipelineError: The files cannot be written.
     """
     config = DeploymentConfig(name=name, models=work.absolute() / "serving" / name)
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     for path in write_files(config, out):
         console.print(str(path), markup=False, soft_wrap=True)
-    said = f"SECRET_KEY=... docker compose --file {out}/docker-compose.yaml up"
-    console.print(said, style="dim", markup=False)
+    compose = shlex.quote(str(out / "docker-compose.yaml"))
+    said = f"SECRET_KEY=... docker compose --file {compose} up"
+    console.print(said, style="dim", markup=False, soft_wrap=True)

@@ -1,13 +1,14 @@
 """`mri tensorboard`: the curves of all trainings in a browser."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from components.child_process import end, start
 from components.errors import PipelineError
 from pipeline import node_ids
+from pipeline.termination import STOPPED
 from pipeline.work import Work
 
 
@@ -25,13 +26,15 @@ def show_tensorboard(root: Path, host: str, port: int) -> None:
     logs = Work(root).artifacts / node_ids.TRAINER / "model_run"
     if not logs.is_dir():
         raise PipelineError(f"Nothing was trained in {root} yet: run `mri run` first.")
-    Console().print(f"http://{host}:{port}/ shows {logs}; Ctrl-C ends it.", soft_wrap=True)
+    Console(highlight=False, emoji=False).print(
+        f"http://{host}:{port}/ shows {logs}; Ctrl-C ends it.", soft_wrap=True, markup=False
+    )
     command = [sys.executable, "-m", "tensorboard.main", f"--logdir={logs}"]
+    board = start([*command, f"--host={host}", f"--port={port}"])
     try:
-        code = subprocess.run(
-            [*command, f"--host={host}", f"--port={port}"], check=False
-        ).returncode
-    except KeyboardInterrupt:
+        code = board.wait()
+    except STOPPED:
+        end(board)
         return
     if code:
         raise PipelineError(

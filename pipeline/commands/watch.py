@@ -50,7 +50,7 @@ def watch_folder(
     pace: Pace = Pace(),
     once: bool = False,
     retry_failed: bool = False,
-) -> None:
+) -> ExitCode:
     """Runs a command with `--span N` for each span until a signal comes.
 
     Args:
@@ -62,6 +62,10 @@ def watch_folder(
         pace: How patient it is.
         once: Whether to end when nothing is left to run.
         retry_failed: Whether spans that have failed before are tried again.
+
+    Returns:
+        With `once`, what a run for one span ended with that was not done: failed before stopped by
+        the gate before not blessed. Otherwise, and where all were, DONE.
 
     Raises:
         PipelineError: The folder or the hook cannot be used, or a setting is wrong.
@@ -75,6 +79,7 @@ def watch_folder(
             watcher.forget_failed()
         watcher.watch(once=once)
         say(console, "stopped" if stop.signal else "every span that is there has been run")
+        return watcher.code if once and stop.signal is None else ExitCode.DONE
 
 
 class _Watcher:
@@ -99,6 +104,12 @@ class _Watcher:
                 f"its own with --work, or remove {self._file} to begin anew."
             )
         self._record = known or WatchRecord(folder=folder)
+        self._codes: set[ExitCode] = set()
+
+    @property
+    def code(self) -> ExitCode:
+        """What the runs that came to an end come to."""
+        return min(self._codes - {ExitCode.DONE}, default=ExitCode.DONE)
 
     def forget_failed(self) -> None:
         for number, span in list(self._record.spans.items()):
@@ -117,6 +128,11 @@ class _Watcher:
                 words = f"{self._arrivals.folder} cannot be listed ({error.strerror}): waiting"
                 if once:
                     raise PipelineError(words.removesuffix(": waiting") + ".") from error
+            except PipelineError as error:
+                waiting, whole = [], []
+                words = str(error)
+                if once:
+                    raise
             else:
                 words = f"watching {self._arrivals.folder}"
                 if waiting:
@@ -162,7 +178,7 @@ class _Watcher:
     def _is_there(self, number: int) -> bool:
         try:
             return number in self._arrivals.present()
-        except OSError:
+        except (OSError, PipelineError):
             return False
 
     def _judge(self, number: int, span: SpanRecord, ended: Ended, *, counts: bool) -> None:
@@ -172,6 +188,8 @@ class _Watcher:
         state = _FINAL.get(ended.code)
         tries = span.tries + (state is None and counts)
         state = state or ("failed" if tries >= TRIES else "running")
+        if state != "running":
+            self._codes.add(ExitCode.FAILED if state == "failed" else ExitCode(ended.code))
         self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
 
     def _note(self, number: int, span: SpanRecord) -> None:

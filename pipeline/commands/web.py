@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.child_process import end
+from components.child_process import end, start
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
+from pipeline.served import served_model
 from pipeline.work import Work
 
 _LOG = logging.getLogger(__name__)
@@ -42,9 +43,7 @@ def serve_page(work: Work, name: str | None, *, server: str | None, host: str, p
     if server is not None:
         _run(work, host, port, secret_key=key, server=_url(server), model=name)
         return
-    from pipeline.commands.serve import pushed_model
-
-    base_path = pushed_model(work, name)
+    base_path = served_model(work.serving, name)
     with _embedded_server(base_path) as address:
         _run(
             work,
@@ -73,7 +72,7 @@ def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
 def _embedded_server(base_path: Path) -> Iterator[str]:
     """Runs the embedded server in a process of its own: the page's imports no TensorFlow."""
     port, parent = _free_port(), os.getpid()
-    process = subprocess.Popen(
+    process = start(
         [
             sys.executable,
             "-m",
@@ -101,7 +100,7 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
                 sys.exit(ExitCode.FAILED)
 
 
-def _end_with(process: subprocess.Popen[bytes], told: threading.Event) -> None:
+def _end_with(process: "subprocess.Popen[bytes]", told: threading.Event) -> None:
     """Ends the page when its model server has ended, so that whoever started both can do so again.
 
     A container's runtime for instance, where the server was ended for want of memory. How it ended
@@ -131,15 +130,15 @@ def _examples(work: Work) -> str | None:
     folder = work.cache / f"examples-{GENERATOR_VERSION}"
     if not folder.is_dir():
         command = ["data", "sample", str(folder), "--per-class=1", f"--seed={_EXAMPLES_SEED}"]
-        done = subprocess.run(
+        with start(
             [sys.executable, "-m", "pipeline", *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-        if done.returncode:
-            _LOG.warning("no synthetic examples: %s", done.stderr.strip())
+        ) as maker:
+            _, said = maker.communicate()
+        if maker.returncode:
+            _LOG.warning("no synthetic examples: %s", said.strip())
             return None
     return str(folder)
 

@@ -9,6 +9,7 @@ import time
 
 from rich.console import Console
 
+from components.child_process import start
 from pipeline.config import ConfigError
 from pipeline.scheduling.runs import GRACE_SECONDS, LOOK_SECONDS, Ended, end_group, say
 from pipeline.scheduling.stop import Stop
@@ -70,7 +71,7 @@ def tell(
     }
     environment = {f"MRI_{name.upper()}": str(value) for name, value in facts.items()}
     try:
-        child = subprocess.Popen(
+        child = start(
             hook,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

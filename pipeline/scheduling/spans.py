@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.ingest.folder import SPAN_FOLDER
+from components.ingest.folder import number_spans
+
+_LINKED = 2
+"""How deep in a span links to folders are followed: split and class folders are, by ingest, too."""
 
 Listing = frozenset[tuple[str, int, int]]
 
@@ -17,6 +20,7 @@ class Arrivals:
 
     A span is whole when its listing (names, sizes, times) has stayed the same for some seconds of
     a clock that does not jump, and holds a file. Seconds in which it is not there do not count.
+    Links are followed: what is read is what they lead to.
 
     Attributes:
         folder: The folder that spans come to.
@@ -26,21 +30,19 @@ class Arrivals:
     folder: Path
     settle: float
     _seen: dict[int, tuple[Listing, float]] = field(default_factory=dict)
+    _spans: dict[int, Path] = field(default_factory=dict)
 
     def present(self) -> list[int]:
         """Numbers of the spans that are there, whole or not, the lowest first.
 
         Raises:
             OSError: The folder cannot be listed.
+            PipelineError: Two spans have the same number.
         """
         seen, self._seen = self._seen, {}
         with os.scandir(self.folder) as entries:
-            found = sorted(
-                int(match[1])
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False)
-                and (match := SPAN_FOLDER.fullmatch(entry.name))
-            )
+            self._spans = number_spans(Path(entry.path) for entry in entries if _is_dir(entry))
+        found = sorted(self._spans)
         if not os.access(self.folder, os.X_OK):  # names can be read, and nothing behind them
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
         self._seen = {number: seen[number] for number in found if number in seen}
@@ -56,18 +58,34 @@ class Arrivals:
         return bool(listing) and now - known[1] >= self.settle
 
     def _listing(self, number: int) -> Listing:
+        span = self._spans[number]
         found: set[tuple[str, int, int]] = set()
-        for span in self.folder.iterdir():
-            match = SPAN_FOLDER.fullmatch(span.name)
-            if not match or int(match[1]) != number:
+        if not os.access(span, os.R_OK | os.X_OK):
+            found.add((span.name, -1, 0))
+        walked: set[str] = set()
+        for place, folders, names in os.walk(span, followlinks=True):
+            real = os.path.realpath(place)
+            if real in walked:  # by a link that leads up, or twice to one place
+                folders.clear()
                 continue
-            if not os.access(span, os.R_OK | os.X_OK):
-                found.add((span.name, -1, 0))
-            for path in span.rglob("*"):
+            walked.add(real)
+            if len(Path(place).relative_to(span).parts) >= _LINKED:
+                folders[:] = [name for name in folders if not Path(place, name).is_symlink()]
+            for name in names:
+                path = os.path.join(place, name)  # noqa: PTH118 - millions of names
                 try:
-                    facts = path.lstat()
+                    facts = os.stat(path)  # noqa: PTH116 - millions of names
                 except OSError:
-                    continue
-                if not path.is_dir():
-                    found.add((str(path), facts.st_size, facts.st_mtime_ns))
+                    try:
+                        facts = os.lstat(path)
+                    except OSError:
+                        continue
+                found.add((path, facts.st_size, facts.st_mtime_ns))
         return frozenset(found)
+
+
+def _is_dir(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False

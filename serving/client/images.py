@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from imaging.config import ONE_PICTURE
-from imaging.picture import RejectedImageError
-from imaging.reader import StorageGoneError, encode, read_content, read_file
+from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
+from imaging.reader import encode, read_content, read_file
 from serving.client.errors import ImageError
 
 Image: TypeAlias = "bytes | str | os.PathLike[str] | np.ndarray[Any, Any]"
@@ -39,6 +39,8 @@ def encode_image(image: Image) -> bytes:
         raise ImageError(f"The image cannot be used: {error}.") from None
     except StorageGoneError as error:
         raise ImageError(f"The storage of the image went away ({error}): try again.") from None
+    except ReadFailedError as error:
+        raise ImageError(f"The image could not be read now ({error}): try again.") from None
     return file.images[0].encoded
 
 

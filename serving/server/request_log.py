@@ -20,7 +20,7 @@ import numpy as np
 
 from components.whole_file import whole_file
 from imaging.config import ReadConfig
-from imaging.picture import RejectedImageError
+from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.quality import Quality, measure
 from imaging.reader import read_content
 from serving.server.servable import Call, Servable
@@ -239,7 +239,7 @@ def _quality(image: bytes) -> Quality | None:
     """The scalar features of an encoded image; None where it cannot be decoded."""
     try:
         return measure(read_content(image, _LIMITS).images[0].pixels)
-    except RejectedImageError:
+    except (RejectedImageError, ReadFailedError):
         return None
 
 

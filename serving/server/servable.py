@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
+from components.plain_path import plain_path
 from serving.server.errors import Code, ServingError, as_serving_error
 from serving.server.tensors import Array
 
@@ -90,9 +91,9 @@ class Servable:
         )
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
-            with graph.as_default():
+            with graph.as_default(), plain_path(path) as plain:
                 self.meta_graph = tf.compat.v1.saved_model.loader.load(
-                    self._session, list(options.tags), str(path)
+                    self._session, list(options.tags), str(plain)
                 )
         except Exception as error:
             self.close()

@@ -100,7 +100,7 @@ def compose_file(config: DeploymentConfig) -> str:
                     "volumes": [
                         # The folder, not its files: a file that is replaced would not be seen.
                         "./config:/config:ro",
-                        f"{config.models}:/models/{config.name}:ro",
+                        _models(config),
                     ],
                     "ports": [
                         f"{config.bind}:{config.grpc_port}:{_GRPC}",
@@ -118,7 +118,7 @@ def compose_file(config: DeploymentConfig) -> str:
                         "MRI_WEB_MODELS": f"/models/{config.name}",
                     },
                     # For the model cards and reports.
-                    "volumes": [f"{config.models}:/models/{config.name}:ro"],
+                    "volumes": [_models(config)],
                     "depends_on": {"server": {"condition": "service_healthy"}},
                     "ports": [f"{config.bind}:{config.page_port}:{_PAGE}"],
                     "tmpfs": ["/tmp"],  # noqa: S108 - in the container
@@ -169,6 +169,16 @@ def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
             f"{out} cannot be written ({error.strerror}): name another folder."
         ) from error
     return [out / name for name in contents]
+
+
+def _models(config: DeploymentConfig) -> dict[str, Any]:
+    """The models' volume; in the short form a colon would end the folder's name."""
+    return {
+        "type": "bind",
+        "source": str(config.models).replace("$", "$$"),
+        "target": f"/models/{config.name}",
+        "read_only": True,
+    }
 
 
 def _health(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import IO
 from flask import Request
 
 from imaging.config import ONE_PICTURE
-from imaging.picture import RejectedImageError
+from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.reader import file_format, read_content
 from imaging.thumbnail import data_address, thumbnail
 from serving.web.config import WebConfig
@@ -64,7 +64,8 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
         The image.
 
     Raises:
-        ProblemError: It is empty, too large, of another format or damaged.
+        ProblemError: It is empty, too large, of another format or damaged, or there is not enough
+            memory.
     """
     if not content:
         raise ProblemError(422, "The image is empty.")
@@ -78,6 +79,8 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
         image = read_content(content, limits).images[0]
     except RejectedImageError as error:
         raise ProblemError(422, f"The image cannot be used: {error}.") from None
+    except ReadFailedError as error:
+        raise ProblemError(503, f"The image cannot be read now: {error}.") from None
     height, width = image.pixels.shape[:2]
     picture = thumbnail(image.pixels, _LONGEST_SHOWN_EDGE, quality=90)
     return Scan(image.encoded, picture, width, height)

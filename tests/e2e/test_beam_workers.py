@@ -1,15 +1,20 @@
 """Beam in one process and in two worker processes: the same artifacts."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from descendants import all_end_with
 from drawing import draw, encode
 from evaluating import evaluate
 from external_workers import POOL, worker_pool
 from ingesting import ingest
 from predicting import probabilities, write_predictions
+from process_gates import gate
 from toy_run import node_states, run
 
 WORKERS = (
@@ -85,3 +90,32 @@ def test_a_mistyped_option_is_answered_in_words(data, tmp_path):
     assert result.returncode == 2
     assert "invalid choice: 'fast'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+_HELD = """
+import sys
+from pathlib import Path
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+def hold(folder):
+    (Path(folder) / "reached").write_text("held")
+    (Path(folder) / "gate").read_bytes()
+
+if __name__ == "__main__":
+    with beam.Pipeline(options=PipelineOptions(sys.argv[2:])) as pipeline:
+        pipeline | beam.Create([sys.argv[1]]) | beam.Reshuffle() | beam.Map(hold)
+"""
+
+
+def test_worker_processes_end_with_a_process_that_is_killed(tmp_path):
+    os.mkfifo(tmp_path / "reached")
+    program = tmp_path / "program.py"
+    program.write_text(_HELD)
+    with gate(tmp_path / "gate"):
+        command = [sys.executable, str(program), str(tmp_path), *WORKERS]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            assert (tmp_path / "reached").read_text() == "held"
+            with all_end_with(process.pid, "sdk_worker_main"):
+                process.kill()
+                process.wait()

@@ -84,7 +84,7 @@ def test_with_after_review_nothing_is_pushed_before_approve_and_rollback_takes_i
     assert back.returncode == 0, back.stderr
     assert max(_served(work)) > added
     listed = json.loads(mri("models", "list", "--json", "--work", str(work)).stdout)
-    assert listed[0]["state"] == "pushed"
+    assert listed[0]["state"] == "withdrawn"
     assert listed[-1]["state"] == "served"
     # What was decided stays decided: the same run again changes nothing.
     versions = _served(work)

@@ -1,6 +1,8 @@
 """The whole pipeline, as a user runs it."""
 
+import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -172,6 +174,34 @@ def test_again_is_answered_from_cache_and_part_of_it_on_request(first, data, tmp
     result = run(data, work, "--from", "Evaluatr")
     assert result.returncode == 1
     assert "There is no node Evaluatr. Nodes, in order: " in result.stderr
+
+
+def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(
+    first, data, tmp_path
+):
+    work, _ = first
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "copy"
+    subprocess.run(["cp", "-r", str(data), str(copy)], check=True)
+    link = tmp_path / "link"
+    link.symlink_to(copy, target_is_directory=True)
+    threads = "beam=[--runner=FnApiRunner, --direct_running_mode=multi_threading]"
+    result = run(link, work, "--set", threads, "--set", "train.cache_gigabytes=7")
+    assert result.returncode == 0, result.stdout + result.stderr
+    states = node_states(result.stdout)
+    assert [name for name in NODES if states[name] != "cached"] == RESOLVERS
+
+    image = copy / "Training" / "glioma" / "00.png"
+    status = image.stat()
+    image.write_bytes(image.read_bytes()[:-1] + b"x")
+    os.utime(image, ns=(status.st_atime_ns, status.st_mtime_ns))
+    result = run(copy, work, "--to", "Ingest")
+    assert node_states(result.stdout)["Ingest"] == "done"
+    assert "35 train, 4 eval, 10 test; 2 rejected" in result.stdout
+    [*_, splits] = sorted(work.glob("artifacts/Ingest/splits/*"), key=lambda path: int(path.name))
+    with (splits / "splits.csv").open(newline="") as file:
+        sides = {row["name"]: row["split"] for row in csv.DictReader(file)}
+    assert {sides[name] for name in sides if name.startswith("Testing")} == {"test"}
 
 
 def test_a_model_that_falls_short_is_not_pushed(first, data, tmp_path):

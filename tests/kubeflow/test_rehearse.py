@@ -2,13 +2,17 @@
 
 import io
 import json
+import os
 import re
 import signal
 from concurrent.futures import wait
 
 import pytest
 from compiled import MOUNT, compile_shell, compile_toy
+from descendants import all_end_with
 from kfp import kubernetes
+from process_gates import gate
+from rehearsing import start
 from rich.console import Console
 
 from components.errors import PipelineError
@@ -210,3 +214,18 @@ def test_the_real_pipeline_is_read_whole(tmp_path):
     trainer = next(task for task in tasks if task.name == "trainer")
     assert trainer.retry.count == 2
     assert [trainer.retry.wait(attempt) for attempt in (1, 2, 10)] == [30, 60, 600]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_rehearsal_that_ends_takes_its_tasks_along(stage, number):
+    begun = stage.folder / "begun"
+    os.mkfifo(begun)
+    with gate(stage.folder / "gate") as held:
+        script = f"echo begun > {begun}; exec cat {held.path}"
+        file = compile_shell(stage.folder / "pipeline.yaml", [("waits", script, [])], "true")
+        with start(file, stage.storage, None) as rehearsal:
+            assert begun.read_text() == "begun\n"
+            with all_end_with(rehearsal.pid, "cat"):
+                rehearsal.send_signal(number)
+                rehearsal.wait()
+    assert rehearsal.returncode == (-number if number == signal.SIGKILL else 128 + number)

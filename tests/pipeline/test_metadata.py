@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 
@@ -128,6 +129,26 @@ def test_outputs_that_are_gone_are_not_answered_from_cache(store, work):
     states = [artifact.state for artifact in store.get_artifacts()]
     live, deleted = pb.Artifact.LIVE, pb.Artifact.DELETED
     assert states == [live, deleted, live, deleted]
+
+
+def test_storage_that_is_away_for_a_while_is_not_recorded_as_gone(store, work, monkeypatch):
+    type_id = store.put_artifact_type(pb.ArtifactType(name="SplitAssignment"))
+    uri = work.artifacts / "away"
+    uri.mkdir(parents=True)
+    store.put_artifacts([pb.Artifact(type_id=type_id, uri=str(uri), state=pb.Artifact.LIVE)])
+    real = os.stat
+
+    def away(path, *how, **more):
+        if str(path) == str(uri):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path, *how, **more)
+
+    monkeypatch.setattr(os, "stat", away)
+    with pytest.raises(PipelineError, match="cannot be told now .*Stale file handle.*run again"):
+        forget_missing(store, work)
+    monkeypatch.undo()
+    assert forget_missing(store, work) == 0
+    assert [one.state for one in store.get_artifacts()] == [pb.Artifact.LIVE]
 
 
 def test_two_runs_at_once_in_one_folder_are_refused(work):

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,14 @@ from confidence_fits import fit_on_noise
 from drawing import draw, encode
 from PIL import Image
 from small_model import save
+from toy_run import mri
 
 from components.errors import PipelineError
 from components.trainer.config import ModelConfig
 from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
 from components.transform.config import TransformConfig
-from pipeline.predict import Predictor, latest_pushed, predict
+from pipeline.predict import Predictor, find_saved_model, latest_pushed, predict
 
 pytestmark = pytest.mark.long
 
@@ -55,6 +57,42 @@ def test_the_newest_version_is_taken(work):
     assert latest_pushed(work).name == "10"
 
 
+@pytest.fixture
+def two_models(tmp_path) -> Path:
+    """A work folder with two models of which one has the highest version."""
+    for version in ("one/9", "other/10"):
+        folder = tmp_path / "two" / "serving" / version
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").touch()
+    return tmp_path / "two"
+
+
+def test_of_several_models_none_is_picked_by_any_command(two_models):
+    words = "There are several models: choose one with --model: one, other"
+    for command in ("predict", "batch", "serve", "web"):
+        arguments = {"predict": ["x.png"], "batch": [str(two_models), "out"]}.get(command, [])
+        result = mri(command, *arguments, "--work", str(two_models))
+        assert (result.returncode, words in result.stderr) == (1, True), result.stderr
+
+
+def test_a_model_is_chosen_by_its_name_or_where_it_lies(two_models):
+    serving = two_models / "serving"
+    for given in ("other", serving / "other", serving / "other" / "10"):
+        assert find_saved_model(Path(given), two_models) == serving / "other" / "10"
+    with pytest.raises(PipelineError, match="holds no SavedModel"):
+        find_saved_model(Path("third"), two_models)
+
+
+def test_the_doctor_names_every_pushed_model(two_models, capfd, monkeypatch):
+    from pipeline.commands.doctor import examine
+
+    monkeypatch.setenv("COLUMNS", "500")
+    examine(two_models)
+    said = "".join(capfd.readouterr().out.split())
+    assert str(two_models / "serving" / "one" / "9") in said
+    assert str(two_models / "serving" / "other" / "10") in said
+
+
 def test_predict_as_a_function(work, image):
     prediction = predict(image, work=work)
     assert prediction.label in ("glioma", "notumor")
@@ -92,6 +130,16 @@ def test_doubts_are_said(doubtful_work, tmp_path, level, told):
         assert json.loads(_predict(doubtful_work, path, "--json").stdout)["predictions"][0][
             "refer"
         ] is (level == 0)
+
+
+@pytest.mark.parametrize("name", [b"a $x$ $.png", b"\xff.png", b":ok: [b] {1}.png", b"-x.png"])
+def test_whatever_an_image_is_called(work, image, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    image.rename(os.fsdecode(name))
+    result = _predict(work, "--figure", "result.png", "--", os.fsdecode(name))
+    assert result.returncode == 0, result.stderr
+    assert name.decode("utf-8", "backslashreplace") in result.stdout
+    assert (tmp_path / "result.png").is_file()
 
 
 def test_bars_figure_and_disclaimer(work, image, tmp_path):

@@ -8,7 +8,6 @@ from pushing import PushRuns
 from rich.console import Console
 
 from pipeline.commands.models import decide
-from pipeline.decision import approve, reject
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
 
@@ -24,12 +23,18 @@ def _printed(summary) -> str:
     return console.file.getvalue()
 
 
+def _decide(runs, decision: str, reason: str) -> None:
+    console = Console(file=io.StringIO())
+    name = None if decision == "rollback" else runs.model().run
+    decide(console, runs.registry.work.root, name, decision, reason)
+
+
 @pytest.mark.parametrize("judged", ["first", "again"])
 @pytest.mark.parametrize("push", ["auto", "after_review"])
 def test_a_rejected_model_is_neither_pushed_nor_waits_in_a_later_run(runs, push, judged):
     assert runs.run(push="after_review").waiting
     registry = runs.registry
-    reject(registry.store, registry.work, runs.model(), "misses small tumours")
+    _decide(runs, "reject", "misses small tumours")
 
     summary = runs.run(push=push, judged=judged)
 
@@ -43,7 +48,7 @@ def test_a_model_that_was_rolled_back_from_is_not_served_again_where_its_version
     pushed = runs.run().pushed
     registry = runs.registry
     registry.add(0)
-    decide(Console(file=io.StringIO()), registry.work.root, None, "rollback", "complaints")
+    _decide(runs, "rollback", "complaints")
     shutil.rmtree(pushed)
 
     summary = runs.run()
@@ -56,7 +61,7 @@ def test_a_model_that_was_rolled_back_from_is_not_served_again_where_its_version
 def test_an_approved_model_does_not_wait_in_a_later_run(runs):
     assert runs.run(push="after_review").waiting
     registry = runs.registry
-    approve(registry.store, registry.work, registry.base, runs.model(), "read it")
+    _decide(runs, "approve", "read it")
 
     summary = runs.run(push="after_review")
 

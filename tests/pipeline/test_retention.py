@@ -4,6 +4,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.evaluate.report.card import Decision
+from components.evaluate.standing import Standing
 from pipeline.lineage import Lineage, Run, Use
 from pipeline.registry import Model
 from pipeline.retention import kept_artifacts
@@ -106,6 +107,19 @@ def test_what_kept_runs_used_and_made_stays_and_nothing_else(records):
     assert records.kept("second") == {made}
 
 
+def test_the_split_that_a_cached_answer_went_on_from_stays(records):
+    first = records.split("first", "a")
+    second = records.split("second", "b")
+    records.artifacts[second].custom_properties["history"].string_value = records.artifacts[
+        first
+    ].uri
+    records.split("third", "c")
+    records.split("fourth", "d")
+    records.execute("again", made_splits=second)  # answered from cache
+    assert first in records.kept("again")
+    assert first not in records.kept("fourth")
+
+
 def test_the_newest_split_and_the_newest_of_other_content_stay_for_each_folder_and_policy(records):
     [_, b, _, c] = [records.split("r", content) for content in "abcc"]
     elsewhere = records.split("r", "a", folder="other")
@@ -186,10 +200,27 @@ def test_a_served_model_stays_with_what_it_is_judged_and_monitored_by(records):
     assert family <= records.kept(models=models, served=(model,))
 
 
+def test_a_model_stays_with_the_record_of_what_it_was_trained_on(records):
+    splits = [records.artifact("SplitAssignment", fingerprint=str(one)) for one in range(4)]
+    examples, transformed = records.artifact("Examples"), records.artifact("Examples")
+    records.execute("first", made_examples=examples, made_splits=splits[0])
+    records.execute("first", examples=examples, made_transformed_examples=transformed)
+    model = records.artifact("Model")
+    records.execute("first", examples=transformed, made_model=model)
+    for one in splits[1:]:
+        records.execute("later", made_splits=one)
+    models = (records.as_model(model),)
+    assert splits[0] not in records.kept(models=models)
+    kept = records.kept(models=models, served=(model,))
+    assert splits[0] in kept
+    assert not {splits[1], examples, transformed} & kept
+
+
 def test_a_model_that_waits_stays_until_it_is_decided(records):
     model, blessing = records.model("r", blessed=0)
-    waiting = records.as_model(model, waiting=True, blessed=True)
+    standing = Standing(records.artifacts[records.artifact("ModelBlessing", blessed=1)])
+    waiting = records.as_model(model, waiting=True, standing=standing)
     assert records.kept(models=(waiting,)) == {model, blessing}
     no = Decision(decision="rejected", time="now", reason="no", report="", version=None)
-    decided = records.as_model(model, waiting=True, blessed=True, decisions=(no,))
+    decided = records.as_model(model, waiting=True, standing=standing, decisions=(no,))
     assert records.kept(models=(decided,)) == set()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from components.ingest.config import SALT_FILE_VARIABLE, SALT_VARIABLE
+from components.ingest.patients import patient_salt
 from pipeline.removal import Removal
 from pipeline.work import Work
 
@@ -42,6 +44,33 @@ def test_a_salt_that_was_cut_off_is_made_anew_and_kept(work):
     salt = work.patient_salt()
     assert len(salt) == 32
     assert work.patient_salt() == salt
+
+
+def test_of_two_tasks_that_make_the_salt_at_once_both_have_the_same(work, monkeypatch):
+    real, others = Path.write_text, []
+
+    def meanwhile(self: Path, *arguments: str, **options: str) -> int:
+        if not others:
+            others.append("")
+            others.append(work.patient_salt())
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", meanwhile)
+    assert work.patient_salt() == others[1] == work.patient_salt()
+    [file] = work.root.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("own", ["", "mine"])
+def test_each_folder_lends_its_own_salt_unless_the_variable_says_one(tmp_path, monkeypatch, own):
+    monkeypatch.setenv(SALT_VARIABLE, own)
+    monkeypatch.delenv(SALT_FILE_VARIABLE, raising=False)
+    for name in ("one", "other"):
+        work = Work(tmp_path / name)
+        work.root.mkdir()
+        work.lend_patient_salt()
+        assert patient_salt().decode() == (own or work.patient_salt())
+        assert os.environ[SALT_VARIABLE] == own, "it would be told to every process of the run"
 
 
 def test_a_salt_that_cannot_be_written_leaves_no_half_of_it(work, monkeypatch):

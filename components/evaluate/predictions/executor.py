@@ -10,7 +10,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.draw import Draw
 from components.errors import PipelineError
+from components.evaluate.predictions.driver import is_there
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.inference import (
     PROBABILITIES,
@@ -20,8 +22,10 @@ from components.evaluate.predictions.inference import (
     row_outputs,
     scalar_features,
 )
+from components.evaluate.predictions.seen_before import UnknownTrainingError, known_groups
 from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, PredictionWriter, write_foreign
+from components.ingest.config import DuplicatesConfig
 from components.properties import MODEL_ID
 from components.transform.preprocessing import CLASS, ENCODED, LABEL
 
@@ -38,14 +42,15 @@ class PredictionsExecutor(base_executor.BaseExecutor):
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],  # noqa: ARG002 - TFX's
+        exec_properties: dict[str, Any],
     ) -> None:
         """Writes the predictions, holding one batch of images in memory.
 
         Args:
-            input_dict: `examples`, `model`, and `baseline_model` where there is one.
+            input_dict: `examples` and their `splits`; `model` and all `model_splits` that it was
+                trained on; where there is one, `baseline_model` and its `baseline_splits`.
             output_dict: `predictions`.
-            exec_properties: Only the code's digest.
+            exec_properties: `duplicates`, JSON of a `DuplicatesConfig`.
 
         Raises:
             PipelineError: The model cannot be asked.
@@ -58,15 +63,18 @@ class PredictionsExecutor(base_executor.BaseExecutor):
             input_dict.get("baseline_model"),
             Header(classes=model.classes, model_id=model_artifact.id, missing=model.missing),
         )
+        known, header = _known(input_dict, exec_properties, header)
         pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], _SPLIT)}/*"
-        first: list[bytes] = []
+        brains = Draw[bytes](EACH)
         with PredictionWriter(folder, header) as writer:
             for records in read_records(pattern, _BATCH):
-                writer.write(_rows(records, model, baseline))
-                first += [_encoded(record) for record in records[: EACH - len(first)]]
+                writer.write(_rows(records, model, baseline, known))
+                for record in records:
+                    encoded = _encoded(record)
+                    brains.offer(encoded, scalar_features(record).get(CLASS, -1), encoded)
                 _LOG.info("%s test images", f"{writer.images:,}")
         if not {"in_distribution", "ood_score"} & set(model.missing):
-            write_foreign(folder, _foreign_rows(model, first))
+            write_foreign(folder, _foreign_rows(model, brains.drawn()))
         made.set_int_custom_property(MODEL_ID, model_artifact.id)
         made.set_int_custom_property("images", writer.images)
         made.set_int_custom_property("baseline", int(baseline is not None))
@@ -87,12 +95,22 @@ def _baseline(
     if not artifacts:
         return None, header
     found: dict[str, Any] = {"baseline_id": artifacts[0].id}
+    if not is_there(artifacts[0]):
+        problem = "the last blessed model's files are gone"
+        return None, header.model_copy(update={**found, "baseline_problem": problem})
     try:
         baseline = _load(artifacts[0])
-    except (OSError, PipelineError, ValueError, tf.errors.OpError):
-        _LOG.warning("the last blessed model cannot be loaded", exc_info=True)
-        problem = "the last blessed model's files are gone or cannot be loaded"
+    except PipelineError as error:  # it is whole, and of another kind
+        _LOG.warning("the last blessed model cannot be asked: %s", error)
+        problem = "the last blessed model cannot be asked"
         return None, header.model_copy(update={**found, "baseline_problem": problem})
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        # It may be the moment's fault, or mended, so that no comparison may be kept that lacks it.
+        raise PipelineError(
+            f"The last blessed model, in {artifacts[0].uri}, cannot be loaded "
+            f"({' '.join(str(error).split())[:300]}): run again, restore it, or delete that folder "
+            "to go on without it."
+        ) from error
     found["baseline_classes"] = baseline.classes
     if baseline.classes != header.classes:
         problem = (
@@ -103,8 +121,41 @@ def _baseline(
     return baseline, header.model_copy(update=found)
 
 
+def _known(
+    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any], header: Header
+) -> tuple[dict[str, frozenset[str]], Header]:
+    """By column, the groups of test images that a training knows; and where that is unknown."""
+    splits = input_dict.get("splits")
+    sources = {"model": input_dict.get("model_splits")}
+    if header.baseline_id is not None:
+        sources["baseline"] = input_dict.get("baseline_splits")
+    config = DuplicatesConfig.model_validate_json(exec_properties.get("duplicates") or "{}")
+    groups, unknown = {}, {}
+    for whose, trained in sources.items():
+        try:
+            groups[f"known_to_{whose}"] = _groups(splits, trained, config)
+        except UnknownTrainingError as error:
+            name = "training_unknown" if whose == "model" else "baseline_unknown"
+            unknown[name] = str(error)
+            _LOG.warning("which test images the %s knows cannot be told: %s", whose, error)
+    return groups, header.model_copy(update=unknown)
+
+
+def _groups(
+    splits: list[types.Artifact] | None,
+    trained: list[types.Artifact] | None,
+    config: DuplicatesConfig,
+) -> frozenset[str]:
+    if not splits or not trained:
+        raise UnknownTrainingError("the record of its training images is gone")
+    return known_groups(Path(splits[0].uri), [Path(one.uri) for one in trained], config)
+
+
 def _rows(
-    records: list[bytes], model: ExportedModel, baseline: ExportedModel | None
+    records: list[bytes],
+    model: ExportedModel,
+    baseline: ExportedModel | None,
+    known: dict[str, frozenset[str]],
 ) -> list[dict[str, Any]]:
     outputs = model(records)
     earlier = baseline(records)[PROBABILITIES] if baseline else None
@@ -112,16 +163,18 @@ def _rows(
     for index, record in enumerate(records):
         features = scalar_features(record)
         label = features.get(CLASS)
+        group = features.get("image/group", b"").decode()
         rows.append(
             {
                 "sha256": features.get("image/sha256", b"").decode(),
-                "group": features.get("image/group", b"").decode(),
+                "group": group,
                 "label": features[LABEL].decode() if LABEL in features else None,
                 "class": label if label is not None and 0 <= label < len(model.classes) else None,
                 "mean": features.get("image/mean"),
                 **describe(features),
                 **row_outputs(outputs, index),
                 "baseline": None if earlier is None else earlier[index].tolist(),
+                **{name: group in groups for name, groups in known.items()},
             }
         )
     return rows

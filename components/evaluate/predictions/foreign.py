@@ -24,7 +24,8 @@ def foreign_images(encoded: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
     """Makes foreign images; the same test images give the same.
 
     Args:
-        encoded: Image files of brain MRI, of which inverted and shuffled ones are made.
+        encoded: Image files of brain MRI, up to `EACH`, of which inverted and shuffled ones are
+            made: a sample, as its draw is the caller's.
 
     Yields:
         The kind, and a PNG file.
@@ -36,7 +37,7 @@ def foreign_images(encoded: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         yield "noise", encode(random.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8))
     for _ in range(EACH):
         yield "text", encode(_text(random))
-    for one in encoded[:EACH]:
+    for one in encoded:
         pixels = decode(one)
         yield "inverted MRI", encode(255 - pixels)
         yield "shuffled MRI", encode(_shuffle(pixels, random))

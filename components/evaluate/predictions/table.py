@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,6 +40,8 @@ _SCHEMA = pa.schema(
         ("ood_score", pa.float32()),
         ("refer", pa.bool_()),
         ("baseline", _VECTOR),
+        ("known_to_model", pa.bool_()),
+        ("known_to_baseline", pa.bool_()),
     ]
 )
 _FOREIGN_SCHEMA = pa.schema(
@@ -57,6 +59,9 @@ class Header(StrictConfig):
         baseline_id: The model that it is compared with, if there is one.
         baseline_classes: That model's classes.
         baseline_problem: Why the baseline's answers are not here although there is one.
+        training_unknown: Why nobody can tell which of the images the model knows from its training;
+            empty where `known_to_model` says.
+        baseline_unknown: The same of the baseline.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +70,8 @@ class Header(StrictConfig):
     baseline_id: int | None = None
     baseline_classes: tuple[str, ...] | None = None
     baseline_problem: str = ""
+    training_unknown: str = ""
+    baseline_unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ class Predictions:
         ood_score: How unlike the training images each is, if the graph says.
         refer: Whether each is referred to a reader, if the graph says.
         baseline: The baseline's probabilities, if there are any.
+        known_to_model: Whether the model was trained on a match of each.
+        known_to_baseline: Whether the baseline was.
         foreign: The foreign images, if the graph says of them what they are.
     """
 
@@ -112,6 +121,8 @@ class Predictions:
     ood_score: Floats | None
     refer: Flags | None
     baseline: Floats | None
+    known_to_model: Flags
+    known_to_baseline: Flags
     foreign: Foreign | None = None
 
     @property
@@ -119,9 +130,26 @@ class Predictions:
         """Class names in the order of the probabilities."""
         return self.header.classes
 
+    @property
+    def new_to_both(self) -> Flags:
+        """Which images neither the model nor its baseline knows from training."""
+        return ~(self.known_to_model | self.known_to_baseline)
+
     def __len__(self) -> int:
         """How many images there are."""
         return len(self.labels)
+
+    def only(self, rows: Flags) -> "Predictions":
+        """Some of the images, without the foreign ones.
+
+        Args:
+            rows: Which.
+        """
+        arrays: dict[str, Any] = {
+            name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        slices = {name: values[rows] for name, values in self.slices.items()}
+        return replace(self, **arrays, slices=slices, foreign=None)
 
     @staticmethod
     def read(folder: Path) -> "Predictions":
@@ -135,6 +163,11 @@ class Predictions:
         """
         table = pq.read_table(folder / PREDICTIONS_FILE)
         header = Header.model_validate_json(table.schema.metadata[_HEADER])
+        if "known_to_model" not in table.column_names:
+            older = "an earlier version of the pipeline has asked them"
+            header = header.model_copy(
+                update={"training_unknown": older, "baseline_unknown": older}
+            )
         labels = table["class"].fill_null(-1).to_numpy()
         slices = {name: _names(table[name].fill_null(UNKNOWN)) for name in _STORED}
         slices["class"] = np.array(
@@ -156,6 +189,8 @@ class Predictions:
             baseline=_matrix(table["baseline"], len(header.classes))
             if header.baseline_id is not None and not header.baseline_problem
             else None,
+            known_to_model=_known(table, "known_to_model"),
+            known_to_baseline=_known(table, "known_to_baseline"),
             foreign=_read_foreign(foreign) if foreign.is_file() else None,
         )
 
@@ -244,6 +279,13 @@ def _floats(column: Any) -> Floats:
 
 def _flags(column: Any) -> Flags:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _known(table: Any, name: str) -> Flags:
+    """Whether a training knows each image; where the header says that nobody can tell, false."""
+    if name not in table.column_names:
+        return np.zeros(table.num_rows, bool)
+    return _flags(table[name].fill_null(False))
 
 
 def _matrix(column: Any, width: int) -> Floats:

@@ -12,6 +12,8 @@ BINS = 15
 class Reliability:
     """Confidence against correctness, in bins of equal mass.
 
+    Images of equal confidence fall into one bin, that of their middle: no order tells them apart.
+
     Source: the expected calibration error of C. Guo et al., On Calibration of Modern Neural
     Networks (ICML 2017), with bins of equal mass instead of equal width.
     """
@@ -26,6 +28,8 @@ class Reliability:
         order = np.argsort(confidence, kind="stable")
         self._order = order
         self._confidence, self._right = confidence[order], right[order].astype(np.float64)
+        new = np.r_[True, np.diff(self._confidence) != 0][: len(order)]
+        self._starts, self._value_of = np.flatnonzero(new), np.cumsum(new) - 1
 
     def error(self, weights: Floats) -> Floats:
         """The expected calibration error.
@@ -55,8 +59,9 @@ class Reliability:
             if (inside := bins == number).any()
         )
 
-    @staticmethod
-    def _bins(ordered: Floats) -> npt.NDArray[np.int64]:
-        middle = np.cumsum(ordered, axis=1) - ordered / 2
-        share = middle / ordered.sum(1, keepdims=True)
-        return np.asarray(np.minimum(BINS * share, BINS - 1), np.int64)
+    def _bins(self, ordered: Floats) -> npt.NDArray[np.int64]:
+        masses = np.add.reduceat(ordered, self._starts, axis=1)
+        middle = np.cumsum(masses, axis=1) - masses / 2
+        share = middle / masses.sum(1, keepdims=True)
+        bins = np.asarray(np.minimum(BINS * share, BINS - 1), np.int64)
+        return bins[:, self._value_of]

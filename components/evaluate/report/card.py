@@ -155,7 +155,8 @@ def _markdown(card: ModelCard) -> Iterator[str]:
         version = f" as version {one.version}" if one.version else ""
         yield f"- {one.time}: {one.decision}{version}. {one.reason} (report {one.report[:12]})"
     yield from ("", "## Lineage", "")
-    for name, value in card.lineage.model_dump(exclude={"parameters", "environment"}).items():
+    facts = card.lineage.model_dump(exclude={"parameters", "tuned", "environment"})
+    for name, value in facts.items():
         yield f"- {name.replace('_', ' ')}: {value}"
     yield from _checklist("CLAIM, 2024 update", card.claim)
     yield from _checklist("TRIPOD+AI", card.tripod_ai)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from components.evaluate.checks import comparison_problem, set_aside
+from components.evaluate.config import EvaluateConfig
 from components.evaluate.confusion import figure_of
 from components.evaluate.predictions.table import Floats, Predictions
 from components.evaluate.report.bootstrap import (
@@ -17,15 +19,14 @@ _FIGURES = ("tumour_sensitivity", "tumour_specificity", "accuracy", "balanced_ac
 
 
 def compare(
-    predictions: Predictions, bootstrap: GroupBootstrap, healthy: str | None, *, enabled: bool
+    predictions: Predictions, config: EvaluateConfig, healthy: str | None
 ) -> tuple[Comparison | None, str]:
-    """Compares a model with its baseline.
+    """Compares a model with its baseline, on the images that neither knows from training.
 
     Args:
         predictions: Of both.
-        bootstrap: Over their images' groups.
+        config: Whether a comparison is wanted, and what it takes.
         healthy: The class without a tumour.
-        enabled: Whether a comparison is wanted.
 
     Returns:
         The comparison, or None and why there is none.
@@ -33,21 +34,25 @@ def compare(
     header = predictions.header
     if header.baseline_id is None:
         return None, "there is no earlier blessed model"
-    if not enabled:
+    if not config.compare:
         return None, "evaluate.compare is false"
-    if predictions.baseline is None:
-        return None, header.baseline_problem
-    return (
-        compare_answers(predictions, predictions.baseline, header.baseline_id, bootstrap, healthy),
-        "",
+    problem = comparison_problem(predictions, config)
+    if predictions.baseline is None or problem:
+        return None, problem
+    new = predictions.new_to_both
+    images = predictions.only(new)
+    comparison = compare_answers(
+        images, predictions.baseline[new], header.baseline_id, config.resamples, healthy
     )
+    words = "" if new.all() else set_aside(predictions)
+    return comparison.model_copy(update={"set_aside": words}), ""
 
 
 def compare_answers(
     predictions: Predictions,
     other: Floats,
     other_id: int,
-    bootstrap: GroupBootstrap,
+    resamples: int,
     healthy: str | None,
 ) -> Comparison:
     """Compares a model's answers with another's.
@@ -56,7 +61,7 @@ def compare_answers(
         predictions: Of the model, all with labels and finite probabilities.
         other: The other's probabilities on the same images, [images, classes].
         other_id: The other, in ML Metadata.
-        bootstrap: Over the images' groups.
+        resamples: Bootstrap samples behind each interval, drawn over the images' groups.
         healthy: The class without a tumour.
 
     Returns:
@@ -84,10 +89,12 @@ def compare_answers(
         return statistic
 
     once = np.ones((1, len(predictions)))
+    bootstrap = GroupBootstrap(predictions.groups, resamples)
     samples = bootstrap.samples({name: difference(name) for name in names})
-    differences, p_values, values = {}, {}, {}
+    differences, p_values, own, values = {}, {}, {}, {}
     for name in names:
         mine, others = (float(value[0]) for value in both(name, once))
+        own[name] = mine if np.isfinite(mine) else None
         values[name] = others if np.isfinite(others) else None
         ends = interval(samples[name])
         differences[name] = (
@@ -111,5 +118,7 @@ def compare_answers(
         better=int((right & ~other_right).sum()),
         worse=int((other_right & ~right).sum()),
         mcnemar=mcnemar(right, other_right),
+        own=own,
         other=values,
+        images=len(predictions),
     )

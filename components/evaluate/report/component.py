@@ -88,7 +88,7 @@ class Report(base_component.BaseComponent):
                 parameters=json.dumps(dict(parameters), sort_keys=True),
                 data_note=data_note,
                 push=push,
-                code=source_digest("evaluate", "pages"),
+                code=source_digest("components.evaluate.report.executor"),
                 model_report=types.Channel(type=ModelReport),
             )
         )

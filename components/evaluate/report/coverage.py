@@ -16,7 +16,7 @@ class CoverageRisk:
     Attributes:
         coverage: Share of the images that is answered, the most confident first.
         risk: Share of those that is wrong.
-        area: The mean risk over all coverages.
+        area: The mean risk over all coverages, an image counting at that of its confidence.
     """
 
     coverage: Floats
@@ -35,11 +35,11 @@ class CoverageRisk:
             The curve, a point a distinct confidence: images of equal confidence come together.
         """
         order = np.argsort(-confidence, kind="stable")
-        wrong = np.cumsum(~right[order])
-        answered = np.arange(1, len(order) + 1)
         last = np.flatnonzero(np.r_[np.diff(confidence[order]) != 0, True])
-        risk = wrong / answered
-        return CoverageRisk(answered[last] / len(order), risk[last], float(risk.mean()))
+        answered = last + 1
+        risk = np.cumsum(~right[order])[last] / answered
+        area = float(risk @ np.diff(answered, prepend=0)) / len(order)
+        return CoverageRisk(answered / len(order), risk, area)
 
     def risk_at(self, coverage: float) -> float:
         """The risk at the least coverage that is at least the given one."""

@@ -20,10 +20,11 @@ from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.gallery import Choice, exhibits
 from components.evaluate.report.lineage import (
     Lineage,
+    TrainedSettings,
     code_digest,
     code_version,
     environment,
-    flatten,
+    trained_settings,
 )
 from components.evaluate.report.measure import measure
 from components.evaluate.report.page import Content, render
@@ -53,7 +54,8 @@ class ReportExecutor(base_executor.BaseExecutor):
                 `gate_verdict` and `infra_blessing`.
             output_dict: `model_report`.
             exec_properties: `config` (JSON of an `EvaluateConfig`), `parameters` (JSON of the
-                configuration's sections), `data_note`, `push`.
+                configuration's sections; where the model says what it was trained with, that
+                counts), `data_note`, `push`.
         """
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
         [made], [model] = output_dict["model_report"], input_dict["model"]
@@ -61,16 +63,16 @@ class ReportExecutor(base_executor.BaseExecutor):
         verdict = read_verdict(_folder(input_dict, "evaluation"))
         data = IngestReport.read(_folder(input_dict, "data_report"))
         figures = measure(predictions, config)
-        parameters = json.loads(exec_properties["parameters"])
-        lineage = self._lineage(model, data, parameters, exec_properties["data_note"])
+        old = path_utils.is_old_model_artifact(model)
+        saved_model = Path(path_utils.serving_model_path(model.uri, old))
+        trained = trained_settings(saved_model, json.loads(exec_properties["parameters"]))
+        lineage = self._lineage(model, data, trained, exec_properties["data_note"])
         card = ModelCard.of(figures, verdict, lineage, data)
         choice = Choice()
         shown = {}
         if computable(predictions):
             choice = Choice.of(predictions, figures.healthy_class)
             pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], _SPLIT)}/*"
-            old = path_utils.is_old_model_artifact(model)
-            saved_model = Path(path_utils.serving_model_path(model.uri, old))
             shown = exhibits(predictions, choice.rows, pattern, saved_model)
         page = render(
             Content(
@@ -97,7 +99,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         _describe(made, figures, digest=page_digest(folder), blessed=verdict.blessed)
 
     def _lineage(
-        self, model: types.Artifact, data: IngestReport, parameters: dict[str, Any], note: str
+        self, model: types.Artifact, data: IngestReport, trained: TrainedSettings, note: str
     ) -> Lineage:
         made = datetime.fromtimestamp(
             model.mlmd_artifact.create_time_since_epoch / 1000, tz=timezone.utc
@@ -112,7 +114,8 @@ class ReportExecutor(base_executor.BaseExecutor):
             data_fingerprint=data.fingerprint,
             data_note=note,
             policy=data.policy,
-            parameters=flatten(parameters),
+            parameters=trained.parameters,
+            tuned=trained.tuned,
             environment=environment(),
         )
 

@@ -150,11 +150,13 @@ def _of_the_model(lineage: Lineage) -> dict[str, str]:
         ]
         return ", ".join(found)
 
+    tuned = [f"{path.rpartition('.')[2]}={lineage.parameters[path]}" for path in lineage.tuned]
     found = {
         "software": f"brain-mri-pipeline {lineage.code_version} (code {lineage.code_digest}); "
         + ", ".join(f"{name} {version}" for name, version in lineage.environment.items()),
-        "choice": "By the eval images, a part of the training folder; the test images choose "
-        "nothing but whether the model is blessed.",
+        "choice": "By the eval images, a part of the training folder"
+        + (f", by which a search chose {', '.join(tuned)}" if tuned else "")
+        + "; the test images choose nothing but whether the model is blessed.",
         "updating": "A new run trains from the start; the last blessed model is what it is "
         "compared with.",
     }
@@ -212,6 +214,9 @@ def _of_the_figures(figures: Figures) -> dict[str, str]:
     if figures.comparison:
         difference = figures.comparison.differences["accuracy"]
         found["comparison"] = (
-            f"Accuracy minus that of the last blessed model: {words_of(difference)}."
+            f"Accuracy minus that of the last blessed model: {words_of(difference)}"
+            f", on {figures.comparison.images:,} test images."
         )
+        if aside := figures.comparison.set_aside:
+            found["comparison"] += f" The others were set aside: {aside}."
     return found

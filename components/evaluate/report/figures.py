@@ -71,7 +71,10 @@ class Comparison(StrictConfig):
         better: Images that only the candidate has right.
         worse: Images that only the other has right.
         mcnemar: The exact McNemar test on these two numbers, which takes images for independent.
-        other: The other's own figures, by name.
+        own: The candidate's figures on the same images, by name.
+        other: The other's.
+        images: How many these are.
+        set_aside: Which test images were left out and why, in words; empty where none was.
     """
 
     model_id: int
@@ -80,7 +83,10 @@ class Comparison(StrictConfig):
     better: int
     worse: int
     mcnemar: float
+    own: dict[str, float | None] = {}
     other: dict[str, float | None]
+    images: int = 0
+    set_aside: str = ""
 
 
 class Bin(StrictConfig):

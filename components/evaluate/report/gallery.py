@@ -1,7 +1,8 @@
 """The images that a reviewer should see: what was missed, mistaken and doubted."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,17 +77,19 @@ class Choice:
         """
         predicted = predictions.probabilities.argmax(1)
         confidence = predictions.probabilities.max(1)
-        wrong = np.flatnonzero(predicted != predictions.labels)
-        mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")]
+        # Of equally confident answers, as there are many at 1, digests draw: rows are by class.
+        doubtful = np.lexsort((predictions.labels, predictions.sha256, confidence))
+        sure = np.lexsort((predictions.labels, predictions.sha256, -confidence))
+        mistakes = [int(row) for row in sure if predicted[row] != predictions.labels[row]]
         missed: list[int] = []
         if healthy is not None:
             index = predictions.classes.index(healthy)
-            missed = [int(row) for row in mistakes if predicted[row] == index]
+            missed = [row for row in mistakes if predicted[row] == index]
         return Choice(
             missed=tuple(missed[:MOST_MISSED]),
             missed_in_all=len(missed),
-            mistakes=tuple(int(row) for row in mistakes[:EACH]),
-            uncertain=tuple(int(row) for row in np.argsort(confidence, kind="stable")[:EACH]),
+            mistakes=tuple(mistakes[:EACH]),
+            uncertain=tuple(int(row) for row in doubtful[:EACH]),
         )
 
     @property
@@ -109,25 +112,30 @@ def exhibits(
     Returns:
         Exhibits by row. An image that is no longer there has none.
     """
-    wanted = {str(predictions.sha256[row]): row for row in rows}
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        wanted[str(predictions.sha256[row])].append(row)
     explainer = _Explainer(saved_model) if wanted else None
     shown: dict[int, Exhibit] = {}
     for batch in _chosen(pattern, wanted):
         overlays = explainer([encoded for _, encoded in batch]) if explainer else []
-        for (row, encoded), overlay in zip(batch, overlays, strict=True):
-            shown[row] = _exhibit(predictions, row, encoded, overlay)
+        for (digest, encoded), overlay in zip(batch, overlays, strict=True):
+            for row in wanted[digest]:
+                shown[row] = _exhibit(predictions, row, encoded, overlay)
     return shown
 
 
-def _chosen(pattern: str, wanted: dict[str, int]) -> Iterator[list[tuple[int, bytes]]]:
-    batch = []
+def _chosen(pattern: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
+    """Images by their digests, each once, however many rows are of it."""
+    left, batch = set(wanted), []
     for records in read_records(pattern, _BATCH) if wanted else ():
         for record in records:
             digest = scalar_features(record).get("image/sha256", b"").decode()
-            if digest in wanted:
+            if digest in left:
+                left.remove(digest)
                 example = tf.train.Example.FromString(record)
                 encoded = example.features.feature[ENCODED].bytes_list.value[0]
-                batch.append((wanted[digest], bytes(encoded)))
+                batch.append((digest, bytes(encoded)))
         if len(batch) >= _BATCH:
             yield batch
             batch = []

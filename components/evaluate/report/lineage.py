@@ -1,15 +1,22 @@
 """Where a model comes from: code, data, parameters, environment."""
 
 import importlib.metadata
+import json
 import platform
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
+from components.servable import EXTRAS, METADATA_FILE
 from components.source_digest import source_digest
 from components.strict_config import StrictConfig
 
 _PACKAGES = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "numpy", "scikit-learn")
+_CODE = (
+    "components.ingest.executor",
+    "components.trainer.run",
+    "components.evaluate.report.executor",
+)
 _DISTRIBUTION = "brain-mri-pipeline"
 UNKNOWN = "unknown"
 
@@ -22,12 +29,13 @@ class Lineage(StrictConfig):
         model_id: The model, in ML Metadata.
         trained: When it was made, UTC.
         code_version: This package's version.
-        code_digest: Of the components' source code.
+        code_digest: Of the code that reads images, trains and evaluates.
         data: Name of the data folder.
         data_note: What the folder says of itself: what it holds, and its licence.
         data_fingerprint: Digest of its listing.
         policy: How its images were split.
-        parameters: Settings by their path.
+        parameters: Settings by their path, as the model was trained.
+        tuned: Those of them that a search chose.
         environment: Versions by name.
     """
 
@@ -41,7 +49,20 @@ class Lineage(StrictConfig):
     data_note: str = ""
     policy: str
     parameters: dict[str, str]
+    tuned: tuple[str, ...] = ()
     environment: dict[str, str]
+
+
+class TrainedSettings(NamedTuple):
+    """What a model was trained with.
+
+    Attributes:
+        parameters: Settings by their path.
+        tuned: Paths of those that a search chose.
+    """
+
+    parameters: dict[str, str]
+    tuned: tuple[str, ...]
 
 
 def code_version() -> str:
@@ -50,8 +71,8 @@ def code_version() -> str:
 
 
 def code_digest() -> str:
-    """Digest of all components' source code."""
-    return source_digest("")
+    """Digest of the code that reads images, trains and evaluates."""
+    return source_digest(*_CODE)
 
 
 def environment() -> dict[str, str]:
@@ -61,6 +82,27 @@ def environment() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def trained_settings(saved_model: Path, configured: Mapping[str, Any]) -> TrainedSettings:
+    """Asks the model itself: a search, or an earlier run, may have had other settings than this.
+
+    Args:
+        saved_model: The SavedModel's folder.
+        configured: Sections of the configuration, for what the model does not say.
+
+    Returns:
+        The settings.
+    """
+    file = saved_model / EXTRAS / METADATA_FILE
+    said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    recipe = said.get("recipe", {})
+    sections = {name: recipe[name] for name in ("model", "train") if name in recipe}
+    if "preprocessing" in said:
+        sections["transform"] = said["preprocessing"]
+    return TrainedSettings(
+        flatten({**configured, **sections}), tuple(sorted(recipe.get("tuned", {})))
+    )
 
 
 def flatten(parameters: Mapping[str, Any]) -> dict[str, str]:

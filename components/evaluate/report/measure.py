@@ -59,9 +59,7 @@ def measure(predictions: Predictions, config: EvaluateConfig) -> Figures:
     }
     if computable(predictions):
         found |= _Measurement(predictions, bootstrap, healthy).all()
-        found["comparison"], found["comparison_missing"] = compare(
-            predictions, bootstrap, healthy, enabled=config.compare
-        )
+        found["comparison"], found["comparison_missing"] = compare(predictions, config, healthy)
     else:
         found["comparison_missing"] = "this model's own figures cannot be computed"
     return figures.model_copy(update=found)

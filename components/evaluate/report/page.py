@@ -58,6 +58,23 @@ class Content:
     computable: bool
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Images side by side.
+
+    Attributes:
+        title: What they have in common.
+        sentence: Which of them are shown.
+        count: How many there are, shown or not.
+        exhibits: Those that are shown.
+    """
+
+    title: str
+    sentence: str
+    count: int
+    exhibits: Sequence[Exhibit]
+
+
 def render(content: Content) -> str:
     """Draws the page.
 
@@ -80,10 +97,7 @@ def render(content: Content) -> str:
         drawings=_drawings(content),
         slices=worst_first(content.figures.slices),
         test_images=TEST_IMAGES,
-        galleries=[
-            (title, sentence, _shown(content, rows))
-            for title, sentence, rows in _galleries(content)
-        ],
+        galleries=_galleries(content),
     )
 
 
@@ -99,28 +113,38 @@ def _value(figure: Figure) -> float:
     return 2.0 if figure.value is None else figure.value
 
 
-def _galleries(content: Content) -> list[tuple[str, str, tuple[int, ...]]]:
+def _galleries(content: Content) -> list[Gallery]:
     choice, healthy = content.choice, content.figures.healthy_class
     found = []
     if healthy is not None:
         more = choice.missed_in_all - len(choice.missed)
-        found.append(
-            (
-                "Missed tumours",
-                f"Every test image with a tumour that the model calls {healthy}"
-                + (f"; {more:,} more are not shown." if more else "."),
-                choice.missed,
-            )
+        sentence = f"Every test image with a tumour that the model calls {healthy}" + (
+            f"; {more:,} more are not shown." if more else "."
         )
-    found += [
-        ("Most confident mistakes", "Of any kind, the surest first.", choice.mistakes),
-        ("Most uncertain images", "Right or wrong, the least sure first.", choice.uncertain),
+        found.append(
+            _gallery(content, "Missed tumours", sentence, choice.missed, choice.missed_in_all)
+        )
+    return [
+        *found,
+        _gallery(
+            content, "Most confident mistakes", "Of any kind, the surest first.", choice.mistakes
+        ),
+        _gallery(
+            content,
+            "Most uncertain images",
+            "Right or wrong, the least sure first.",
+            choice.uncertain,
+        ),
     ]
-    return found
 
 
-def _shown(content: Content, rows: Sequence[int]) -> list[Exhibit]:
-    return [content.exhibits[row] for row in rows if row in content.exhibits]
+def _gallery(
+    content: Content, title: str, sentence: str, rows: Sequence[int], count: int | None = None
+) -> Gallery:
+    exhibits = [content.exhibits[row] for row in rows if row in content.exhibits]
+    if gone := len(rows) - len(exhibits):
+        sentence += f" Of these images, {gone:,} can no longer be read."
+    return Gallery(title, sentence, len(rows) if count is None else count, exhibits)
 
 
 def _drawings(content: Content) -> dict[str, str]:

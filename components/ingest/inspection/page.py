@@ -99,7 +99,7 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
         conflicts=[_group(group[:_GROUP_IMAGES], group, album) for group in conflicts[:_CONFLICTS]],
         rejections=[
             (rejection_number(index), shown(rejection.reason))
-            for index, rejection in enumerate(survey.rejections[:_REJECTED])
+            for index, rejection in spread(list(enumerate(survey.rejections)), _REJECTED)
         ],
     )
 

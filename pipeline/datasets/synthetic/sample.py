@@ -8,10 +8,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.whole_file import writing_in
 from pipeline.datasets.synthetic.errors import SampleError
 from pipeline.datasets.synthetic.labels import CLASSES, PREFIXES, SPLITS, Split
 
@@ -206,9 +208,11 @@ def _write(
     total = sum(parameters.count(split) for split in SPLITS) * len(CLASSES)
     done = 0
     drafts: dict[Path, Path] = {}
+    held = ExitStack()
     try:
         for target in missing:
             target.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(writing_in(target.parent))
             drafts[target] = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         for split in SPLITS:
             for label in CLASSES:
@@ -245,6 +249,7 @@ def _write(
     finally:
         for draft in drafts.values():
             shutil.rmtree(draft, ignore_errors=True)
+        held.close()
 
 
 def _umask() -> int:

@@ -121,6 +121,90 @@ def test_no_worse_than_the_last_blessed_model_is_blessed(tmp_path):
     assert _verdict(tmp_path, _certain(LABELS), config=config, baseline=_certain(LABELS))[0].blessed
 
 
+def _memory(share: int) -> dict[str, np.ndarray]:
+    """A baseline that has every image right by heart of the first ones, and the rest wrong."""
+    known = np.arange(120) < share
+    wrong = np.where(LABELS == 2, 0, 2)
+    return {"baseline": _certain(np.where(known, LABELS, wrong)), "known_to_baseline": known}
+
+
+def test_a_last_blessed_model_does_not_win_by_memory(tmp_path):
+    # Right in 20 of the 40 images that are new to both; the other in none of them.
+    found = np.where(np.arange(120) < 100, np.where(LABELS == 2, 0, 2), LABELS)
+    config = EvaluateConfig(**LOW, max_accuracy_drop=0, max_tumour_sensitivity_drop=0)
+    verdict, blessing = _verdict(tmp_path, _certain(found), config=config, **_memory(80))
+    assert verdict.reasons == ()
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert verdict.compared == 40
+    assert verdict.set_aside == (
+        "80 of 120 test images match images that the last blessed model was trained on"
+    )
+    drop = next(check for check in verdict.checks if "how far accuracy" in check.figure)
+    assert drop.value == pytest.approx(-0.5)
+    assert verdict.accuracy == pytest.approx(20 / 120)  # its own figures are of all images
+
+
+def test_a_drop_on_images_that_are_new_to_both_is_refused(tmp_path):
+    config = EvaluateConfig(
+        **LOW,
+        max_accuracy_drop=1,
+        max_tumour_sensitivity_drop=1,
+        thresholds=({"metric": "accuracy", "slice": "size=under 256 px", "max_drop": 0.1},),
+    )
+    # On images that it knows the candidate shines, and of the others it has none right.
+    known = np.arange(120) < 60
+    found = np.where(known, LABELS, np.where(LABELS == 2, 0, 2))
+    verdict, _ = _verdict(
+        tmp_path,
+        _certain(found),
+        config=config,
+        baseline=_certain(np.where(known, 3 - LABELS, LABELS)),
+        known_to_model=known,
+    )
+    assert verdict.reasons == (
+        "how far accuracy lies below the last blessed model's on size=under 256 px is 1.000; "
+        "at most 0.100 is demanded",
+    )
+    assert verdict.set_aside == (
+        "60 of 120 test images match images that this model was trained on"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            _memory(112),
+            "112 of 120 test images match images that the last blessed model was trained on, and "
+            "on the 8 that are left nothing can be said (evaluate.min_compared=10)",
+        ),
+        (
+            {**_memory(120), "known_to_model": np.arange(120) < 30},
+            "120 of 120 test images match images that one of the two models (the last blessed "
+            "model: 120, this model: 30) was trained on",
+        ),
+        (
+            {**_memory(0), "baseline_unknown": "the record of its training images is gone"},
+            "which of the test images the last blessed model knows from its training cannot be "
+            "told, as the record of its training images is gone",
+        ),
+    ],
+)
+def test_where_nothing_can_be_compared_the_model_is_refused_until_it_starts_anew(
+    tmp_path, settings, words
+):
+    verdict, blessing = _verdict(
+        tmp_path, _certain(LABELS), config=EvaluateConfig(**LOW), **settings
+    )
+    assert blessing.get_int_custom_property("blessed") == 0
+    [reason] = verdict.reasons
+    assert words in reason
+    assert reason.endswith("; evaluate.compare=false starts anew without one")
+    assert verdict.compared is None
+    anew = EvaluateConfig(**LOW, compare=False)
+    assert evaluate(tmp_path / "predictions", tmp_path / "anew", anew)[0].blessed
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [

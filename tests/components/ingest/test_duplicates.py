@@ -159,6 +159,47 @@ def test_the_index_finds_nearly_all_pairs_in_any_orientation_and_no_false_ones()
     assert len(indexed) >= 0.98 * len(exact)
 
 
+def test_what_one_of_two_images_misses_the_other_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_LISTS_SEARCHED", 1)
+    signatures = with_copies(2000, 1000)
+    exact, indexed = (as_set(find_pairs(signatures, config)) for config in (CONFIG, INDEXED))
+    assert indexed <= exact
+    assert len(indexed) >= 0.985 * len(exact)
+
+
+@pytest.mark.parametrize("config", [CONFIG, INDEXED])
+def test_of_new_images_the_pairs_are_found_that_a_comparison_of_all_finds(
+    config: DuplicatesConfig,
+) -> None:
+    signatures = with_copies(1200, 600)
+    new = np.sort(np.random.default_rng(0).permutation(1800)[:1000])
+    pairs = find_pairs(signatures, config, new=new)
+    found = as_set(pairs)
+    assert all(one < other for one, other in found)
+    fresh = set(new.tolist())
+    expected = {pair for pair in as_set(find_pairs(signatures, CONFIG)) if fresh & set(pair)}
+    if config is CONFIG:
+        assert found == expected
+    assert found <= expected
+    assert len(found) >= 0.99 * len(expected)
+
+
+def test_the_order_of_images_changes_no_correlation() -> None:
+    signatures = with_copies(100, 100)
+    there = find_pairs(signatures, CONFIG)
+    back = find_pairs(signatures[::-1], CONFIG)
+    turned = {
+        (199 - other, 199 - one): correlation
+        for one, other, correlation in zip(
+            back.first.tolist(), back.second.tolist(), back.correlation.tolist(), strict=True
+        )
+    }
+    for one, other, correlation in zip(
+        there.first.tolist(), there.second.tolist(), there.correlation.tolist(), strict=True
+    ):
+        assert turned[one, other] == correlation
+
+
 @pytest.mark.parametrize(
     "imports",
     [

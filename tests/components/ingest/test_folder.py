@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -146,6 +147,20 @@ def test_a_file_that_vanishes_while_listing_is_not_found(tmp_path, monkeypatch):
     assert len(list_images(tmp_path).files) == 2
 
 
+def test_a_class_folder_that_is_away_for_a_while_is_not_passed_over(tmp_path, monkeypatch):
+    _touch(tmp_path, "a/1.jpg", "b/1.jpg", "c/1.jpg")
+    real = os.stat
+
+    def away(path, *how, **more):
+        if Path(path).name == "c":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path, *how, **more)
+
+    monkeypatch.setattr(os, "stat", away)
+    with pytest.raises(PipelineError, match="cannot be listed: Stale file handle"):
+        list_images(tmp_path)
+
+
 def test_a_very_large_folder_is_listed(tmp_path, monkeypatch):
     _touch(tmp_path, "a/1.jpg", "b/1.jpg")
     real, one = os.stat, (tmp_path / "a" / "1.jpg").stat()
@@ -180,3 +195,16 @@ def test_what_is_passed_over_is_counted_once(tmp_path, layout):
     _touch(tmp_path, *(layout.format(name) for name in ("a/1.jpg", "b/2.jpg", ".DS_Store")))
     _touch(tmp_path, "Thumbs.db")
     assert list_images(tmp_path).passed_over == 2
+
+
+def test_the_same_number_twice_is_refused_with_both_names(tmp_path):
+    _touch(tmp_path, "span-1/a/1.jpg", "span-001/b/1.jpg", "span-2/a/1.jpg")
+    with pytest.raises(PipelineError, match=r"span-001 and span-1 .* have the same number"):
+        list_images(tmp_path, span=2)
+
+
+def test_a_link_to_a_span_is_one(tmp_path):
+    _touch(tmp_path, "disk/images/a/1.jpg", "disk/images/b/1.jpg")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "span-004").symlink_to(tmp_path / "disk" / "images")
+    assert list_images(tmp_path / "data").spans == (4,)

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from dicom_files import dataset, head
 from dicom_files import file as dicom_file
-from dicom_files import head
 from drawing import draw, encode
 from ingesting import ingest
 from pydicom.uid import generate_uid
 
 from components.errors import PipelineError
-from imaging.identity import PATIENT, STUDY, hashed, read_keys
+from imaging.dicom.whose import identify
+from imaging.identity import PATIENT, STUDY, hashed
 
 pytestmark = pytest.mark.long
 
@@ -52,6 +53,24 @@ def test_a_flat_folder_and_a_sheet(labelled, tmp_path):
     assert {row["name"] for row in found.splits if row["split"] == "test"} == {
         f"{number}.png" for number in range(6)
     }
+
+
+def test_pictures_of_a_patient_whom_the_sheet_names_stand_on_one_side(labelled, tmp_path):
+    (tmp_path / "scans" / "9").mkdir(parents=True)
+    for number in range(40):
+        folder = tmp_path / "scans" / ("9" if number >= 36 else "")
+        (folder / f"{number}.png").write_bytes(encode(draw(number)))
+    rows = [
+        f"{number}.png,{'XQZ' if number % 4 else ' xqz'}{number // 4},{'ab'[number // 4 % 2]}"
+        for number in range(36)
+    ]
+    found = labelled("\n".join(["path,patient,label", *rows, "9,XQZ9,b"]), classes=("a", "b"))
+    sides = {int(row["name"].split("/")[-1][:-4]): row["split"] for row in found.splits}
+    for patient in range(10):
+        assert len({sides[4 * patient + image] for image in range(4)}) == 1
+    assert found.report.groups <= 10
+    for path in (tmp_path / "out").rglob("*"):
+        assert not path.is_file() or b"XQZ" not in path.read_bytes().upper()
 
 
 @pytest.fixture
@@ -109,17 +128,11 @@ def test_a_table_that_names_nobody_in_the_folder_is_refused(labelled, scanned):
     assert "P1" not in str(error.value)
 
 
-def test_keys_tell_numbers_apart_and_hide_them(tmp_path):
-    path = tmp_path / "image"
-    path.write_bytes(
-        dicom_file(np.zeros((8, 8), np.uint16), PatientID=" 47 ", StudyInstanceUID="1.2")
-    )
-    assert read_keys(path, b"salt") == (
-        hashed(STUDY, "1.2", b"salt"),
-        hashed(PATIENT, "47", b"salt"),
-    )
+def test_keys_tell_numbers_apart_and_hide_them():
+    made = dataset(np.zeros((8, 8), np.uint16), PatientID=" 47 ", StudyInstanceUID="1.2")
+    keys = identify(made, b"salt").keys
+    assert keys == (hashed(STUDY, "1.2", b"salt"), hashed(PATIENT, "47", b"salt"))
+    assert identify(made, b"salt", linked=False).keys == keys
     assert hashed(PATIENT, "1.2", b"salt") != hashed(STUDY, "1.2", b"salt")
-    assert not set(read_keys(path, b"salt")) & set(read_keys(path, b"other"))
-    for content in (b"", b"x" * 500, path.read_bytes()[:200]):
-        path.write_bytes(content)
-        assert read_keys(path, b"salt") == ()
+    assert not set(keys) & set(identify(made, b"other").keys)
+    assert identify(made, b"").keys == identify(dataset(head()), b"salt").keys == ()

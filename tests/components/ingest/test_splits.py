@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from surveys import NO_TAGS, record, records, remembered, renamed, survey_of
 
@@ -332,7 +334,7 @@ def test_history_is_read_as_it_was_written(count, tmp_path, monkeypatch):
     empty = History.empty()
     history = History(
         pictures=tuple(f"picture {i}" for i in range(count)),
-        patients=tuple(f"patient {i}" if i % 2 else None for i in range(count)),
+        links=tuple((f"patient {i}", "file x") if i % 2 else () for i in range(count)),
         splits=tuple(("train", "eval", "test")[i % 3] for i in range(count)),
         signatures=np.random.default_rng(0)
         .integers(-127, 128, (count, *empty.signatures.shape[1:]))
@@ -340,10 +342,23 @@ def test_history_is_read_as_it_was_written(count, tmp_path, monkeypatch):
     )
     history.write(tmp_path)
     again = History.read(tmp_path)
-    assert (again.pictures, again.patients, again.splits) == (
-        history.pictures, history.patients, history.splits)  # fmt: skip
+    assert (again.pictures, again.links, again.splits) == (
+        history.pictures, history.links, history.splits)  # fmt: skip
     np.testing.assert_array_equal(again.signatures, history.signatures)
     assert empty.signatures.shape == (0, 80, 80)
+
+
+def test_a_history_from_before_salts_were_told_apart_is_read(tmp_path):
+    columns = {
+        "picture": ["a", "b", "c"],
+        "patient": ["patient 12ab", "file 34cd", None],
+        "split": ["train", "test", "eval"],
+        "signature": [bytes(6400)] * 3,
+    }
+    pq.write_table(pa.table(columns), tmp_path / history_module.HISTORY_FILE)
+    history = History.read(tmp_path)
+    assert history.links == (("patient before 12ab",), ("file 34cd",), ())
+    assert history.compared.pictures == ()
 
 
 def test_the_written_splits_say_what_each_image_is(tmp_path):

@@ -5,7 +5,7 @@ from tfx.components.infra_validator import error_types
 
 from components.serve_check import kubernetes
 from components.serve_check.config import ServeCheckConfig
-from components.serve_check.wire import RefusedError
+from components.serve_check.wire import UndecidedError
 
 
 class FakeRunner:
@@ -61,9 +61,9 @@ def test_a_pod_serves_the_model_and_is_deleted(runner, model):
     assert [path.name for path in model.parent.iterdir()] == ["Format-Serving"]
 
 
-def test_a_pod_that_does_not_run_is_a_reason(runner, model, monkeypatch):
+def test_a_pod_that_does_not_run_is_no_verdict(runner, model, monkeypatch):
     monkeypatch.setattr(runner, "fails", True)
-    with pytest.raises(RefusedError, match="the pod did not run: phase=Failed"):
+    with pytest.raises(UndecidedError, match="the pod did not run: phase=Failed"):
         with kubernetes.start_pod(ServeCheckConfig(), model):
             pass
     assert runner.made[0].stopped

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import draw, encode
+from fake_server import running, says
 from gating import artifact
 from PIL import Image
 from small_model import save
@@ -19,6 +20,7 @@ from components.serve_check.config import ServeCheckConfig
 from components.serve_check.executor import ServeCheckExecutor
 from components.serve_check.requests import read_questions
 from components.serve_check.verdict import ServeVerdict
+from components.serve_check.wire import Endpoints, RefusedError, RestWire, UndecidedError
 
 pytestmark = pytest.mark.long
 
@@ -110,6 +112,21 @@ def test_questions_are_spread_and_of_every_format(examples):
     assert len(read_questions(examples, 100)) == 15
 
 
+def test_questions_are_of_the_whole_test_split_however_large(tmp_path):
+    made = artifact(standard_artifacts.Examples, tmp_path / "examples")
+    made.split_names = artifact_utils.encode_split_names(["test"])
+    folder = Path(artifact_utils.get_split_uri([made], "test"))
+    folder.mkdir(parents=True)
+    images = [encode(np.full((4, 4, 3), 255 * (index >= 1100), np.uint8)) for index in range(1200)]
+    with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
+        for image in images:
+            value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
+            features = tf.train.Features(feature={"image/encoded": value})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    questions = read_questions(made, 4)
+    assert [question.encoded == images[-1] for question in questions[::3]] == [False] * 3 + [True]
+
+
 _OTHER_SERVER = """#!{python}
 import sys
 from pathlib import Path
@@ -153,11 +170,11 @@ def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, docker):
         assert reason.endswith("The same holds for 6 more.")
 
 
-def test_a_slow_model_is_refused(examples, tmp_path):
+def test_slow_answers_are_no_verdict_as_the_machine_may_be_busy(examples, tmp_path):
     save(tmp_path / "model" / "Format-Serving")
-    *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing", max_latency=1e-6)
-    [reason] = verdict.reasons
-    assert "95 of 100 requests are answered within" in reason
+    with pytest.raises(PipelineError, match="no verdict: 95 of 100 .*max_latency.* run again"):
+        _check(tmp_path / "model", examples, tmp_path / "blessing", max_latency=1e-6)
+    assert not list((tmp_path / "blessing").iterdir())
 
 
 def test_a_damaged_model_is_refused(examples, tmp_path):
@@ -167,22 +184,54 @@ def test_a_damaged_model_is_refused(examples, tmp_path):
     assert "SavedModel cannot be loaded" in verdict.reasons[0]
 
 
-def test_a_server_that_ends_or_never_begins_is_a_reason(examples, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("script", "timeout", "words"),
+    [
+        ("echo out of memory; exit 9", 500, "the server ended by itself: out of memory"),
+        # It waits for ever, as nobody writes into the pipe.
+        ("exec cat '{pipe}'", 1, "the model was not available within 1 s"),
+    ],
+)
+def test_a_server_that_ends_or_never_begins_is_no_verdict(
+    examples, tmp_path, monkeypatch, script, timeout, words
+):
     save(tmp_path / "model" / "Format-Serving")
-    program = tmp_path / "python"
-    monkeypatch.setattr("components.serve_check.servers.sys.executable", str(program))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for script, timeout, words in (
-        ("echo out of memory; exit 9", 500, "The server ended by itself: out of memory."),
-        # It waits for ever, as nobody writes into the pipe.
-        (f"exec cat '{pipe}'", 1, "The model was not available within 1 s."),
-    ):
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-        out = tmp_path / "blessing"
-        *_, verdict = _check(tmp_path / "model", examples, out, timeout=timeout)
-        assert verdict.reasons == (words,)
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script.format(pipe=pipe)}\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    settings = {"server": "tensorflow_serving", "timeout": timeout}
+    with pytest.raises(PipelineError, match=f"no verdict: {words}"):
+        _check(tmp_path / "model", examples, tmp_path / "blessing", **settings)
+    assert not list((tmp_path / "blessing").iterdir())
+
+
+@pytest.mark.parametrize("code", [tf.errors.RESOURCE_EXHAUSTED, tf.errors.UNKNOWN])
+def test_a_graph_that_finds_no_memory_is_no_verdict(examples, tmp_path, monkeypatch, code):
+    save(tmp_path / "model" / "Format-Serving")
+
+    def full(path):
+        raise tf.errors.OpError(None, None, "no room for a tensor", code)
+
+    monkeypatch.setattr(tf.saved_model, "load", full)
+    with pytest.raises(PipelineError, match="no verdict: .*no room for a tensor"):
+        _check(tmp_path / "model", examples, tmp_path / "blessing")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, RefusedError), (404, RefusedError), (429, UndecidedError), (503, UndecidedError)],
+)
+def test_what_rest_answers_instead_says_whose_fault_it_is(status, error):
+    with running(says(status, {"error": "it cannot"})) as server:
+        wire = RestWire(Endpoints("", server.address.removeprefix("http://")), 60)
+        with pytest.raises(error, match=f"status {status}: it cannot"):
+            wire.predict([b""])
+        wire.close()
 
 
 def test_no_docker_is_said_in_words(examples, tmp_path, monkeypatch):

@@ -206,14 +206,35 @@ def test_images_that_are_gone_make_room_in_their_own_store(tmp_path, split):
     assert kept == 20 * (row - 32)
 
 
-def test_the_same_pixels_under_two_classes_count_for_the_first_and_are_told(
-    tmp_path, split, caplog
-):
+def test_the_same_pixels_under_two_classes_count_for_each_and_are_told(tmp_path, split, caplog):
     other = replace(split[4], label=1 - split[4].label)
     for order in ([*split, other], [other, *split]):
         found = _Counting(tmp_path / "cache")(order, ONE)
-        assert found.labels[found.digests.index(other.digest)] == 0
+        first = found.digests.index(other.digest)
+        assert found.digests[first + 1] == other.digest
+        assert found.labels[first : first + 2].tolist() == [0, 1]
     assert caplog.text.count("1 images have the same pixels under two classes") == 2
+
+
+def test_copies_of_an_image_are_images_of_their_own(tmp_path, split):
+    maker = _Counting(tmp_path / "cache")
+    found = maker([split[3], *split, split[3]], ONE)
+    assert maker.images == 20  # what the frozen layers make of them is the same
+    assert len(found.digests) == len(found.labels) == 22
+    assert found.digests.count(split[3].digest) == 3
+
+
+@pytest.mark.parametrize("first", [0, 60, 120])
+def test_a_sample_holds_every_class_and_is_the_same_in_any_order_of_files(tmp_path, first):
+    rare = images(tmp_path / "split", 60, first=first, rare=True)
+    samples = []
+    for order in (rare, rare[::-1]):
+        found = _Counting(tmp_path / "cache")(order, ONE)
+        batches = list(found.originals(4, 10))
+        assert [len(labels) for _, labels in batches] == [4, 4, 2]
+        samples.append(np.concatenate([activations for activations, _ in batches]))
+        assert sum(labels.sum() for _, labels in batches) == 1
+    np.testing.assert_array_equal(*samples)
 
 
 def test_versions_that_other_code_drew_are_not_used(tmp_path, split, monkeypatch):

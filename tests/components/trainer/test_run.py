@@ -123,6 +123,7 @@ def test_what_the_tuner_found_is_what_is_trained(fn_args, tmp_path):
     folder = tmp_path / "run" / "Format-Serving" / "assets.extra"
     recipe = json.loads((folder / "metadata.json").read_text())["recipe"]
     assert (recipe["model"]["dense_units"], recipe["train"]["learning_rate"]) == (5, 0.002)
+    assert recipe["tuned"] == arguments.hyperparameters["values"]
     model = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert model.get_layer("dense").units == 5
 

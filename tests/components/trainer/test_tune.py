@@ -3,6 +3,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 from keras_tuner.errors import FatalError
 from pydantic import ValidationError
 from transformed import SIZE, TOY, write_split
@@ -127,6 +128,21 @@ def test_a_full_disk_ends_the_search(fn_args, monkeypatch):
 
     monkeypatch.setattr(Recipe, "fit", fail)
     with pytest.raises(FatalError, match="No space left"):
+        _search(fn_args())
+
+
+def test_a_trial_that_finds_no_memory_says_nothing_of_its_recipe(fn_args, monkeypatch):
+    fit = Recipe.fit
+    fits = []
+
+    def starve(self, *arguments):
+        fits.append(self)
+        if len(fits) == 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "no room for a tensor")
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(Recipe, "fit", starve)
+    with pytest.raises(FatalError, match="no room for a tensor"):
         _search(fn_args())
 
 

@@ -94,6 +94,21 @@ def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
     assert _rows(out) == _rows(whole)
 
 
+@pytest.mark.parametrize(("good", "code"), [(0, 1), (1, 0)])
+def test_it_fails_where_not_one_file_could_be_classified(model, tmp_path, good, code):
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "text.png").write_bytes(b"no image")
+    (images / "empty.png").touch()
+    for index in range(good):
+        (images / f"{index}.png").write_bytes(encode(draw(index)))
+    for _ in range(2):  # a second time all is there already
+        result = _batch(images, tmp_path / "out", model)
+        assert result.returncode == code, result.stderr
+        assert f"{good} classified, 2 with an error" in result.stdout
+        assert len(_rows(tmp_path / "out")) == 2 + good
+
+
 def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):
     """The same without a process of its own."""
     files = list_files(str(source), out)
@@ -193,6 +208,18 @@ def test_what_cannot_begin_says_why(source, words, tmp_path):
     assert result.returncode == 1
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["w [4]", "w*", "w?", "[!a]", "{a}", "-w", "é\n"])
+def test_folders_of_a_pattern_are_meant_as_they_are_written(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder in (name, "w 4", "wa", "b"):
+        (tmp_path / folder / "in [1]").mkdir(parents=True)
+        (tmp_path / folder / "in [1]" / f"{folder}.png").touch()
+    for pattern in ("*/*.png", "in [1]/*", "in [1]", "in [1]/" + name + ".png"):
+        for source in (f"{name}/{pattern}", f"{tmp_path}/{name}/{pattern}"):
+            [found] = list_files(source, tmp_path / "out")
+            assert Path(found).absolute() == tmp_path / name / "in [1]" / f"{name}.png"
 
 
 @pytest.mark.parametrize("pattern", ["", "/**/*", "/*/*.png"])

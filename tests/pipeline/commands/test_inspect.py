@@ -241,3 +241,11 @@ def test_a_table_names_the_classes(spoiled, tmp_path, capfd):
     assert (found["found"], found["rejected"], found["unnamed"]) == (23, 1, 13)
     with pytest.raises(PipelineError, match="line 4: the label 'none' is not one of"):
         inspect_folder(spoiled, labels=table, classes="tumour,other")
+
+
+@pytest.mark.parametrize(("content", "usable"), [(b"no image", False), (None, True)])
+def test_it_says_whether_any_file_can_be_used(make_folder, content, usable):
+    folder = make_folder()
+    for path in folder.rglob("*.*") if content else ():
+        path.write_bytes(content)
+    assert inspect_folder(folder, as_json=True) is usable

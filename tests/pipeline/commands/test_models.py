@@ -3,6 +3,7 @@ import io
 import json
 from pathlib import Path
 
+import ml_metadata as mlmd
 import pytest
 from registering import MADE, RUNS, Registry
 from rich.console import Console
@@ -11,6 +12,7 @@ from components.errors import PipelineError
 from components.evaluate.report.card import ModelCard
 from pipeline.commands.models import decide, list_models, show_model
 from pipeline.registry import find_model, read_models
+from pipeline.states import TRANSITIONS, Event, State
 
 
 @pytest.fixture
@@ -39,6 +41,19 @@ def test_models_are_listed_with_what_became_of_them(registry):
         assert words in table
 
 
+def test_a_model_that_the_serve_check_refused_is_refused_and_says_why(registry):
+    model_id = registry.add(0, push="after_review")
+    registry.check(0, model_id, blessed=False)
+    assert _states(registry) == ["refused"]
+    shown = json.loads(_said(show_model, registry, RUNS[0], as_json=True))
+    assert shown["blessed"] is False
+    assert shown["reasons"] == ["The server answered otherwise."]
+    with pytest.raises(PipelineError, match="was refused by the serve check"):
+        _said(decide, registry, RUNS[0], "approve", "reason")
+    registry.check(1, model_id, blessed=True)
+    assert _states(registry) == ["waits for review"]
+
+
 def test_where_there_is_no_model_that_is_said(registry):
     assert "no model yet" in _said(list_models, registry)
     with pytest.raises(PipelineError, match="no model yet"):
@@ -53,6 +68,7 @@ def test_a_model_is_shown_by_run_beginning_or_version(registry):
         assert shown["run"] == RUNS[0]
         assert shown["data_fingerprint"] == "now"
         assert shown["state"] == "pushed"
+        assert shown["recipe"] == ["train.epochs=3", "model.weights=imagenet"]
     # In the second run the first model was what the other was compared with.
     assert json.loads(_said(show_model, registry, RUNS[1], as_json=True))["versions"] == [
         str(MADE + 1)
@@ -161,7 +177,7 @@ def test_rolling_back_pushes_the_earlier_model_as_a_new_version(registry):
     card = ModelCard.read(registry.base / str(MADE + 2) / "assets.extra")
     assert card.version == str(MADE + 2)
     assert [one.decision for one in card.changelog] == ["rolled back to"]
-    assert _states(registry) == ["pushed", "served"]
+    assert _states(registry) == ["withdrawn", "served"]
     for run, withdrawn in ((RUNS[0], False), (RUNS[1], True)):
         shown = json.loads(_said(show_model, registry, run, as_json=True))
         assert shown["withdrawn"] is withdrawn
@@ -187,13 +203,62 @@ def test_rolling_back_again_goes_further_back_and_never_to_what_was_rolled_back_
     assert registry.served() == "graph 2"
 
 
+def test_a_rollback_past_a_model_decides_against_it_too(registry):
+    for number in range(3):
+        registry.add(number)
+    _said(decide, registry, str(MADE), "rollback", "complaints")
+    assert _states(registry) == ["withdrawn", "withdrawn", "served"]
+    with pytest.raises(PipelineError, match="no earlier model to go back to"):
+        _said(decide, registry, None, "rollback", "complaints")
+    assert registry.served() == "graph 0"
+
+
+STATES = {
+    State.REFUSED: lambda registry: registry.add(0, blessed=False),
+    State.WAITS: lambda registry: registry.add(0, push="after_review"),
+    State.REJECTED: lambda registry: _after(registry, "reject", push="after_review"),
+    State.SERVED: lambda registry: registry.add(0),
+    State.PUSHED: lambda registry: (registry.add(0), registry.add(1)),
+    State.WITHDRAWN: lambda registry: _after(registry, "rollback"),
+}
+
+
+def _after(registry, decision: str, **settings: str) -> None:
+    registry.add(0, **settings)
+    if decision == "rollback":
+        registry.add(1)
+        _said(decide, registry, str(MADE), "rollback", "first")
+        _said(decide, registry, str(MADE + 1), "rollback", "second")
+    else:
+        _said(decide, registry, RUNS[0], decision, "first")
+
+
+@pytest.mark.parametrize("event", [Event.APPROVE, Event.REJECT, Event.ROLL_BACK_TO])
+@pytest.mark.parametrize("state", STATES)
+def test_what_people_may_decide_is_what_the_table_of_states_holds(registry, state, event):
+    STATES[state](registry)
+
+    def now() -> str:
+        return json.loads(_said(show_model, registry, RUNS[0], as_json=True))["state"]
+
+    assert now() == state.value
+    decision = {Event.ROLL_BACK_TO: "rollback"}.get(event, event.value)
+    if (state, event) in TRANSITIONS:
+        _said(decide, registry, RUNS[0], decision, "reason")
+        assert now() == TRANSITIONS[state, event].value
+    else:
+        with pytest.raises(PipelineError):
+            _said(decide, registry, RUNS[0], decision, "reason")
+        assert now() == state.value
+
+
 def test_a_rollback_leaves_the_models_of_other_pipelines_alone(registry):
     registry.add(0)
     registry.add(1)
     registry.add(2, pipeline="other")
     _said(decide, registry, None, "rollback", "complaints")
     assert registry.served() == "graph 0"
-    assert _states(registry) == ["served", "pushed", "served"]
+    assert _states(registry) == ["served", "withdrawn", "served"]
     [other] = [one for one in read_models(registry.store) if one.pipeline == "other"]
     assert not other.withdrawn
 
@@ -256,13 +321,13 @@ def test_what_cannot_be_written_is_not_served_and_can_be_decided_once_more(
 def test_nothing_is_served_before_its_decision_is_recorded(registry, monkeypatch):
     registry.add(0, push="after_review")
     served = []
-    put = registry.store.put_execution
+    write_down = mlmd.MetadataStore.put_lineage_subgraph
 
-    def watched(*arguments):
+    def watched(store, *arguments):
         served.extend(path.name for path in registry.base.iterdir() if path.name.isdigit())
-        return put(*arguments)
+        return write_down(store, *arguments)
 
-    monkeypatch.setattr(type(registry.store), "put_execution", lambda self, *a: watched(*a))
+    monkeypatch.setattr(mlmd.MetadataStore, "put_lineage_subgraph", watched)
     _said(decide, registry, RUNS[0], "approve", "read it")
     assert served == []
     assert registry.served() == "graph 0"

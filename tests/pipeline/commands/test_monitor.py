@@ -16,7 +16,7 @@ from toy_run import mri
 from traffic import log_requests, training_statistics
 
 from components.errors import PipelineError
-from components.monitor.window import read_window
+from components.monitor.window import one_version, read_window
 from imaging.quality import measure
 from pipeline.commands.monitor import _begin, _training
 from pipeline.metadata import connect, connection_config
@@ -85,6 +85,34 @@ def test_no_drift_is_exit_code_0_and_nothing_to_compare_is_1(statistics, tmp_pat
     result = mri(*words, "--since", "1m")
     assert result.returncode == 1
     assert "No request" in result.stderr
+
+
+def test_a_window_is_of_the_newest_version_and_of_one_model(statistics, tmp_path):
+    log = log_requests(tmp_path / "log", _table(300, 1, std=2.0), version=1)
+    log_requests(log, _table(300, 2), version=2)
+    words = ("monitor", "--log", str(log), "--statistics", str(statistics))
+    result = mri(*words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "300 images from" in result.stdout
+    assert "300 that other versions than 2 answered are left out" in result.stdout
+    result = mri(*words, "--version", "1", "--json")
+    assert result.returncode == 5, result.stderr
+    report = json.loads(result.stdout)
+    assert (report["model"], report["versions"]) == ("brain_mri", {"1": 300})
+    assert report["images"] == report["left_out"] == 300
+
+
+def test_of_several_models_it_asks_which_one(tmp_path):
+    log = log_requests(tmp_path / "log", _table(40, 1), version=7)
+    log_requests(log, _table(60, 2), version=5, model="other")
+    window = read_window(log, None, None)
+    with pytest.raises(PipelineError, match="several models, brain_mri and other: say which"):
+        one_version(window, None, None)
+    chosen = one_version(window, "other", None)
+    assert set(chosen["model"]) == {"other"}
+    assert len(chosen) == 60
+    with pytest.raises(PipelineError, match="no request to version 7 of other"):
+        one_version(window, "other", 7)
 
 
 def test_what_the_server_logs_is_what_monitoring_reads(tmp_path):

@@ -83,6 +83,29 @@ def test_test_images_may_hold_copies_and_come_in_another_order(tmp_path):
     assert "not tested on the same images" in _said(registry, compare=(RUNS[0], RUNS[1]))
 
 
+def test_images_that_one_was_trained_on_speak_for_neither(tmp_path):
+    registry = Registry(tmp_path / "work")
+    registry.add(0)
+    registry.add(1)
+    folders = [registry.work.artifacts / f"Predictions/predictions/{number}" for number in (0, 1)]
+    known = np.arange(len(LABELS)) < 60
+    # The first is right where it was trained on the image, and nowhere else.
+    wrong = np.eye(4)[(LABELS + 1) % 4]
+    memory = np.where(known[:, None], np.eye(4)[LABELS], wrong)
+    write_predictions(folders[0], LABELS, memory, known_to_model=known)
+    write_predictions(folders[1], LABELS, wrong)
+    compared = json.loads(_said(registry, compare=(RUNS[0], RUNS[1]), as_json=True))["comparison"]
+    assert compared["images"] == len(LABELS) - 60
+    assert compared["differences"]["accuracy"]["value"] == 0
+    said = _said(registry, compare=(RUNS[0], RUNS[1]))
+    assert "60 of 80 test images match images that one of the two models was trained on" in said
+    assert "of the other 20" in said
+
+    write_predictions(folders[0], LABELS, memory, known_to_model=np.arange(len(LABELS)) < 75)
+    said = _said(registry, compare=(RUNS[0], RUNS[1]))
+    assert "No paired test: 75 of 80 test images" in said
+
+
 def test_without_predictions_there_is_no_paired_test(tmp_path):
     registry = Registry(tmp_path / "work")
     registry.add(0)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from carding import card
+from descendants import all_end_with
 from fake_server import running
 from model_server import HANGS, free_port, wait_until
 from page import model, png
@@ -146,3 +147,19 @@ def test_a_connection_that_is_dropped_holds_up_nobody(server: Any) -> None:
                 )
         answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=HANGS)
         assert answer.status_code == 200
+
+
+def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(tmp_path: Path) -> None:
+    from small_model import save
+
+    save(tmp_path / "serving" / "brain_mri" / "3")
+    port = str(free_port())
+    process = command("--work", str(tmp_path), "--port", port)
+    try:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        with all_end_with(process.pid, "serving.server", "pipeline web"):
+            process.kill()
+            process.wait()
+    finally:
+        process.kill()
+        process.stderr.close()

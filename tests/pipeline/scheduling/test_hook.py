@@ -1,9 +1,11 @@
 import math
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
+from descendants import all_end_with
 from process_gates import gate
 from rich.console import Console
 
@@ -103,3 +105,29 @@ def test_a_reason_can_be_told_whatever_the_log_holds(tmp_path, content, says):
 def test_what_is_no_command_is_refused(command):
     with pytest.raises(ConfigError, match="--on-failure"):
         parse_hook(command)
+
+
+_TELLS = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from pipeline.scheduling.hook import tell
+from pipeline.scheduling.runs import Ended
+from pipeline.scheduling.stop import stop_on_signals
+from pipeline.work import Work
+with stop_on_signals() as stop:
+    ended = Ended(1, "it broke", Path("log.txt"))
+    tell(sys.argv[1:], Work(Path.cwd()), "cron", ended, Console(), stop)
+"""
+
+
+def test_a_hook_ends_with_a_scheduler_that_is_killed(tmp_path):
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    with gate(tmp_path / "gate") as held:
+        hook = ["sh", "-c", f"echo begun > {begun}; exec cat {held.path}"]
+        with subprocess.Popen([sys.executable, "-c", _TELLS, *hook], cwd=tmp_path) as scheduler:
+            assert begun.read_text() == "begun\n"
+            with all_end_with(scheduler.pid, "cat"):
+                scheduler.kill()
+                scheduler.wait()

@@ -64,18 +64,31 @@ def test_compose_publishes_on_loopback_and_its_flags_are_known(files, tmp_path):
     server = document["services"]["server"]
     flags, without_effect = parse_flags(server["command"])
     assert not without_effect
-    mounts = dict(volume.split(":")[:2][::-1] for volume in server["volumes"])
+    settings, models = server["volumes"]
     for path in (
         flags.model_config_file, flags.batching_parameters_file, flags.monitoring_config_file
     ):  # fmt: skip
         assert path.startswith("/config/")
         assert path.removeprefix("/config/") in files
-    assert mounts["/config"] == "./config"
-    assert mounts["/models/brain_mri"] == str(tmp_path / "serving" / "brain_mri")
+    assert settings == "./config:/config:ro"
+    assert models == {
+        "type": "bind",
+        "source": str(tmp_path / "serving" / "brain_mri"),
+        "target": "/models/brain_mri",
+        "read_only": True,
+    }
     assert "/v1/models/brain_mri" in server["healthcheck"]["test"][-1]
     page = document["services"]["page"]
-    assert page["volumes"] == [volume for volume in server["volumes"] if "/models/" in volume]
+    assert page["volumes"] == [models]
     assert page["environment"]["MRI_WEB_MODELS"] == "/models/brain_mri"
+
+
+def test_compose_takes_a_folder_of_any_name(tmp_path):
+    models = tmp_path / "a:b $HOME [4] é" / "brain_mri"
+    write_files(DeploymentConfig(name="brain_mri", models=models), tmp_path)
+    document = yaml.safe_load((tmp_path / "docker-compose.yaml").read_text(encoding="utf-8"))
+    [volume] = document["services"]["page"]["volumes"]
+    assert volume["source"].replace("$$", "$") == str(models)  # as Compose reads it
 
 
 def test_prometheus_reads_where_the_server_writes(files):

@@ -1,6 +1,7 @@
 """Predictions' executor, run as the launcher does, on models that are a few lines long."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ from components.evaluate.predictions.executor import PredictionsExecutor
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import Predictions
+from components.ingest.artifacts import SplitAssignment
+from components.ingest.history import History
+from components.ingest.sides import Sides
+from imaging.signature import SIGNATURE_SHAPE
 
 pytestmark = pytest.mark.long
 
@@ -90,22 +95,26 @@ def _example(index: int, *, labelled: bool = True) -> bytes:
     return tf.train.Example(features=features).SerializeToString()
 
 
-def _examples(folder: Path, count: int, **settings) -> Path:
+def _examples(folder: Path, count: int, order: Sequence[int] | None = None, **settings) -> Path:
     split = folder / "Split-test"
     split.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
-        for index in range(count):
+        for index in range(count) if order is None else order:
             writer.write(_example(index, **settings))
     return folder
 
 
-def _predict(out: Path, examples: Path, model: Path, baseline: Path | None = None) -> Predictions:
+def _predict(
+    out: Path, examples: Path, model: Path, baseline: Path | None = None, **splits: Path
+) -> Predictions:
     source = artifact(standard_artifacts.Examples, examples)
     source.split_names = artifact_utils.encode_split_names(["train", "test"])
     made = artifact(PredictionsFile, out / "predictions")
     inputs = {"examples": [source], "model": [artifact(standard_artifacts.Model, model, 7)]}
     if baseline is not None:
         inputs["baseline_model"] = [artifact(standard_artifacts.Model, baseline, 3)]
+    for name, folder in splits.items():
+        inputs[name] = [artifact(SplitAssignment, folder)]
     PredictionsExecutor().Do(inputs, {"predictions": [made]}, {})
     found = Predictions.read(out / "predictions")
     assert made.get_int_custom_property("images") == len(found)
@@ -154,6 +163,18 @@ def test_foreign_images_are_asked_about_too(tmp_path):
     np.testing.assert_array_equal(foreign.in_distribution, foreign.ood_score < 0.5)
 
 
+def test_foreign_images_are_made_of_all_classes_and_are_the_same_in_any_order(tmp_path):
+    by_class = sorted(range(80), key=lambda index: index % 2)
+    scores = []
+    for name, order in (("a", by_class), ("b", by_class[::-1])):
+        examples = _examples(tmp_path / name / "e", 80, order)
+        found = _predict(tmp_path / name, examples, _model(tmp_path / name / "m")).foreign
+        scores.append(found.ood_score[found.kinds == "inverted MRI"])
+    dark = scores[0] > 0.85  # inverted, the darker class is the brighter one
+    assert dark.sum() == EACH / 2
+    np.testing.assert_array_equal(*scores)
+
+
 def test_foreign_images_are_the_same_every_time():
     encoded = [encode(draw(index)) for index in range(3)]
     assert list(foreign_images(encoded)) == list(foreign_images(encoded))
@@ -174,11 +195,69 @@ def test_the_baseline_answers_for_the_same_images(tmp_path):
     np.testing.assert_allclose(found.baseline, 1 - found.probabilities, atol=1e-6)
 
 
+def _splits(folder: Path, split: str, *pictures: str) -> Path:
+    """What ingest writes of images, two of which always form a group."""
+    count = len(pictures)
+    folder.mkdir()
+    groups = tuple(f"group-{index // 2}" for index in range(count))
+    Sides(pictures, ((),) * count, groups, (split,) * count).write(folder)
+    seeds = [int.from_bytes(picture.encode(), "big") for picture in pictures]
+    noise = [np.random.default_rng(seed).integers(-99, 99, SIGNATURE_SHAPE) for seed in seeds]
+    signatures = np.array(noise, np.int8)
+    History(pictures, ((),) * count, (split,) * count, signatures).write(folder)
+    return folder
+
+
+def test_images_that_a_model_was_trained_on_are_marked_with_their_groups(tmp_path):
+    found = _predict(
+        tmp_path,
+        _examples(tmp_path / "e", 6),
+        _model(tmp_path / "m"),
+        _model(tmp_path / "b"),
+        splits=_splits(tmp_path / "tested", "test", "a", "b", "c", "d", "e", "f"),
+        model_splits=_splits(tmp_path / "own", "train", "e", "x"),
+        baseline_splits=_splits(tmp_path / "other", "eval", "y", "b"),
+    )
+    np.testing.assert_array_equal(found.known_to_baseline, [1, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(found.known_to_model, [0, 0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(found.new_to_both, [0, 0, 1, 1, 0, 0])
+    assert (found.header.training_unknown, found.header.baseline_unknown) == ("", "")
+
+
+def test_where_no_record_is_left_of_what_a_model_was_trained_on_that_is_said(tmp_path):
+    found = _predict(
+        tmp_path,
+        _examples(tmp_path / "e", 4),
+        _model(tmp_path / "m"),
+        _model(tmp_path / "b"),
+        splits=_splits(tmp_path / "tested", "test", "a", "b"),
+        model_splits=_splits(tmp_path / "own", "train", "c", "d"),
+    )
+    assert found.header.training_unknown == ""
+    assert found.header.baseline_unknown == "the record of its training images is gone"
+    assert found.baseline is not None
+    assert not found.known_to_baseline.any()
+
+
 def test_a_baseline_of_other_classes_is_not_asked(tmp_path):
     baseline = _model(tmp_path / "b", classes=("notumor", "glioma"))
     found = _predict(tmp_path, _examples(tmp_path / "e", 4), _model(tmp_path / "m"), baseline)
     assert found.baseline is None
     assert "knows other classes (notumor, glioma)" in found.header.baseline_problem
+
+
+def test_a_baseline_that_cannot_be_loaded_now_is_no_result(tmp_path):
+    baseline = _model(tmp_path / "b")
+    [graph] = baseline.rglob("saved_model.pb")
+    content = graph.read_bytes()
+    graph.write_bytes(content[:100])
+    with pytest.raises(PipelineError, match=r"last blessed model.* cannot be loaded .*run again"):
+        _predict(tmp_path, _examples(tmp_path / "e", 4), _model(tmp_path / "m"), baseline)
+    graph.write_bytes(content)
+    again = tmp_path / "again"
+    again.mkdir()
+    found = _predict(again, tmp_path / "e", tmp_path / "m", baseline)
+    assert found.baseline is not None
 
 
 def test_a_baseline_whose_files_are_gone_is_named(tmp_path):

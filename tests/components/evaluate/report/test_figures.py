@@ -195,6 +195,43 @@ def test_the_same_model_is_no_better_than_itself(tmp_path):
     assert comparison.mcnemar == 1
 
 
+def test_images_that_a_training_knows_speak_for_neither_model(tmp_path):
+    labels = np.arange(240) % 4
+    known = np.arange(240) < 200
+    wrong = np.eye(4)[(labels + 1) % 4]
+    found = predictions(
+        tmp_path,
+        240,
+        0.9,
+        baseline=np.where(known[:, None], np.eye(4)[labels], wrong),
+        known_to_baseline=np.arange(240) < 150,
+        known_to_model=(np.arange(240) >= 100) & known,
+    )
+    figures = measure(found, CONFIG)
+    comparison, right = figures.comparison, found.probabilities.argmax(1) == labels
+    assert comparison.images == 40
+    assert comparison.set_aside == (
+        "200 of 240 test images match images that one of the two models (the last blessed model: "
+        "150, this model: 100) was trained on"
+    )
+    assert (comparison.better, comparison.worse) == (right[~known].sum(), 0)
+    assert comparison.own["accuracy"] == pytest.approx(right[~known].mean())
+    assert comparison.other["accuracy"] == 0
+    assert comparison.differences["accuracy"].images == 40
+    assert figures.headline["accuracy"].images == 240
+
+
+def test_too_few_images_that_are_new_to_both_are_not_compared_on(tmp_path):
+    labels = np.arange(80) % 4
+    known = np.arange(80) < 71
+    found = predictions(tmp_path, 80, baseline=np.eye(4)[labels], known_to_baseline=known)
+    figures = measure(found, CONFIG)
+    assert figures.comparison is None
+    assert "71 of 80 test images match" in figures.comparison_missing
+    less = CONFIG.model_copy(update={"min_compared": 9})
+    assert measure(found, less).comparison.images == 9
+
+
 def test_a_baseline_that_cannot_be_compared_is_named(tmp_path):
     found = measure(predictions(tmp_path, 80, baseline_problem="its files are gone"), CONFIG)
     assert found.comparison is None

@@ -100,6 +100,63 @@ def test_every_missed_tumour_is_shown_with_where_the_model_looked(chromium, good
     assert page.locator("h3:has-text('Most uncertain') ~ .gallery figure").count() == 20
 
 
+def _missed(tmp_path, labels: list[int], sha256: list[str]) -> str:
+    """The page where a model calls every image free of a tumour."""
+    values = np.full((len(labels), 4), 0.1)
+    values[:, 2] = 0.7
+    folder = write_predictions(tmp_path / "p", np.array(labels), values, sha256=sha256)
+    report, _ = write_report(
+        folder, tmp_path, BLESSED, config=CONFIG, count=len(labels), sha256=sha256
+    )
+    page = (report / "index.html").read_text()
+    return page[page.index(">Missed tumours") : page.index(">Most confident mistakes")]
+
+
+def test_copies_of_a_missed_tumour_are_all_shown(tmp_path):
+    names = [f"{index:064x}" for index in (1, 1, 2, 3, 4)]
+    missed = _missed(tmp_path, [0, 0, 2, 2, 1], names)
+    assert 'Missed tumours <span class="quiet">(3)' in missed
+    assert missed.count("<figcaption>glioma") == 2
+    assert missed.count("<figcaption>meningioma") == 1
+
+
+def test_a_picture_that_stands_under_two_classes_is_shown_under_the_one_that_was_missed(tmp_path):
+    names = [f"{index:064x}" for index in (1, 1, 2, 3, 4)]
+    missed = _missed(tmp_path, [0, 2, 2, 2, 2], names)
+    assert 'Missed tumours <span class="quiet">(1)' in missed
+    assert missed.count("<figcaption>glioma") == 1
+
+
+def test_missed_tumours_are_counted_even_where_their_images_are_gone(tmp_path):
+    values = np.tile([0.1, 0.1, 0.7, 0.1], (6, 1))
+    folder = write_predictions(tmp_path / "p", np.array([0, 0, 0, 1, 2, 3]), values)
+    report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, count=2)
+    page = (report / "index.html").read_text()
+    missed = page[page.index(">Missed tumours") : page.index(">Most confident mistakes")]
+    assert "(5)" in missed
+    assert missed.count("<figure>") == 2
+    assert "3 can no longer be read" in missed
+
+
+def test_the_recipe_that_was_trained_is_stated_not_the_one_that_was_asked_for(tmp_path):
+    folder = write_predictions(tmp_path / "p", LABELS, probabilities(LABELS, 0.85))
+    # The search found other values than the configuration's, which say 3 epochs.
+    recipe = {"model": {"dense_units": 77}, "train": {"epochs": 9, "augment": {"versions": 2}}}
+    found = {"train.epochs": 9, "model.dense_units": 77}
+    report, _ = write_report(
+        folder, tmp_path, BLESSED, config=CONFIG, count=120, recipe={**recipe, "tuned": found}
+    )
+    card, page = ModelCard.read(report), (report / "index.html").read_text()
+    assert card.lineage.parameters["train.epochs"] == "9"
+    assert card.lineage.parameters["model.dense_units"] == "77"
+    assert card.lineage.parameters["train.augment.versions"] == "2"
+    answers = {one.number: one.answer for one in card.claim}
+    assert "epochs=9" in answers["25"]
+    assert "by which a search chose dense_units=77, epochs=9" in answers["26"]
+    assert "train.epochs=9" in page
+    assert "train.epochs=3" not in page + (report / "model_card.md").read_text()
+
+
 def test_the_worst_slice_comes_first(chromium, good):
     rows = (
         _open(chromium, good / "index.html").locator("#slices ~ .scroll").first.locator("tbody tr")

@@ -86,6 +86,34 @@ def test_the_calibration_error_is_that_of_bins_of_equal_mass():
     assert found.error(weights[None])[0] == pytest.approx(twice[0], abs=0.01)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_images_of_equal_confidence_are_judged_together_in_whatever_order(seed):
+    right = np.arange(40) % 5 > 0  # 80 % of them
+    order = np.random.default_rng(seed).permutation(40) if seed else np.argsort(right)
+    found = Reliability(np.full(40, 0.8), right[order])
+    assert found.error(np.ones((1, 40)))[0] == pytest.approx(0, abs=1e-12)
+    assert [(one.images, one.accuracy) for one in found.curve()] == [(40, 0.8)]
+
+
+def test_no_statistic_depends_on_the_order_of_the_images():
+    random = np.random.default_rng(0)
+    confidence = np.round(random.uniform(0.5, 1, 300), 2)  # many are tied
+    right = random.random(300) < confidence
+    weights = random.integers(0, 3, (2, 300)).astype(float)
+    expected = Reliability(confidence, right), CoverageRisk.of(confidence, right)
+    for order in (np.argsort(right), np.argsort(~right), random.permutation(300)):
+        reliability = Reliability(confidence[order], right[order])
+        np.testing.assert_allclose(
+            reliability.error(weights[:, order]), expected[0].error(weights), atol=1e-12
+        )
+        assert [one.images for one in reliability.curve()] == [
+            one.images for one in expected[0].curve()
+        ]
+        curve = CoverageRisk.of(confidence[order], right[order])
+        assert curve.area == pytest.approx(expected[1].area)
+        np.testing.assert_array_equal(curve.risk, expected[1].risk)
+
+
 def test_a_calibrated_model_has_next_to_no_error():
     random = np.random.default_rng(0)
     confidence = random.uniform(0.5, 1, 20_000)

@@ -64,7 +64,7 @@ def make_survey() -> Callable[..., SimpleNamespace]:
     def make(records, rejections=(), groups=None, pairs=(), seen=(), seen_exactly=()):
         first, second, correlation = zip(*pairs, strict=True) if pairs else ((), (), ())
         names = [record.name for record in records] + [rejection.name for rejection in rejections]
-        files = tuple(FoundFile(name, name, "", "train", 0, 1, 1) for name in dict.fromkeys(names))
+        files = tuple(FoundFile(name, name, "", "train", 0, 1) for name in dict.fromkeys(names))
         return SimpleNamespace(
             folder=ImageFolder("/data/images", files, ("glioma", "notumor")),
             records=tuple(records),

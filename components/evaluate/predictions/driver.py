@@ -1,0 +1,50 @@
+"""Looks, before models are asked, whether the files of the one to beat are there.
+
+So are the records of what the models were trained on.
+"""
+
+from pathlib import Path
+
+from tfx import types
+from tfx.dsl.components.base import base_driver
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import base_driver as portable_driver
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import driver_output_pb2
+from tfx.utils import path_utils
+
+from components.ingest.sides import SIDES_FILE
+from components.servable import SAVED_MODEL_FILE
+
+BASELINE_THERE = "baseline_there"
+
+
+# TFX's component class demands the one base, its launcher calls the other.
+class PredictionsDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
+    """Adds to the execution properties, which TFX's cache is keyed by, whether they are.
+
+    What was found without them does not hold any longer when they are back.
+    """
+
+    def __init__(self, metadata_handle: metadata.Metadata) -> None:
+        """Keeps ML Metadata's handle, as the launcher wants it."""
+        base_driver.BaseDriver.__init__(self, metadata_handle)
+        portable_driver.BaseDriver.__init__(self, metadata_handle)
+
+    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Looks."""
+        given = execution_info.input_dict
+        there = all(map(is_there, given.get("baseline_model") or ())) and all(
+            Path(splits.uri, SIDES_FILE).is_file()
+            for name in ("splits", "model_splits", "baseline_splits")
+            for splits in given.get(name) or ()
+        )
+        output = driver_output_pb2.DriverOutput()
+        output.exec_properties[BASELINE_THERE].int_value = int(there)
+        return output
+
+
+def is_there(model: types.Artifact) -> bool:
+    """Whether a model's files are where they were written."""
+    folder = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
+    return Path(folder, SAVED_MODEL_FILE).is_file()

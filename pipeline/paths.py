@@ -1,0 +1,60 @@
+"""Paths that people name: what the libraries below cannot hold is refused before they are met."""
+
+import os
+from pathlib import Path
+
+from components.errors import PipelineError
+from components.plain_path import special_in
+
+_LONGEST = 3_000
+"""Bytes: systems allow some 4,000 to what lies below."""
+
+
+def printable(path: str) -> str:
+    """A path as text that any file and terminal can hold."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def demand_text(path: Path, what: str) -> None:
+    """Refuses a path that neither ML Metadata nor TensorFlow could hold.
+
+    Args:
+        path: The path.
+        what: What it is of.
+
+    Raises:
+        PipelineError: Its bytes are not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise PipelineError(
+            f"The name of the {what} {printable(str(path))} is not UTF-8, and cannot be recorded: "
+            "rename it."
+        ) from error
+
+
+def demand_plain(folder: Path, what: str) -> None:
+    """Refuses a folder that libraries would take for a pattern of files, or could not record.
+
+    TFX and Beam ask for `FOLDER/*`, and TensorFlow looks for a model's variables by a pattern;
+    none of them can be told where it begins.
+
+    Args:
+        folder: The folder, absolute.
+        what: What it is, and how another is chosen.
+
+    Raises:
+        PipelineError: It is.
+    """
+    demand_text(folder, what)
+    if found := special_in(folder):
+        raise PipelineError(
+            f"The {what} {folder} has {' '.join(found)} in its path, which TensorFlow and Beam "
+            "take for a pattern of files: choose or name another."
+        )
+    if (length := len(os.fsencode(folder))) > _LONGEST:
+        raise PipelineError(
+            f"The path of the {what} has {length:,} bytes, and {_LONGEST:,} are the most with "
+            "which there is room below it: choose another."
+        )

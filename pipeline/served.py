@@ -1,0 +1,61 @@
+"""Which of the models that were pushed is meant: one rule for all that serve or ask one."""
+
+from pathlib import Path
+
+from components.errors import PipelineError
+from components.push.versions import pushed_versions
+
+
+def served_models(serving: Path) -> list[str]:
+    """Names of the models that have a version.
+
+    Args:
+        serving: The folder of pushed models, `NAME/VERSION`.
+
+    Returns:
+        Them, sorted.
+    """
+    if not serving.is_dir():
+        return []
+    return sorted(path.name for path in serving.iterdir() if pushed_versions(path))
+
+
+def served_model(serving: Path, name: str | None) -> Path:
+    """The folder of a model's versions.
+
+    Args:
+        serving: The folder of pushed models.
+        name: The model; None for the only one that there is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        PipelineError: There is none, or none of that name, or a choice that nobody has made.
+    """
+    names, work = served_models(serving), serving.parent
+    if name is not None and name not in names:
+        raise PipelineError(
+            f"There is no pushed model {name} in {work}; there are: {', '.join(names) or '-'}."
+        )
+    if not names:
+        raise PipelineError(f"There is no pushed model in {work}: run `mri run` first.")
+    if name is None and len(names) > 1:
+        raise PipelineError(
+            f"There are several models: choose one with --model: {', '.join(names)}."
+        )
+    return serving / (name or names[0])
+
+
+def newest_version(model: Path) -> Path:
+    """The version that a server serves.
+
+    Args:
+        model: The folder of the versions, of which there is one at least.
+
+    Returns:
+        The version's folder.
+    """
+    newest = pushed_versions(model)[-1]
+    # A person may have written zeros before it.
+    return next(p for p in model.iterdir() if p.name.isdigit() and int(p.name) == newest)
