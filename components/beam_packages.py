@@ -1,4 +1,4 @@
-"""What Beam's workers are sent besides their work."""
+"""What Beam's workers receive in addition to their work."""
 
 from tfx.utils import dependency_utils
 

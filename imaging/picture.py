@@ -23,9 +23,9 @@ class RejectedImageError(Exception):
 
 
 class UnreadableError(RejectedImageError):
-    """A file that is not there, is none, or may not be read: without another byte it may be mended.
+    """A file that is missing, is not a regular file, or may not be read.
 
-    As of the others the message is the reason.
+    It may become readable without its content changing. As of the others the message is the reason.
     """
 
 

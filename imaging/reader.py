@@ -273,6 +273,8 @@ def _opened(path: str | os.PathLike[str], limit: int) -> Iterator[tuple[BinaryIO
             raise UnreadableError(f"cannot be read: {error.strerror}") from error
         failed = StorageGoneError if error.errno in _STORAGE_IS_GONE else ReadFailedError
         raise failed(error.strerror or type(error).__name__) from error
+    except MemoryError as error:
+        raise ReadFailedError("not enough memory") from error
     except ValueError:  # a path with a null byte, or with what no file system can hold
         raise UnreadableError("cannot be read: not a path") from None
 
@@ -287,7 +289,7 @@ def _pictures(
     if source_format not in ("DICOM", "NIFTI"):
         return [read_raster(content, source_format, config.max_pixels)]
     try:
-        # Imported here: who has no such files need not have these libraries.
+        # Imported here: those without such files need not install these libraries.
         if source_format == "DICOM":
             from imaging.dicom.reader import read_dicom
 

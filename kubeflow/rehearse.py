@@ -209,7 +209,8 @@ class _Rehearsal:
                 style="yellow",
                 markup=False,
             )
-            self._stopped.wait(seconds)
+            if self._stopped.wait(seconds):
+                break
         self._progress.remove_task(shown)
         state: TaskState = "succeeded" if code == 0 else "failed"
         return TaskEnd(task, state, attempt, code, time.monotonic() - started)

@@ -29,6 +29,7 @@ from pipeline.metadata import (
     outputs,
     run_executions,
 )
+from pipeline.node_ids import INGEST
 from pipeline.orchestration import (
     PIPELINE_RUN_ID_PARAMETER_NAME,
     node_launcher,
@@ -210,7 +211,10 @@ def main() -> None:
         if arguments.node not in node_ids(ir):
             parser.error(f"there is no node {arguments.node!r}; nodes: {', '.join(node_ids(ir))}")
         set_run_id(ir, arguments.run_id)
-        connection = connection_config(arguments.metadata, Work(arguments.work.absolute()))
+        work = Work(arguments.work.absolute())
+        if arguments.node == INGEST:
+            work.lend_patient_salt()
+        connection = connection_config(arguments.metadata, work)
         result = launch_node(ir, arguments.node, connection)
     except PipelineError as error:
         sys.stderr.write(f"{arguments.node}: {error}\n")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.errors import PipelineError
-from components.push.versions import pushed_versions
+from components.push.versions import is_version, pushed_versions
 
 
 def served_models(serving: Path) -> list[str]:
@@ -58,4 +58,4 @@ def newest_version(model: Path) -> Path:
     """
     newest = pushed_versions(model)[-1]
     # A person may have written zeros before it.
-    return next(p for p in model.iterdir() if p.name.isdigit() and int(p.name) == newest)
+    return next(p for p in model.iterdir() if is_version(p.name) and int(p.name) == newest)

@@ -203,7 +203,10 @@ class Work:
             ) from error
 
     def _forget_temporary(self) -> None:
-        for left in list(self.temporary.iterdir()) if self.temporary.is_dir() else ():
+        # Behind a link lies what may be somebody else's.
+        if self.temporary.is_symlink() or not self.temporary.is_dir():
+            return
+        for left in list(self.temporary.iterdir()):
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
             else:

@@ -62,8 +62,11 @@ class History:
         return dict(zip(self.pictures, self.splits, strict=True))
 
     def links_by_picture(self) -> dict[str, Links]:
-        """Links by digest of the pixels."""
-        return dict(zip(self.pictures, self.links, strict=True))
+        """Links by digest of the pixels: of all images that have these."""
+        found: dict[str, Links] = {}
+        for picture, links in zip(self.pictures, self.links, strict=True):
+            found[picture] = tuple(dict.fromkeys((*found.get(picture, ()), *links)))
+        return found
 
     def write(self, folder: Path) -> None:
         """Writes the history into a folder."""

@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,13 @@ class Labels:
         Returns:
             The path that the row names, and the row; None where there is none.
         """
-        name = unicodedata.normalize("NFC", name)
-        while name:
-            if row := self.paths.get(name):
-                return name, row
-            name = posixpath.dirname(name)
-        row = self.paths.get(".")
-        return (".", row) if row else None
+        within = _within(unicodedata.normalize("NFC", name))
+        return next(((one, row) for one in within if (row := self.paths.get(one))), None)
 
     def patient_of(self, name: str) -> str:
         """Whose a file's images are, by the row about its path; empty where that does not say."""
-        found = self.of_path(name)
-        return self.patients.get(found[0], "") if found else ""
+        name = unicodedata.normalize("NFC", name)
+        return next((found for one in _within(name) if (found := self.patients.get(one))), "")
 
     def hashed(self, salt: bytes) -> dict[Key, Row]:
         """The rows about studies and patients, by salted hashes of their numbers."""
@@ -124,6 +119,14 @@ class Labels:
                 f"The label table {self.source} names {len(self.classes)} of the classes, and a "
                 "classifier needs at least two."
             )
+
+
+def _within(name: str) -> Iterator[str]:
+    """A path, the folders that it lies in, and the data folder itself."""
+    while name:
+        yield name
+        name = posixpath.dirname(name)
+    yield "."
 
 
 def read_labels(path: Path | None, classes: Sequence[str] | None = None) -> Labels | None:

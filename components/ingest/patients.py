@@ -73,7 +73,7 @@ def count_unlinked(
 ) -> int:
     """Counts remembered images whose patients cannot be told from those of the new images.
 
-    Their numbers were hashed with another salt, or not read at all, and no image that is still
+    Either's numbers were hashed with another salt, or not read at all, and no image that is still
     there says whose they are.
 
     Args:
@@ -83,21 +83,23 @@ def count_unlinked(
         check: Of this run's salt, `imaging.identity.salt_check`.
 
     Returns:
-        The number; 0 where no new image names a patient or study.
+        The number; 0 where no new image names a patient or study, or might have.
     """
-    known = {
-        patient
-        for several, patient in zip(links, patients, strict=True)
-        if check in _checks(several)
-    }
-    if not any(check in _checks(several) for several in links[:records]):
-        return 0
+    checks = [_checks(several) for several in links]
+    known = _named(patients, [check in found for found in checks])
+    here = _named(patients, [image < records for image in range(len(links))])
+    is_named = any(check in found for found in checks[:records])
+    is_unread = any(UNREAD in found for found in checks[:records])
     return sum(
-        bool(checks := _checks(several))
-        and check not in checks
-        and (not patient or patient not in known)
-        for several, patient in zip(links[records:], patients[records:], strict=True)
+        (is_named and bool(found) and check not in found and patient not in known)
+        or (is_unread and bool(found - {UNREAD}) and patient not in here)
+        for found, patient in zip(checks[records:], patients[records:], strict=True)
     )
+
+
+def _named(patients: Sequence[str | None], chosen: Sequence[bool]) -> set[str]:
+    """The patients of the images that are chosen."""
+    return {patient for patient, is_one in zip(patients, chosen, strict=True) if patient and is_one}
 
 
 def _keys(links: Links, unissued: Collection[str], nameless: Collection[str]) -> Iterator[str]:

@@ -264,15 +264,15 @@ def _picture_pairs(survey: Survey) -> Indices:
 
 
 def _check(splits: Sequence[str], survey: Survey) -> None:
-    patients = Counter(tag for record in survey.records if (tag := record.tags.patient))
+    patients = Counter(filter(None, survey.patients))
     for split in SPLITS:
         if split in splits:
             continue
         if patients and (most := max(patients.values())) > len(splits) / 2:
             raise PipelineError(
-                f"The {split} split is empty: {most:,} of {len(splits):,} images carry one patient "
-                "id, and a patient's images stay together. If that id was put in the place of all, "
-                "set ingest.dicom.patient_ids=ignore."
+                f"The {split} split is empty: {most:,} of {len(splits):,} images are of one "
+                "patient, study or file, and such images stay together. If one id was put in the "
+                "place of all, set ingest.dicom.patient_ids=ignore."
             )
         raise PipelineError(
             f"The {split} split is empty: {len(splits):,} images are too few, or resemble each "

@@ -138,7 +138,7 @@ def survey(
         beam_options: Options for Apache Beam.
         scratch: An existing folder for what Beam writes in between.
         history: Images of earlier ingestions to compare with, too.
-        kept: Where to keep the accepted pictures, for who needs them again.
+        kept: Where to keep the accepted pictures, for whoever needs them again.
 
     Returns:
         What was found.

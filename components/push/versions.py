@@ -20,7 +20,12 @@ def pushed_versions(base: Path) -> list[int]:
     if not base.is_dir():
         return []
     names = [path.name for path in base.iterdir()]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(int(name) for name in names if is_version(name))
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder of this name is a version, as TensorFlow Serving sees it."""
+    return name.isascii() and name.isdigit()
 
 
 def next_version(base: Path, made: int) -> int:

@@ -103,6 +103,8 @@ def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) 
 
 def _in_process(model: Path, questions: Sequence[Question]) -> list[Probabilities]:
     try:
+        # TensorFlow says no reason if it cannot read this one.
+        (model / tf.saved_model.SAVED_MODEL_FILENAME_PB).open("rb").close()
         signature = tf.saved_model.load(str(model)).signatures[SIGNATURE]
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         message = f"the SavedModel cannot be loaded: {_line(error)}"

@@ -54,12 +54,14 @@ _OF_THE_MODEL = {
     tf.errors.INVALID_ARGUMENT: httpx.codes.BAD_REQUEST,
     tf.errors.FAILED_PRECONDITION: httpx.codes.BAD_REQUEST,
     tf.errors.OUT_OF_RANGE: httpx.codes.BAD_REQUEST,
-    tf.errors.NOT_FOUND: httpx.codes.NOT_FOUND,
     tf.errors.ALREADY_EXISTS: httpx.codes.CONFLICT,
     tf.errors.UNIMPLEMENTED: httpx.codes.NOT_IMPLEMENTED,
     tf.errors.DATA_LOSS: None,
 }
-"""Codes that a busy machine, a lack of memory or a lost connection does not give, and REST's."""
+"""Codes that a busy machine, a lack of memory or a lost connection does not give, and REST's.
+
+A file that is "not found" may be one that could not be looked at.
+"""
 
 
 def no_result(code: int, message: str) -> RefusedError | UndecidedError:

@@ -20,6 +20,8 @@ def value(owner: Any, keyword: str) -> Any:
     """
     try:
         return None if owner is None else owner.get(keyword)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - hostile bytes raise anything
         return None
 

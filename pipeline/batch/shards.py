@@ -150,6 +150,7 @@ def _run_shard(
     beam_options: Sequence[str],
 ) -> None:
     try:
+        _record_of(path).unlink(missing_ok=True)  # its rows are about to go
         before = _contents(files)
         with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
             _ = (

@@ -139,7 +139,9 @@ def _command(preset: str, settings: list[str], work: Path, metadata: str | None)
     check_acceptance(config.accept_anomalies, config.accept_reason)
     if isinstance(config.model.weights, Path):
         resolve_weights(config.model.weights)
-    if config.beam != Config().beam:  # those are known, and Beam is large for who only waits
+    if (
+        config.beam != Config().beam
+    ):  # those are known, and Beam is large for a command that only waits
         from pipeline.beam_options import checked_beam_options
 
         checked_beam_options(config.beam)

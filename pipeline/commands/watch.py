@@ -98,7 +98,7 @@ class _Watcher:
         self._file = work.schedule / "watch.json"
         folder = str(arrivals.folder)
         known = read_record(self._file, WatchRecord)
-        if known and known.folder != folder:
+        if known and Path(known.folder).resolve() != arrivals.folder.resolve():
             raise PipelineError(
                 f"{work.root} has watched {known.folder} until now: give {folder} a work folder of "
                 f"its own with --work, or remove {self._file} to begin anew."

@@ -24,6 +24,18 @@ def test_a_folder_beside_the_current_one_has_one_name(tmp_path):
     assert Removal(work.root).allows(work.artifacts / "Trainer"), "or clean removes nothing"
 
 
+def test_what_lies_behind_a_link_for_temporary_files_stays(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "others").write_text("kept")
+    work = Work(tmp_path / "work")
+    work.root.mkdir()
+    work.temporary.symlink_to(shared)
+    with work.exclusively():
+        pass
+    assert (shared / "others").read_text() == "kept"
+
+
 def test_up_is_from_where_a_link_leads_and_other_links_stay(tmp_path):
     (tmp_path / "far" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "far" / "inner")

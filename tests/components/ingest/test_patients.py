@@ -234,6 +234,28 @@ def test_a_picture_of_two_patients_links_both_for_good(spans):
     assert spans.ingest()[0] == ["excluded", "excluded"]
 
 
+def test_a_picture_that_two_patients_share_in_one_span_links_both_for_good(spans):
+    jones = dicom_file(head(1 + 16), PatientID="1")  # the pixels that the span draws for Smith
+    spans.add(("Testing", SMITH))
+    (spans.root / "span-001" / "Testing" / "glioma" / "the other.dcm").write_bytes(jones)
+    spans.ingest()
+    spans.add()
+    (spans.root / "span-002" / "Testing" / "glioma" / "again.dcm").write_bytes(jones)
+    spans.ingest()
+    spans.add(("Training", SMITH), ("Training", {"PatientID": "1"}))
+    assert spans.ingest()[0] == ["excluded", "excluded"]
+
+
+def test_ids_that_are_no_longer_read_would_unlink_those_that_were(spans):
+    spans.add(("Testing", SMITH))
+    spans.ingest()
+    spans.add(("Training", SMITH))
+    ignored = {"dicom": {"patient_ids": "ignore"}}
+    with pytest.raises(PipelineError, match=r"Of 1 image.*patient_ids=ignore"):
+        spans.ingest(**ignored)
+    assert spans.ingest(**ignored, unlinked_history="accept")[1].unlinked == 1
+
+
 def test_slices_of_one_volume_stay_together_whichever_a_run_reads(spans):
     volume = np.random.default_rng(0).normal(500, 100, (40, 48, 20)).astype(np.float32)
     content = nibabel.Nifti1Image(volume, np.eye(4)).to_bytes()

@@ -184,6 +184,14 @@ def test_a_damaged_model_is_refused(examples, tmp_path):
     assert "SavedModel cannot be loaded" in verdict.reasons[0]
 
 
+def test_a_model_whose_files_are_not_found_now_is_not_refused(examples, tmp_path):
+    path = save(tmp_path / "model" / "Format-Serving")
+    (path / "saved_model.pb").unlink()
+    with pytest.raises(PipelineError, match="no verdict: the SavedModel cannot be loaded"):
+        _check(tmp_path / "model", examples, tmp_path / "blessing")
+    assert not list((tmp_path / "blessing").iterdir())
+
+
 @pytest.mark.parametrize(
     ("script", "timeout", "words"),
     [

@@ -92,6 +92,22 @@ def test_a_file_that_may_be_read_by_now_is_classified(images, model, tmp_path, m
     assert rows[1]["error"] == ""
 
 
+def test_rows_of_what_was_there_in_between_are_not_served(images, model, tmp_path, monkeypatch):
+    rows, _ = _run(images, tmp_path / "out", model)
+    changed, content = images / "3.png", (images / "3.png").read_bytes()
+    changed.write_bytes(encode(draw(99)))
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pipeline.batch.shards._record", fail)
+    with pytest.raises(PipelineError, match="not finished"):
+        _run(images, tmp_path / "out", model)
+    monkeypatch.undo()
+    changed.write_bytes(content)
+    assert _run(images, tmp_path / "out", model) == (rows, [True, False])
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ESTALE])
 def test_what_the_machine_cannot_read_now_is_no_result(
     images, model, tmp_path, monkeypatch, number
