@@ -80,7 +80,7 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
 
     from components.evaluate.artifacts import PredictionsFile
     from components.gate.artifacts import GateVerdict
-    from components.ingest.artifacts import IngestReportFile
+    from components.ingest.artifacts import IngestReportFile, SplitAssignment
 
     examples = _artifact(standard_artifacts.Examples, scratch / "examples")
     examples.split_names = artifact_utils.encode_split_names(["test"])
@@ -88,6 +88,7 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
     found = {
         "examples": examples,
         "model": _artifact(standard_artifacts.Model, model, 1),
+        "splits": _artifact(SplitAssignment, _newest(artifacts, "Ingest/splits")),
         "predictions": _artifact(PredictionsFile, scratch / "predictions"),
         "evaluation": _artifact(standard_artifacts.ModelEvaluation, scratch / "evaluation"),
         "data_report": _artifact(IngestReportFile, _newest(artifacts, "Ingest/report")),
@@ -101,9 +102,11 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
 
 def _predict(artifacts: Path, scratch: Path) -> dict[str, Any]:
     from components.evaluate.predictions.executor import PredictionsExecutor
+    from components.ingest.config import DuplicatesConfig
 
     inputs = _inputs(artifacts, scratch)
-    PredictionsExecutor().Do(inputs, {"predictions": inputs["predictions"]}, {})
+    properties = {"duplicates": DuplicatesConfig().model_dump_json()}
+    PredictionsExecutor().Do(inputs, {"predictions": inputs["predictions"]}, properties)
     return {}
 
 

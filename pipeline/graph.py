@@ -21,6 +21,7 @@ from components.push.component import Pusher
 from components.schema_gen.component import CuratedSchemaGen
 from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
+from components.trainer.component import Trainer
 from components.trainer.driver import RecipeDriver
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
@@ -117,7 +118,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     tuner.driver_class = RecipeDriver
 
     # VGG16 learns, and is exported as a SavedModel that takes the bytes of an image.
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         hyperparameters=tuner.outputs["best_hyperparameters"] if config.tune.enabled else None,
@@ -127,10 +128,9 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         custom_config={
             **recipe,
             **_sections(confidence=config.confidence, export=config.export),
-            "code": source_digest("components.trainer.run"),
+            "code": source_digest("components.trainer.executor", "components.trainer.run"),
         },
     )
-    trainer.driver_class = RecipeDriver
 
     # The model to beat is the last one that was blessed; what it and the candidate were trained on
     # says which test images they know.

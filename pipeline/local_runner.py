@@ -31,6 +31,7 @@ from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
 from pipeline.removal import Removal
+from pipeline.termination import STOPPED
 from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
 
 
@@ -88,10 +89,24 @@ def run_locally(
     connection = connection_config(metadata_url, work)
     store = connect(connection)
     _recover(store, work, console)
+    # What decisions that were cut off need is nobody's from here on, and not before.
     remove_orphans(work, Removal(work.root))
-    ir = _compile(config, work, run)
-    if from_nodes or to_nodes:
-        _mark_partial(ir, from_nodes, to_nodes)
+    try:
+        ir = _compile(config, work, run)
+        if from_nodes or to_nodes:
+            _mark_partial(ir, from_nodes, to_nodes)
+        results = _launch(ir, run, console, connection)
+    except STOPPED:
+        remove_orphans(work, Removal(work.root))
+        raise
+    _end(run, "completed")
+    return RunResult(run.name, results, time.monotonic() - started)
+
+
+def _launch(
+    ir: pipeline_pb2.Pipeline, run: Path, console: Console, connection: pb.ConnectionConfig
+) -> tuple[NodeResult, ...]:
+    """Runs the nodes, and tells how far that is."""
     results = []
     names = node_ids(ir)
     for number, node_id in enumerate(names, start=1):
@@ -104,8 +119,7 @@ def run_locally(
         if result.state == "stopped":
             _end(run, "stopped")
             raise StoppedByGate(Path(result.outputs["verdict"][0].uri))
-    _end(run, "completed")
-    return RunResult(run.name, tuple(results), time.monotonic() - started)
+    return tuple(results)
 
 
 def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from components.whole_file import UNFINISHED, is_written_in
@@ -35,7 +35,7 @@ _HALF = re.compile(r"\..+\.removed")
 """In the cache, and beside nodes' outputs, as `pipeline.removal` names it."""
 
 
-def remove_orphans(work: Work, removal: Removal) -> None:
+def remove_orphans(work: Work, removal: Removal, needed: Collection[Path] = ()) -> None:
     """Removes what nobody owns; nothing is followed through a symbolic link.
 
     What a decision that was cut off still needs is nobody's for this: finish decisions before.
@@ -43,9 +43,11 @@ def remove_orphans(work: Work, removal: Removal) -> None:
     Args:
         work: The work folder, which must be held: exclusively where something is to be removed.
         removal: What removes, or only counts.
+        needed: What such decisions need, where they are not finished before.
     """
     for kind, path in sorted(_orphans(work), key=lambda found: found[1]):
-        removal.remove(kind, path)
+        if path not in needed:
+            removal.remove(kind, path)
 
 
 def _orphans(work: Work) -> Iterator[tuple[str, Path]]:

@@ -11,7 +11,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
 from components.evaluate.standing import Standing, last_put_out, of_type, read_standings
-from components.push.pushed import PUSHED_VERSION, WAITING
+from components.properties import number_of, text_of
+from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION, WAITING
 from pipeline.orchestration import (
     MODEL_ID,
     PIPELINE_CONTEXT_TYPE_NAME,
@@ -42,7 +43,8 @@ class Model:
         standing: What its judges and people said of it last.
         report: Its last report, if there is one.
         predictions: Its last predictions, if there are any.
-        versions: What it was pushed as, the lowest first.
+        versions: What it was pushed as, the lowest first; some may have been removed since.
+        destinations: Where it was pushed to, the same.
         waiting: Whether Pusher, when it last had it, let it wait for a person.
         decisions: What people decided, the oldest first.
         unfinished: The last decision, where it was written down and is not carried out yet.
@@ -56,6 +58,7 @@ class Model:
     report: pb.Artifact | None = None
     predictions: pb.Artifact | None = None
     versions: tuple[str, ...] = ()
+    destinations: tuple[Path, ...] = ()
     waiting: bool = False
     decisions: tuple[Decision, ...] = ()
     unfinished: Decision | None = None
@@ -74,6 +77,11 @@ class Model:
     def made(self) -> datetime:
         """When it was trained, UTC."""
         return datetime.fromtimestamp(self.artifact.create_time_since_epoch / 1000, tz=timezone.utc)
+
+    @property
+    def newest_version(self) -> int:
+        """The highest version that it was pushed as; 0 where it never was."""
+        return int(self.versions[-1]) if self.versions else 0
 
     @property
     def saved_model(self) -> Path:
@@ -127,7 +135,7 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     """
     reports = _latest(store, ModelReport.TYPE_NAME, MODEL_ID)
     predictions = _latest(store, PredictionsFile.TYPE_NAME, MODEL_ID)
-    pushed, waiting = _pushes(store)
+    pushed, waiting = _pushes(store), _waiting(store)
     standing = read_standings(store)
     decisions, unfinished = _decisions(store)
     models = sorted(_live(store, "Model"), key=lambda artifact: artifact.id)
@@ -141,6 +149,11 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
             report=reports.get(artifact.id),
             predictions=predictions.get(artifact.id),
             versions=tuple(sorted(_versions(artifact.id, pushed, decisions), key=int)),
+            destinations=tuple(
+                Path(folder)
+                for one in pushed.get(artifact.id, ())
+                if (folder := text_of(one, PUSHED_DESTINATION))
+            ),
             waiting=artifact.id in waiting,
             decisions=tuple(decisions.get(artifact.id, ())),
             unfinished=unfinished.get(artifact.id),
@@ -220,17 +233,31 @@ def _latest(store: mlmd.MetadataStore, kind: str, key: str) -> dict[int, pb.Arti
     return {int(one.custom_properties[key].int_value): one for one in _put_out(store, kind)}
 
 
-def _pushes(store: mlmd.MetadataStore) -> tuple[dict[int, list[str]], set[int]]:
-    """Versions by model, and the models that wait."""
-    versions: dict[int, list[str]] = {}
-    waiting: dict[int, bool] = {}
-    for artifact in _put_out(store, PushedModel.TYPE_NAME):
-        version = artifact.custom_properties[PUSHED_VERSION].string_value
-        for model_id in models_of(store, artifact.id):
-            waiting[model_id] = bool(artifact.custom_properties[WAITING].int_value)
-            if version:
-                versions.setdefault(model_id, []).append(version)
-    return versions, {model_id for model_id, waits in waiting.items() if waits}
+def _pushes(store: mlmd.MetadataStore) -> dict[int, list[pb.Artifact]]:
+    """What pushed each model, though the version may have been removed since."""
+    found: dict[int, list[pb.Artifact]] = {}
+    pushes = [one for one in of_type(store, PushedModel.TYPE_NAME) if text_of(one, PUSHED_VERSION)]
+    there = {_place(one) for one in pushes if one.state == pb.Artifact.LIVE}
+    for one in pushes:
+        # A number that was removed may have been given to another model.
+        if one.state == pb.Artifact.LIVE or _place(one) not in there:
+            for model_id in models_of(store, one.id):
+                found.setdefault(model_id, []).append(one)
+    return found
+
+
+def _place(pushed: pb.Artifact) -> tuple[str, str]:
+    return text_of(pushed, PUSHED_DESTINATION), text_of(pushed, PUSHED_VERSION)
+
+
+def _waiting(store: mlmd.MetadataStore) -> set[int]:
+    """The models that wait."""
+    last = {
+        model_id: bool(number_of(artifact, WAITING))
+        for artifact in _put_out(store, PushedModel.TYPE_NAME)
+        for model_id in models_of(store, artifact.id)
+    }
+    return {model_id for model_id, waits in last.items() if waits}
 
 
 def _key(event: pb.Event) -> str:
@@ -267,11 +294,11 @@ def _names(store: mlmd.MetadataStore, model_id: int, kind: str) -> list[str]:
 
 
 def _versions(
-    model_id: int, pushed: dict[int, list[str]], decisions: dict[int, list[Decision]]
+    model_id: int, pushed: dict[int, list[pb.Artifact]], decisions: dict[int, list[Decision]]
 ) -> set[str]:
     """What a model was pushed as, or is to be by what was decided."""
     decided = {one.version for one in decisions.get(model_id, ()) if one.version}
-    return {*pushed.get(model_id, ()), *decided}
+    return {text_of(one, PUSHED_VERSION) for one in pushed.get(model_id, ())} | decided
 
 
 def decision_executions(store: mlmd.MetadataStore) -> list[pb.Execution]:

@@ -44,6 +44,7 @@ class Removal:
         """Notes the folders above those that stay."""
         self._within = set(self.protected)
         self._above = {parent for path in self.protected for parent in path.parents}
+        self._counted: dict[Path, int] = {}
 
     def allows(self, path: Path) -> bool:
         """Whether a path may be removed; one behind a symbolic link is noted."""
@@ -69,9 +70,13 @@ class Removal:
             path: The folder or file; nothing is done where there is none.
             at_once: Its name disappears before its content, so that no half of it is ever used.
         """
-        if not os.path.lexists(path):
+        if not os.path.lexists(path) or {path, *path.parents} & self._counted.keys():
             return
         before = _size(path)
+        if self.dry_run:
+            below = [size for one, size in self._counted.items() if path in one.parents]
+            before -= sum(below)
+            self._counted[path] = before
         left: list[Path] = []
         if not self.dry_run:
             going = path.with_name(f".{path.name.lstrip('.')}.removed") if at_once else path

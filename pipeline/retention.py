@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.evaluate.standing import baseline_order, standings, was_put_out
-from components.evaluate.trained_on import executions_behind
+from components.evaluate.trained_on import Beginnings, executions_behind, is_recorded
 from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
-from components.properties import number_of, text_of
+from components.ingest.artifacts import HISTORY
+from components.properties import number_of, parameter_of, text_of
 from components.push.pushed import PUSHED_VERSION
 from pipeline.lineage import Lineage, Run
 from pipeline.orchestration import (
@@ -20,6 +21,8 @@ from pipeline.orchestration import (
 from pipeline.registry import Model
 
 _OF_A_MODEL = tuple(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel))
+_MODEL = "Model"
+"""TFX's type, by its name."""
 _RESOLVER = "resolver.Resolver"
 """The end of the type of executions that put out what others have made."""
 _NEWEST = 2
@@ -58,25 +61,16 @@ def kept_artifacts(
 def _splits(lineage: Lineage, executions: Collection[int]) -> Iterator[pb.Artifact]:
     """The splits through which sides are remembered, and those that kept ingestions went on from.
 
-    A later ingestion goes on from the newest of the same folder and policy with other content or
-    settings.
+    A later ingestion goes on from the newest of the same policy with other content or settings,
+    whatever folder its images came in.
     """
     splits = list(lineage.live(SplitAssignment.TYPE_NAME))
-    histories = {_history(lineage.executions[identity]) for identity in executions}
+    histories = {parameter_of(lineage.executions[identity], HISTORY) for identity in executions}
     # One that was answered from cache goes on from what the answer went on from.
     used = lineage.used_by(executions)
-    histories |= {text_of(split, "history") for split in splits if split.id in used}
+    histories |= {text_of(split, HISTORY) for split in splits if split.id in used}
     yield from (split for split in splits if split.uri in histories)
-    yield from _newest_of_contents(
-        splits, lambda split: (text_of(split, "input_base"), text_of(split, "policy"))
-    )
-
-
-def _history(execution: pb.Execution) -> str:
-    for properties in (execution.custom_properties, execution.properties):
-        if "history" in properties:
-            return str(properties["history"].string_value)
-    return ""
+    yield from _newest_of_contents(splits, lambda split: text_of(split, "policy"))
 
 
 def _last_passed(lineage: Lineage) -> Iterator[pb.Artifact]:
@@ -134,6 +128,9 @@ def _said(lineage: Lineage, kind: str) -> Iterator[pb.Artifact]:
 
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:
     """Adds what an artifact that stays is of no use without, and what would change its meaning."""
+    beginnings = Beginnings(
+        lambda: (one for one in lineage.artifacts.values() if one.type == _MODEL)
+    )
     verdicts: dict[int, list[pb.Artifact]] = {}
     for verdict in lineage.live(GateVerdict.TYPE_NAME):
         verdicts.setdefault(number_of(verdict, STATISTICS_ID), []).append(verdict)
@@ -146,7 +143,7 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
             continue
         more: set[int] = set()
         if identity in models:
-            more = _of_model(lineage, models[identity])
+            more = _of_model(lineage, models[identity], beginnings)
         elif artifact.type == PushedModel.TYPE_NAME and text_of(artifact, PUSHED_VERSION):
             more = _judged_beside(lineage, identity)
         elif artifact.type == GateVerdict.TYPE_NAME:
@@ -159,25 +156,35 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
     return kept
 
 
-def _of_model(lineage: Lineage, model: Model) -> set[int]:
+def _of_model(lineage: Lineage, model: Model, beginnings: Beginnings) -> set[int]:
     """A model's report and predictions, its blessings and what it was pushed as."""
     judged = lineage.users(model.artifact.id, "model")
     made = lineage.used_by(judged, output=True)
     found = {one for one in made if lineage.artifacts[one].type in _OF_A_MODEL}
-    found |= _trained_on(lineage, model.artifact.id)
+    found |= _trained_on(lineage, model.artifact.id, beginnings)
     return found | {one.id for one in (model.report, model.predictions) if one is not None}
 
 
-def _trained_on(lineage: Lineage, model: int) -> set[int]:
-    """The splits of a model's training images: no later test on them may speak for it."""
+def _trained_on(lineage: Lineage, model: int, beginnings: Beginnings) -> set[int]:
+    """The splits of a model's training images: no later test on them may speak for it.
+
+    So are models that it began with, where nothing but their files tells that it did.
+    """
+    bases: set[int] = set()
 
     def makers(artifacts: Collection[int]) -> set[int]:
         found = {maker for artifact in artifacts for maker in lineage.makers(artifact)}
         return {one for one in found if not lineage.executions[one].type.endswith(_RESOLVER)}
 
-    behind = executions_behind(model, makers, lambda found: lineage.used_by(found, output=False))
+    def inputs(executions: Collection[int]) -> set[int]:
+        begun = beginnings.of(lineage.executions[one] for one in executions)
+        bases.update(one for one in begun if not is_recorded(lineage.artifacts[one]))
+        return begun | lineage.used_by(executions, output=False)
+
+    behind = executions_behind(model, makers, inputs)
     made = lineage.used_by(behind, output=True)
-    return {one for one in made if lineage.artifacts[one].type == SplitAssignment.TYPE_NAME}
+    splits = {one for one in made if lineage.artifacts[one].type == SplitAssignment.TYPE_NAME}
+    return splits | bases
 
 
 def _judged_beside(lineage: Lineage, pushed: int) -> set[int]:

@@ -1,15 +1,22 @@
 """Which earlier model a candidate is compared with."""
 
+import logging
+
 import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx import types
 from tfx.dsl.components.common import resolver
+from tfx.types import artifact_utils
 
+from components.errors import PipelineError
 from components.evaluate.standing import Standing, baseline_order, read_standings
 from components.evaluate.trained_on import splits_behind
 from components.evaluate.verdict import CURRENT_MODEL_ID
+from components.ingest.artifacts import SplitAssignment
 from components.properties import number_of
 
 _CANDIDATE = "candidate"
+_LOG = logging.getLogger(__name__)
 
 
 class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
@@ -27,18 +34,20 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
 
         Args:
             store: The metadata store.
-            input_dict: `candidate` (one Model), `model` (all Models), `model_blessing` (all),
-                `splits` and `candidate_splits` (all).
+            input_dict: `candidate` (one Model), `model` (all Models), `model_blessing` (all);
+                `splits` and `candidate_splits` are looked up, as another pipeline may have made
+                those that a model began with.
 
         Returns:
             The candidate, and one model with its blessing or none of either; and for each the
             splits whose images it was made with, where all of them are still there.
         """
         candidates, blessings = input_dict[_CANDIDATE], input_dict["model_blessing"]
-        known = {_CANDIDATE: candidates}
-        if (splits := input_dict.get("candidate_splits")) is not None:
-            known["candidate_splits"] = _trained_on(store, candidates[0].id, splits)
-        said = read_standings(store, [blessing.mlmd_artifact for blessing in blessings])
+        known = {
+            _CANDIDATE: candidates,
+            "candidate_splits": _trained_on(store, candidates[0].id),
+        }
+        said = read_standings(store)
         standing = {model.id: said.get(model.id, Standing()) for model in input_dict["model"]}
         none: list[types.Artifact] = []
         chosen = max(
@@ -64,14 +73,21 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
             **known,
             "model": [chosen],
             "model_blessing": found[-1:],
-            "splits": _trained_on(store, chosen.id, input_dict.get("splits", [])),
+            "splits": _trained_on(store, chosen.id),
         }
 
 
-def _trained_on(
-    store: mlmd.MetadataStore, model_id: int, splits: list[types.Artifact]
-) -> list[types.Artifact]:
-    """All splits that a model was made with; none where one of them is gone."""
-    behind = splits_behind(store, model_id)
-    found = [one for one in splits if one.id in behind]
-    return found if len(found) == len(behind) else []
+def _trained_on(store: mlmd.MetadataStore, model_id: int) -> list[types.Artifact]:
+    """All splits that a model was made with; none where one is gone, or cannot be told now."""
+    try:
+        behind = sorted(splits_behind(store, model_id))
+    except PipelineError as error:
+        _LOG.warning("%s", error)
+        return []
+    if not behind:
+        return []
+    found = store.get_artifacts_by_id(behind)
+    if any(one.state != pb.Artifact.LIVE for one in found):
+        return []
+    kind = store.get_artifact_type(SplitAssignment.TYPE_NAME)
+    return list(artifact_utils.deserialize_artifacts(kind, found))

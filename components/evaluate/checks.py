@@ -50,15 +50,19 @@ def comparison_problem(predictions: Predictions, config: EvaluateConfig) -> str:
         A clause; empty where it can be compared, or where there is no baseline.
     """
     header = predictions.header
-    if header.baseline_problem:
+    if header.baseline_id is None or header.baseline_problem:
         return header.baseline_problem
-    if header.baseline_unknown:
-        return (
-            "which of the test images the last blessed model knows from its training cannot be "
-            f"told, as {header.baseline_unknown}"
-        )
+    for whose, unknown in (
+        ("the last blessed model", header.baseline_unknown),
+        ("this model", header.training_unknown),
+    ):
+        if unknown:
+            return (
+                f"which of the test images {whose} knows from its training cannot be told, as "
+                f"{unknown}"
+            )
     left, images = int(predictions.new_to_both.sum()), len(predictions)
-    if predictions.baseline is None or left == images or left >= config.min_compared:
+    if left == images or left >= config.min_compared:
         return ""
     return (
         f"{set_aside(predictions)}, and on the {left:,} that are left nothing can be said "

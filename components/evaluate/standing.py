@@ -85,22 +85,16 @@ def standings(
     }
 
 
-def read_standings(
-    store: mlmd.MetadataStore, also: Iterable[pb.Artifact] = ()
-) -> dict[int, Standing]:
+def read_standings(store: mlmd.MetadataStore) -> dict[int, Standing]:
     """Reads where models stand.
 
     Args:
         store: ML Metadata.
-        also: ModelBlessings that it may not hold.
 
     Returns:
         Standings by the model's id.
     """
-    blessings = list(of_type(store, _BLESSING))
-    known = {one.id for one in blessings}
-    blessings += [one for one in also if one.id not in known]
-    checks = list(of_type(store, _CHECK))
+    blessings, checks = list(of_type(store, _BLESSING)), list(of_type(store, _CHECK))
     return standings(blessings, checks, last_put_out(store, [*blessings, *checks]))
 
 

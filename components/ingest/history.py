@@ -16,6 +16,8 @@ from imaging.identity import PATIENT
 from imaging.signature import SIGNATURE_SHAPE
 
 HISTORY_FILE = "history.parquet"
+EARLIER_SALT = "before"
+"""Stands for the salt of patients that an earlier version hashed, in another way than today's."""
 
 ROWS_AT_ONCE = 1024
 """Images whose signatures are copied at a time."""
@@ -108,7 +110,7 @@ class History:
 def _links(written: list[str] | str | None) -> Links:
     """Links as they were written; before there were several, one named no salt."""
     if isinstance(written, str):
-        return (written.replace(f"{PATIENT} ", f"{PATIENT} before "),)
+        return (written.replace(f"{PATIENT} ", f"{PATIENT} {EARLIER_SALT} "),)
     return tuple(written or ())
 
 

@@ -1,7 +1,5 @@
 """Compares a window of requests with the training images, by the gate's own measure of drift."""
 
-from collections import Counter
-
 import pandas as pd
 import tensorflow_data_validation as tfdv
 
@@ -47,8 +45,8 @@ def compare(window: pd.DataFrame, training: Statistics, *, left_out: int = 0) ->
         first=window["time"].min().to_pydatetime(),
         last=window["time"].max().to_pydatetime(),
         images=len(window),
-        model=", ".join(sorted(set(window["model"]))),
-        versions=dict(Counter(window["version"].tolist())),
+        model=str(window["model"].iloc[0]),
+        version=int(window["version"].iloc[0]),
         left_out=left_out,
         training_images=training.datasets[0].num_examples,
         distances=distances,

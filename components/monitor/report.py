@@ -30,7 +30,7 @@ class MonitorReport(StrictConfig):
         last: Time of the last.
         images: How many images were asked about.
         model: The model that was asked.
-        versions: How many of them each version of the model answered.
+        version: The version of it that answered.
         left_out: How many images of the window others answered, other models or versions.
         training_images: How many images the model was trained on.
         distances: How far each feature, and the answers (`image/label`), lie from the training's.
@@ -47,7 +47,7 @@ class MonitorReport(StrictConfig):
     last: datetime
     images: int
     model: str
-    versions: dict[int, int]
+    version: int
     left_out: int = 0
     training_images: int
     distances: tuple[Distance, ...]

@@ -17,16 +17,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def read_window(
-    folder: Path, since: datetime | None, until: datetime | None, version: int | None = None
-) -> pd.DataFrame:
+def read_window(folder: Path, since: datetime | None, until: datetime | None) -> pd.DataFrame:
     """Reads the logged requests of a span of time.
 
     Args:
         folder: Where the server logs, Parquet files.
         since: Requests before are left out; None: from the first.
         until: Requests from then on are left out; None: to the last.
-        version: Only of this version of the model.
 
     Returns:
         A row an image: `time`, `model`, `version`, `label`, `confidence`, `in_distribution`,
@@ -45,7 +42,7 @@ def read_window(
         log = ds.dataset(files)
         if missing := [name for name in _COLUMNS if name not in log.schema.names]:
             raise PipelineError(f"The request log in {folder} has no column {', '.join(missing)}.")
-        rows = log.to_table(columns=list(_COLUMNS), filter=_filter(since, until, version))
+        rows = log.to_table(columns=list(_COLUMNS), filter=_filter(since, until))
     except (OSError, pa.ArrowException) as error:
         raise PipelineError(
             f"The request log in {folder} cannot be read: {str(error).splitlines()[0]}"
@@ -91,11 +88,10 @@ def one_version(window: pd.DataFrame, model: str | None, version: int | None) ->
     return chosen
 
 
-def _filter(since: datetime | None, until: datetime | None, version: int | None) -> ds.Expression:
+def _filter(since: datetime | None, until: datetime | None) -> ds.Expression:
     conditions: Sequence[ds.Expression | None] = (
         None if since is None else ds.field("time") >= pa.scalar(since, pa.timestamp("us", "UTC")),
         None if until is None else ds.field("time") < pa.scalar(until, pa.timestamp("us", "UTC")),
-        None if version is None else ds.field("version") == version,
     )
     wanted = ds.scalar(True)
     for condition in conditions:

@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import ModelReport
 from components.evaluate.verdict import WITHDRAWN
-from components.push.driver import PushDriver
+from components.push.driver import VERSION, PushDriver
 from components.push.executor import AtomicPushExecutor
 from components.push.pushed import Push
 
@@ -18,13 +18,15 @@ from components.push.pushed import Push
 class PusherSpec(types.ComponentSpec):
     """What TFX's own Pusher takes and gives, and a report.
 
-    The driver fills in `withdrawn`, whether a person has decided against the model.
+    The driver fills in `withdrawn`, whether a person has decided against the model, and `version`,
+    as which it is served or would be.
     """
 
     PARAMETERS = {
         "push_destination": ExecutionParameter(type=pusher_pb2.PushDestination),
         "push": ExecutionParameter(type=str),
         WITHDRAWN: ExecutionParameter(type=int, optional=True),
+        VERSION: ExecutionParameter(type=int, optional=True),
     }
     INPUTS = {
         **standard_component_specs.PusherSpec.INPUTS,

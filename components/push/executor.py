@@ -13,9 +13,10 @@ from tfx.utils import proto_utils
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
 from components.evaluate.verdict import WITHDRAWN
-from components.push.extras import Origin, add_extras, decided_now, origin_of
+from components.push.extras import Origin, add_extras, decided_now
+from components.push.place import version_for, version_in_place
 from components.push.pushed import WAITING, Push, describe
-from components.push.versions import copy_whole, next_version, pushed_versions
+from components.push.versions import copy_whole
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class AtomicPushExecutor(executor.Executor):
             input_dict: `model`, its blessings, and its `report`.
             output_dict: `pushed_model`.
             exec_properties: `push_destination`, JSON of a PushDestination with a base directory,
-                `push`: `auto` or `after_review`, and `withdrawn`, the driver's answer.
+                `push`: `auto` or `after_review`, and `withdrawn`, the driver's answer. Its other
+                answer, the version, is for TFX's cache alone.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         blessed = self.CheckBlessing(input_dict)
@@ -56,14 +58,16 @@ class AtomicPushExecutor(executor.Executor):
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         base = Path(destination.filesystem.base_directory)
-        model = artifact_utils.get_single_instance(input_dict["model"])
-        made = model.mlmd_artifact.create_time_since_epoch // 1000
-        execution = Path(pushed.uri).name
-        origin = Origin(model.id, int(execution) if execution.isdigit() else 0)
-        in_place = _in_place(base, made, origin)
-        version = str(next_version(base, made) if in_place is None else in_place)
+        model = artifact_utils.get_single_instance(input_dict["model"]).mlmd_artifact
+        version = str(version_for(base, model))
         describe(Path(pushed.uri), base / version, version)
-        if in_place is None:
+        if version_in_place(base, model) is None:
+            execution = Path(pushed.uri).name
+            origin = Origin(
+                model=model.id,
+                execution=int(execution) if execution.isdigit() else 0,
+                made=model.create_time_since_epoch,
+            )
             report = Path(artifact_utils.get_single_uri(input_dict["report"]))
             decision = decided_now(
                 "pushed", "Every threshold is met.", page_digest(report), version
@@ -72,15 +76,6 @@ class AtomicPushExecutor(executor.Executor):
             copy_whole(Path(self.GetModelPath(input_dict)), base / version, extras)
         self._MarkPushed(pushed, pushed_destination=str(base / version), pushed_version=version)
         _LOG.info("pushed version %s", version)
-
-
-def _in_place(base: Path, made: int, origin: Origin) -> int | None:
-    """The served version, where it is this model."""
-    for version in pushed_versions(base)[-1:]:
-        found = origin_of(base / str(version))
-        if version == made if found is None else found.model == origin.model:
-            return version
-    return None
 
 
 def _why_not(push: Push, *, blessed: bool, withdrawn: bool) -> str | None:

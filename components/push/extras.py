@@ -37,10 +37,12 @@ class Origin:
     Attributes:
         model: The Model artifact's id.
         execution: Pusher's execution; 0 where it was a person's decision, which says so itself.
+        made: When the model was made, milliseconds since 1970; 0 where that was not written.
     """
 
     model: int
     execution: int = 0
+    made: int = 0
 
 
 def origin_of(version: Path) -> Origin | None:

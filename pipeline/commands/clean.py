@@ -14,6 +14,8 @@ from rich.table import Table
 
 from components.errors import PipelineError
 from pipeline.decisions.decide import finish_what_was_cut_off
+from pipeline.decisions.files import needed_by
+from pipeline.decisions.journal import unfinished
 from pipeline.lineage import Lineage, Run, read_lineage
 from pipeline.metadata import SUCCESSFUL, close, connect, connection_config, run_executions
 from pipeline.orphans import remove_orphans
@@ -61,14 +63,17 @@ def clean(
     with work.shared() if dry_run else work.exclusively():
         recorded = metadata_url is not None or work.metadata.exists()
         if not recorded:
-            removal = Removal(work.root, (), dry_run)
+            removal, needed = Removal(work.root, (), dry_run), []
         else:
             store = connect(connection_config(metadata_url, work))
             if not dry_run:
                 say = partial(console.print, markup=False, soft_wrap=True)
                 finish_what_was_cut_off(store, work, say)
             removal = _clean(store, work, keep, dry_run=dry_run)
-        remove_orphans(work, removal)
+            needed = [
+                path for entry in unfinished(store, work) for path in needed_by(entry.destination)
+            ]
+        remove_orphans(work, removal, needed)
     if not recorded and not removal.freed and not removal.failures:
         console.print(
             f"No run was recorded in {root}, so there is nothing to remove.",
@@ -120,7 +125,9 @@ def _is_here(lineage: Lineage, work: Work, run: Run) -> bool:
 def _served(work: Work, models: Sequence[Model]) -> Iterator[int]:
     for model in models:
         base = work.serving / model.pipeline
-        if any((base / version).is_dir() for version in model.versions):
+        # A decision that was cut off is finished before anything is removed.
+        decided = model.unfinished is not None and model.unfinished.version is not None
+        if decided or any((base / version).is_dir() for version in model.versions):
             yield model.artifact.id
 
 

@@ -169,9 +169,10 @@ def _print(report: "MonitorReport", console: Console) -> None:
         f"{report.training_images:,} training images"
     )
     if report.left_out:
-        [version] = report.versions
+        images = "image" if report.left_out == 1 else "images"
+        are = "is" if report.left_out == 1 else "are"
         console.print(
-            f"{report.left_out:,} that other versions than {version} answered are left out"
+            f"{report.left_out:,} {images} that other models or versions answered {are} left out"
         )
     table = Table()
     table.add_column("feature")

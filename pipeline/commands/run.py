@@ -15,10 +15,7 @@ from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from pipeline.config import Config
 from pipeline.datasets.sample import ensure_sample
-from pipeline.orphans import remove_orphans
-from pipeline.removal import Removal
 from pipeline.terminal import libraries_to
-from pipeline.termination import STOPPED
 from pipeline.work import LOG_FILE, Work
 
 _LOG = logging.getLogger(__name__)
@@ -82,9 +79,6 @@ def run_pipeline(
                     to_nodes=to_nodes,
                 )
                 summary = Summary.of(result, log_file)
-            except STOPPED:
-                remove_orphans(work, Removal(work.root))
-                raise
             except PipelineError:
                 raise
             except Exception as error:

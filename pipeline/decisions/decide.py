@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import ml_metadata as mlmd
 
@@ -16,6 +17,7 @@ from pipeline.decisions.files import (
     prepare,
     remove_prepared,
     report_of,
+    take_back,
 )
 from pipeline.decisions.journal import (
     WORDS,
@@ -71,10 +73,13 @@ def decide(
             return
     remove_prepared(work)
     if (done := untold(store, work)) is not None and done.is_given(event, named):
-        say(f"was finished before: {done.outcome}")
+        holds = _still_holds(done)
+        if holds:
+            say(f"was finished before: {done.outcome}")
         mark_told(done, told=True)
         write(store, done)
-        return
+        if holds:
+            return
     models = read_models(store)
     model = find_model(models, name) if named is not None else _served_before(work, models)
     _check(work, event, model)
@@ -127,6 +132,13 @@ def served_version(work: Work, model: Model) -> str | None:
     return str(versions[-1]) if versions else None
 
 
+def _still_holds(done: Entry) -> bool:
+    """Whether nothing was pushed since a decision was carried out."""
+    if done.destination is None:
+        return True
+    return pushed_versions(done.destination.parent)[-1:] == [int(done.destination.name)]
+
+
 def _write_down(
     store: mlmd.MetadataStore, work: Work, event: Event, model: Model, reason: str
 ) -> Entry:
@@ -134,12 +146,13 @@ def _write_down(
     destination = None
     if event is not Event.REJECT:
         base = work.serving / model.pipeline
-        made = int(model.artifact.create_time_since_epoch // 1000)
-        least = made if event is Event.APPROVE else int(model.versions[-1])
-        destination = base / str(next_version(base, least))
+        made = int(model.artifact.create_time_since_epoch // 1000) if not model.versions else 0
+        # Of models whose versions were removed, too: what was served under a number has it.
+        recorded = [one.newest_version + 1 for one in _of_same_pipeline(store, work, model)]
+        destination = base / str(next_version(base, max([made, *recorded])))
     version = destination.name if destination else None
     decision = decided_now(WORDS[event], reason, page_digest(report_of(model)), version)
-    past = _passed_over(store, model) if event is Event.ROLL_BACK_TO else []
+    past = _passed_over(store, work, model) if event is Event.ROLL_BACK_TO else []
     try:
         with _failures_said(
             f"The decision about the model of run {model.run} was not carried out, and nothing was "
@@ -182,7 +195,12 @@ def _finish_found(
     try:
         _finish(store, work, entry, f"finished what was cut off: {entry.outcome}", say)
     except ImpossibleDecisionError as error:
-        close(store, entry)
+        with _failures_said(
+            f"The decision about the model of run {entry.run} can no longer be carried out, but "
+            "could not be closed ({}): mend that, and give the same command again."
+        ):
+            take_back(work, entry.execution.id, entry.destination)
+            close(store, entry)
         if mine:
             raise
         say(str(error))
@@ -252,19 +270,30 @@ def _served_before(work: Work, models: Sequence[Model]) -> Model:
             f"There are earlier models of {' and '.join(pipelines)}: say which with "
             "`mri models rollback VERSION`; `mri models list` shows all."
         )
-    return max(earlier, key=lambda model: int(model.versions[-1]))
+    return max(earlier, key=lambda model: model.newest_version)
 
 
-def _passed_over(store: mlmd.MetadataStore, model: Model) -> list[Model]:
+def _passed_over(store: mlmd.MetadataStore, work: Work, model: Model) -> list[Model]:
     """The models that were pushed after one: what is served, and all between."""
     return [
         one
-        for one in read_models(store)
-        if one.pipeline == model.pipeline
-        and one.artifact.id != model.artifact.id
-        and one.versions
-        and int(one.versions[-1]) > int(model.versions[-1])
+        for one in _of_same_pipeline(store, work, model)
+        if one.artifact.id != model.artifact.id and one.newest_version > model.newest_version
     ]
+
+
+def _of_same_pipeline(store: mlmd.MetadataStore, work: Work, model: Model) -> Iterator[Model]:
+    """The models of a model's pipeline in this work folder, of several that share a database."""
+    for one in read_models(store):
+        if one.pipeline == model.pipeline and (
+            _lies_below(Path(one.artifact.uri), work.artifacts)
+            or any(_lies_below(folder, work.serving) for folder in one.destinations)
+        ):
+            yield one
+
+
+def _lies_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 @contextmanager

@@ -32,7 +32,8 @@ def prepare(work: Work, model: Model, decision: Decision, destination: Path | No
     before = [one for one in model.decisions if one != decision]
     card = card.model_copy(update={"changelog": (*card.changelog, *before)}).decided(decision)
     if destination is not None and not destination.exists():
-        extras = add_extras(card, report, Origin(model.artifact.id))
+        origin = Origin(model.artifact.id, made=model.artifact.create_time_since_epoch)
+        extras = add_extras(card, report, origin)
         stage(_source(destination.parent, model), destination, extras)
     folder = _prepared(work)
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,6 +76,36 @@ def give_names(work: Work, decision_id: int, destination: Path | None) -> None:
     for made, name in _names(work, decision_id, destination):
         if not name.exists():
             made.rename(name)
+
+
+def take_back(work: Work, decision_id: int, destination: Path | None) -> None:
+    """Takes the names away again, and removes what had them: nobody reads half a removed folder.
+
+    Args:
+        work: The work folder.
+        decision_id: The decision's execution.
+        destination: The version's folder, where the model is pushed.
+
+    Raises:
+        OSError: A name cannot be taken away.
+    """
+    for made, name in _names(work, decision_id, destination):
+        shutil.rmtree(made, ignore_errors=True)
+        if name.exists():
+            name.rename(made)
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def needed_by(destination: Path | None) -> list[Path]:
+    """Where what is prepared for a decision lies, beside the versions that are served.
+
+    Args:
+        destination: The version's folder, where the model is pushed.
+
+    Returns:
+        The folder, if there is one.
+    """
+    return [] if destination is None else [staged(destination)]
 
 
 def remove_prepared(work: Work, destination: Path | None = None) -> None:

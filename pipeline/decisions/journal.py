@@ -1,5 +1,6 @@
 """The journal of decisions: executions in ML Metadata, and all that they change there."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,10 @@ PUSHED = "pushed_model"
 _WORK = "work"
 """A custom property of a decision: the work folder that it is carried out in."""
 _UNTOLD = "untold"
-"""Another one: somebody else than who gave it has finished it."""
+"""Another one: someone other than the person who gave it finished it."""
+_BEFORE = "before"
+"""Another one: what it changed, JSON of artifacts' ids, names of properties, and their values until
+then, null where there were none."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def unfinished(store: mlmd.MetadataStore, work: Work) -> list[Entry]:
 
 
 def untold(store: mlmd.MetadataStore, work: Work) -> Entry | None:
-    """The last decision, where somebody else finished it and whoever gave it does not know.
+    """The last decision, where someone else finished it and the one who gave it does not know.
 
     Args:
         store: ML Metadata.
@@ -140,9 +144,17 @@ def write(store: mlmd.MetadataStore, entry: Entry) -> None:
 
 
 def close(store: mlmd.MetadataStore, entry: Entry) -> None:
-    """Records that a decision can never be carried out."""
+    """Records that a decision can never be carried out, and undoes all that it changed, at once."""
     entry.execution.last_known_state = pb.Execution.FAILED
-    store.put_executions([entry.execution])
+    before = json.loads(text_of(entry.execution, _BEFORE) or "[]")
+    changed = store.get_artifacts_by_id(sorted({identity for identity, _, _ in before}))
+    by_id = {int(one.id): one for one in changed}
+    for identity, name, value in before:
+        if value is None:
+            by_id[identity].custom_properties.pop(name, None)
+        else:
+            by_id[identity].custom_properties[name].int_value = value
+    store.put_lineage_subgraph([entry.execution], changed, [], [])
 
 
 def write_down(
@@ -176,10 +188,20 @@ def write_down(
     for name, value in decision.model_dump().items():
         execution.properties[name].string_value = value or ""
     execution.properties[MODEL_ID].int_value = model.artifact.id
-    execution.custom_properties[_WORK].string_value = str(work.root)
+    execution.custom_properties[_WORK].string_value = str(work.root.resolve())
     changes = list(_changes(store, model, event, past))
+    execution.custom_properties[_BEFORE].string_value = json.dumps(
+        [
+            (one.id, name, number_of(one, name) if name in one.custom_properties else None)
+            for one, values in changes
+            for name in values
+        ]
+    )
+    for one, values in changes:
+        for name, value in values.items():
+            one.custom_properties[name].int_value = value
     [execution.id], _, _ = store.put_lineage_subgraph(
-        [execution], changes, [], list(_inputs(model))
+        [execution], [one for one, _ in changes], [], list(_inputs(model))
     )
     return execution
 
@@ -212,8 +234,12 @@ def record(
 
 def _changes(
     store: mlmd.MetadataStore, model: Model, event: Event, past: Sequence[Model]
-) -> Iterator[pb.Artifact]:
-    """What a decision changes of where models stand, and of what later runs are answered with."""
+) -> Iterator[tuple[pb.Artifact, dict[str, int]]]:
+    """What a decision changes of where models stand, and of what later runs are answered with.
+
+    Yields:
+        Artifacts, each with what its properties become.
+    """
     against = {one.artifact.id for one in past}
     if event is Event.REJECT:
         against.add(model.artifact.id)
@@ -221,16 +247,12 @@ def _changes(
     for blessing in of_type(store, ModelBlessing.TYPE_NAME):
         judged = number_of(blessing, CURRENT_MODEL_ID)
         if judged in against:
-            blessing.custom_properties[WITHDRAWN].int_value = 1
-            yield blessing
+            yield blessing, {WITHDRAWN: 1}
         elif judged == model.artifact.id and event is Event.ROLL_BACK_TO:
-            blessing.custom_properties[WITHDRAWN].int_value = 0
-            blessing.custom_properties[CHOSEN_OVER].int_value = newest
-            yield blessing
+            yield blessing, {WITHDRAWN: 0, CHOSEN_OVER: newest}
     for pushed in of_type(store, PushedModel.TYPE_NAME):
         if number_of(pushed, WAITING) and model.artifact.id in models_of(store, pushed.id):
-            pushed.custom_properties[WAITING].int_value = 0
-            yield pushed
+            yield pushed, {WAITING: 0}
 
 
 def _inputs(model: Model) -> Iterator[tuple[int, None, pb.Event]]:
@@ -246,8 +268,16 @@ def _entries(store: mlmd.MetadataStore, work: Work) -> list[Entry]:
     return [
         _entry(store, work, execution)
         for execution in decision_executions(store)
-        if text_of(execution, _WORK) == str(work.root)
+        if _is_root(work, Path(text_of(execution, _WORK)))
     ]
+
+
+def _is_root(work: Work, recorded: Path) -> bool:
+    """Whether a path leads to a work folder, whichever of its names it is."""
+    try:
+        return recorded.samefile(work.root)
+    except OSError:
+        return recorded == work.root.resolve()
 
 
 def _entry(store: mlmd.MetadataStore, work: Work, execution: pb.Execution) -> Entry:

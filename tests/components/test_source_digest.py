@@ -20,11 +20,11 @@ ROOT = Path(module.__file__).parents[1]
 STARTED = {"ServeCheck": ("serving.server.__main__", "components.leash")}
 """Programs that nodes start, whose code no import leads to."""
 UDFS = {
-    "Transform": "components.transform.preprocessing",
-    "Trainer": "components.trainer.run",
-    "Tuner": "components.trainer.tune",
+    "Transform": ("components.transform.preprocessing",),
+    "Trainer": ("components.trainer.executor", "components.trainer.run"),
+    "Tuner": ("components.trainer.tune",),
 }
-"""Code that TFX's own executors are given."""
+"""Code that TFX's own executors are given, and ours on top of one."""
 NO_CODE_OF_OURS = {"StatisticsGen", "ExampleValidator", "PreviousData", "Baseline"}
 """TFX's executors without any, and resolvers, which are asked on each run."""
 ACTS = {"Pusher"}
@@ -48,7 +48,7 @@ def _codes(nodes: dict) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for name in nodes.keys() - NO_CODE_OF_OURS - ACTS:
         properties = nodes[name].exec_properties
         if name in UDFS:
-            yield name, json.loads(properties["custom_config"])["code"], (UDFS[name],)
+            yield name, json.loads(properties["custom_config"])["code"], UDFS[name]
         else:
             executor = nodes[name].executor_spec.executor_class.__module__
             yield name, properties["code"], (executor, *STARTED.get(name, ()))

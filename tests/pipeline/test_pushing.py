@@ -58,6 +58,21 @@ def test_a_model_that_was_rolled_back_from_is_not_served_again_where_its_version
     assert "went back to an earlier one" in _printed(summary)
 
 
+def test_a_model_that_another_was_pushed_over_is_pushed_again_by_each_run_that_makes_it(runs):
+    seen = []
+    for model in ("Model", "Other", "Other", "Model", "Other", "Model", "Model"):
+        summary = runs.run(model=model)
+        graph = "graph" if model == "Model" else "other graph"
+        assert runs.registry.served() == graph
+        versions = [int(path.name) for path in runs.registry.base.iterdir()]
+        assert int(summary.pushed.name) == max(versions)
+        seen.append((summary.result.nodes[-1].state, len(versions)))
+    done, cached = "done", "cached"
+    assert seen == [
+        (done, 1), (done, 2), (cached, 2), (done, 3), (done, 4), (done, 5), (cached, 5)
+    ]  # fmt: skip
+
+
 def test_an_approved_model_does_not_wait_in_a_later_run(runs):
     assert runs.run(push="after_review").waiting
     registry = runs.registry

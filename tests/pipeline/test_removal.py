@@ -33,6 +33,18 @@ def test_a_dry_run_only_counts(tmp_path):
     assert removal.freed["Model"].size == 10
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("order", [("a", "a/b", "a"), ("a/b", "a/b", "a")])
+def test_what_lies_in_what_was_counted_is_not_counted_again(tmp_path, order, dry_run):
+    _folder(tmp_path / "a")
+    _folder(tmp_path / "a" / "b")
+    removal = Removal(tmp_path, dry_run=dry_run)
+    for path in order:
+        removal.remove("Model", tmp_path / path)
+    assert removal.freed["Model"].size == 20
+    assert removal.freed["Model"].count == len(set(order)) - (order[0] == "a")
+
+
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [

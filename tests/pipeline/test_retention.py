@@ -1,3 +1,5 @@
+import hashlib
+import json
 from itertools import count
 
 import pytest
@@ -20,12 +22,15 @@ class Records:
         self.uses: list[Use] = []
         self.runs: dict[str, set[int]] = {}
 
-    def execute(self, run: str, *, history: str = "", **uses: int) -> None:
+    def execute(self, run: str, *, history: str = "", weights: str = "", **uses: int) -> None:
         """Adds an execution: what it used by input name, what it made by `made_` and output."""
         identity = next(self._ids)
         execution = pb.Execution(id=identity)
         if history:
             execution.custom_properties["history"].string_value = history
+        if weights:
+            config = json.dumps({"weights": weights})
+            execution.custom_properties["custom_config"].string_value = config
         self.executions[identity] = execution
         self.runs.setdefault(run, set()).add(identity)
         for name, artifact in uses.items():
@@ -120,11 +125,13 @@ def test_the_split_that_a_cached_answer_went_on_from_stays(records):
     assert first not in records.kept("fourth")
 
 
-def test_the_newest_split_and_the_newest_of_other_content_stay_for_each_folder_and_policy(records):
+def test_the_newest_split_and_the_newest_of_other_content_stay_for_each_policy(records):
     [_, b, _, c] = [records.split("r", content) for content in "abcc"]
-    elsewhere = records.split("r", "a", folder="other")
     policy = records.split("r", "a", policy="as_is")
-    assert records.kept() == {b, c, elsewhere, policy}
+    assert records.kept() == {b, c, policy}
+    # The next ingestion goes on from the newest, whatever folder its images came in.
+    elsewhere = records.split("r", "a", folder="other")
+    assert records.kept() == {c, elsewhere, policy}
 
 
 def test_the_split_that_a_kept_ingestion_went_on_from_stays(records):
@@ -214,6 +221,47 @@ def test_a_model_stays_with_the_record_of_what_it_was_trained_on(records):
     kept = records.kept(models=models, served=(model,))
     assert splits[0] in kept
     assert not {splits[1], examples, transformed} & kept
+
+
+def _trained(records: Records, run: str, **properties: str) -> tuple[int, int]:
+    """Adds an ingestion and a model that was trained on it; the splits and the model."""
+    weights = properties.pop("weights", "")
+    splits = records.artifact("SplitAssignment", fingerprint=run)
+    examples, model = records.artifact("Examples"), records.artifact("Model", **properties)
+    records.execute(run, made_examples=examples, made_splits=splits)
+    records.execute(run, examples=examples, made_model=model, weights=weights)
+    return splits, model
+
+
+def test_a_model_stays_with_the_record_of_what_its_weights_were_trained_on_before(records):
+    first, base = _trained(records, "first", **{"model.h5.sha256": "ab" * 32})
+    second, between = _trained(
+        records, "second", weights="ab" * 32, **{"model.keras.sha256": "cd" * 32}
+    )
+    third, model = _trained(records, "third", weights="cd" * 32)
+    for one in "abc":
+        _trained(records, f"later {one}")
+    models = tuple(records.as_model(one) for one in (base, between, model))
+    assert not {first, second, third} & records.kept(models=models)
+    kept = records.kept(models=models, served=(model,))
+    assert {first, second, third, model} <= kept
+    assert not {base, between} & kept
+    # That they are gone changes nothing.
+    for one in (base, between):
+        records.artifacts[one].state = pb.Artifact.DELETED
+    assert {first, second, third} <= records.kept(models=models, served=(model,))
+
+
+def test_a_base_model_whose_weights_are_known_by_its_file_alone_stays(records, tmp_path):
+    first, base = _trained(records, "first")  # an earlier version recorded no digest
+    records.artifacts[base].uri = str(tmp_path)
+    (tmp_path / "model.h5").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    _, model = _trained(records, "second", weights=digest)
+    for one in "abc":
+        _trained(records, f"later {one}")
+    models = tuple(records.as_model(one) for one in (base, model))
+    assert {first, base} <= records.kept(models=models, served=(model,))
 
 
 def test_a_model_that_waits_stays_until_it_is_decided(records):

@@ -6,7 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import PredictionsFile
-from components.evaluate.predictions.driver import BASELINE_THERE, PredictionsDriver
+from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
 from components.evaluate.predictions.executor import PredictionsExecutor
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import DuplicatesConfig
@@ -19,7 +19,7 @@ class PredictionsSpec(types.ComponentSpec):
     PARAMETERS = {
         "duplicates": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
-        BASELINE_THERE: ExecutionParameter(type=int, optional=True),
+        FILES_THERE: ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),

@@ -1,6 +1,6 @@
-"""Looks, before models are asked, whether the files of the one to beat are there.
+"""Looks, before models are asked, which files are there that they are compared by.
 
-So are the records of what the models were trained on.
+These are the graph of the one to beat, and the records of what both were trained on.
 """
 
 from pathlib import Path
@@ -13,15 +13,17 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 from tfx.utils import path_utils
 
+from components.ingest.history import HISTORY_FILE
 from components.ingest.sides import SIDES_FILE
 from components.servable import SAVED_MODEL_FILE
 
-BASELINE_THERE = "baseline_there"
+FILES_THERE = "files_there"
+"""The property that says of each in turn, with 1 or 0."""
 
 
 # TFX's component class demands the one base, its launcher calls the other.
 class PredictionsDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Adds to the execution properties, which TFX's cache is keyed by, whether they are.
+    """Adds to the execution properties, which TFX's cache is keyed by, which are there.
 
     What was found without them does not hold any longer when they are back.
     """
@@ -34,13 +36,15 @@ class PredictionsDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         """Looks."""
         given = execution_info.input_dict
-        there = all(map(is_there, given.get("baseline_model") or ())) and all(
-            Path(splits.uri, SIDES_FILE).is_file()
-            for name in ("splits", "model_splits", "baseline_splits")
-            for splits in given.get(name) or ()
-        )
+        there = [is_there(model) for model in given.get("baseline_model") or ()]
+        there += [
+            Path(splits.uri, name).is_file()
+            for channel in ("splits", "model_splits", "baseline_splits")
+            for splits in given.get(channel) or ()
+            for name in (SIDES_FILE, HISTORY_FILE)
+        ]
         output = driver_output_pb2.DriverOutput()
-        output.exec_properties[BASELINE_THERE].int_value = int(there)
+        output.exec_properties[FILES_THERE].string_value = "".join(str(int(one)) for one in there)
         return output
 
 

@@ -22,11 +22,15 @@ from components.evaluate.predictions.inference import (
     row_outputs,
     scalar_features,
 )
-from components.evaluate.predictions.seen_before import UnknownTrainingError, known_groups
+from components.evaluate.predictions.seen_before import (
+    Record,
+    UnknownTrainingError,
+    known_groups,
+)
 from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, PredictionWriter, write_foreign
 from components.ingest.config import DuplicatesConfig
-from components.properties import MODEL_ID
+from components.properties import MODEL_ID, text_of
 from components.transform.preprocessing import CLASS, ENCODED, LABEL
 
 _BATCH = 16
@@ -125,15 +129,15 @@ def _known(
     input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any], header: Header
 ) -> tuple[dict[str, frozenset[str]], Header]:
     """By column, the groups of test images that a training knows; and where that is unknown."""
-    splits = input_dict.get("splits")
+    [tested] = input_dict["splits"]
     sources = {"model": input_dict.get("model_splits")}
     if header.baseline_id is not None:
         sources["baseline"] = input_dict.get("baseline_splits")
-    config = DuplicatesConfig.model_validate_json(exec_properties.get("duplicates") or "{}")
+    config = DuplicatesConfig.model_validate_json(exec_properties["duplicates"])
     groups, unknown = {}, {}
     for whose, trained in sources.items():
         try:
-            groups[f"known_to_{whose}"] = _groups(splits, trained, config)
+            groups[f"known_to_{whose}"] = _groups(tested, trained or [], config)
         except UnknownTrainingError as error:
             name = "training_unknown" if whose == "model" else "baseline_unknown"
             unknown[name] = str(error)
@@ -142,13 +146,12 @@ def _known(
 
 
 def _groups(
-    splits: list[types.Artifact] | None,
-    trained: list[types.Artifact] | None,
-    config: DuplicatesConfig,
+    tested: types.Artifact, trained: list[types.Artifact], config: DuplicatesConfig
 ) -> frozenset[str]:
-    if not splits or not trained:
-        raise UnknownTrainingError("the record of its training images is gone")
-    return known_groups(Path(splits[0].uri), [Path(one.uri) for one in trained], config)
+    if not trained:
+        raise UnknownTrainingError("the record of its training images is gone or cannot be read")
+    records = [Record(Path(one.uri), text_of(one.mlmd_artifact, "policy")) for one in trained]
+    return known_groups(Path(tested.uri), records, config)
 
 
 def _rows(

@@ -219,4 +219,6 @@ def _of_the_figures(figures: Figures) -> dict[str, str]:
         )
         if aside := figures.comparison.set_aside:
             found["comparison"] += f" The others were set aside: {aside}."
+    elif figures.comparison_missing:
+        found["comparison"] = f"Not compared with another model: {figures.comparison_missing}."
     return found

@@ -23,10 +23,15 @@ def _blessing(model_id: int, *, blessed: bool = True) -> standard_artifacts.Mode
     return blessing
 
 
-def _store(served: tuple[tuple[int, bool], ...]) -> mlmd.MetadataStore:
+def _store(blessings: list, served: tuple[tuple[int, bool], ...]) -> mlmd.MetadataStore:
     config = pb.ConnectionConfig()
     config.fake_database.SetInParent()
     store = mlmd.MetadataStore(config)
+    type_id = store.put_artifact_type(pb.ArtifactType(name="ModelBlessing"))
+    for blessing in blessings:
+        blessing.type_id = type_id
+        blessing.mlmd_artifact.ClearField("id")  # of another store
+        [blessing.id] = store.put_artifacts([blessing.mlmd_artifact])
     for model_id, blessed in served:
         made = pb.Artifact(type_id=store.put_artifact_type(pb.ArtifactType(name="InfraBlessing")))
         made.custom_properties["model_id"].int_value = model_id
@@ -39,7 +44,7 @@ def _resolve(
     candidate: int, models: list[int], blessings: list, served: tuple[tuple[int, bool], ...] = ()
 ) -> list[int]:
     resolved = LatestBlessedBaselineStrategy().resolve_artifacts(
-        _store(served),
+        _store(blessings, served),
         {
             "candidate": [_model(candidate)],
             "model": [_model(identity) for identity in models],

@@ -188,6 +188,11 @@ def test_a_drop_on_images_that_are_new_to_both_is_refused(tmp_path):
             "which of the test images the last blessed model knows from its training cannot be "
             "told, as the record of its training images is gone",
         ),
+        (
+            {**_memory(0), "training_unknown": "the record of its training images is gone"},
+            "which of the test images this model knows from its training cannot be told, as the "
+            "record of its training images is gone",
+        ),
     ],
 )
 def test_where_nothing_can_be_compared_the_model_is_refused_until_it_starts_anew(
@@ -203,6 +208,12 @@ def test_where_nothing_can_be_compared_the_model_is_refused_until_it_starts_anew
     assert verdict.compared is None
     anew = EvaluateConfig(**LOW, compare=False)
     assert evaluate(tmp_path / "predictions", tmp_path / "anew", anew)[0].blessed
+
+
+def test_the_first_model_is_blessed_whatever_it_was_trained_on(tmp_path):
+    unknown = "the record of its training images is gone"
+    settings = {"training_unknown": unknown, "baseline_unknown": unknown}
+    assert _verdict(tmp_path, _certain(LABELS), config=EvaluateConfig(**LOW), **settings)[0].blessed
 
 
 @pytest.mark.parametrize(

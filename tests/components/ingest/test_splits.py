@@ -451,7 +451,9 @@ def test_a_split_file_that_a_spreadsheet_wrote_is_read(tmp_path):
 def test_one_patient_id_for_all_is_named_where_it_leaves_no_split():
     tags = replace(NO_TAGS, patient="0" * 32)
     images = [replace(one, tags=tags) for one in records(20)]
-    with pytest.raises(PipelineError, match=r"40 of 40 images are of one patient, study or file.*=ignore"):
+    with pytest.raises(
+        PipelineError, match=r"40 of 40 images are of one patient, study or file.*=ignore"
+    ):
         _assign(images, patients=[[one.picture for one in images]])
 
 

@@ -49,7 +49,7 @@ def test_drift_is_named_and_a_handful_of_requests_is_none(
     assert report.drifted == drifted
     assert report.outcome == ("drift" if drifted else "no drift")
     assert (report.images, report.training_images) == (count, 2000)
-    assert report.versions == {1: count}
+    assert (report.model, report.version) == ("brain_mri", 1)
     assert (report.first, report.last) == (START, START + timedelta(seconds=count - 1))
 
 
@@ -61,13 +61,12 @@ def test_answers_of_one_class_are_told_and_decide_nothing(training, tmp_path):
     assert report.labels == {"glioma": 1.0}
 
 
-def test_a_window_is_of_a_time_and_a_version(training, tmp_path):
+def test_a_window_is_of_a_time(training, tmp_path):
     log_requests(tmp_path, _table(100, seed=1))
     log_requests(tmp_path, _table(50, seed=2), version=2, start=START + timedelta(hours=1))
     assert len(read_window(tmp_path, None, None)) == 150
     assert len(read_window(tmp_path, START + timedelta(minutes=30), None)) == 50
     assert len(read_window(tmp_path, None, START + timedelta(seconds=10))) == 10
-    assert len(read_window(tmp_path, None, None, version=2)) == 50
     (tmp_path / ".unfinished.parquet").write_bytes(b"half")
     assert len(read_window(tmp_path, None, None)) == 150
 

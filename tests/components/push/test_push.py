@@ -143,6 +143,30 @@ def test_a_model_that_is_pushed_again_is_the_one_that_is_served(model, tmp_path)
     assert (tmp_path / "serving" / "1700000501" / "saved_model.pb").read_bytes() == b"graph"
 
 
+@pytest.mark.parametrize(("made", "version"), [(MADE + 100, MADE + 100), (MADE - 100, MADE + 1)])
+def test_a_model_of_another_database_with_the_same_id_is_another_model(
+    model, tmp_path, made, version
+):
+    _push(model, tmp_path / "serving")
+    (model / "Format-Serving" / "saved_model.pb").write_bytes(b"other")
+    pushed = _push(model, tmp_path / "serving", made=made)
+    assert pushed.get_string_custom_property("pushed_version") == str(version)
+    served = tmp_path / "serving" / str(version) / "saved_model.pb"
+    assert served.read_bytes() == b"other"
+
+
+@pytest.mark.parametrize(("version", "again"), [(MADE + 1, False), (MADE - 1, True)])
+def test_a_version_that_does_not_say_when_its_model_was_made_is_not_older_than_it(
+    model, tmp_path, version, again
+):
+    extras = tmp_path / "serving" / str(version) / "assets.extra"
+    extras.mkdir(parents=True)
+    (extras / "metadata.json").write_text('{"origin": {"model": 0, "execution": 5}}')
+    pushed = _push(model, tmp_path / "serving")
+    expected = MADE if again else version
+    assert pushed.get_string_custom_property("pushed_version") == str(expected)
+
+
 def test_versions_are_the_folders_named_by_a_number(tmp_path):
     for name in ("7", "12", ".13.unfinished", "notes"):
         (tmp_path / name).mkdir()

@@ -151,6 +151,17 @@ def test_what_tfx_wrote_beside_the_outputs_goes_but_for_the_kept_runs(registry):
     assert new.exists()
 
 
+def test_a_dry_run_counts_working_folders_once(registry):
+    _examples(registry, 0, 1)
+    system = registry.work.artifacts / "Ingest" / ".system"
+    for kind in ("executor_execution", "driver_execution"):
+        _folder(system / kind / "1" / ".temp", age=_DAY)
+        os.utime(system / kind / "1", (0, 0))
+    said = _clean(registry, 1, dry_run=True)
+    assert said.replace("would be freed; nothing was removed", "freed") == _clean(registry, 1)
+    assert "2,000 bytes" in said
+
+
 def test_where_no_run_is_old_caches_stay(registry):
     _examples(registry, 0)
     store = _folder(registry.work.cache / "features" / "old", age=_DAY)

@@ -94,12 +94,23 @@ def test_a_window_is_of_the_newest_version_and_of_one_model(statistics, tmp_path
     result = mri(*words)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "300 images from" in result.stdout
-    assert "300 that other versions than 2 answered are left out" in result.stdout
+    assert "300 images that other models or versions answered are left out" in result.stdout
     result = mri(*words, "--version", "1", "--json")
     assert result.returncode == 5, result.stderr
     report = json.loads(result.stdout)
-    assert (report["model"], report["versions"]) == ("brain_mri", {"1": 300})
+    assert (report["model"], report["version"]) == ("brain_mri", 1)
     assert report["images"] == report["left_out"] == 300
+
+
+def test_images_that_another_model_answered_are_not_said_to_be_of_another_version(
+    statistics, tmp_path
+):
+    log = log_requests(tmp_path / "log", _table(300, 1))
+    log_requests(log, _table(1, 2), model="other", files=1)
+    words = ("--log", str(log), "--statistics", str(statistics), "--model", "brain_mri")
+    result = mri("monitor", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 image that other models or versions answered is left out" in result.stdout
 
 
 def test_of_several_models_it_asks_which_one(tmp_path):

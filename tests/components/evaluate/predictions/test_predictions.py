@@ -9,18 +9,22 @@ import pytest
 import tensorflow as tf
 from drawing import draw, encode
 from evaluating import artifact
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import data_types
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.predictions import inference
+from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
 from components.evaluate.predictions.executor import PredictionsExecutor
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import Predictions
 from components.ingest.artifacts import SplitAssignment
-from components.ingest.history import History
-from components.ingest.sides import Sides
+from components.ingest.config import DuplicatesConfig
+from components.ingest.history import HISTORY_FILE, History
+from components.ingest.sides import SIDES_FILE, Sides
 from imaging.signature import SIGNATURE_SHAPE
 
 pytestmark = pytest.mark.long
@@ -105,7 +109,12 @@ def _examples(folder: Path, count: int, order: Sequence[int] | None = None, **se
 
 
 def _predict(
-    out: Path, examples: Path, model: Path, baseline: Path | None = None, **splits: Path
+    out: Path,
+    examples: Path,
+    model: Path,
+    baseline: Path | None = None,
+    policy: str = "leak_free",
+    **splits: Path,
 ) -> Predictions:
     source = artifact(standard_artifacts.Examples, examples)
     source.split_names = artifact_utils.encode_split_names(["train", "test"])
@@ -113,9 +122,11 @@ def _predict(
     inputs = {"examples": [source], "model": [artifact(standard_artifacts.Model, model, 7)]}
     if baseline is not None:
         inputs["baseline_model"] = [artifact(standard_artifacts.Model, baseline, 3)]
-    for name, folder in splits.items():
+    for name, folder in {"splits": out / "splits", **splits}.items():
         inputs[name] = [artifact(SplitAssignment, folder)]
-    PredictionsExecutor().Do(inputs, {"predictions": [made]}, {})
+        inputs[name][0].set_string_custom_property("policy", policy)
+    properties = {"duplicates": DuplicatesConfig().model_dump_json()}
+    PredictionsExecutor().Do(inputs, {"predictions": [made]}, properties)
     found = Predictions.read(out / "predictions")
     assert made.get_int_custom_property("images") == len(found)
     assert made.get_int_custom_property("model_id") == 7
@@ -234,9 +245,44 @@ def test_where_no_record_is_left_of_what_a_model_was_trained_on_that_is_said(tmp
         model_splits=_splits(tmp_path / "own", "train", "c", "d"),
     )
     assert found.header.training_unknown == ""
-    assert found.header.baseline_unknown == "the record of its training images is gone"
+    unknown = "the record of its training images is gone or cannot be read"
+    assert found.header.baseline_unknown == unknown
     assert found.baseline is not None
     assert not found.known_to_baseline.any()
+
+
+def test_a_model_of_an_earlier_version_is_compared_by_what_that_remembered(tmp_path):
+    inputs = {
+        "examples": _examples(tmp_path / "e", 6),
+        "model": _model(tmp_path / "m"),
+        "baseline": _model(tmp_path / "b"),
+        "splits": _splits(tmp_path / "tested", "test", "a", "b", "c", "d", "e", "f"),
+        "model_splits": _splits(tmp_path / "own", "train", "x", "y"),
+        "baseline_splits": _splits(tmp_path / "other", "train", "c", "z"),
+    }
+    (tmp_path / "other" / SIDES_FILE).unlink()
+    found = _predict(tmp_path / "one", **inputs)
+    assert found.header.baseline_unknown == ""
+    np.testing.assert_array_equal(found.known_to_baseline, [0, 0, 1, 1, 0, 0])
+    found = _predict(tmp_path / "two", **inputs, policy="as_is")
+    assert "by an earlier version" in found.header.baseline_unknown
+    assert found.header.training_unknown == ""
+
+
+def test_what_is_answered_from_cache_depends_on_which_records_are_there(tmp_path):
+    folder = _splits(tmp_path / "own", "train", "a", "b")
+    splits = artifact(SplitAssignment, folder)
+    driver = PredictionsDriver(metadata.Metadata(metadata.sqlite_metadata_connection_config("no")))
+
+    def key() -> str:
+        info = data_types.ExecutionInfo(input_dict={"splits": [splits], "model_splits": [splits]})
+        return driver.run(info).exec_properties[FILES_THERE].string_value
+
+    found = [key()]
+    for name in (SIDES_FILE, HISTORY_FILE):
+        (folder / name).unlink()
+        found.append(key())
+    assert len(set(found)) == 3
 
 
 def test_a_baseline_of_other_classes_is_not_asked(tmp_path):

@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dicom_files import file, head
 from drawing import draw, encode
 from ingesting import Ingested, ingest
 
-from components.evaluate.predictions.seen_before import UnknownTrainingError, known_groups
+from components.evaluate.predictions.seen_before import (
+    Record,
+    UnknownTrainingError,
+    known_groups,
+)
 from components.ingest.config import DuplicatesConfig
+from components.ingest.history import HISTORY_FILE
+from components.ingest.sides import Sides
+from imaging.identity import PATIENT
+from imaging.signature import SIGNATURE_SHAPE
 
 pytestmark = pytest.mark.long
 
@@ -32,9 +43,8 @@ def _folder(root: Path, first: int, **more: bytes) -> Path:
 
 def _known(tested: Ingested, *trained: Ingested) -> set[str]:
     """Names of the test images that a training knows."""
-    groups = known_groups(
-        tested.out / "splits", [one.out / "splits" for one in trained], DuplicatesConfig()
-    )
+    records = [Record(one.out / "splits", one.report.policy) for one in trained]
+    groups = known_groups(tested.out / "splits", records, DuplicatesConfig())
     found = set()
     for example in tested.examples["test"]:
         feature = example.features.feature
@@ -109,10 +119,57 @@ def test_what_only_an_earlier_model_was_trained_on_is_not_known_to_this_one(tmp_
 
 def test_where_the_record_is_gone_nobody_can_tell(tmp_path, earlier):
     with pytest.raises(UnknownTrainingError, match="is gone"):
-        known_groups(earlier.out / "splits", [tmp_path / "nothing"], DuplicatesConfig())
+        _groups(earlier.out / "splits", tmp_path / "nothing")
+    with pytest.raises(UnknownTrainingError, match="of the test images is gone"):
+        _groups(tmp_path / "nothing", earlier.out / "splits")
+
+
+def _groups(tested: Path, trained: Path, policy: str = "leak_free") -> frozenset[str]:
+    return known_groups(tested, [Record(trained, policy)], DuplicatesConfig())
 
 
 def test_a_record_that_cannot_be_read_now_is_no_answer(tmp_path, earlier):
     (tmp_path / "sides.parquet").symlink_to("sides.parquet")  # it is there, and cannot be opened
     with pytest.raises(OSError, match=r"sides\.parquet"):
-        known_groups(earlier.out / "splits", [tmp_path], DuplicatesConfig())
+        _groups(earlier.out / "splits", tmp_path)
+
+
+def _remembered(folder: Path, **splits: str) -> Path:
+    """What an earlier version wrote of pictures: their sides by name, and one's patient."""
+    noise = [np.random.default_rng(ord(one)).integers(-99, 99, SIGNATURE_SHAPE) for one in splits]
+    signatures = [one.astype(np.int8).tobytes() for one in noise]
+    columns = {
+        "picture": list(splits),
+        "patient": [f"{PATIENT} {one}" if one == "p" else None for one in splits],
+        "split": list(splits.values()),
+        "signature": signatures,
+    }
+    folder.mkdir()
+    pq.write_table(pa.table(columns), folder / HISTORY_FILE)
+    return folder
+
+
+def _tested(folder: Path, *pictures: str, links: tuple[str, ...] = ()) -> Path:
+    sides = dict.fromkeys(pictures, "test")
+    _remembered(folder, **sides)
+    count = len(pictures)
+    Sides(pictures, (links,) * count, pictures, tuple(sides.values())).write(folder)
+    return folder
+
+
+def test_what_an_earlier_version_remembered_says_what_was_trained_on(tmp_path):
+    tested = _tested(tmp_path / "tested", "a", "b", "c", "d", "e")
+    trained = _remembered(tmp_path / "trained", a="train", b="eval", c="test", x="train")
+    assert _groups(tested, trained) == {"a", "b"}
+    assert _groups(tested, trained, "group") == {"a", "b"}
+    # Under as_is what once was in test is remembered as that, and trained on all the same.
+    with pytest.raises(UnknownTrainingError, match="as_is by an earlier version"):
+        _groups(tested, trained, "as_is")
+
+
+def test_patients_that_an_earlier_version_hashed_cannot_be_compared(tmp_path):
+    trained = _remembered(tmp_path / "trained", p="train")
+    assert _groups(_tested(tmp_path / "nobodys", "a"), trained) == set()
+    tested = _tested(tmp_path / "tested", "a", links=(f"{PATIENT} {'0' * 16} 1",))
+    with pytest.raises(UnknownTrainingError, match="by an earlier version, in another way"):
+        _groups(tested, trained)

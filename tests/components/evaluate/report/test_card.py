@@ -64,6 +64,12 @@ def test_a_refused_model_says_why(tmp_path):
     assert "accuracy is 0.400; at least 0.800 is demanded" in text
 
 
+def test_a_model_that_was_compared_with_none_says_why(tmp_path):
+    card().write(tmp_path)
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "Not compared with another model: there is no earlier blessed model." in text
+
+
 def test_a_decision_is_kept_with_its_reason_time_and_report(tmp_path):
     decision = Decision(
         decision="approved",

@@ -232,6 +232,16 @@ def test_too_few_images_that_are_new_to_both_are_not_compared_on(tmp_path):
     assert measure(found, less).comparison.images == 9
 
 
+def test_a_model_of_unknown_training_is_not_compared(tmp_path):
+    labels = np.arange(80) % 4
+    unknown = "the record of its training images is gone"
+    found = predictions(tmp_path, 80, baseline=np.eye(4)[labels], training_unknown=unknown)
+    figures = measure(found, CONFIG)
+    assert figures.comparison is None
+    assert "this model knows from its training cannot be told" in figures.comparison_missing
+    assert unknown in figures.comparison_missing
+
+
 def test_a_baseline_that_cannot_be_compared_is_named(tmp_path):
     found = measure(predictions(tmp_path, 80, baseline_problem="its files are gone"), CONFIG)
     assert found.comparison is None
