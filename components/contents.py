@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from imaging.reader import file_digest
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
+_AT_ONCE = 32
+"""Files that a thread takes: handing over a small one alone takes as long as reading it."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a file's times tell of each change: the coarsest clock of a file system
 that is in use ticks every two seconds, and within a tick a file may change unseen."""
@@ -59,7 +62,8 @@ def read_digests(
     unread = [path for path in stamps if path not in after]
     digests = {path: digest for path, (_, digest) in after.items()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda path: _digest(path, limit), unread)
+        parts = [unread[start : start + _AT_ONCE] for start in range(0, len(unread), _AT_ONCE)]
+        found = chain.from_iterable(pool.map(lambda part: _digests(part, limit), parts))
         for path, digest in zip(unread, _told(found, len(unread), step), strict=True):
             digests[path] = digest
             stamp = stamps[path]
@@ -99,6 +103,10 @@ def read_failed(error: ReadFailedError, path: str | None = None) -> PipelineErro
         f"This machine could not read {path or 'a file'} ({error}), which says nothing of the "
         "file: run again when that is mended, or take the file out."
     )
+
+
+def _digests(paths: Sequence[str], limit: int) -> list[str]:
+    return [_digest(path, limit) for path in paths]
 
 
 def _digest(path: str, limit: int) -> str:

@@ -1,7 +1,6 @@
 """Keeps the pictures that were looked at until they are written as Examples."""
 
-import os
-import tempfile
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +29,9 @@ class KeptPictures:
         if path.exists():
             return
         path.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(encoded)
-        Path(temporary).replace(path)
+        unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
+        unfinished.write_bytes(encoded)
+        unfinished.replace(path)
 
     def get(self, sha256: str) -> bytes:
         """The picture of a digest that was kept."""

@@ -21,6 +21,7 @@ def _span(root: Path, number: int, first: int) -> Path:
     return span
 
 
+@pytest.mark.slow
 def test_test_images_that_the_last_blessed_model_was_trained_on_are_set_aside(tmp_path):
     data, work = tmp_path / "data", tmp_path / "work"
     earlier = _span(data, 1, 0)
