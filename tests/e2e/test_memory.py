@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from drawing import draw, encode
 from toy_run import run
 
