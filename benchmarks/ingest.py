@@ -102,9 +102,11 @@ def _ingest(folder: Path, out: Path) -> dict[str, Any]:
         Path(artifact.uri).mkdir(parents=True)
     executor = IngestExecutor(_context(out))
     started = time.monotonic()
-    listing = list_images(folder)
+    cache = out / "cache"  # as in a work folder: what the driver has read is not read again
+    listing = list_images(folder).with_contents(cache=cache)
     properties = {
         "input_base": str(folder),
+        "cache": str(cache),
         "config": IngestConfig().model_dump_json(),
         "fingerprint": listing.fingerprint,
     }

@@ -15,7 +15,7 @@ def special_in(path: Path) -> str:
 
 @contextmanager
 def plain_path(path: Path) -> Iterator[Path]:
-    """Gives a path that leads to the same place and is no pattern.
+    """Gives a path that leads to the same place and is not a pattern.
 
     TensorFlow looks for the variables of a SavedModel by a pattern, and nothing quotes it.
 
