@@ -232,7 +232,14 @@ def test_a_graph_that_finds_no_memory_is_no_verdict(examples, tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(400, RefusedError), (404, RefusedError), (429, UndecidedError), (503, UndecidedError)],
+    [
+        (400, RefusedError),
+        (409, RefusedError),
+        (501, RefusedError),
+        (404, UndecidedError),
+        (429, UndecidedError),
+        (503, UndecidedError),
+    ],
 )
 def test_what_rest_answers_instead_says_whose_fault_it_is(status, error):
     with running(says(status, {"error": "it cannot"})) as server:
