@@ -39,12 +39,15 @@ def measure(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
     Returns:
         Its six numbers.
     """
-    # Several times faster than a reduction along the shortest axis.
-    red, green, blue = (pixels[..., channel].astype(np.float32) for channel in range(3))
-    grey = (red + green + blue) / 3
-    laplacian = (
-        4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    )
+    # Several times faster than a reduction along the shortest axis; in place, as memory that is
+    # new to the process costs more than the sums.
+    grey = pixels[..., 0].astype(np.float32)
+    grey += pixels[..., 1]
+    grey += pixels[..., 2]
+    grey /= 3
+    laplacian = 4 * grey[1:-1, 1:-1]
+    for neighbour in (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]):
+        laplacian -= neighbour
     foreground = grey > _BACKGROUND * grey.max()
     empty = (~foreground.any(axis=1)).sum() + (~foreground.any(axis=0)).sum()
     return Quality(

@@ -43,7 +43,7 @@ Signature = np.ndarray[Any, np.dtype[np.int8]]
 Structure = np.ndarray[Any, np.dtype[np.float32]]
 _Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
-_Levels = tuple[tuple[float, float], tuple[float, float]]
+_Levels = tuple[tuple[int, int], tuple[int, int]]
 """Of rows, of columns: before the first and after the last."""
 _BLACK: _Levels = ((0, 0), (0, 0))
 
@@ -118,10 +118,13 @@ def _without_border(grey: Pixels) -> Pixels:
 
 def _edge_levels(grey: Pixels) -> _Levels:
     """The middle level along the top, bottom, left and right edge."""
-    top, bottom, left, right = (
-        float(np.median(edge)) for edge in (grey[0], grey[-1], grey[:, 0], grey[:, -1])
-    )
-    return (top, bottom), (left, right)
+    return (_middle(grey[0]), _middle(grey[-1])), (_middle(grey[:, 0]), _middle(grey[:, -1]))
+
+
+def _middle(edge: Pixels) -> int:
+    """The median, rounded down; several times faster than NumPy's."""
+    ordered = np.sort(edge)
+    return (int(ordered[(edge.size - 1) // 2]) + int(ordered[edge.size // 2])) // 2
 
 
 def _find_head(grey: Pixels) -> tuple[_Box, float]:
@@ -178,11 +181,13 @@ def _view(grey: Pixels, box: _Box, side: int, beyond: _Levels) -> Structure:
     height, width = grey.shape
     left, top = int(np.floor(box[0])), int(np.floor(box[1]))
     right, bottom = int(np.ceil(box[2])), int(np.ceil(box[3]))
-    cut = np.pad(
-        grey[max(top, 0) : bottom, max(left, 0) : right],
-        ((max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0))),
-        constant_values=beyond,
-    )
+    inner = grey[max(top, 0) : bottom, max(left, 0) : right]
+    above, before = max(-top, 0), max(-left, 0)
+    below, behind = above + inner.shape[0], before + inner.shape[1]
+    # What np.pad does, which takes as long as all the rest.
+    cut = np.empty((below + max(bottom - height, 0), behind + max(right - width, 0)), np.uint8)
+    cut[above:below, before:behind] = inner
+    (cut[:above], cut[below:]), (cut[:, :before], cut[:, behind:]) = beyond
     exact = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     image = Image.fromarray(cut)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, exact), np.float32)

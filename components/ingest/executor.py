@@ -25,6 +25,7 @@ from components.ingest.folder import SPLITS, ImageFolder, list_images
 from components.ingest.history import History
 from components.ingest.kept import KeptPictures
 from components.ingest.labels import read_labels
+from components.ingest.looks import Rejection
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
 from components.ingest.sides import Sides
@@ -36,7 +37,7 @@ from components.ingest.splits import (
     remember,
     write_splits,
 )
-from components.ingest.survey import Rejection, Survey, survey
+from components.ingest.survey import Survey, survey
 
 REJECTED_FILE = "rejected.csv"
 
@@ -147,8 +148,9 @@ class _ToExample(beam.DoFn):
 
     def process(self, chosen: _Chosen) -> Iterator[tf.train.Example]:
         record, group, seen = chosen
+        assert record.kept is not None
         yield record.to_example(
-            self._kept.get(record.sha256),
+            self._kept.get(record.kept),
             class_index=self._class_index[record.label],
             source=self._source,
             group=group,

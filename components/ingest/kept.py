@@ -3,11 +3,27 @@
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a picture is kept.
+
+    Attributes:
+        file: The name of a file in the folder.
+        start: The picture's first byte there.
+        size: How many bytes it has.
+    """
+
+    file: str
+    start: int
+    size: int
 
 
 @dataclass(frozen=True)
 class KeptPictures:
-    """Encoded pictures in a folder, each once, by their digest.
+    """Encoded pictures in a folder: a file a writer, one picture behind the other.
 
     Attributes:
         folder: An existing folder that every worker reaches.
@@ -15,27 +31,55 @@ class KeptPictures:
 
     folder: Path
 
-    def put(self, sha256: str, encoded: bytes) -> None:
-        """Keeps a picture; workers may keep the same one at the same time.
+    def writer(self) -> "PictureWriter":
+        """A writer with a file of its own."""
+        return PictureWriter(self.folder / f"pictures-{secrets.token_hex(16)}")
+
+    def get(self, place: Place) -> bytes:
+        """The picture that was put in a place."""
+        with (self.folder / place.file).open("rb") as file:
+            file.seek(place.start)
+            return file.read(place.size)
+
+
+class PictureWriter:
+    """Keeps pictures; threads may share one."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file.
 
         Args:
-            sha256: Digest of `encoded`.
+            path: It; there is none yet.
+        """
+        self._path = path
+        self._file = path.open("xb")
+        self._lock = Lock()
+
+    def put(self, encoded: bytes) -> Place:
+        """Keeps a picture; it can be read after the next `flush`.
+
+        Args:
             encoded: A JPEG or PNG file.
+
+        Returns:
+            Where it is.
 
         Raises:
             OSError: There is no room.
         """
-        path = self._path(sha256)
-        if path.exists():
-            return
-        path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
-        unfinished.write_bytes(encoded)
-        unfinished.replace(path)
+        with self._lock:
+            place = Place(self._path.name, self._file.tell(), len(encoded))
+            self._file.write(encoded)
+        return place
 
-    def get(self, sha256: str) -> bytes:
-        """The picture of a digest that was kept."""
-        return self._path(sha256).read_bytes()
+    def flush(self) -> None:
+        """Lets others read what was put.
 
-    def _path(self, sha256: str) -> Path:
-        return self.folder / sha256[:2] / sha256
+        Raises:
+            OSError: There is no room.
+        """
+        self._file.flush()
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()

@@ -2,11 +2,12 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import tensorflow as tf
 
+from components.ingest.kept import Place
 from components.transform.preprocessing import CLASS, ENCODED, LABEL, SEEN
 from imaging.picture import TechnicalTags
 from imaging.quality import Quality
@@ -34,6 +35,7 @@ class ImageRecord:
         quality: Scalar features.
         tags: What the file says of how it was made.
         links: What it may be linked to others by, see `components.ingest.patients`.
+        kept: Where `KeptPictures` has the encoded image; None if it was not kept.
     """
 
     path: str
@@ -53,10 +55,12 @@ class ImageRecord:
     quality: Quality
     tags: TechnicalTags
     links: tuple[str, ...] = ()
+    kept: Place | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self))
+        described = {"quality": vars(self.quality), "tags": vars(self.tags)}
+        return json.dumps({**vars(self), **described})
 
     @staticmethod
     def from_json(line: str) -> "ImageRecord":
@@ -68,6 +72,7 @@ class ImageRecord:
                 "quality": Quality(**values["quality"]),
                 "tags": TechnicalTags(**values["tags"]),
                 "links": tuple(values["links"]),
+                "kept": values["kept"] and Place(*values["kept"]),
             }
         )
 

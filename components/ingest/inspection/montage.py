@@ -65,7 +65,7 @@ class Album:
         return self._drawn[index]
 
     def _draw(self, index: int) -> Thumbnail:
-        from components.ingest.survey import read_picture
+        from components.ingest.looks import read_picture
 
         record = self.records[index]
         try:

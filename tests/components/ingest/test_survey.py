@@ -6,7 +6,7 @@ from drawing import draw, encode
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
-from components.ingest.survey import read_images
+from components.ingest.looks import read_images
 
 
 def test_storage_that_went_away_ends_the_work(tmp_path, monkeypatch):

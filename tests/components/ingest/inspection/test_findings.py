@@ -3,7 +3,7 @@ import os
 
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.verdicts import judge
-from components.ingest.survey import Rejection
+from components.ingest.looks import Rejection
 
 CLASSES = ("glioma", "notumor")
 

@@ -38,7 +38,7 @@ def test_an_image_is_read_once(make_record, monkeypatch):
         reads.append(record)
         return np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr("components.ingest.survey.read_picture", read)
+    monkeypatch.setattr("components.ingest.looks.read_picture", read)
     album = Album([make_record()], IngestConfig())
     assert album[0] is album[0]
     assert len(reads) == 1

@@ -11,7 +11,7 @@ from components.ingest.config import IngestConfig
 from components.ingest.inspection import page
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.page import render
-from components.ingest.survey import Rejection
+from components.ingest.looks import Rejection
 
 CLASSES = ("glioma", "notumor")
 HOSTILE = '<script>alert("x")</script>'
@@ -25,7 +25,7 @@ def pictures(monkeypatch):
     def read(record, config):
         return noise if record.height == 1 else draw(len(record.name), (64, 48))
 
-    monkeypatch.setattr("components.ingest.survey.read_picture", read)
+    monkeypatch.setattr("components.ingest.looks.read_picture", read)
 
 
 def _render(survey, classes=CLASSES) -> str:
@@ -152,7 +152,7 @@ def test_a_picture_that_is_gone_is_a_gap(make_record, make_survey, monkeypatch):
     def refuse(record, config):
         raise RejectedImageError("changed")
 
-    monkeypatch.setattr("components.ingest.survey.read_picture", refuse)
+    monkeypatch.setattr("components.ingest.looks.read_picture", refuse)
     html = _render(make_survey([make_record(label) for label in CLASSES] * 6))
     assert "changed since it was looked at" in html
     assert "<img" not in html
