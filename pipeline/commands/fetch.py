@@ -10,8 +10,9 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from pipeline.datasets.kaggle import EXPECTED, PAGE, Progress, fetch
+from components.errors import PipelineError
 from pipeline.terminal import libraries_to
+from samples.kaggle import EXPECTED, PAGE, FetchError, Progress, fetch
 
 
 def fetch_images(out: Path) -> None:
@@ -27,7 +28,10 @@ def fetch_images(out: Path) -> None:
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     with libraries_to(Path(os.devnull)) as console:
         with _bar(console) as report:
-            fetched = fetch(out.absolute(), report)
+            try:
+                fetched = fetch(out.absolute(), report)
+            except FetchError as error:
+                raise PipelineError(str(error)) from error
         for line in (
             f"{total:,} images in {out}, {'fetched' if fetched else 'there already'}, counted and "
             "checked.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.fetch import fetch_images
-from pipeline.datasets import kaggle
+from samples import kaggle
 
 
 @pytest.mark.parametrize(("fetched", "says"), [(True, "fetched"), (False, "there already")])

@@ -22,7 +22,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from components.errors import PipelineError
 from imaging.reader import file_format
 
 HANDLE = "masoudnickparvar/brain-tumor-mri-dataset"
@@ -42,7 +41,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError)
 
 
-class FetchError(PipelineError):
+class FetchError(Exception):
     """The images could not be fetched, or are not the ones that were asked for."""
 
 

@@ -15,8 +15,8 @@ import pytest
 from drawing import draw, encode
 from kagglesdk import kaggle_env
 
-from pipeline.datasets import kaggle
-from pipeline.datasets.kaggle import FetchError, fetch
+from samples import kaggle
+from samples.kaggle import FetchError, fetch
 
 IMAGE = encode(draw(1), "JPEG")
 TINY = {"Training": {"glioma": 3, "notumor": 2}, "Testing": {"glioma": 1, "notumor": 1}}
