@@ -41,6 +41,7 @@ RUN /opt/venv/bin/python /app/bin/install.py --cache /tmp/uv \
 COPY components /app/components
 COPY imaging /app/imaging
 COPY pipeline /app/pipeline
+COPY samples /app/samples
 ENV PYTHONPATH=/app
 RUN /opt/venv/bin/python -m pipeline data sample /opt/examples --per-class 1 --seed 5
 
@@ -62,6 +63,7 @@ COPY --from=examples /opt/examples /opt/examples
 COPY components /app/components
 COPY imaging /app/imaging
 COPY pipeline /app/pipeline
+COPY samples /app/samples
 COPY serving /app/serving
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1
 ENV MRI_WEB_EXAMPLES=/opt/examples

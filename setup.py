@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("pipeline", "components", "imaging", "schema", "serving", "kubeflow")
+PACKAGES = ("pipeline", "components", "imaging", "schema", "samples", "serving", "kubeflow")
 EXTRAS = ("kubeflow", "web", "dicom", "sample", "dev", "gpu")
 
 

@@ -1,5 +1,6 @@
 """Every number that the documentation quotes, as a command that prints it."""
 
+import argparse
 import os
 import random
 from pathlib import Path
@@ -7,10 +8,27 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for TensorFlow, which is imported later
 
 
-def default_data() -> Path:
-    """The folder of real MRI images: where MRI_TEST_DATA says, or beside the checkout."""
-    beside = Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
-    return Path(os.environ.get("MRI_TEST_DATA") or beside)
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Adds `--data`, the folder of real MRI images that a benchmark reads.
+
+    Args:
+        parser: The benchmark's; where neither the flag nor the variable MRI_TEST_DATA names a
+            folder that is there, it ends with a sentence that says so.
+    """
+    parser.add_argument(
+        "--data",
+        type=_folder,
+        default=os.environ.get("MRI_TEST_DATA", ""),
+        help="folder of the public images (`mri data fetch`); default: MRI_TEST_DATA",
+    )
+
+
+def _folder(name: str) -> Path:
+    if not name:
+        raise argparse.ArgumentTypeError("name a folder of MRI images, or set MRI_TEST_DATA to one")
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {name}")
+    return Path(name)
 
 
 def drawn(files: list[Path], limit: int | None) -> list[Path]:

@@ -11,12 +11,11 @@ null where that does not come out of the noise. The last line is one JSON object
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data, drawn
+from benchmarks import add_data, drawn
 from benchmarks.processes import run_alone
 
 _FEW = 20
@@ -42,10 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="60 images of each class folder")
     parser.add_argument("--images", type=int, default=400, help="of each class folder")
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         few, many = scratch / "few", scratch / "many"

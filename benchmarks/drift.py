@@ -10,7 +10,6 @@ for what should pass, the smallest for what should not; behind it, how many draw
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import add_data
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.gate.verdict import Distance
@@ -52,12 +52,12 @@ _CHANGES: dict[str, Callable[[Levels, float], Levels]] = {
 def main() -> None:
     """Measures the images and prints a line a comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=_default_data())
+    add_data(parser)
     parser.add_argument("--draws", type=int, default=60)
     arguments = parser.parse_args()
     files = sorted(p for p in arguments.data.glob("[Tt]rain*/*/*") if p.suffix in _SUFFIXES)
     if not files:
-        sys.exit(f"There are no training images in {arguments.data}: give a folder with --data.")
+        sys.exit(f"There are no training images in {arguments.data}: give another with --data.")
     random = np.random.default_rng(0)
     clean = _measure(files, None)
     few = sorted(random.choice(len(files), min(_CHANGED_IMAGES, len(files)), replace=False))
@@ -76,11 +76,6 @@ def main() -> None:
             if 2 * size <= len(some):
                 pairs = _drawn(clean.iloc[few], changed, size, arguments.draws // 4)
                 _report(f"{name}, {size}", pairs, min)
-
-
-def _default_data() -> Path:
-    default = Path(__file__).parents[2] / "shared" / "data" / "brain-tumor-mri"
-    return Path(os.environ.get("MRI_TEST_DATA") or default)
 
 
 def _measure(files: list[Path], change: str | None) -> pd.DataFrame:

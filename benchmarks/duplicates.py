@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import default_data
+from benchmarks import add_data
 from components.ingest.compared import Compared, compare
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import Pairs, find_pairs, group_images
@@ -47,11 +47,11 @@ def main() -> None:
     """Measures, and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="every eighth image")
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
     paths = list(_image_files(arguments.data))[:: 8 if arguments.quick else 1]
     if not paths:
-        sys.exit(f"There are no images in {arguments.data}: give --data, or set MRI_TEST_DATA.")
+        sys.exit(f"There are no images in {arguments.data}: give another with --data.")
     figures = _measure(paths)
     for name, value in figures.items():
         print(f"{name:32} {value}")

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks import default_data
+from benchmarks import add_data
 from imaging.reader import decode
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -42,12 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="a SavedModel's folder")
     parser.add_argument("--quick", action="store_true", help="every eighth image")
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
     step = 8 if arguments.quick else 1
     paths = sorted(path for path in (arguments.data / "Testing").rglob("*") if path.is_file())
     if not paths:
-        sys.exit(f"There are no images in {arguments.data}: give --data, or set MRI_TEST_DATA.")
+        sys.exit(f"There are no images in {arguments.data}: give another with --data.")
     real = [path.read_bytes() for path in paths[::step]]
     figures = _measure(arguments.model, real, step)
     for name, value in figures.items():

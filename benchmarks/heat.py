@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _draw_masks(sample: Path, masks: Path) -> Path:
-    from pipeline.datasets.synthetic import write_sample
+    from samples.synthetic import write_sample
 
     made = json.loads((sample / "sample.json").read_text(encoding="utf-8"))["parameters"]
     again = masks.parent / "again"

@@ -13,7 +13,6 @@ import argparse
 import io
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data, drawn
+from benchmarks import add_data, drawn
 from benchmarks.processes import run_alone
 from imaging.reader import decode
 
@@ -33,10 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="200 images of each class folder")
     parser.add_argument("--tenfold", action="store_true", help="ten perturbed copies as well")
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         folder = scratch / "images"

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import default_data
+from benchmarks import add_data
 from components.evaluate.predictions.table import Flags, Floats, Predictions
 from components.evaluate.report.bootstrap import GroupBootstrap, interval, mcnemar, two_sided_p
 from components.evaluate.report.figures import Figures
@@ -68,10 +68,8 @@ def main() -> None:
     parser.add_argument("--preset", required=True, help="a preset's name, or a YAML file")
     parser.add_argument("--work", type=Path, required=True, help="a work folder of its own")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
     transform = load_config(arguments.preset).transform
     same = [f"transform.{name}={value}" for name, value in transform.model_dump().items()]
     recipes = {

@@ -14,7 +14,6 @@ The table shows each layer's share of the work, and with it how much faster ours
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import default_data, drawn
+from benchmarks import add_data, drawn
 from benchmarks.processes import run_alone
 
 _SIZE, _BATCH = 128, 20
@@ -37,10 +36,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="400 images, 2 epochs")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--versions", type=int, default=1, help="of each image, in our way")
-    parser.add_argument("--data", type=Path, default=default_data())
+    add_data(parser)
     arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"There is no folder {arguments.data}: give one with --data, or MRI_TEST_DATA.")
     epochs = 2 if arguments.quick else arguments.epochs
     limit = _QUICK if arguments.quick else None
     work = (str(arguments.data), limit, epochs, arguments.versions)

@@ -115,7 +115,7 @@ def _run_graph(
 def _make_sample(work: Work, config: Config) -> None:
     from rich.console import Console
 
-    from pipeline.datasets.sample import ensure_sample
+    from pipeline.sample import ensure_sample
 
     ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 

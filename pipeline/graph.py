@@ -25,7 +25,7 @@ from components.trainer.component import Trainer
 from components.trainer.driver import RecipeDriver
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
-from pipeline.datasets.notice import notice
+from pipeline.notice import notice
 from pipeline.work import Work
 from schema.statistics import statistics_options
 

@@ -30,7 +30,7 @@ _CHECKED = ".serve_check"
 _EXECUTORS = ("executor_execution", ".temp")
 """Where TFX's executors write what they need for as long as they work, below an execution's id."""
 _DRAFT = re.compile(r"\.(sample|examples-\d+)\.[a-z0-9_]{8}")
-"""Beside a synthetic sample, as `pipeline.datasets.synthetic.sample` names it."""
+"""Beside a synthetic sample, as `samples.synthetic.sample` names it."""
 _HALF = re.compile(r"\..+\.removed")
 """In the cache, and beside nodes' outputs, as `pipeline.removal` names it."""
 

@@ -202,7 +202,7 @@ def only(folder: Path, *files: str) -> Iterator[dict[str, str]]:
         for package, owners in packages.items()
         if not wanted & {_normal(owner) for owner in owners}
     }
-    ours = {"pipeline", "components", "imaging", "serving", "schema", "kubeflow"}
+    ours = {"pipeline", "components", "imaging", "serving", "schema", "samples", "kubeflow"}
     (folder / "sitecustomize.py").write_text(
         f"""
 import sys

@@ -53,7 +53,7 @@ def schedule(
     """Run the pipeline whenever a cron time comes, one run at a time."""
     from rich.console import Console
 
-    from pipeline.commands.schedule import schedule_runs
+    from pipeline.scheduling.timetable import schedule_runs
     from pipeline.work import Work
 
     chosen = run_settings(
@@ -104,7 +104,7 @@ def watch(
     """Run the pipeline for every span that arrives in a folder, in order, one at a time."""
     from rich.console import Console
 
-    from pipeline.commands.watch import Pace, watch_folder
+    from pipeline.scheduling.watch import Pace, watch_folder
     from pipeline.work import Work
 
     chosen = run_settings(

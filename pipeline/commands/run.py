@@ -14,7 +14,7 @@ from components.ingest.labels import read_labels
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from pipeline.config import Config
-from pipeline.datasets.sample import ensure_sample
+from pipeline.sample import ensure_sample
 from pipeline.terminal import libraries_to
 from pipeline.work import LOG_FILE, Work
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.datasets.sample import ensure_sample
+from pipeline.sample import ensure_sample
 
 
 def make_sample(out: Path, *, per_class: int, seed: int) -> None:

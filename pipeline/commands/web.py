@@ -122,7 +122,7 @@ def _examples(work: Work) -> str | None:
         The folder; None where the environment names one, where there is no work folder to keep
         them, or where what draws them is not installed.
     """
-    from pipeline.datasets.synthetic import GENERATOR_VERSION
+    from samples.synthetic import GENERATOR_VERSION
     from serving.web.config import variable
 
     if os.environ.get(variable("examples")) or not work.root.is_dir():

@@ -1,19 +1,22 @@
-"""The command that is told when a run fails."""
+"""The command that is told when a run fails, and how a process is ended with all that it began."""
 
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
-
-from rich.console import Console
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from components.child_process import start
 from pipeline.config import ConfigError
-from pipeline.scheduling.runs import GRACE_SECONDS, LOOK_SECONDS, Ended, end_group, say
-from pipeline.scheduling.stop import Stop
-from pipeline.work import Work
+from pipeline.termination import STOPPED
+
+GRACE_SECONDS = 15.0
+"""How long a run or a hook has to end after SIGTERM; then it is killed."""
 
 HOOK_SECONDS = 60.0
 """How long a hook may take; then it is killed."""
@@ -23,7 +26,7 @@ def parse_hook(command: str | None) -> list[str]:
     """Splits a command into words; no shell sees it.
 
     Raises:
-        ConfigError: It is no command, or its program is not there.
+        ConfigError: It is not a command, or its program is not there.
     """
     if command is None:
         return []
@@ -39,64 +42,55 @@ def parse_hook(command: str | None) -> list[str]:
     return words
 
 
-def tell(
-    hook: list[str],
-    work: Work,
-    title: str,
-    ended: Ended,
-    console: Console,
-    stop: Stop,
-    *,
-    seconds: float = HOOK_SECONDS,
-) -> None:
+def tell(hook: list[str], facts: Mapping[str, object], say: Callable[[str], None]) -> None:
     """Runs the hook; whatever it does, the scheduler goes on.
 
     Args:
         hook: Its words; nothing happens without any.
-        work: The work folder.
-        title: What the run was for.
-        ended: How it ended.
-        console: Where to say that the hook failed.
-        stop: What ends the scheduler; a hook then has no longer than a run has.
-        seconds: How long it may take.
+        facts: What it is told, as JSON on standard input and in its environment.
+        say: Is told that the hook failed.
     """
     if not hook:
         return
-    facts = {
-        "reason": ended.reason,
-        "exit_code": ended.code,
-        "log": str(ended.log),
-        "for": title,
-        "work": str(work.root),
-    }
     environment = {f"MRI_{name.upper()}": str(value) for name, value in facts.items()}
     try:
-        child = start(
-            hook,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **environment},
-        )
+        with tempfile.TemporaryFile() as given:
+            given.write(json.dumps(facts).encode())
+            given.seek(0)
+            child = start(
+                hook,
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
     except OSError as error:
-        say(console, f"the hook cannot be started ({error.strerror}): {hook[0]}")
+        say(f"the hook cannot be started ({error.strerror}): {hook[0]}")
         return
     begun = time.monotonic()
-    until, stopping = begun + seconds, False
-    given: bytes | None = json.dumps(facts).encode()
-    while True:
-        try:
-            child.communicate(given, timeout=min(LOOK_SECONDS, seconds))
-            break
-        except subprocess.TimeoutExpired:
-            given = None  # it is on its way, and is not given twice
-        now = time.monotonic()
-        if stop.signal is not None and not stopping:
-            until, stopping = min(until, now + GRACE_SECONDS), True
-        if now >= until:
+    try:
+        child.wait(HOOK_SECONDS)
+    except STOPPED:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS)
+        raise
+    except subprocess.TimeoutExpired:
+        pass  # said below
+    finally:
+        if child.poll() is None:
             end_group(child, 2.0)
-            say(console, f"the hook had not ended after {now - begun:.0f} s and was killed")
-            return
-    if child.returncode:
-        say(console, f"the hook ended with exit code {child.returncode}")
+            taken = time.monotonic() - begun
+            say(f"the hook had not ended after {taken:.0f} s and was killed")
+        elif child.returncode:
+            say(f"the hook ended with exit code {child.returncode}")
+
+
+def end_group(child: "subprocess.Popen[bytes]", grace: float) -> None:
+    """Tells a process and what it started to end; kills what has not after a while."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        # A hook that has changed its user, as sudo does, cannot be told.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(grace)

@@ -1,8 +1,6 @@
 """Runs in processes of their own: one at a time, with a log, ended within a bound."""
 
 import fcntl
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from signal import Signals
 from typing import IO
 
 from rich.console import Console
@@ -17,14 +16,12 @@ from rich.console import Console
 from components.child_process import tail
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
-from pipeline.scheduling.stop import Stop
+from pipeline.scheduling.hook import GRACE_SECONDS, end_group, tell
+from pipeline.termination import STOPPED, Terminated, raise_at_sigterm
 from pipeline.work import Work
 
-GRACE_SECONDS = 15.0
-"""How long a run has to end after SIGTERM; then it is killed."""
-
 LOOK_SECONDS = 0.5
-"""How often a running process and a busy folder are looked at."""
+"""How often a busy folder is looked at."""
 
 _TAIL_BYTES = 20_000
 _MEANS = {
@@ -40,47 +37,49 @@ class Ended:
     """How a run ended.
 
     Attributes:
+        title: What it was for, as in `span-003`.
+        begun: When it began.
         code: Its exit code; negative where a signal ended it.
         reason: One sentence; empty where all went well.
         log: What it printed.
-        stopped: Whether it was ended because the scheduler was.
     """
 
+    title: str
+    begun: datetime
     code: int
     reason: str
     log: Path
-    stopped: bool = False
 
 
 class Runs:
     """Starts runs in a work folder; no two schedulers do so at once."""
 
     def __init__(
-        self, work: Work, command: Sequence[str], console: Console, stop: Stop, running: IO[bytes]
+        self,
+        work: Work,
+        command: Sequence[str],
+        console: Console,
+        hook: list[str],
+        running: IO[bytes],
     ) -> None:
         """Keeps what runs need; see `runs_in`."""
-        self._work = work
-        self._command = command
-        self._console = console
-        self._stop = stop
-        self._running = running
+        self._work, self._command, self._console = work, command, console
+        self._hook, self._running = hook, running
+        self._told = ""
 
-    def free(self) -> bool:
-        """Waits until nothing runs in the folder; False where a signal came first."""
-        told = False
-        while not self._hold() or self._work.is_busy():
-            if not told:
-                told = True
-                say(self._console, f"{self._work.root} is busy with another run: waiting for it")
-            if self._stop.wait(LOOK_SECONDS):
-                return False
-        return self._stop.signal is None
+    def wait(self, words: str, seconds: float) -> None:
+        """Waits, and says for what where that has changed."""
+        if words != self._told:
+            self._told = words
+            self.say(words)
+        time.sleep(seconds)
 
-    def run(self, title: str, *more: str) -> Ended:
-        """Runs the command to its end, in a folder that `free` has found free.
+    def run(self, title: str, words: str, *more: str) -> Ended:
+        """Runs the command to its end, once no other run holds the folder.
 
         Args:
             title: What it is for, as in `span-003`; part of its log's name.
+            words: Why it begins.
             more: Arguments to add.
 
         Returns:
@@ -89,7 +88,13 @@ class Runs:
         Raises:
             PipelineError: It cannot be started.
         """
-        stamp = datetime.now().isoformat(timespec="milliseconds").replace(":", "-")
+        while not _hold(self._running) or self._work.is_busy():
+            busy = f"{self._work.root} is busy with another run: waiting for it"
+            self.wait(busy, LOOK_SECONDS)
+        self._told = ""
+        self.say(f"{words}: running")
+        begun = now()
+        stamp = begun.replace(tzinfo=None).isoformat(timespec="milliseconds").replace(":", "-")
         log = self._work.schedule / "logs" / f"{stamp}-{title}.txt"
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,65 +112,81 @@ class Runs:
             raise PipelineError(
                 f"The run for {title} cannot be started ({error.strerror}): {error.filename}."
             ) from error
-        while child.poll() is None:
-            if self._stop.wait(LOOK_SECONDS):
-                end_group(child, GRACE_SECONDS)
-                return Ended(child.returncode, "stopped with the scheduler", log, stopped=True)
-        return Ended(child.returncode, _reason(child.returncode, log), log)
-
-    def _hold(self) -> bool:
         try:
-            fcntl.flock(self._running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+            code = child.wait()
+        except STOPPED:
+            end_group(child, GRACE_SECONDS)
+            raise
+        ended = Ended(title, begun, code, _reason(code, log), log)
+        self.say(f"{title} ended: {ended.reason or 'done'}; log: {log}")
+        return ended
+
+    def tell(self, ended: Ended) -> None:
+        """Tells the hook of a run that failed; its end is recorded before."""
+        if ended.reason:
+            facts = {
+                "reason": ended.reason,
+                "exit_code": ended.code,
+                "log": str(ended.log),
+                "for": ended.title,
+                "work": str(self._work.root),
+            }
+            tell(self._hook, facts, self.say)
+
+    def say(self, sentence: str) -> None:
+        """Prints a line with the time before it."""
+        stamp = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+        self._console.print(f"{stamp}  {sentence}", markup=False, soft_wrap=True)
+
+
+def now() -> datetime:
+    """The time on this machine's clock."""
+    return datetime.now().astimezone()
 
 
 @contextmanager
-def runs_in(work: Work, command: Sequence[str], console: Console, stop: Stop) -> Iterator[Runs]:
+def runs_in(
+    work: Work, command: Sequence[str], console: Console, hook: list[str]
+) -> Iterator[Runs]:
     """Holds a work folder's scheduling.
 
     Args:
         work: The work folder.
         command: What a run is started with.
         console: Where to say what happens.
-        stop: What ends the scheduler.
+        hook: The words of the command that is told of a failure.
 
     Yields:
         What starts runs.
 
     Raises:
         PipelineError: The folder cannot be written, or another scheduler uses it.
+        Terminated: SIGTERM has come; the run that was going on has ended.
     """
     with work.writing():
         work.schedule.mkdir(parents=True, exist_ok=True)
         own = (work.schedule / "lock").open("wb")
     with own, (work.schedule / "running.lock").open("wb") as running:
-        try:
-            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _hold(own):
             raise PipelineError(
                 f"Another `mri schedule` or `mri watch` uses {work.root}: end it first, or choose "
                 "another folder with --work."
-            ) from error
-        yield Runs(work, command, console, stop, running)
+            )
+        runs = Runs(work, command, console, hook, running)
+        raise_at_sigterm()
+        try:
+            yield runs
+        except Terminated:
+            runs.say("stopped")
+            raise
 
 
-def say(console: Console, sentence: str) -> None:
-    """Prints a line with the time before it."""
-    now = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-    console.print(f"{now}  {sentence}", markup=False, soft_wrap=True)
-
-
-def end_group(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    """Tells a process and what it started to end; kills what has not after a while."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        # A hook that has changed its user, as sudo does, cannot be told.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
-        until = time.monotonic() + grace
-        while child.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
+def _hold(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _reason(code: int, log: Path) -> str:
@@ -173,7 +194,7 @@ def _reason(code: int, log: Path) -> str:
     if code == ExitCode.DONE:
         return ""
     if code < 0:
-        return f"the run was ended by {signal.Signals(-code).name}"
+        return f"the run was ended by {Signals(-code).name}"
     lines: list[str] = []
     with suppress(OSError):  # it may have been removed meanwhile
         # No environment takes a zero, and a hook gets the reason in its own.

@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,12 +42,20 @@ class Arrivals:
         """
         seen, self._seen = self._seen, {}
         with os.scandir(self.folder) as entries:
-            self._spans = number_spans(Path(entry.path) for entry in entries if _is_dir(entry))
+            paths = [Path(entry) for entry in entries]
+        self._spans = number_spans(path for path in paths if path.is_dir())
         found = sorted(self._spans)
         if not os.access(self.folder, os.X_OK):  # names can be read, and nothing behind them
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
         self._seen = {number: seen[number] for number in found if number in seen}
         return found
+
+    def is_there(self, number: int) -> bool:
+        """Whether a span that was present still is; one that is not settles anew."""
+        there = os.path.isdir(self._spans[number])  # noqa: PTH112 - False where it cannot be told
+        if not there:
+            self._seen.pop(number, None)
+        return there
 
     def is_whole(self, number: int) -> bool:
         """Whether a span has settled; one that cannot be read is for the run to explain."""
@@ -62,30 +71,12 @@ class Arrivals:
         found: set[tuple[str, int, int]] = set()
         if not os.access(span, os.R_OK | os.X_OK):
             found.add((span.name, -1, 0))
-        walked: set[str] = set()
         for place, folders, names in os.walk(span, followlinks=True):
-            real = os.path.realpath(place)
-            if real in walked:  # by a link that leads up, or twice to one place
-                folders.clear()
-                continue
-            walked.add(real)
             if len(Path(place).relative_to(span).parts) >= _LINKED:
                 folders[:] = [name for name in folders if not Path(place, name).is_symlink()]
             for name in names:
                 path = os.path.join(place, name)  # noqa: PTH118 - millions of names
-                try:
+                with suppress(OSError):  # removed meanwhile, or a link that leads nowhere
                     facts = os.stat(path)  # noqa: PTH116 - millions of names
-                except OSError:
-                    try:
-                        facts = os.lstat(path)
-                    except OSError:
-                        continue
-                found.add((path, facts.st_size, facts.st_mtime_ns))
+                    found.add((path, facts.st_size, facts.st_mtime_ns))
         return frozenset(found)
-
-
-def _is_dir(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle
-        return False

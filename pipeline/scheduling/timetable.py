@@ -1,16 +1,72 @@
-"""When runs are due: a crontab expression, and what was due last."""
+"""`mri schedule`: a run whenever a cron time comes."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from apscheduler.triggers.cron import CronTrigger
+from rich.console import Console
 
 from pipeline.config import ConfigError
+from pipeline.scheduling.cron import WEEKDAYS, read_cron
+from pipeline.scheduling.hook import parse_hook
+from pipeline.scheduling.record import ScheduleRecord, read_record, write_record
+from pipeline.scheduling.runs import now, runs_in
+from pipeline.termination import Terminated
+from pipeline.work import Work
 
 BACKWARDS = timedelta(hours=1)
 """A clock that is set back by more than this makes what was recorded before it void."""
 
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+NEVER = datetime.max.replace(tzinfo=timezone.utc)
+
+CLOCK_SECONDS = 20.0
+"""How often the clock is looked at, so that one that is set is noticed."""
+
+
+def schedule_runs(
+    work: Work, cron: str, command: Sequence[str], console: Console, *, on_failure: str | None
+) -> None:
+    """Runs a command at a timetable's times until a signal comes.
+
+    Args:
+        work: The work folder.
+        cron: A crontab expression.
+        command: What a run is started with.
+        console: Where to say what happens.
+        on_failure: The command that is told of a failure.
+
+    Raises:
+        PipelineError: The expression or the hook is wrong, or the folder cannot be used.
+    """
+    times, hook = parse_cron(cron), parse_hook(on_failure)
+    file = work.schedule / "schedule.json"
+    with suppress(Terminated), runs_in(work, command, console, hook) as runs:
+        record = read_record(file, ScheduleRecord)
+        if record is None or record.cron != cron:
+            record = ScheduleRecord(cron=cron, last=now())
+            write_record(file, record)
+        while True:
+            clock = now()
+            if clock + BACKWARDS < record.last:
+                runs.say(
+                    f"runs are recorded up to {record.last:%Y-%m-%d %H:%M %Z}, and the clock was "
+                    "set back to before that: the timetable begins anew from now"
+                )
+                record.last = clock
+                write_record(file, record)
+            due = times.after(record.last)
+            if due > clock:
+                left = max(0.1, (due - clock).total_seconds())
+                words = f"the next run is due at {due:%Y-%m-%d %H:%M %Z}"
+                runs.wait(words, min(CLOCK_SECONDS, left))
+                continue
+            # Whatever was missed, and why, makes one run; a clock set back a little repeats none.
+            ended = runs.run("cron", f"a run was due at {due:%Y-%m-%d %H:%M %Z}")
+            record.last = max(record.last, ended.begun)
+            write_record(file, record)
+            runs.tell(ended)
 
 
 @dataclass(frozen=True)
@@ -26,13 +82,13 @@ class Cron:
     triggers: tuple[CronTrigger, ...]
     goes_on: bool = False
 
-    def after(self, moment: datetime) -> datetime | None:
-        """The first time after a moment; None where none ever comes."""
+    def after(self, moment: datetime) -> datetime:
+        """The first time after a moment; NEVER where none comes."""
         while True:
             later = moment.astimezone(timezone.utc) + timedelta(microseconds=1)
             found = [one.get_next_fire_time(None, later) for one in self.triggers]
-            due = min(filter(None, found), key=datetime.timestamp, default=None)
-            if due is None or self.goes_on or not _is_second(due):
+            due: datetime = min(filter(None, found), key=datetime.timestamp, default=NEVER)
+            if self.goes_on or not _is_second(due):
                 return due
             moment = due
 
@@ -55,92 +111,28 @@ def parse_cron(expression: str) -> Cron:
         The times.
 
     Raises:
-        ConfigError: It is no crontab expression, or it never comes.
+        ConfigError: It is not a crontab expression, or it never comes.
     """
-    fields = expression.split()
-    try:
-        if len(fields) != 5:
-            raise ValueError(f"it has {len(fields)} fields")
-        minute, hour, day, month, weekday = fields
-        names = _weekdays(weekday)
-        days = [(day, names)]
-        if not day.startswith("*") and not weekday.startswith("*"):
-            days = [(day, "*"), ("*", names)]
-        triggers = tuple(
-            CronTrigger(minute=minute, hour=hour, day=one, month=month, day_of_week=other)
-            for one, other in days
+    _, minute, hour, day, month, weekday = read_cron(expression)
+    named = ",".join(WEEKDAYS[number] for number in weekday.values)
+    days = [(_listed(day.values), named)]
+    if not day.is_open and not weekday.is_open:
+        days = [(_listed(day.values), "*"), ("*", named)]
+    triggers = tuple(
+        CronTrigger(
+            minute=_listed(minute.values),
+            hour=_listed(hour.values),
+            day=one,
+            month=_listed(month.values),
+            day_of_week=other,
         )
-        cron = Cron(triggers, goes_on=minute.startswith("*") or hour.startswith("*"))
-        due = cron.after(datetime.now().astimezone())
-    except ValueError as error:
-        raise ConfigError(
-            f"--cron {expression!r} is refused: {error}. It takes minute, hour, day of month, "
-            "month and weekday, as in '0 3 * * *'."
-        ) from error
-    if due is None:
+        for one, other in days
+    )
+    cron = Cron(triggers, goes_on=minute.is_open or hour.is_open)
+    if cron.after(datetime.now(timezone.utc)) == NEVER:
         raise ConfigError(f"--cron {expression!r} is a time that never comes.")
     return cron
 
 
-def _weekdays(field: str) -> str:
-    """A weekday field with names for numbers, each day on its own."""
-    if field.startswith("*"):
-        if field == "*":
-            return field
-        step = int(field.removeprefix("*/"))
-        if step < 1:
-            raise ValueError("a step of a weekday must be at least 1")
-        return ",".join(_DAYS[::step])
-    found = []
-    for part in field.lower().split(","):
-        days, _, step_text = part.partition("/")
-        first, dash, last = days.partition("-")
-        step = int(step_text or 1)
-        start = _weekday(first)
-        end = _weekday(last) if dash else 6 if step_text else start
-        if end < start or step < 1:
-            raise ValueError(f"the weekdays {part!r} are no range")
-        found += [_DAYS[number % 7] for number in range(start, end + 1, step)]
-    return ",".join(dict.fromkeys(found))
-
-
-def _weekday(text: str) -> int:
-    number = _DAYS.index(text) if text in _DAYS else int(text)
-    if not 0 <= number <= 7:
-        raise ValueError(f"{text} is no weekday")
-    return number
-
-
-@dataclass
-class Timetable:
-    """Which run is due, by one rule: times that have come since the last one make one run.
-
-    It does not matter why they were missed: nothing was running, a run took longer, or the clock
-    jumped forwards.
-
-    Attributes:
-        cron: When runs are due.
-        last: The time up to which everything that was due has been seen to.
-    """
-
-    cron: Cron
-    last: datetime
-
-    def next(self) -> datetime:
-        """The first time after the last one."""
-        return self.cron.after(self.last) or datetime.max.replace(tzinfo=timezone.utc)
-
-    def begins_anew(self, now: datetime) -> bool:
-        """Begins from now where the clock was set back far; returns whether it did."""
-        if now + BACKWARDS >= self.last:
-            return False
-        self.last = now
-        return True
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether a time has come."""
-        return self.next() <= now
-
-    def seen_to(self, now: datetime) -> None:
-        """Everything that was due by now is done; the record never goes back by a little."""
-        self.last = max(now, self.last)
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))

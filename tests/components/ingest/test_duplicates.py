@@ -16,7 +16,7 @@ from components.ingest import duplicates
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import Pairs, find_pairs, group_images
 from imaging.signature import signature
-from pipeline.datasets.synthetic import CLASSES, render
+from samples.synthetic import CLASSES, render
 
 pytestmark = pytest.mark.long
 

@@ -68,8 +68,8 @@ def test_whatever_a_path_is_called_it_stays_as_it_is(name):
     [
         (["run", "--data", "scans"], "pipeline.commands.run.run_pipeline"),
         (["schedule", "--cron", "0 3 * * *", "--data", "scans"],
-         "pipeline.commands.schedule.schedule_runs"),
-        (["watch", "scans"], "pipeline.commands.watch.watch_folder"),
+         "pipeline.scheduling.timetable.schedule_runs"),
+        (["watch", "scans"], "pipeline.scheduling.watch.watch_folder"),
     ],
 )  # fmt: skip
 def test_every_command_that_starts_runs_takes_them(command, starter, monkeypatch):

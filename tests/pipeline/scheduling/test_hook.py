@@ -1,35 +1,33 @@
 import math
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 from descendants import all_end_with
 from process_gates import gate
-from rich.console import Console
 
+from components import child_process
 from pipeline.config import ConfigError
 from pipeline.scheduling import hook, runs
 from pipeline.scheduling.hook import parse_hook, tell
-from pipeline.scheduling.runs import Ended
-from pipeline.scheduling.stop import Stop
-from pipeline.work import Work
+from pipeline.termination import Terminated
 
 pytestmark = pytest.mark.long
 
 
-def _tell(
-    tmp_path, words: str | list[str], stop: Stop | None = None, seconds: float = math.inf
-) -> str:
+def _tell(tmp_path, words: str | list[str]) -> str:
     if isinstance(words, str):
         words = [sys.executable, "-c", words]
-    stop = stop or Stop(wakes=0)
-    with (tmp_path / "said.txt").open("w") as said:
-        console = Console(file=said, width=200)
-        ended = Ended(1, "it broke", tmp_path / "log.txt")
-        tell(words, Work(tmp_path), "cron", ended, console, stop, seconds=seconds)
-    return (tmp_path / "said.txt").read_text()
+    facts = {
+        "reason": "it broke",
+        "exit_code": 1,
+        "log": str(tmp_path / "log.txt"),
+        "work": str(tmp_path),
+    }
+    said: list[str] = []
+    tell(words, facts, said.append)
+    return "\n".join(said)
 
 
 def test_it_gets_the_facts_in_its_environment(tmp_path):
@@ -48,29 +46,47 @@ def test_one_that_fails_is_reported(tmp_path):
 _HANGS = "import signal; signal.pause()"
 
 
-def test_one_that_hangs_is_killed(tmp_path):
-    assert "was killed" in _tell(tmp_path, _HANGS, seconds=0.1)
+def test_one_that_hangs_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(hook, "HOOK_SECONDS", 0.1)
+    assert "was killed" in _tell(tmp_path, _HANGS)
 
 
-def test_one_that_hangs_does_not_hold_a_scheduler_that_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(hook, "GRACE_SECONDS", 0.1)
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as the hook inherits it
-    try:
-        assert "was killed" in _tell(tmp_path, _HANGS, Stop(wakes=0, signal=15))
-    finally:
-        signal.signal(signal.SIGTERM, before)
+@pytest.mark.parametrize(
+    ("ends", "says"), [(False, "was killed"), (True, "ended with exit code 7")]
+)
+def test_one_has_a_while_left_where_a_scheduler_is_ended(tmp_path, monkeypatch, ends, says):
+    """It is not told, as it may have a message to send."""
+
+    def start(*given, **options):
+        child = child_process.start(*given, **options)
+        wait = child.wait
+
+        def stopped(_seconds: float) -> None:
+            child.wait = wait
+            raise Terminated
+
+        child.wait = stopped
+        return child
+
+    monkeypatch.setattr(hook, "start", start)
+    monkeypatch.setattr(hook, "GRACE_SECONDS", math.inf if ends else 0.1)
+    said: list[str] = []
+    with pytest.raises(Terminated):
+        tell([sys.executable, "-c", "raise SystemExit(7)" if ends else _HANGS], {}, said.append)
+    assert says in said[0]
 
 
 def test_one_that_may_not_be_killed_is_left(tmp_path, monkeypatch):
     def refuse(*_: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(runs.os, "killpg", refuse)
+    monkeypatch.setattr(os, "killpg", refuse)
+    monkeypatch.setattr(hook, "HOOK_SECONDS", 0.1)
     told = tmp_path / "told"
     os.mkfifo(told)
     with gate(tmp_path / "gate") as held:
         waits = ["sh", "-c", f"cat {held.path}; echo it went on > {told}"]
-        assert "had not ended" in _tell(tmp_path, waits, seconds=0.1)
+        assert "had not ended" in _tell(tmp_path, waits)
     assert told.read_text() == "it went on\n"
 
 
@@ -109,15 +125,8 @@ def test_what_is_no_command_is_refused(command):
 
 _TELLS = """
 import sys
-from pathlib import Path
-from rich.console import Console
 from pipeline.scheduling.hook import tell
-from pipeline.scheduling.runs import Ended
-from pipeline.scheduling.stop import stop_on_signals
-from pipeline.work import Work
-with stop_on_signals() as stop:
-    ended = Ended(1, "it broke", Path("log.txt"))
-    tell(sys.argv[1:], Work(Path.cwd()), "cron", ended, Console(), stop)
+tell(sys.argv[1:], {"reason": "it broke"}, print)
 """
 
 

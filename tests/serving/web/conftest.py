@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
-from pipeline.datasets.synthetic import write_sample
+from samples.synthetic import write_sample
 
 _HANGS = 300.0
 """Seconds after which a browser is taken to hang, also on a machine that does much else."""

@@ -1,11 +1,14 @@
 """The synthetic sample, made where it is not there yet, with a progress bar."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.datasets.synthetic import write_sample
+from components.errors import PipelineError
+from components.whole_file import writing_in
+from samples.synthetic import SampleError, write_sample
 
 
 def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> None:
@@ -20,10 +23,16 @@ def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> 
     Raises:
         PipelineError: `out` holds something else or cannot be written.
     """
-    with Progress(console=console, transient=True) as progress:
+    with suppress(OSError):  # said below, in a sentence
+        out.parent.mkdir(parents=True, exist_ok=True)
+    # `mri clean` takes the unfinished folder beside `out` for nobody's unless its parent is held.
+    with Progress(console=console, transient=True) as progress, writing_in(out.parent):
         task = progress.add_task("drawing synthetic images", total=None)
 
         def report(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        write_sample(out, per_class=per_class, seed=seed, progress=report)
+        try:
+            write_sample(out, per_class=per_class, seed=seed, progress=report)
+        except SampleError as error:
+            raise PipelineError(str(error)) from error

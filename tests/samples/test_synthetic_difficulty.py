@@ -10,7 +10,7 @@ from PIL import Image
 from components.ingest.config import DuplicatesConfig
 from components.ingest.duplicates import find_pairs
 from imaging.signature import signature
-from pipeline.datasets.synthetic import CLASSES, write_sample
+from samples.synthetic import CLASSES, write_sample
 
 pytestmark = pytest.mark.long
 

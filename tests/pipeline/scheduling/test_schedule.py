@@ -13,9 +13,7 @@ from toy_run import mri
 
 from components.errors import PipelineError
 from pipeline.cli import automation
-from pipeline.commands import schedule
-from pipeline.scheduling import runs
-from pipeline.scheduling.stop import stop_on_signals
+from pipeline.scheduling import runs, timetable
 from pipeline.work import Work
 
 _LIMIT = 300
@@ -107,7 +105,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def live(tmp_path, monkeypatch):
     """A scheduler for three o'clock that sees the given times, then is ended; what it said."""
-    monkeypatch.setattr(schedule, "CLOCK_SECONDS", 0)
+    monkeypatch.setattr(timetable, "CLOCK_SECONDS", 0)
     monkeypatch.setattr(runs, "LOOK_SECONDS", 0.02)
 
     def live(*times: datetime, command: str = "true", on_failure: str | None = None) -> str:
@@ -118,10 +116,11 @@ def live(tmp_path, monkeypatch):
                 os.kill(os.getpid(), signal.SIGTERM)
             return left.pop(0) if len(left) > 1 else left[0]
 
-        monkeypatch.setattr(schedule, "_now", now)
+        monkeypatch.setattr(timetable, "now", now)
+        monkeypatch.setattr(runs, "now", now)
         with (tmp_path / "said.txt").open("w") as said:
             console = Console(file=said, width=300)
-            schedule.schedule_runs(
+            timetable.schedule_runs(
                 Work(tmp_path / "work"), "0 3 * * *", ["sh", "-c", command], console,
                 on_failure=on_failure,
             )  # fmt: skip
@@ -148,8 +147,9 @@ def test_times_that_come_while_the_folder_is_busy_make_no_second_run(live, monke
     def is_busy(_work: Work) -> bool:
         if later:
             return False
-        later.append(schedule._now)
-        monkeypatch.setattr(schedule, "_now", lambda: later[0]() + DAY)
+        later.append(runs.now)
+        for module in (runs, timetable):
+            monkeypatch.setattr(module, "now", lambda: later[0]() + DAY)
         return True
 
     monkeypatch.setattr(Work, "is_busy", is_busy)
@@ -164,9 +164,9 @@ def test_a_run_waits_for_a_command_that_was_a_moment_faster(tmp_path, monkeypatc
     nothing = [f"data={tmp_path / 'nothing'}"]
     command = automation._command("ci", nothing, work.root, None)
     monkeypatch.setattr(Work, "is_busy", lambda _: False)
-    with stop_on_signals() as stop, runs.runs_in(work, command, Console(), stop) as begun:
+    with runs.runs_in(work, command, Console(), []) as begun:
         with work.shared():
-            running = threading.Thread(target=lambda: ended.append(begun.run("cron")))
+            running = threading.Thread(target=lambda: ended.append(begun.run("cron", "due")))
             running.start()
             logs = work.schedule / "logs"
             while not any("waiting" in log.read_text() for log in logs.glob("*.txt")):
@@ -185,6 +185,15 @@ def test_a_clock_set_back_by_a_day_is_said_once_and_recorded(live, tmp_path):
     assert _last(tmp_path) == NOON - DAY
     # What comes due while it is down is not lost: it was recorded where the timetable began.
     assert live(NOON, NOON, NOON, NOON).count("running") == 1
+
+
+def test_a_clock_set_back_by_half_an_hour_repeats_nothing(live, tmp_path):
+    three = datetime(2026, 7, 2, 3, 10).astimezone()
+    earlier = three - timedelta(minutes=30)
+    said = live(NOON, three, three, earlier, earlier, three, three)
+    assert said.count("running") == 1
+    assert "begins anew" not in said
+    assert _last(tmp_path) == three
 
 
 def test_a_record_from_the_future_does_not_hold_up_runs(live, tmp_path):
@@ -227,6 +236,6 @@ def test_a_log_that_is_removed_meanwhile_does_not_end_it(live, tmp_path):
 
 
 def test_where_another_scheduler_is_it_is_refused(live, tmp_path):
-    with runs.runs_in(Work(tmp_path / "work"), [], Console(), runs.Stop(wakes=0)):
+    with runs.runs_in(Work(tmp_path / "work"), [], Console(), []):
         with pytest.raises(PipelineError, match="Another `mri schedule` or `mri watch` uses"):
             live(NOON, NOON)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.synthetic.anatomy import Field, Points, Tissues
+from samples.synthetic.anatomy import Field, Points, Tissues
 
 SELLA = (0.0, 4.0, -34.0)
 """Centre of the pituitary fossa, MNI mm."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from components.pages.names import shown
-from pipeline.datasets.synthetic.sample import MANIFEST
+from samples.synthetic.sample import MANIFEST
 
 
 def notice(folder: Path | None) -> str:

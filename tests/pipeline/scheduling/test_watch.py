@@ -14,7 +14,7 @@ from toy_run import SETTINGS, mri
 from watching import PACE, command, watch_folder
 
 from components.errors import PipelineError
-from pipeline.commands.watch import TRIES
+from pipeline.scheduling.watch import TRIES
 from pipeline.work import Work
 
 pytestmark = pytest.mark.long

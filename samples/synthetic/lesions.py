@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.synthetic.anatomy import Field, Points
-from pipeline.datasets.synthetic.head import SELLA, Contrast, Head, smooth_noise, soft_step
+from samples.synthetic.anatomy import Field, Points
+from samples.synthetic.head import SELLA, Contrast, Head, smooth_noise, soft_step
 
 Mask = NDArray[np.bool_]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.datasets.synthetic.errors import SampleError
-from pipeline.datasets.synthetic.labels import CLASSES, SPLITS, Split
-from pipeline.datasets.synthetic.sample import GENERATOR_VERSION, SampleSummary, write_sample
+from samples.synthetic.errors import SampleError
+from samples.synthetic.labels import CLASSES, SPLITS, Split
+from samples.synthetic.sample import GENERATOR_VERSION, SampleSummary, write_sample
 
 if TYPE_CHECKING:
-    from pipeline.datasets.synthetic.rendering import Rendering, render
+    from samples.synthetic.rendering import Rendering, render
 
 __all__ = [
     "CLASSES",
@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
     if name in ("Rendering", "render"):
         import importlib
 
-        module = importlib.import_module("pipeline.datasets.synthetic.rendering")
+        module = importlib.import_module("samples.synthetic.rendering")
         globals()[name] = getattr(module, name)
         return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """`mri watch`: a run for every span that arrives, in order, one at a time."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,11 @@ from rich.console import Console
 
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
-from pipeline.scheduling.hook import parse_hook, tell
+from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import SpanRecord, State, WatchRecord, read_record, write_record
-from pipeline.scheduling.runs import Ended, Runs, runs_in, say
+from pipeline.scheduling.runs import Runs, runs_in
 from pipeline.scheduling.spans import Arrivals
-from pipeline.scheduling.stop import Stop, stop_on_signals
+from pipeline.termination import Terminated
 from pipeline.work import Work
 
 TRIES = 3
@@ -73,28 +74,19 @@ def watch_folder(
     hook = parse_hook(on_failure)
     if not folder.is_dir():
         raise PipelineError(f"There is no folder {folder}: make it, and spans can arrive in it.")
-    with stop_on_signals() as stop, runs_in(work, command, console, stop) as runs:
-        watcher = _Watcher(work, Arrivals(folder, pace.settle), runs, hook, console, stop, pace)
+    with suppress(Terminated), runs_in(work, command, console, hook) as runs:
+        watcher = _Watcher(work, Arrivals(folder, pace.settle), runs, pace)
         if retry_failed:
             watcher.forget_failed()
         watcher.watch(once=once)
-        say(console, "stopped" if stop.signal else "every span that is there has been run")
-        return watcher.code if once and stop.signal is None else ExitCode.DONE
+        runs.say("every span that is there has been run")
+        return watcher.code
+    return ExitCode.DONE
 
 
 class _Watcher:
-    def __init__(
-        self,
-        work: Work,
-        arrivals: Arrivals,
-        runs: Runs,
-        hook: list[str],
-        console: Console,
-        stop: Stop,
-        pace: Pace,
-    ) -> None:
-        self._work, self._arrivals, self._runs, self._hook = work, arrivals, runs, hook
-        self._console, self._stop, self._pace = console, stop, pace
+    def __init__(self, work: Work, arrivals: Arrivals, runs: Runs, pace: Pace) -> None:
+        self._arrivals, self._runs, self._pace = arrivals, runs, pace
         self._file = work.schedule / "watch.json"
         folder = str(arrivals.folder)
         known = read_record(self._file, WatchRecord)
@@ -112,85 +104,59 @@ class _Watcher:
         return min(self._codes - {ExitCode.DONE}, default=ExitCode.DONE)
 
     def forget_failed(self) -> None:
-        for number, span in list(self._record.spans.items()):
-            if span.state == "failed":
-                del self._record.spans[number]
+        spans = self._record.spans.items()
+        self._record.spans = {n: span for n, span in spans if span.state != "failed"}
 
     def watch(self, *, once: bool) -> None:
-        told = ""
-        while self._stop.signal is None:
+        while True:
             try:
                 waiting = [one for one in self._arrivals.present() if self._is_open(one)]
                 # All are looked at, so that they settle side by side; the lowest goes first.
                 whole = [one for one in waiting if self._arrivals.is_whole(one)]
-            except OSError as error:
-                waiting, whole = [], []
-                words = f"{self._arrivals.folder} cannot be listed ({error.strerror}): waiting"
-                if once:
-                    raise PipelineError(words.removesuffix(": waiting") + ".") from error
-            except PipelineError as error:
-                waiting, whole = [], []
+            except (OSError, PipelineError) as error:
                 words = str(error)
+                if isinstance(error, OSError):
+                    words = f"{self._arrivals.folder} cannot be listed ({error.strerror})."
                 if once:
-                    raise
-            else:
-                words = f"watching {self._arrivals.folder}"
-                if waiting:
-                    names = ", ".join(f"span-{one:03}" for one in waiting)
-                    words = f"{names} arrived; waiting until whole"
+                    raise PipelineError(words) from error
+                self._runs.wait(f"{words.removesuffix('.')}: waiting", self._pace.poll)
+                continue
             if waiting and waiting[0] in whole:
                 self._run(waiting[0])
-                told = ""
                 continue
             if once and not waiting:
                 return
-            if words != told:
-                told = words
-                say(self._console, words)
-            self._stop.wait(self._pace.poll)
+            names = ", ".join(f"span-{one:03}" for one in waiting)
+            self._runs.wait(
+                f"{names} arrived; waiting until whole"
+                if names
+                else f"watching {self._arrivals.folder}",
+                self._pace.poll,
+            )
 
     def _is_open(self, number: int) -> bool:
         known = self._record.spans.get(number)
         return known is None or known.state == "running"
 
     def _run(self, number: int) -> None:
-        if not self._runs.free():
-            return
+        """Runs a span and records how that ended, and whether it is tried again."""
         name = f"span-{number:03}"
         span = self._record.spans.get(number) or SpanRecord(state="running")
         self._note(number, span)
-        say(self._console, f"{name} is whole: running")
-        ended = self._runs.run(name, "--span", str(number))
-        if ended.stopped:
-            return
-        say(self._console, f"{name} ended: {ended.reason or 'done'}; log: {ended.log}")
-        there = self._is_there(number)
-        self._judge(number, span, ended, counts=there)
-        if ended.reason:
-            tell(self._hook, self._work, name, ended, self._console, self._stop)
+        ended = self._runs.run(name, f"{name} is whole", "--span", str(number))
         if ended.code == ExitCode.USAGE:
+            self._runs.tell(ended)
             raise PipelineError(f"Every span would fail, so watching ends: {ended.reason}")
-        if self._is_open(number):
-            when = f"in {self._pace.retry:.0f} s" if there else "when it is back"
-            say(self._console, f"{name} is tried again {when}")
-            self._stop.wait(self._pace.retry)
-
-    def _is_there(self, number: int) -> bool:
-        try:
-            return number in self._arrivals.present()
-        except (OSError, PipelineError):
-            return False
-
-    def _judge(self, number: int, span: SpanRecord, ended: Ended, *, counts: bool) -> None:
-        """Records how a span's run ended, and whether it is tried again."""
-        if ended.code == ExitCode.USAGE:
-            return
-        state = _FINAL.get(ended.code)
-        tries = span.tries + (state is None and counts)
+        there, state = self._arrivals.is_there(number), _FINAL.get(ended.code)
+        tries = span.tries + (state is None and there)
         state = state or ("failed" if tries >= TRIES else "running")
+        self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
+        self._runs.tell(ended)
         if state != "running":
             self._codes.add(ExitCode.FAILED if state == "failed" else ExitCode(ended.code))
-        self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
+            return
+        when = f"in {self._pace.retry:.0f} s" if there else "when it is back"
+        self._runs.wait(f"{name} is tried again {when}", self._pace.retry)
 
     def _note(self, number: int, span: SpanRecord) -> None:
         self._record.spans[number] = span

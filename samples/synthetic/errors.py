@@ -1,7 +1,5 @@
 """What can go wrong while a sample is written."""
 
-from components.errors import PipelineError
 
-
-class SampleError(PipelineError):
+class SampleError(Exception):
     """A sample cannot be made; the message says what was found, what was expected, what to do."""

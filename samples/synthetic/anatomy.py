@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.synthetic.errors import SampleError
+from samples.synthetic.errors import SampleError
 
 Field = NDArray[np.float32]
 """A float32 image [H, W]; `Points` are three of them, [3, H, W], in millimetres."""

@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.synthetic.anatomy import Field, Points, load_template
-from pipeline.datasets.synthetic.head import Contrast, paint_head, smooth_noise
-from pipeline.datasets.synthetic.labels import CLASSES, SPLITS, Split
-from pipeline.datasets.synthetic.lesions import Mask, plant_lesion
+from samples.synthetic.anatomy import Field, Points, load_template
+from samples.synthetic.head import Contrast, paint_head, smooth_noise
+from samples.synthetic.labels import CLASSES, SPLITS, Split
+from samples.synthetic.lesions import Mask, plant_lesion
 
 PLANES = ("axial", "coronal", "sagittal")
 

@@ -8,17 +8,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.whole_file import writing_in
-from pipeline.datasets.synthetic.errors import SampleError
-from pipeline.datasets.synthetic.labels import CLASSES, PREFIXES, SPLITS, Split
+from samples.synthetic.errors import SampleError
+from samples.synthetic.labels import CLASSES, PREFIXES, SPLITS, Split
 
 if TYPE_CHECKING:
-    from pipeline.datasets.synthetic.rendering import Rendering
+    from samples.synthetic.rendering import Rendering
 
 GENERATOR_VERSION = 2
 """Raised whenever the same seed would give other pictures."""
@@ -201,18 +199,16 @@ def _write(
     progress: Progress | None,
 ) -> None:
     """Renders everything into temporary siblings of the missing folders, then renames them."""
-    from pipeline.datasets.synthetic.anatomy import load_template
-    from pipeline.datasets.synthetic.rendering import render
+    from samples.synthetic.anatomy import load_template
+    from samples.synthetic.rendering import render
 
     load_template()  # fail before anything is written
     total = sum(parameters.count(split) for split in SPLITS) * len(CLASSES)
     done = 0
     drafts: dict[Path, Path] = {}
-    held = ExitStack()
     try:
         for target in missing:
             target.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(writing_in(target.parent))
             drafts[target] = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         for split in SPLITS:
             for label in CLASSES:
@@ -249,7 +245,6 @@ def _write(
     finally:
         for draft in drafts.values():
             shutil.rmtree(draft, ignore_errors=True)
-        held.close()
 
 
 def _umask() -> int:

@@ -1,28 +1,27 @@
 """The public "Brain Tumor MRI Dataset" on Kaggle: which version, what it holds, how it is fetched.
 
-kagglehub downloads and unpacks it. Everything happens in a hidden folder beside the one that is
-asked for, which appears by a rename once it has been counted and checked. An archive that came in
-part stays in the hidden folder, and kagglehub goes on from there.
+kagglehub downloads and unpacks it, with its own bar, into a cache of its own: a hidden folder
+beside the one that is asked for. Once the images have been counted and checked, a rename brings
+them where they belong. An archive that came in part stays, and kagglehub goes on from there.
 """
 
 import contextlib
 import errno
 import fcntl
-import logging
 import os
-import queue
 import shutil
 import tarfile
-import threading
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
+from typing import Any
 
-from components.errors import PipelineError
+import kagglehub
+import requests
+from kagglehub.exceptions import DataCorruptionError
+
 from imaging.reader import file_format
 
 HANDLE = "masoudnickparvar/brain-tumor-mri-dataset"
@@ -39,30 +38,28 @@ _START_BYTES = 4096
 _BY_HAND = f"download {PAGE} by hand, unpack it, and give the folder to `mri run --data FOLDER`"
 _SILENCE_SECONDS = 30.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError)
+_DAMAGED = (
+    DataCorruptionError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    ValueError,
+)
 
 
-class FetchError(PipelineError):
-    """The images could not be fetched, or are not the ones that were asked for."""
+class FetchError(Exception):
+    """The images could not be fetched, or are not the ones that were asked for.
 
-
-class Progress(Protocol):
-    """Receives what is being done, how much of it is done and how much there is.
-
-    The numbers are bytes while downloading and files while checking; `total` is None where it is
-    not known.
+    The message says what happened and what to do.
     """
 
-    def __call__(self, step: str, done: int, total: int | None, /) -> None:
-        """Takes one report."""
 
-
-def fetch(out: Path, report: Progress) -> bool:
+def fetch(out: Path) -> bool:
     """Puts the images into a folder, unless they are there already.
 
     Args:
         out: The folder to make, with `Training/CLASS` and `Testing/CLASS` in it.
-        report: Receives the progress.
 
     Returns:
         Whether anything was fetched: False if `out` held the very same set before.
@@ -75,12 +72,12 @@ def fetch(out: Path, report: Progress) -> bool:
     download = out.parent / f".{out.name}.download"
     try:
         if _is_taken(out):
-            if problem := _problem(out, report):
+            if problem := _problem(out):
                 raise FetchError(f"{out} exists and {problem}: name another folder, or remove it.")
             return False
         with _exclusive(download):
-            images = _download(download, report)
-            if problem := _problem(images, report):
+            images = _download(download)
+            if problem := _problem(images):
                 shutil.rmtree(download)
                 raise FetchError(
                     f"What Kaggle sent {problem}; nothing was kept. You can {_BY_HAND}."
@@ -104,14 +101,10 @@ def _is_taken(out: Path) -> bool:
     return out.is_symlink() or out.exists()
 
 
-def _problem(folder: Path, report: Progress) -> str:
+def _problem(folder: Path) -> str:
     """What is wrong with the images in a folder, as the end of a sentence; empty if nothing is."""
     files = sorted(path for path in folder.glob("*/*/*") if path.is_file())
-    unreadable = []
-    for done, path in enumerate(files):
-        report("checking the images", done, len(files))
-        if not _is_image(path):
-            unreadable.append(path.relative_to(folder).as_posix())
+    unreadable = [path.relative_to(folder).as_posix() for path in files if not _is_image(path)]
     found = Counter((path.parts[-3], path.parts[-2]) for path in files)
     expected = Counter(
         {(split, label): n for split, labels in EXPECTED.items() for label, n in labels.items()}
@@ -127,7 +120,7 @@ def _problem(folder: Path, report: Progress) -> str:
             f"{expected.total():,} ({_first(wrong)})"
         )
     if unreadable:
-        return f"holds {len(unreadable):,} files that are no images ({_first(unreadable)})"
+        return f"holds {len(unreadable):,} files that are not images ({_first(unreadable)})"
     return ""
 
 
@@ -159,116 +152,62 @@ def _exclusive(download: Path) -> Iterator[None]:
                 shutil.rmtree(download, ignore_errors=True)
 
 
-def _download(download: Path, report: Progress) -> Path:
-    """Lets kagglehub download and unpack, and gives up if it stands still.
-
-    It sets no time limit of its own on the first connection, hence the thread; one that is given up
-    ends with the process.
-    """
+def _download(download: Path) -> Path:
+    """Lets kagglehub download and unpack, and turns what it raises into sentences."""
     before = _bytes_below(download)
-    answers: queue.SimpleQueue[Path | Exception] = queue.SimpleQueue()
-    with _prepared_kagglehub(download, report) as dataset_download:
-
-        def work() -> None:
-            try:
-                answers.put(Path(dataset_download(f"{HANDLE}/versions/{VERSION}")))
-            except Exception as error:  # noqa: BLE001 - handed to the thread that waits
-                answers.put(error)
-
-        report("asking Kaggle", 0, None)
-        threading.Thread(target=work, daemon=True).start()
-        seen = before
-        while True:
-            try:
-                answer = answers.get(timeout=_SILENCE_SECONDS)
-                break
-            except queue.Empty:
-                written = _bytes_below(download)
-                if written == seen:
-                    raise _broken("nothing came for a while", before, written) from None
-                seen = written
-    if isinstance(answer, Exception):
-        if explained := _explained(answer, download, before):
-            raise explained from answer
-        raise answer
-    return answer
+    try:
+        with _cache_in(download), _time_limit():
+            return Path(kagglehub.dataset_download(f"{HANDLE}/versions/{VERSION}"))
+    except requests.HTTPError as error:
+        raise _refused(error.response.status_code) from error  # type: ignore[union-attr]
+    except requests.RequestException as error:
+        raise _broken(_reason(error), before, _bytes_below(download)) from error
+    except _DAMAGED as error:
+        if isinstance(error, ValueError) and not _bytes_below(download):
+            raise FetchError(
+                "kagglehub cannot use the Kaggle credentials on this machine: mend or remove "
+                f"kaggle.json, or {_BY_HAND}."
+            ) from error
+        shutil.rmtree(download)
+        raise FetchError(
+            "What came is not the archive that Kaggle announced, and it was removed: give the same "
+            f"command again, or {_BY_HAND}."
+        ) from error
 
 
 @contextlib.contextmanager
-def _prepared_kagglehub(download: Path, report: Progress) -> Iterator["_DatasetDownload"]:
-    """Tells kagglehub where to write, to take nothing from a notebook's mounts, and to be quiet."""
-    import kagglehub
-    import kagglehub.clients
-
-    class Meter:
-        """Takes the place of the bar that kagglehub draws on standard error."""
-
-        def __init__(self, total: int, initial: int, **_: object) -> None:
-            self._done, self._total = initial, total
-
-        def __enter__(self) -> "Meter":
-            return self
-
-        def __exit__(
-            self,
-            kind: type[BaseException] | None,
-            error: BaseException | None,
-            trace: TracebackType | None,
-        ) -> None:
-            if error is None:
-                report("unpacking", 0, None)
-
-        def update(self, count: int) -> None:
-            self._done += count
-            report("downloading", self._done, self._total)
-
+def _cache_in(folder: Path) -> Iterator[None]:
+    """Has kagglehub write into a folder, and take nothing from a notebook's mounts."""
     settings = {
-        "KAGGLEHUB_CACHE": str(download),
+        "KAGGLEHUB_CACHE": str(folder),
         "DISABLE_KAGGLE_CACHE": "1",
         "DISABLE_COLAB_CACHE": "1",
     }
-    previous = {name: os.environ.get(name) for name in settings}
-    bar = kagglehub.clients.tqdm
-    logging.getLogger("kagglehub").setLevel(logging.CRITICAL)
+    before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
-    kagglehub.clients.tqdm = Meter
     try:
-        yield kagglehub.dataset_download
+        yield
     finally:
-        kagglehub.clients.tqdm = bar
-        for name, value in previous.items():
+        for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
 
 
-class _DatasetDownload(Protocol):
-    def __call__(self, handle: str, /) -> str: ...
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    """Gives up a connection that stands still, where kagglehub names no limit and waits forever."""
+    send = requests.Session.send
 
+    def limited(self: requests.Session, request: Any, **options: Any) -> requests.Response:
+        return send(self, request, **{"timeout": _SILENCE_SECONDS, **options})
 
-def _explained(error: Exception, download: Path, before: int) -> FetchError | None:
-    """The sentence for what kagglehub raised; None for what is no more than a defect."""
-    import requests
-    from kagglehub.exceptions import DataCorruptionError
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return _refused(error.response.status_code)
-    if isinstance(error, requests.RequestException):
-        return _broken(_reason(error), before, _bytes_below(download))
-    received = _bytes_below(download)
-    if isinstance(error, DataCorruptionError) or (isinstance(error, _DAMAGED) and received):
-        shutil.rmtree(download)
-        return FetchError(
-            "What came is not the archive that Kaggle announced, and it was removed: give the same "
-            f"command again, or {_BY_HAND}."
-        )
-    if isinstance(error, ValueError):
-        return FetchError(
-            f"kagglehub cannot use the Kaggle credentials on this machine: mend or remove "
-            f"kaggle.json, or {_BY_HAND}."
-        )
-    return None
+    requests.Session.send = limited  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        requests.Session.send = send  # type: ignore[method-assign]
 
 
 def _refused(status: int) -> FetchError:
@@ -299,8 +238,6 @@ def _broken(reason: str, before: int, received: int) -> FetchError:
 
 def _reason(error: Exception) -> str:
     """A few words; the error's own would show addresses and proxies."""
-    import requests
-
     for kind, words in (
         (requests.exceptions.ProxyError, "the proxy did not let it through"),
         (requests.exceptions.SSLError, "its certificate was not accepted"),
@@ -314,9 +251,4 @@ def _reason(error: Exception) -> str:
 
 
 def _bytes_below(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # written and renamed meanwhile
-                total += (Path(parent) / name).stat().st_size
-    return total
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

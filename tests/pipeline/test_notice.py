@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.datasets.notice import notice
+from pipeline.notice import notice
 
 
 def test_the_sample_says_that_it_shows_no_patients(tmp_path):

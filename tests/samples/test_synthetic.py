@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets import synthetic
-from pipeline.datasets.synthetic import CLASSES, SampleError, write_sample
-from pipeline.datasets.synthetic import sample as writer
+from samples import synthetic
+from samples.synthetic import CLASSES, SampleError, write_sample
+from samples.synthetic import sample as writer
 
 pytestmark = pytest.mark.long
 
@@ -114,7 +114,7 @@ def test_the_lesion_covers_one_to_eight_percent_of_the_head(label: str) -> None:
 def test_the_mask_is_where_the_picture_changed(label: str) -> None:
     from scipy.ndimage import binary_dilation
 
-    from pipeline.datasets.synthetic import anatomy, head, lesions, rendering
+    from samples.synthetic import anatomy, head, lesions, rendering
 
     for index in range(4):
         rng = [np.random.default_rng([index, k]) for k in range(4)]
@@ -221,7 +221,7 @@ def test_an_interrupted_write_leaves_nothing(
 
 
 def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pipeline.datasets.synthetic import anatomy
+    from samples.synthetic import anatomy
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a socket was opened")
@@ -238,7 +238,7 @@ def test_a_missing_template_says_what_to_install(
 ) -> None:
     import importlib.util
 
-    from pipeline.datasets.synthetic import anatomy
+    from samples.synthetic import anatomy
 
     anatomy.load_template.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -249,7 +249,7 @@ def test_a_missing_template_says_what_to_install(
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
-        "import sys, pipeline.datasets.synthetic as s; "
+        "import sys, samples.synthetic as s; "
         "assert not {'numpy', 'scipy', 'PIL', 'nibabel', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

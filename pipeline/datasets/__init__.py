@@ -1,1 +1,0 @@
-"""Where images come from: the synthetic sample and, beside it, the public data set."""
