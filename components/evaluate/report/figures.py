@@ -9,11 +9,11 @@ FIGURES_FILE = "figures.json"
 TITLES = {
     "tumour_sensitivity": "Sensitivity for tumour",
     "tumour_specificity": "Specificity for tumour",
-    "tumour_auc": "Area under the ROC curve, tumour against none",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_precision": "Precision, mean of the classes",
     "macro_f1": "F1, mean of the classes",
+    "tumour_auc": "Area under the ROC curve, tumour against none",
     "brier": "Brier score (0 is best, 2 worst)",
     "ece": "Calibration error",
     "ece_uncalibrated": "Calibration error before calibration",
