@@ -42,6 +42,15 @@ class Figure(StrictConfig):
     missing: str = ""
     exact: bool = False
 
+    @property
+    def words(self) -> str:
+        """A share in words, with its interval, such as `0.963 (95 % interval 0.941 to 0.981)`."""
+        if self.value is None:
+            return f"not computable: {self.missing}"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f})"
+
 
 class SliceFigures(StrictConfig):
     """How good the model is on a part of the test images.
