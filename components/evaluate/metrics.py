@@ -72,7 +72,7 @@ class Answers:
         Returns:
             [images].
         """
-        return cells[self.labels, self.predicted]
+        return np.asarray(cells[self.labels, self.predicted])
 
     def tally(self, weights: Floats | None = None) -> Tally:
         """Adds the images up.

@@ -27,7 +27,7 @@ class Statistic:
     """A figure of images that are weighed.
 
     Attributes:
-        of: Its value.
+        of: Its values, one for each weighting of the images.
         about: Which images it is about.
         hits: Where it is a share of them, those that count, among others.
     """
