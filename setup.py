@@ -61,6 +61,7 @@ setup(
             "**/*.config",
             "**/*.css",
             "**/*.html",
+            "**/*.jinja",
             "**/*.js",
             "**/*.json",
             "**/*.pbtxt",

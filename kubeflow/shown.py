@@ -113,13 +113,12 @@ def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 
 def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    from components.evaluate.confusion import confusion_matrix
+    from components.evaluate.metrics import Answers
     from components.evaluate.predictions.table import Predictions
 
     told = Predictions.read(Path(made["predictions"][0].uri))
     known = told.labels >= 0
-    likeliest = told.probabilities.argmax(-1).astype(float)
-    counts = confusion_matrix(told.labels[known], likeliest[known], len(told.classes))
+    [counts] = Answers(told.labels[known], told.probabilities[known]).tally().counts
     outputs.confusion(list(told.classes), counts.astype(int).tolist())
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.gate.charts import HEIGHT, WIDTH, draw_charts
+from components.pages.histograms import read_charts
 from components.pages.templates import render_page
 from schema.statistics import STATISTICS_FILE
 
@@ -32,7 +32,5 @@ def render(folder: Path) -> str:
             name: sum(dataset.num_examples for dataset in found.datasets)
             for name, found in splits.items()
         },
-        charts=draw_charts(splits),
-        width=WIDTH,
-        height=HEIGHT,
+        charts=read_charts(splits),
     )

@@ -10,7 +10,7 @@ from components.strict_config import StrictConfig
 OVERALL = ""
 """The slice of all test images."""
 
-Metric = Literal[
+MetricName = Literal[
     "accuracy",
     "balanced_accuracy",
     "macro_precision",
@@ -26,6 +26,7 @@ Metric = Literal[
 
 ONE_CLASS = ("precision", "recall", "specificity", "f1")
 """Metrics of one class against the rest."""
+LOWER_IS_BETTER = ("brier",)
 
 
 class Threshold(StrictConfig):
@@ -40,7 +41,7 @@ class Threshold(StrictConfig):
         max_drop: How much worse than the last blessed model it may be.
     """
 
-    metric: Metric
+    metric: MetricName
     of: str | None = None
     slice: str = OVERALL
     min: float | None = None

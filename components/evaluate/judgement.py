@@ -8,7 +8,13 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import ONE_CLASS, OVERALL, EvaluateConfig, Threshold
+from components.evaluate.config import (
+    LOWER_IS_BETTER,
+    ONE_CLASS,
+    OVERALL,
+    EvaluateConfig,
+    Threshold,
+)
 from components.evaluate.thresholds import (
     CANDIDATE,
     bounds,
@@ -103,7 +109,7 @@ def _checks(
         )
     if has_baseline and threshold.max_drop is not None and (drop := change(threshold)) is not None:
         images = slice_words(compared(slice_of(threshold)))
-        sign = 1 if threshold.metric == "brier" else -1
+        sign = 1 if threshold.metric in LOWER_IS_BETTER else -1
         difference = figures.get(images, {}).get(f"{name}_diff")
         made.append(
             Check(

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import ONE_CLASS, EvaluateConfig, Threshold
+from components.evaluate.config import LOWER_IS_BETTER, EvaluateConfig, Threshold
+from components.evaluate.metrics import metrics
 from components.evaluate.predictions.slices import FEATURES
+from components.evaluate.tfma_metric import TallyMetric
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 LABEL_KEY, PREDICTION_KEY = "label", "probabilities"
 COMPARED, YES, NO = "compared", "yes", "no"
 """A column of the images: whether the two models may be compared on them."""
-_OVERALL_FIGURES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
-_TUMOUR_FIGURES = ("tumour_sensitivity", "tumour_specificity")
 _ROUNDING = 1e-9
 
 Slice = Mapping[str, str]
@@ -62,27 +61,12 @@ def eval_config(
                 name=BASELINE, label_key=LABEL_KEY, prediction_key=BASELINE, is_baseline=True
             )
         )
-    healthy = None if config.healthy_class is None else classes.index(config.healthy_class)
-    figures: list[tuple[str, str | None]] = [(figure, None) for figure in _OVERALL_FIGURES]
-    figures += [(figure, None) for figure in _TUMOUR_FIGURES if healthy is not None]
-    figures += [(figure, name) for figure in ONE_CLASS for name in classes]
-    metrics = [
-        _metric(
-            "ConfusionFigure",
-            metric_name(figure, name),
-            _of(config.all_thresholds(), figure, name),
-            has_baseline,
-            figure=figure,
-            classes=len(classes),
-            of=None if name is None else classes.index(name),
-            healthy=healthy,
-        )
-        for figure, name in figures
+    ours = [
+        _metric(metric, of, classes, config, has_baseline=has_baseline)
+        for metric, of in metrics(classes, config.healthy_class)
     ]
-    brier = _of(config.all_thresholds(), "brier", None)
-    metrics += [
+    others = [
         config_pb2.MetricConfig(class_name="ExampleCount"),
-        _metric("BrierScore", "brier", brier, has_baseline, classes=len(classes)),
         config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
         config_pb2.MetricConfig(
             class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'
@@ -104,7 +88,7 @@ def eval_config(
             *(_compared_slices(config.all_thresholds()) if has_baseline else ()),
         ],
         metrics_specs=[
-            config_pb2.MetricsSpec(metrics=metrics),
+            config_pb2.MetricsSpec(metrics=[*ours, *others]),
             one_against_rest,
         ],
     )
@@ -132,7 +116,7 @@ def change(threshold: Threshold) -> config_pb2.MetricThreshold | None:
     """
     made = config_pb2.MetricThreshold()
     if threshold.max_drop is not None:
-        lower = threshold.metric == "brier"
+        lower = threshold.metric in LOWER_IS_BETTER
         allowed = threshold.max_drop + _ROUNDING
         made.change_threshold.absolute.value = allowed if lower else -allowed
         made.change_threshold.direction = (
@@ -163,24 +147,33 @@ def slice_words(images: Slice) -> str:
     return " ".join(f"{feature}={value}" for feature, value in sorted(images.items()))
 
 
-def _of(thresholds: Sequence[Threshold], metric: str, name: str | None) -> list[Threshold]:
-    """The thresholds on a metric; one without a class holds for each."""
-    return [t for t in thresholds if t.metric == metric and t.of in (None, name)]
-
-
 def _metric(
-    class_name: str, name: str, thresholds: Sequence[Threshold], has_baseline: bool, **config: Any
+    metric: str,
+    of: str | None,
+    classes: Sequence[str],
+    config: EvaluateConfig,
+    *,
+    has_baseline: bool,
 ) -> config_pb2.MetricConfig:
+    """A metric with all thresholds on it; one that names no class holds for each."""
+    described = {
+        "name": metric_name(metric, of),
+        "metric": metric,
+        "of": of,
+        "classes": list(classes),
+        "healthy": config.healthy_class,
+    }
     return config_pb2.MetricConfig(
-        class_name=class_name,
-        module="components.evaluate.metrics",
-        config=json.dumps({"name": name, **config}),
+        class_name=TallyMetric.__name__,
+        module=TallyMetric.__module__,
+        config=json.dumps(described),
         # A plain threshold would hold for every slice too.
         per_slice_thresholds=[
             config_pb2.PerSliceMetricThreshold(
                 slicing_specs=[config_pb2.SlicingSpec(feature_values=images)], threshold=demanded
             )
-            for threshold in thresholds
+            for threshold in config.all_thresholds()
+            if threshold.metric == metric and threshold.of in (None, of)
             for images, demanded in (
                 (slice_of(threshold), bounds(threshold)),
                 (compared(slice_of(threshold)), change(threshold)),

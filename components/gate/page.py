@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.gate.charts import HEIGHT, WIDTH, draw_charts
 from components.gate.drift import Statistics
 from components.gate.verdict import Verdict
 from components.ingest.report import IngestReport
+from components.pages.histograms import read_charts
 from components.pages.templates import render_page
 
 _REASONS = 20
@@ -34,15 +34,13 @@ def render(
     """
     found = {finding.name for finding in verdict.findings}
     lines = {**statistics, **({_BEFORE: before} if before else {})}
-    beside = draw_charts({name: lines[name] for name in (_BEFORE, _TRAIN) if name in lines})
+    beside = read_charts({name: lines[name] for name in (_BEFORE, _TRAIN) if name in lines})
     return render_page(
         Path(__file__).with_name("page.html"),
         verdict=verdict,
         report=report,
         previous=previous,
-        width=WIDTH,
-        height=HEIGHT,
-        charts=draw_charts(lines),
+        charts=read_charts(lines),
         drifted=[chart for chart in beside if f"drift:{chart.feature}" in found],
         reasons=list(report.reasons.items())[:_REASONS],
         more_reasons=max(len(report.reasons) - _REASONS, 0),

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from components.gate.charts import HEIGHT, WIDTH, draw_charts
 from components.gate.drift import Statistics
 from components.monitor.compare import LABEL
 from components.monitor.report import MonitorReport
+from components.pages.histograms import read_charts
 from components.pages.templates import render_page
 
 
@@ -21,12 +21,10 @@ def render(report: MonitorReport, window: Statistics, training: Statistics) -> s
         HTML with its style and drawings in it; it loads nothing and runs nothing.
     """
     compared = {one.feature for one in report.distances}
-    charts = draw_charts({"training": training, "window": window})
+    charts = read_charts({"training": training, "window": window})
     return render_page(
         Path(__file__).with_name("page.html"),
         report=report,
         label=LABEL,
-        width=WIDTH,
-        height=HEIGHT,
         charts=[chart for chart in charts if chart.feature in compared],
     )

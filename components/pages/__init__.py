@@ -1,1 +1,1 @@
-"""Pages that people read: one look, and hostile text made harmless."""
+"""Pages that people read: one frame, one look, one way to draw; hostile text is harmless."""

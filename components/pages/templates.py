@@ -1,18 +1,23 @@
-"""Renders HTML pages that need nothing but themselves: they load nothing and run nothing."""
+"""Renders pages from Jinja templates: HTML that needs nothing but itself, and plain text."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.disclaimer import DISCLAIMER
 from components.pages.names import shown
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 def render_page(template: Path, **values: Any) -> str:
-    """Renders a page.
+    """Renders a page of HTML that loads nothing and runs nothing.
 
-    Whatever is put in is escaped. Templates may include `base.css`, the look that all pages share,
-    and use the filters `count` (1,234), `percent` (12.3%), `number` (four digits) and `shown`
-    (other people's names). `disclaimer` is there for every page to show.
+    Whatever is put in is escaped. Templates may extend `frame.html`, which all pages share,
+    import from `macros.html`, and use the filters `count` (1,234), `percent` (12.3%), `number`
+    (four digits) and `shown` (other people's names). `disclaimer` is there for every page to show.
 
     Args:
         template: The page's Jinja template.
@@ -21,17 +26,40 @@ def render_page(template: Path, **values: Any) -> str:
     Returns:
         HTML.
     """
+    environment = _environment(template.parent, Path(__file__).parent, escape=True)
+    environment.globals["disclaimer"] = DISCLAIMER
+    return environment.get_template(template.name).render(**values)
+
+
+def text_environment(*folders: Path) -> Environment:
+    """What plain text is rendered with: as a page, but nothing is escaped.
+
+    A filter `cell` fits words into a table of Markdown.
+
+    Args:
+        *folders: Where templates are.
+
+    Returns:
+        Jinja's environment.
+    """
+    environment = _environment(*folders, escape=False)
+    environment.filters["cell"] = lambda words: words.replace("|", "\\|").replace("\n", " ")
+    return environment
+
+
+def _environment(*folders: Path, escape: bool) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
-        autoescape=True,
+        loader=FileSystemLoader(folders),
+        autoescape=escape,  # noqa: S701 - plain text has nothing to escape
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=not escape,
     )
     environment.filters["count"] = "{:,}".format
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["number"] = "{:.4g}".format
     environment.filters["shown"] = shown
-    return environment.get_template(template.name).render(disclaimer=DISCLAIMER, **values)
+    return environment

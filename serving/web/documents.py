@@ -6,7 +6,6 @@ from pathlib import Path
 from flask import Blueprint, Response, abort, make_response, render_template, url_for
 
 from components.evaluate.report.card import CARD_JSON, ModelCard
-from components.evaluate.report.facts import words_of
 from components.servable import EXTRAS, REPORT_FILE
 from serving.web.config import WebConfig
 from serving.web.finding import Link
@@ -60,7 +59,7 @@ def card(version: str) -> str:
         found = None
     if folder is None or found is None:
         abort(404)
-    figures = [(name, words_of(figure), figure.images) for name, figure in found.figures.items()]
+    figures = [(name, figure.words, figure.images) for name, figure in found.figures.items()]
     lineage = found.lineage.model_dump(exclude={"parameters", "environment"})
     report = url_for("documents.report", version=version)
     return render_template(

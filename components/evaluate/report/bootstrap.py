@@ -1,20 +1,55 @@
 """Intervals by drawing whole groups of images anew: copies of a picture are no new evidence."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from components.evaluate.predictions.table import Floats, Names
+from components.evaluate.metrics import ratio
+from components.evaluate.predictions.table import Flags, Floats, Names
+from components.evaluate.report.figures import Figure
 
-Statistic = Callable[[Floats], Floats]
-"""From weights [samples, images] to values [samples] or [samples, ...]."""
+Weighted = Callable[[Floats], Floats]
+"""From weights [samples, images] to values [samples]."""
 
+_Name = TypeVar("_Name")
 _LEVEL = 0.95
 _CELLS = 4_000_000
 """Weights held at a time, so that memory stays flat as images grow."""
 _MOST_UNDEFINED = 0.05
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A figure of images that are weighed.
+
+    Attributes:
+        of: Its values, one for each weighting of the images.
+        about: Which images it is about.
+        hits: Where it is a share of them, those that count, among others.
+    """
+
+    of: Weighted
+    about: Flags
+    hits: Flags | None = None
+
+
+def share_of(about: Flags, hits: Flags) -> Statistic:
+    """The share of some images that count; NaN where their weight is nothing.
+
+    Args:
+        about: Some images.
+        hits: Those that count, among others.
+    """
+    inside, counted = about.astype(np.float64), (about & hits).astype(np.float64)
+
+    def of(weights: Floats) -> Floats:
+        return ratio(weights @ counted, weights @ inside)
+
+    return Statistic(of, about, hits)
 
 
 class GroupBootstrap:
@@ -45,22 +80,50 @@ class GroupBootstrap:
             drawn = random.multinomial(self.group_count, even, size=samples)
             yield drawn[:, self._group_of].astype(np.float64)
 
-    def samples(self, statistics: Mapping[str, Statistic]) -> dict[str, Floats]:
+    def figures(self, statistics: Mapping[_Name, Statistic]) -> dict[_Name, Figure]:
+        """Computes figures with their intervals.
+
+        Args:
+            statistics: By name.
+
+        Returns:
+            Figures by name. Nothing where there is no image.
+        """
+        samples = self.samples({name: one.of for name, one in statistics.items()})
+        return {name: self._figure(statistics[name], found) for name, found in samples.items()}
+
+    def samples(self, statistics: Mapping[_Name, Weighted]) -> dict[_Name, Floats]:
         """Computes statistics on every sample.
 
         Args:
             statistics: By name.
 
         Returns:
-            Values by name, [samples, ...]. Nothing where there is no image.
+            Values by name, [samples]. Nothing where there is no image.
         """
         if not self.group_count:
             return {}
-        parts: dict[str, list[Floats]] = {name: [] for name in statistics}
+        parts: dict[_Name, list[Floats]] = {name: [] for name in statistics}
         for weights in self.weights():
             for name, statistic in statistics.items():
                 parts[name].append(np.asarray(statistic(weights), np.float64))
         return {name: np.concatenate(values) for name, values in parts.items()}
+
+    def _figure(self, statistic: Statistic, samples: Floats) -> Figure:
+        about, hits = statistic.about, statistic.hits
+        value, images = float(statistic.of(np.ones((1, len(about))))[0]), int(about.sum())
+        if not np.isfinite(value):
+            return Figure(value=None, images=images, missing="it would be a share of no image")
+        if hits is not None and int((hits & about).sum()) in (0, images):
+            groups = len(np.unique(self._group_of[about]))
+            low, high = exact_interval(groups if value > 0 else 0, groups)
+            return Figure(value=value, low=low, high=high, images=images, exact=True)
+        ends = interval(samples)
+        if ends is None:
+            return Figure(value=value, images=images, missing="too few groups for an interval")
+        if ends[0] == ends[1]:
+            return Figure(value=value, images=images, missing="no interval: all samples agree")
+        return Figure(value=value, low=ends[0], high=ends[1], images=images)
 
 
 def interval(values: Floats) -> tuple[float, float] | None:

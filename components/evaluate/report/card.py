@@ -1,25 +1,19 @@
 """The model card: what a model is for, how good it is, and what is not known of it."""
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from components.disclaimer import DISCLAIMER
-from components.evaluate.report.checklists import CLAIM, TRIPOD_AI, Answer, answer
-from components.evaluate.report.facts import (
-    ETHICS,
-    INTENDED_USE,
-    LIMITS,
-    OUT_OF_SCOPE,
-    gather,
-    words_of,
-)
+from components.evaluate.report.checklists import Answer, answer, checklists
+from components.evaluate.report.facts import always, gather
 from components.evaluate.report.figures import Figure, Figures
 from components.evaluate.report.lineage import Lineage
 from components.evaluate.verdict import Verdict
 from components.ingest.report import IngestReport
+from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "model_card.md"
+_TEMPLATE = Path(__file__).with_name("model_card.jinja")
 
 
 class Decision(StrictConfig):
@@ -66,8 +60,8 @@ class ModelCard(StrictConfig):
 
     name: str
     version: str | None = None
-    intended_use: str = INTENDED_USE
-    out_of_scope: tuple[str, ...] = OUT_OF_SCOPE
+    intended_use: str
+    out_of_scope: tuple[str, ...]
     blessed: bool
     reasons: tuple[str, ...]
     data: str
@@ -75,8 +69,8 @@ class ModelCard(StrictConfig):
     disjoint: str
     figures: dict[str, Figure]
     missing: tuple[str, ...]
-    limits: tuple[str, ...] = LIMITS
-    ethics: tuple[str, ...] = ETHICS
+    limits: tuple[str, ...]
+    ethics: tuple[str, ...]
     lineage: Lineage
     changelog: tuple[Decision, ...] = ()
     claim: tuple[Answer, ...]
@@ -96,7 +90,7 @@ class ModelCard(StrictConfig):
         Returns:
             The card.
         """
-        facts = gather(figures, lineage, data)
+        facts, of_all = gather(figures, lineage, data), always()
         by_class = {
             f"{figure} of {name}": value
             for name, values in figures.by_class.items()
@@ -105,6 +99,8 @@ class ModelCard(StrictConfig):
         headline = {name.replace("_", " "): value for name, value in figures.headline.items()}
         return ModelCard(
             name=facts["method"],
+            intended_use=facts["intended_use"],
+            out_of_scope=of_all["out_of_scope"],
             blessed=verdict.blessed,
             reasons=verdict.reasons,
             data=facts["data"],
@@ -112,9 +108,11 @@ class ModelCard(StrictConfig):
             disjoint=facts["disjoint"],
             figures={**headline, **by_class},
             missing=figures.missing,
+            limits=of_all["limits"],
+            ethics=of_all["ethics"],
             lineage=lineage,
-            claim=answer(CLAIM, facts),
-            tripod_ai=answer(TRIPOD_AI, facts),
+            claim=answer(checklists().claim, facts),
+            tripod_ai=answer(checklists().tripod_ai, facts),
         )
 
     def decided(self, decision: Decision) -> "ModelCard":
@@ -126,47 +124,10 @@ class ModelCard(StrictConfig):
     def write(self, folder: Path) -> None:
         """Writes the card into a folder, as JSON and as Markdown."""
         (folder / CARD_JSON).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (folder / CARD_MARKDOWN).write_text("\n".join(_markdown(self)) + "\n", encoding="utf-8")
+        template = text_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name)
+        (folder / CARD_MARKDOWN).write_text(template.render(card=self), encoding="utf-8")
 
     @staticmethod
     def read(folder: Path) -> "ModelCard":
         """Reads what `write` wrote."""
         return ModelCard.model_validate_json((folder / CARD_JSON).read_bytes())
-
-
-def _markdown(card: ModelCard) -> Iterator[str]:
-    yield from ("# Model card", "", card.name, "", f"**{card.disclaimer}**", "")
-    yield f"Version {card.version}." if card.version else "Not served."
-    yield "Blessed: every threshold is met." if card.blessed else "Refused:"
-    yield from ("", *(f"- {reason}" for reason in card.reasons))
-    yield from ("", "## Intended use", "", card.intended_use)
-    yield from ("", "## Out of scope", "", *(f"- {use}" for use in card.out_of_scope))
-    yield from ("", "## Data", "", card.data, "", card.protocol, "", card.disjoint)
-    yield from ("", "## Figures", "", "| figure | value | images |", "|---|---|---|")
-    for name, figure in card.figures.items():
-        yield f"| {_cell(name)} | {words_of(figure)} | {figure.images:,} |"
-    yield from ("", *(f"- Not computable: {words}" for words in card.missing))
-    yield from ("", "## Limits", "", *(f"- {limit}" for limit in card.limits))
-    yield from ("", "## Ethical considerations", "", *(f"- {one}" for one in card.ethics))
-    yield from ("", "## Changelog", "")
-    if not card.changelog:
-        yield "- Evaluated; nothing was decided yet."
-    for one in card.changelog:
-        version = f" as version {one.version}" if one.version else ""
-        yield f"- {one.time}: {one.decision}{version}. {one.reason} (report {one.report[:12]})"
-    yield from ("", "## Lineage", "")
-    facts = card.lineage.model_dump(exclude={"parameters", "tuned", "environment"})
-    for name, value in facts.items():
-        yield f"- {name.replace('_', ' ')}: {value}"
-    yield from _checklist("CLAIM, 2024 update", card.claim)
-    yield from _checklist("TRIPOD+AI", card.tripod_ai)
-
-
-def _checklist(title: str, answers: Sequence[Answer]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", "| item | | answer |", "|---|---|---|")
-    for one in answers:
-        yield f"| {one.number} | {one.question} | {_cell(one.answer)} |"
-
-
-def _cell(words: str) -> str:
-    return words.replace("|", "\\|").replace("\n", " ")

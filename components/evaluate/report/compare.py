@@ -4,11 +4,11 @@ import numpy as np
 
 from components.evaluate.checks import comparison_problem, set_aside
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.confusion import figure_of
+from components.evaluate.metrics import Answers, Metric, metrics
 from components.evaluate.predictions.table import Floats, Predictions
 from components.evaluate.report.bootstrap import (
     GroupBootstrap,
-    Statistic,
+    Weighted,
     interval,
     mcnemar,
     two_sided_p,
@@ -67,57 +67,35 @@ def compare_answers(
     Returns:
         The comparison.
     """
-    classes = len(predictions.classes)
-    index = None if healthy is None else predictions.classes.index(healthy)
-    names = [name for name in _FIGURES if index is not None or "tumour" not in name]
-    cells = [
-        np.eye(classes * classes)[predictions.labels * classes + probabilities.argmax(1)]
-        for probabilities in (predictions.probabilities, other)
-    ]
+    mine, others = (Answers(predictions.labels, one) for one in (predictions.probabilities, other))
+    known = metrics(predictions.classes, healthy)
+    compared = {name: known[name, None] for name in _FIGURES if (name, None) in known}
 
-    def both(name: str, weights: Floats) -> list[Floats]:
-        return [
-            figure_of(name, (weights @ one).reshape(-1, classes, classes), healthy=index)
-            for one in cells
-        ]
+    def difference(metric: Metric) -> Weighted:
+        return lambda weights: metric(mine.tally(weights)) - metric(others.tally(weights))
 
-    def difference(name: str) -> Statistic:
-        def statistic(weights: Floats) -> Floats:
-            mine, others = both(name, weights)
-            return mine - others
-
-        return statistic
-
-    once = np.ones((1, len(predictions)))
     bootstrap = GroupBootstrap(predictions.groups, resamples)
-    samples = bootstrap.samples({name: difference(name) for name in names})
+    samples = bootstrap.samples({name: difference(metric) for name, metric in compared.items()})
     differences, p_values, own, values = {}, {}, {}, {}
-    for name in names:
-        mine, others = (float(value[0]) for value in both(name, once))
-        own[name] = mine if np.isfinite(mine) else None
-        values[name] = others if np.isfinite(others) else None
-        ends = interval(samples[name])
+    for name, metric in compared.items():
+        first, second = (float(metric(one.tally())[0]) for one in (mine, others))
+        own[name] = first if np.isfinite(first) else None
+        values[name] = second if np.isfinite(second) else None
+        low, high = interval(samples[name]) or (None, None)
         differences[name] = (
-            Figure(
-                value=mine - others,
-                low=ends[0] if ends else None,
-                high=ends[1] if ends else None,
-                images=len(predictions),
-            )
-            if np.isfinite(mine - others)
+            Figure(value=first - second, low=low, high=high, images=len(predictions))
+            if np.isfinite(first - second)
             else Figure(value=None, missing="it would be a share of no image")
         )
         p = two_sided_p(samples[name])
         p_values[name] = p if np.isfinite(p) else None
-    right = predictions.probabilities.argmax(1) == predictions.labels
-    other_right = other.argmax(1) == predictions.labels
     return Comparison(
         model_id=other_id,
         differences=differences,
         p_values=p_values,
-        better=int((right & ~other_right).sum()),
-        worse=int((other_right & ~right).sum()),
-        mcnemar=mcnemar(right, other_right),
+        better=int((mine.right & ~others.right).sum()),
+        worse=int((others.right & ~mine.right).sum()),
+        mcnemar=mcnemar(mine.right, others.right),
         own=own,
         other=values,
         images=len(predictions),

@@ -6,18 +6,9 @@ from typing import Any
 import numpy as np
 
 from components.evaluate.predictions.table import Flags, Floats
-from components.evaluate.report.canvas import (
-    ACCENT,
-    BAD,
-    GOOD,
-    LINE,
-    PAPER,
-    QUIET,
-    WARN,
-    canvas,
-)
 from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import Bin
+from components.pages.canvas import ACCENT, BAD, GOOD, LINE, PAPER, QUIET, WARN, canvas
 from components.pages.names import shown
 
 _CLASS_COLOURS = (ACCENT, WARN, GOOD, BAD)

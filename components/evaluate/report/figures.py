@@ -9,11 +9,11 @@ FIGURES_FILE = "figures.json"
 TITLES = {
     "tumour_sensitivity": "Sensitivity for tumour",
     "tumour_specificity": "Specificity for tumour",
-    "tumour_auc": "Area under the ROC curve, tumour against none",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_precision": "Precision, mean of the classes",
     "macro_f1": "F1, mean of the classes",
+    "tumour_auc": "Area under the ROC curve, tumour against none",
     "brier": "Brier score (0 is best, 2 worst)",
     "ece": "Calibration error",
     "ece_uncalibrated": "Calibration error before calibration",
@@ -41,6 +41,15 @@ class Figure(StrictConfig):
     images: int = 0
     missing: str = ""
     exact: bool = False
+
+    @property
+    def words(self) -> str:
+        """A share in words, with its interval, such as `0.963 (95 % interval 0.941 to 0.981)`."""
+        if self.value is None:
+            return f"not computable: {self.missing}"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f})"
 
 
 class SliceFigures(StrictConfig):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from components.evaluate.predictions.table import Predictions
-from components.evaluate.report.bootstrap import GroupBootstrap, exact_interval, interval
+from components.evaluate.report.bootstrap import GroupBootstrap, share_of
 from components.evaluate.report.figures import Figure
 from components.evaluate.report.ranking import Ranking
 
@@ -54,21 +54,7 @@ def in_distribution_figures(
     if predictions.in_distribution is None or not len(predictions):
         return {}
     flagged = ~predictions.in_distribution
-    samples = bootstrap.samples({"": lambda weights: weights @ flagged / weights.sum(1)})[""]
-    ends = interval(samples)
-    exact = not flagged.any() or bool(flagged.all())
-    if exact:
-        trials = bootstrap.group_count
-        ends = exact_interval(trials if flagged.any() else 0, trials)
-    found = {
-        TEST_IMAGES: Figure(
-            value=float(flagged.mean()),
-            low=ends[0] if ends else None,
-            high=ends[1] if ends else None,
-            images=len(flagged),
-            exact=exact,
-        )
-    }
+    found = bootstrap.figures({TEST_IMAGES: share_of(np.ones_like(flagged), flagged)})
     if predictions.foreign is not None:
         for kind in np.unique(predictions.foreign.kinds):
             inside = predictions.foreign.kinds == kind

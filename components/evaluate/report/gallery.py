@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.evaluate.metrics import Answers
 from components.evaluate.predictions.inference import read_records, scalar_features
 from components.evaluate.predictions.table import Predictions
 from components.transform.preprocessing import ENCODED
@@ -75,12 +76,12 @@ class Choice:
         Returns:
             The rows.
         """
-        predicted = predictions.probabilities.argmax(1)
-        confidence = predictions.probabilities.max(1)
+        answers = Answers(predictions.labels, predictions.probabilities)
+        predicted, confidence = answers.predicted, answers.confidence
         # Of equally confident answers, as there are many at 1, digests draw: rows are by class.
         doubtful = np.lexsort((predictions.labels, predictions.sha256, confidence))
         sure = np.lexsort((predictions.labels, predictions.sha256, -confidence))
-        mistakes = [int(row) for row in sure if predicted[row] != predictions.labels[row]]
+        mistakes = [int(row) for row in sure if not answers.right[row]]
         missed: list[int] = []
         if healthy is not None:
             index = predictions.classes.index(healthy)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.evaluate.metrics import Answers
 from components.evaluate.predictions.table import Predictions
 from components.evaluate.report import drawings
 from components.evaluate.report.card import ModelCard
@@ -170,8 +171,8 @@ def _drawings(content: Content) -> dict[str, str]:
         if 0 < (predictions.labels == index).sum() < len(predictions)
     }
     scores = {name: predictions.probabilities[:, figures.classes.index(name)] for name in truth}
-    right = predictions.probabilities.argmax(1) == predictions.labels
-    curve = CoverageRisk.of(predictions.probabilities.max(1), right)
+    answers = Answers(predictions.labels, predictions.probabilities)
+    curve = CoverageRisk.of(answers.confidence, answers.right)
     referred = figures.headline.get("referred")
     found |= {
         "confusion": drawings.draw_confusion(figures.confusion, figures.classes),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from components.evaluate.metrics import ratio
 from components.evaluate.predictions.table import Flags, Floats
 
 
@@ -39,7 +40,7 @@ class Ranking:
         positive, negative = self._masses(weights)
         above = np.cumsum(positive, axis=1) - positive / 2
         pairs = positive.sum(1) * negative.sum(1)
-        return _divide((negative * above).sum(1), pairs)
+        return ratio((negative * above).sum(1), pairs)
 
     def average_precision(self, weights: Floats) -> Floats:
         """Area under the precision-recall curve, as scikit-learn sums it.
@@ -52,10 +53,5 @@ class Ranking:
         """
         positive, negative = self._masses(weights)
         hits = np.cumsum(positive, axis=1)
-        precision = np.nan_to_num(_divide(hits, hits + np.cumsum(negative, axis=1)))
-        return _divide((positive * precision).sum(1), positive.sum(1))
-
-
-def _divide(part: Floats, whole: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
+        precision = np.nan_to_num(ratio(hits, hits + np.cumsum(negative, axis=1)))
+        return ratio((positive * precision).sum(1), positive.sum(1))

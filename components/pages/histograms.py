@@ -1,16 +1,21 @@
-"""Histograms of statistics as lines of an SVG."""
+"""Histograms of statistics, drawn for pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-WIDTH, HEIGHT = 240, 84
-"""The drawing's size, in its own units."""
+from components.pages.canvas import ACCENT, BAD, GOOD, QUIET, canvas
 
 _LEFT_OUT = ("image/class", "image/frame", "image/seen", "image/channels")
 """Numbers that count or number something, of which a distribution says nothing."""
+_COLOURS = {"eval": GOOD, "test": BAD, "before": QUIET, "training": QUIET}
+"""By the names of lines; all others are what the page is about."""
+_WIDTH, _HEIGHT = 3.2, 1.12
+_HEADROOM = 1.05
 
 Histogram: TypeAlias = statistics_pb2.Histogram
 
@@ -20,14 +25,14 @@ class Line:
     """One histogram.
 
     Attributes:
-        name: Whose it is: a split, or `before`.
-        path: SVG path data, a closed outline on the drawing's floor.
+        name: Whose it is: a split, or data before.
+        outline: Its corners from left to right: value and share per unit, [corners, 2].
         mean: Of the values.
         images: How many values there are.
     """
 
     name: str
-    path: str
+    outline: npt.NDArray[np.float64]
     mean: float
     images: int
 
@@ -52,11 +57,32 @@ class Chart:
         """The histogram of a split, if it has one."""
         return next((line for line in self.lines if line.name == name), None)
 
+    def draw(self, *names: str) -> str:
+        """Draws some of the histograms.
 
-def draw_charts(
+        Args:
+            *names: Which; one alone is filled, as is what the page is about.
+
+        Returns:
+            SVG.
+        """
+        peak = max(line.outline[:, 1].max() for line in self.lines)
+        with canvas("histogram", _WIDTH, _HEIGHT, bare=True) as (axes, svg):
+            axes.set(xlim=(self.low, self.high), ylim=(0, _HEADROOM * (peak or 1)))
+            for line in self.lines:
+                if line.name in names:
+                    colour = _COLOURS.get(line.name, ACCENT)
+                    behind = colour == QUIET and len(names) > 1
+                    axes.plot(*line.outline.T, "--" if behind else "-", color=colour, clip_on=False)
+                    if colour == ACCENT or len(names) == 1:
+                        axes.fill(*line.outline.T, color=colour, alpha=0.25, lw=0, clip_on=False)
+        return svg()
+
+
+def read_charts(
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList],
 ) -> list[Chart]:
-    """Draws every numeric feature that has a distribution.
+    """Reads every numeric feature that has a distribution.
 
     Args:
         statistics: By the name of the line that each shall be.
@@ -86,8 +112,6 @@ def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]
     low, high = min(n.min for n in numbers.values()), max(n.max for n in numbers.values())
     if low == high:
         low, high = low - 1, high + 1
-    densities = {name: _density(_histogram(n), high - low) for name, n in numbers.items()}
-    peak = max(height for bars in densities.values() for _, _, height in bars)
     return Chart(
         feature=feature,
         low=low,
@@ -95,7 +119,7 @@ def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]
         lines=tuple(
             Line(
                 name=name,
-                path=_outline(densities[name], low, high, peak),
+                outline=_outline(_histogram(n), low, high),
                 mean=n.mean,
                 images=n.common_stats.num_non_missing,
             )
@@ -104,29 +128,16 @@ def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]
     )
 
 
-def _density(histogram: Histogram | None, span: float) -> list[tuple[float, float, float]]:
-    """Left end, right end and share per unit of each bucket; a bucket without width gets some."""
+def _outline(histogram: Histogram | None, low: float, high: float) -> npt.NDArray[np.float64]:
+    """The corners of a histogram, from floor to floor; a bucket without width gets some."""
     buckets = histogram.buckets if histogram else ()
     total = sum(bucket.sample_count for bucket in buckets) or 1.0
-    least = span / 60
-    return [
-        (
-            bucket.low_value,
-            max(bucket.high_value, bucket.low_value + least),
-            bucket.sample_count / total / max(bucket.high_value - bucket.low_value, least),
-        )
-        for bucket in buckets
-    ]
-
-
-def _outline(
-    bars: Sequence[tuple[float, float, float]], low: float, high: float, peak: float
-) -> str:
-    def place(value: float) -> float:
-        return round(min(max((value - low) / (high - low), 0), 1) * WIDTH, 1)
-
-    steps = [f"M{place(bars[0][0])} {HEIGHT}"]
-    for left, right, height in bars:
-        level = round(HEIGHT - height / (peak or 1) * (HEIGHT - 4), 1)
-        steps.append(f"L{place(left)} {level}L{place(right)} {level}")
-    return "".join([*steps, f"L{place(bars[-1][1])} {HEIGHT}Z"])
+    least = (high - low) / 60
+    corners = []
+    for bucket in buckets:
+        left, width = bucket.low_value, max(bucket.high_value - bucket.low_value, least)
+        share = bucket.sample_count / total / width
+        corners += [(left, share), (left + width, share)]
+    outline = np.array([(corners[0][0], 0.0), *corners, (corners[-1][0], 0.0)])
+    outline[:, 0] = outline[:, 0].clip(low, high)
+    return outline

@@ -22,13 +22,16 @@ _VARIABLES = {
 
 
 @contextmanager
-def canvas(name: str, width: float, height: float) -> Iterator[tuple[Any, Callable[[], str]]]:
+def canvas(
+    name: str, width: float, height: float, *, bare: bool = False
+) -> Iterator[tuple[Any, Callable[[], str]]]:
     """Opens an empty drawing.
 
     Args:
         name: What sets its ids apart from those of other drawings on the page.
         width: Inches.
         height: Inches.
+        bare: Whether it has no axes and is stretched to the room that the page gives it.
 
     Yields:
         Axes to draw on, and a function that gives the SVG when the drawing is done.
@@ -61,13 +64,19 @@ def canvas(name: str, width: float, height: float) -> Iterator[tuple[Any, Callab
     }
     text = ""
     with mpl.rc_context(style):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots()
+        figure = Figure((width, height), frameon=not bare, layout=None if bare else "constrained")
+        if bare:
+            axes = figure.add_axes((0, 0, 1, 1))
+            axes.set_axis_off()
+        else:
+            axes = figure.subplots()
         yield axes, lambda: text
         stream = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(stream, format="svg", metadata=metadata)
         text = _adapt(stream.getvalue(), name)
+        if bare:
+            text = text.replace("<svg", '<svg preserveAspectRatio="none"', 1)
 
 
 def _adapt(svg: str, name: str) -> str:
