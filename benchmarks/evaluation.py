@@ -100,34 +100,33 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
     return {name: [one] for name, one in found.items()}
 
 
+def _given(artifacts: Path, scratch: Path, *names: str) -> dict[str, Any]:
+    inputs = _inputs(artifacts, scratch)
+    return {name: inputs[name][0] for name in names}
+
+
 def _predict(artifacts: Path, scratch: Path) -> dict[str, Any]:
-    from components.evaluate.predictions.executor import PredictionsExecutor
+    from components.evaluate.predictions.component import Predictions
     from components.ingest.config import DuplicatesConfig
 
-    inputs = _inputs(artifacts, scratch)
-    properties = {"duplicates": DuplicatesConfig().model_dump_json()}
-    PredictionsExecutor().Do(inputs, {"predictions": inputs["predictions"]}, properties)
+    given = _given(artifacts, scratch, "examples", "model", "splits", "predictions")
+    Predictions.test_call(**given, duplicates=DuplicatesConfig().model_dump_json(), code="")
     return {}
 
 
 def _evaluate(artifacts: Path, scratch: Path) -> dict[str, Any]:
-    from tfx.dsl.components.base import base_beam_executor
+    import apache_beam
     from tfx.types import standard_artifacts
 
-    from components.beam_packages import leave_out_tfx
+    from components.evaluate.component import Evaluator
     from components.evaluate.config import EvaluateConfig
-    from components.evaluate.executor import EvaluatorExecutor
 
-    inputs = _inputs(artifacts, scratch)
-    leave_out_tfx()
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=_BEAM, tmp_dir=str(scratch / "tmp"), unique_id="1"
-    )
-    blessing = _artifact(standard_artifacts.ModelBlessing, scratch / "blessing")
-    EvaluatorExecutor(context).Do(
-        inputs,
-        {"evaluation": inputs["evaluation"], "blessing": [blessing]},
-        {"config": EvaluateConfig().model_dump_json()},
+    Evaluator.test_call(
+        **_given(artifacts, scratch, "predictions", "model", "evaluation"),
+        blessing=_artifact(standard_artifacts.ModelBlessing, scratch / "blessing"),
+        config=EvaluateConfig().model_dump_json(),
+        code="",
+        beam_pipeline=apache_beam.Pipeline(argv=_BEAM),
     )
     return {}
 

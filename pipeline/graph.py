@@ -1,6 +1,7 @@
 """The pipeline: from a folder of images to a pushed model, a node a paragraph."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from components.gate.previous import LastPassedStrategy
 from components.ingest.artifacts import IngestReportFile, SplitAssignment
 from components.ingest.component import Ingest
 from components.push.component import Pusher
-from components.schema_gen.component import CuratedSchemaGen
+from components.schema_gen.component import SchemaGen
 from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
 from components.trainer.component import Trainer
@@ -44,7 +45,10 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     ingest = Ingest(input_base=str(config.data), config=config.ingest, cache=work.cache)
 
     # What they should look like is curated, not inferred; only the classes are a choice.
-    schema = CuratedSchemaGen(classes=config.ingest.classes)
+    schema = SchemaGen(
+        classes=json.dumps(config.ingest.classes),
+        code=source_digest("components.schema_gen.component"),
+    )
 
     # What they do look like.
     statistics = tfx.components.StatisticsGen(
@@ -76,9 +80,10 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         report=ingest.outputs["report"],
         previous_statistics=previous.outputs["statistics"],
         previous_report=previous.outputs["report"],
-        config=config.gate,
-        accepted=config.accept_anomalies,
+        config=config.gate.model_dump_json(),
+        accepted=json.dumps(sorted(set(config.accept_anomalies))),
         reason=config.accept_reason,
+        code=source_digest("components.gate.component"),
     )
 
     # Bytes become pixels, once, by the function that serving uses too.
@@ -143,11 +148,14 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         candidate_splits=tfx.dsl.Channel(type=SplitAssignment),
     ).with_id("Baseline")
 
-    # The candidate is asked through a real server.
+    # The candidate is asked through a real server, which is a program of its own.
     serve_check = ServeCheck(
         model=trainer.outputs["model"],
         examples=ingest.outputs["examples"],
-        config=config.serve_check,
+        config=config.serve_check.model_dump_json(),
+        code=source_digest(
+            "components.serve_check.component", "components.leash", "serving.server.__main__"
+        ),
     )
 
     # Both answer for every raw test image, once, through the graph that is served.
@@ -158,7 +166,8 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         model_splits=baseline.outputs["candidate_splits"],
         baseline_model=baseline.outputs["model"],
         baseline_splits=baseline.outputs["splits"],
-        duplicates=config.ingest.duplicates,
+        duplicates=config.ingest.duplicates.model_dump_json(),
+        code=source_digest("components.evaluate.predictions.component"),
     )
     predictions.add_upstream_node(gate)
 
@@ -167,7 +176,8 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         predictions=predictions.outputs["predictions"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        config=config.evaluate,
+        config=config.evaluate.model_dump_json(),
+        code=source_digest("components.evaluate.component"),
     )
 
     # What a person decides from: one page, and the model card.

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from components.json_file import JsonFile
 from components.strict_config import StrictConfig
 
-VERDICT_FILE = "verdict.json"
 CURRENT_MODEL_ID = "current_model_id"
 """A blessing's property, by TFX: the model that was blessed or not."""
 WITHDRAWN = "withdrawn"
@@ -51,7 +51,7 @@ class SliceAccuracy(StrictConfig):
     examples: int
 
 
-class Verdict(StrictConfig):
+class Verdict(JsonFile):
     """The outcome of an evaluation.
 
     Attributes:
@@ -67,6 +67,8 @@ class Verdict(StrictConfig):
             where it was not.
         set_aside: Which test images were left out of that and why, in words; empty where none was.
     """
+
+    FILE = "verdict.json"
 
     blessed: bool
     reasons: tuple[str, ...]
@@ -84,11 +86,6 @@ class Verdict(StrictConfig):
         """Accuracy on the whole test split, 0 to 1; None where it cannot be computed."""
         return self.figures.get("accuracy")
 
-    def write(self, folder: Path) -> None:
-        """Writes the verdict into the evaluation's folder."""
-        path = folder / VERDICT_FILE
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
 
 def read_verdict(evaluation: str | Path) -> Verdict:
     """Reads an Evaluator's verdict.
@@ -99,4 +96,4 @@ def read_verdict(evaluation: str | Path) -> Verdict:
     Returns:
         Figures and blessing.
     """
-    return Verdict.model_validate_json((Path(evaluation) / VERDICT_FILE).read_bytes())
+    return Verdict.read(evaluation)

@@ -1,98 +1,137 @@
-"""The gate component: statistics, anomalies and counts in, a verdict and a page out."""
+"""The Gate component: statistics, anomalies and counts in, a verdict and a page out."""
 
 import json
-from collections.abc import Sequence
+import logging
+from pathlib import Path
 
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import ExampleAnomalies, ExampleStatistics, Schema
+from tfx.utils import io_utils
 
+from components.gate.anomalies import check_anomalies
 from components.gate.artifacts import GateVerdict
+from components.gate.checks import check_report
 from components.gate.config import GateConfig
-from components.gate.executor import GateExecutor
-from components.gate.rules import check_acceptance
+from components.gate.drift import Statistics, check_drift, measure_drift
+from components.gate.page import render
+from components.gate.verdict import (
+    PAGE_FILE,
+    REPORT_ID,
+    STATISTICS_ID,
+    Distance,
+    Previous,
+    Verdict,
+    weigh,
+)
 from components.ingest.artifacts import IngestReportFile
-from components.source_digest import source_digest
+from components.ingest.report import IngestReport
+
+_TRAIN = "train"
+
+_LOG = logging.getLogger(__name__)
 
 
-class GateSpec(types.ComponentSpec):
-    """What the gate takes and gives.
-
-    `accepted` and `reason` are execution properties so that ML Metadata keeps who let what pass.
-    """
-
-    PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "accepted": ExecutionParameter(type=str),
-        "reason": ExecutionParameter(type=str),
-        "code": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
-        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        "schema": ChannelParameter(type=standard_artifacts.Schema),
-        "report": ChannelParameter(type=IngestReportFile),
-        "previous_statistics": ChannelParameter(
-            type=standard_artifacts.ExampleStatistics, optional=True
-        ),
-        "previous_report": ChannelParameter(type=IngestReportFile, optional=True),
-    }
-    OUTPUTS = {"verdict": ChannelParameter(type=GateVerdict)}
-
-
-class Gate(base_component.BaseComponent):
+@component
+def Gate(
+    statistics: InputArtifact[ExampleStatistics],
+    anomalies: InputArtifact[ExampleAnomalies],
+    schema: InputArtifact[Schema],
+    report: InputArtifact[IngestReportFile],
+    verdict: OutputArtifact[GateVerdict],
+    config: Parameter[str],
+    accepted: Parameter[str],
+    reason: Parameter[str],
+    code: Parameter[str],
+    previous_statistics: InputArtifact[ExampleStatistics] = None,
+    previous_report: InputArtifact[IngestReportFile] = None,
+) -> None:
     """Judges the data of a run.
 
     It never fails because of the data: what is wrong is its output, and whoever runs the pipeline
     stops where the verdict says so.
+
+    Args:
+        statistics: Of this run's Examples.
+        anomalies: Where they differ from the schema.
+        schema: The curated schema, with its drift comparators.
+        report: What ingest counted.
+        verdict: The judgement, and its page.
+        config: Limits and severities, JSON of a `GateConfig`.
+        accepted: Names of findings, or of rules, that shall warn instead of stop, a JSON list. It
+            is a parameter, as `reason` is, so that ML Metadata keeps who let what pass.
+        reason: Why.
+        code: Digest of this code, for TFX's cache.
+        previous_statistics: Of the last data that passed, or of none.
+        previous_report: What ingest counted then.
     """
+    limits = GateConfig.model_validate_json(config)
+    counts = IngestReport.read(Path(report.uri))
+    by_split = _statistics(statistics)
+    previous, before = None, None
+    distances: tuple[Distance, ...] = ()
+    if previous_report is not None and previous_statistics is not None:
+        previous = IngestReport.read(Path(previous_report.uri))
+        before = _statistics(previous_statistics)[_TRAIN]
+        curated = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+        distances = measure_drift(by_split[_TRAIN], before, curated, limits)
+    findings = [
+        *check_report(counts, previous, limits),
+        *check_anomalies(_anomalies(anomalies), limits),
+        *(check_drift(distances, counts, previous, limits) if previous else ()),
+    ]
+    outcome, weighed = weigh(findings, json.loads(accepted))
+    judgement = Verdict(
+        outcome=outcome,
+        source=counts.source,
+        span=counts.span,
+        findings=weighed,
+        reason=reason,
+        previous=previous
+        and Previous(source=previous.source, span=previous.span, images=_total(previous)),
+        distances=distances,
+    )
+    _LOG.info("%s: %s", outcome, ", ".join(finding.name for finding in weighed) or "no finding")
+    folder = Path(verdict.uri)
+    judgement.write(folder)
+    page = render(judgement, counts, previous, by_split, before)
+    (folder / PAGE_FILE).write_text(page, encoding="utf-8")
+    _describe(verdict, judgement, counts)
+    verdict.set_int_custom_property(STATISTICS_ID, statistics.id)
+    verdict.set_int_custom_property(REPORT_ID, report.id)
 
-    SPEC_CLASS = GateSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(GateExecutor)
 
-    def __init__(
-        self,
-        *,
-        statistics: types.BaseChannel,
-        anomalies: types.BaseChannel,
-        schema: types.BaseChannel,
-        report: types.BaseChannel,
-        previous_statistics: types.BaseChannel | None = None,
-        previous_report: types.BaseChannel | None = None,
-        config: GateConfig,
-        accepted: Sequence[str] = (),
-        reason: str = "",
-    ) -> None:
-        """Specifies the component.
+def _statistics(artifact: types.Artifact) -> dict[str, Statistics]:
+    return {
+        split: stats_artifact_utils.load_statistics(artifact, split).proto()
+        for split in artifact_utils.decode_split_names(artifact.split_names)
+    }
 
-        Args:
-            statistics: Of this run's Examples.
-            anomalies: Where they differ from the schema.
-            schema: The curated schema, with its drift comparators.
-            report: What ingest counted.
-            previous_statistics: Of the last data that passed, or of none.
-            previous_report: What ingest counted then.
-            config: Limits and severities.
-            accepted: Names of findings, or of rules, that shall warn instead of stop.
-            reason: Why.
 
-        Raises:
-            PipelineError: A name is unknown, or there is no reason.
-        """
-        check_acceptance(accepted, reason)
-        super().__init__(
-            GateSpec(
-                statistics=statistics,
-                anomalies=anomalies,
-                schema=schema,
-                report=report,
-                previous_statistics=previous_statistics,
-                previous_report=previous_report,
-                config=config.model_dump_json(),
-                accepted=json.dumps(sorted(set(accepted))),
-                reason=reason,
-                code=source_digest("components.gate.executor"),
-                verdict=types.Channel(type=GateVerdict),
-            )
+def _anomalies(artifact: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
+    return {
+        split: anomalies_pb2.Anomalies.FromString(
+            Path(artifact_utils.get_split_uri([artifact], split), DEFAULT_FILE_NAME).read_bytes()
         )
+        for split in artifact_utils.decode_split_names(artifact.split_names)
+    }
+
+
+def _total(report: IngestReport) -> int:
+    return sum(report.count(split) for split in ("train", "eval", "test"))
+
+
+def _describe(artifact: types.Artifact, verdict: Verdict, report: IngestReport) -> None:
+    """Records what a later run must know to find the last data that passed."""
+    accepted = [finding.name for finding in verdict.findings if finding.accepted]
+    artifact.set_string_custom_property("outcome", verdict.outcome)
+    artifact.set_int_custom_property("stops", len(verdict.named("stop")))
+    artifact.set_int_custom_property("warnings", len(verdict.named("warn")))
+    artifact.set_string_custom_property("accepted", ",".join(accepted))
+    artifact.set_string_custom_property("source", report.source)
+    artifact.set_string_custom_property("fingerprint", report.fingerprint)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from components.errors import PipelineError
 from components.gate.rules import RULES, Severity, rule_of
+from components.json_file import JsonFile
 from components.strict_config import StrictConfig
 
-VERDICT_FILE = "verdict.json"
 PAGE_FILE = "index.html"
 
 Outcome = Literal["passed", "warned", "stopped"]
@@ -75,7 +75,7 @@ class Previous(StrictConfig):
     images: int
 
 
-class Verdict(StrictConfig):
+class Verdict(JsonFile):
     """The gate's judgement of one ingestion.
 
     Attributes:
@@ -88,6 +88,8 @@ class Verdict(StrictConfig):
         distances: How far the features lie from those of the previous data.
     """
 
+    FILE = "verdict.json"
+
     outcome: Outcome
     source: str
     span: int
@@ -99,15 +101,6 @@ class Verdict(StrictConfig):
     def named(self, severity: Severity) -> tuple[str, ...]:
         """Names of the findings of one severity."""
         return tuple(finding.name for finding in self.findings if finding.severity == severity)
-
-    def write(self, folder: Path) -> None:
-        """Writes the verdict into a folder."""
-        (folder / VERDICT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> "Verdict":
-        """Reads what `write` wrote."""
-        return Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())
 
 
 class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error

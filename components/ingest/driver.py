@@ -4,12 +4,9 @@ import hashlib
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.dsl.components.base import base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
-from tfx.proto.orchestration import driver_output_pb2
 
+from components.driver import Driver
 from components.ingest.artifacts import HISTORY, SplitAssignment
 from components.ingest.config import IngestConfig, deciding_settings, settings_digest
 from components.ingest.folder import list_images
@@ -20,16 +17,10 @@ _PLACES = ("input_base", "cache")
 """Properties that say where something lies, which decides nothing."""
 
 
-# TFX's component class demands the one base, its launcher calls the other.
-class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Adds to the execution properties, which TFX's cache is keyed by, what depends on the day."""
+class IngestDriver(Driver):
+    """Adds to the execution properties what depends on the day."""
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Keeps ML Metadata's handle, as the launcher wants it."""
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def deciding(self, execution_info: data_types.ExecutionInfo) -> dict[str, str]:
         """Looks what the data folder holds, and finds what earlier ingestions decided."""
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
@@ -47,13 +38,8 @@ class IngestDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
         properties["history"] = self._history(
             properties, config.split_policy, Path(made.uri).parent if made else None
         )
-        # The executor gets these as they were declared.
         properties["config"] = deciding_settings(properties["config"])
-        properties |= dict.fromkeys(_PLACES, "")
-        output = driver_output_pb2.DriverOutput()
-        for name, value in properties.items():
-            output.exec_properties[name].string_value = value
-        return output
+        return properties | dict.fromkeys(_PLACES, "")
 
     def _history(self, properties: dict[str, str], policy: str, place: Path | None) -> str:
         """Folder of the newest splits under the same policy, but of another ingestion.

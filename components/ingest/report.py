@@ -1,13 +1,9 @@
 """What ingest found in a folder, in figures: written beside the splits, read by the gate."""
 
-from pathlib import Path
-
-from components.strict_config import StrictConfig
-
-REPORT_FILE = "report.json"
+from components.json_file import JsonFile
 
 
-class IngestReport(StrictConfig):
+class IngestReport(JsonFile):
     """The figures of one ingestion.
 
     Files are counted in `found`, `ingested` and `rejected`; everything else counts images, of which
@@ -41,6 +37,8 @@ class IngestReport(StrictConfig):
         nameless: Images of DICOM files that name no patient, or have a placeholder in the place.
     """
 
+    FILE = "report.json"
+
     source: str
     span: int
     spans: tuple[int, ...]
@@ -68,12 +66,3 @@ class IngestReport(StrictConfig):
     def count(self, split: str) -> int:
         """Images in a split."""
         return sum(self.images.get(split, {}).values())
-
-    def write(self, folder: Path) -> None:
-        """Writes the report into a folder."""
-        (folder / REPORT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> "IngestReport":
-        """Reads what `write` wrote."""
-        return IngestReport.model_validate_json((folder / REPORT_FILE).read_bytes())

@@ -6,13 +6,12 @@ from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor
-from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
-from tfx.utils import proto_utils
 
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import page_digest
 from components.evaluate.verdict import WITHDRAWN
+from components.push.driver import base_directory
 from components.push.extras import Origin, add_extras, decided_now
 from components.push.place import version_for, version_in_place
 from components.push.pushed import WAITING, Push, describe
@@ -55,9 +54,7 @@ class AtomicPushExecutor(executor.Executor):
             pushed.set_int_custom_property(WITHDRAWN, int(withdrawn))
             _LOG.info("not pushed: %s", why_not)
             return
-        destination = pusher_pb2.PushDestination()
-        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        base = Path(destination.filesystem.base_directory)
+        base = base_directory(exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"]).mlmd_artifact
         version = str(version_for(base, model))
         describe(Path(pushed.uri), base / version, version)

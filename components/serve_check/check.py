@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -43,18 +44,16 @@ def check(
     Raises:
         UndecidedError: There was no answer, or none in time, perhaps because of the machine.
     """
-    grpc_wire = GrpcWire(endpoints, _SECONDS_A_REQUEST)
-    rest_wire = RestWire(endpoints, _SECONDS_A_REQUEST)
-    try:
-        reasons, differences = [], [0.0]
+    reasons, differences = [], []
+    with (
+        closing(GrpcWire(endpoints, _SECONDS_A_REQUEST)) as grpc_wire,
+        closing(RestWire(endpoints, _SECONDS_A_REQUEST)) as rest_wire,
+    ):
         for wire in (grpc_wire, rest_wire):
-            refused, differing, largest = _compare(wire.predict, questions, expected, config)
-            reasons += [f"Over {wire.name}, {reason}" for reason in (*refused, *differing)]
+            found, largest = _compare(wire.predict, questions, expected, config)
+            reasons += [f"Over {wire.name}, {reason}" for reason in found]
             differences.append(largest)
         latencies = [] if reasons else _latencies(grpc_wire.predict, questions)
-    finally:
-        grpc_wire.close()
-        rest_wire.close()
     middle, high = np.percentile(latencies, (50, 95)) if latencies else (None, None)
     if high is not None and high > config.max_latency:
         raise UndecidedError(
@@ -76,8 +75,8 @@ def _compare(
     questions: Sequence[Question],
     expected: Sequence[Probabilities],
     config: ServeCheckConfig,
-) -> tuple[list[str], list[str], float]:
-    """What is refused, what differs, and the largest difference, over one protocol."""
+) -> tuple[list[str], float]:
+    """What is refused and what differs over one protocol, and the largest difference."""
     refused, differing, largest = [], [], 0.0
     batches = [([question], answer) for question, answer in zip(questions, expected, strict=True)]
     for asked, wanted in [*batches, (list(questions), np.concatenate(expected))]:
@@ -98,7 +97,7 @@ def _compare(
                 "(serve_check.tolerance)."
             )
         largest = max(largest, difference)
-    return _first(refused), _first(differing), largest
+    return [*_first(refused), *_first(differing)], largest
 
 
 def _first(reasons: list[str]) -> list[str]:

@@ -1,55 +1,142 @@
-"""The serve check's specification: a model and test images in, an InfraBlessing out."""
+"""The ServeCheck component: a model and test images in, an InfraBlessing out.
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+The model is loaded in process, and a server is started on it; both are asked the same.
+"""
 
+import logging
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
+from tfx.utils import path_utils
+
+from components.errors import PipelineError
+from components.properties import MODEL_ID
+from components.serve_check.check import check
 from components.serve_check.config import ServeCheckConfig
-from components.serve_check.executor import ServeCheckExecutor
-from components.source_digest import source_digest
+from components.serve_check.requests import Question, read_questions
+from components.serve_check.servers import start_server
+from components.serve_check.verdict import ServeVerdict
+from components.serve_check.wire import (
+    SIGNATURE,
+    Probabilities,
+    RefusedError,
+    UndecidedError,
+    no_result,
+)
 
-_CODE = ("components.serve_check.executor", "components.leash", "serving.server.__main__")
-"""Where the code begins that decides: here, and in the processes that are started."""
-
-
-class ServeCheckSpec(types.ComponentSpec):
-    """What the serve check takes and gives; its blessing is TFX's own, so that Pusher heeds it."""
-
-    PARAMETERS = {"config": ExecutionParameter(type=str), "code": ExecutionParameter(type=str)}
-    INPUTS = {
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
+_LOG = logging.getLogger(__name__)
 
 
-class ServeCheck(base_component.BaseComponent):
+@component
+def ServeCheck(
+    model: InputArtifact[Model],
+    examples: InputArtifact[Examples],
+    blessing: OutputArtifact[InfraBlessing],
+    config: Parameter[str],
+    code: Parameter[str],
+) -> None:
     """Starts a server on the candidate, in a process of its own, and asks it.
 
     It never fails because of the model: a refusal and its reasons are its output. TFX's own
     InfraValidator needs Docker or Kubernetes and compares nothing.
+
+    Args:
+        model: The candidate.
+        examples: Ingest's, raw, with a `test` split.
+        blessing: Of which model it is, and why, written as TFX's InfraValidator does, so that
+            Pusher heeds it.
+        config: The server, and what is demanded, JSON of a `ServeCheckConfig`.
+        code: Digest of this code and of the server's, for TFX's cache.
+
+    Raises:
+        PipelineError: The server that is asked for is not on this machine, or there is no verdict
+            now.
     """
+    demanded = ServeCheckConfig.model_validate_json(config)
+    saved_model = Path(path_utils.serving_model_path(model.uri))
+    verdict = judge(saved_model, read_questions(examples, demanded.images), demanded)
+    folder = Path(blessing.uri)
+    verdict.write(folder)
+    (folder / ("INFRA_BLESSED" if verdict.blessed else "INFRA_NOT_BLESSED")).touch()
+    blessing.set_int_custom_property("blessed", int(verdict.blessed))
+    blessing.set_string_custom_property("reasons", " ".join(verdict.reasons))
+    blessing.set_int_custom_property(MODEL_ID, model.id)
+    _LOG.info("%s", " ".join(verdict.reasons) or "served as it was made")
 
-    SPEC_CLASS = ServeCheckSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ServeCheckExecutor)
 
-    def __init__(
-        self, *, model: types.BaseChannel, examples: types.BaseChannel, config: ServeCheckConfig
-    ) -> None:
-        """Specifies the component.
+def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) -> ServeVerdict:
+    """Checks a model.
 
-        Args:
-            model: The candidate.
-            examples: Ingest's, raw, with a `test` split.
-            config: The server, and what is demanded.
-        """
-        super().__init__(
-            ServeCheckSpec(
-                model=model,
-                examples=examples,
-                config=config.model_dump_json(),
-                code=source_digest(*_CODE),
-                blessing=types.Channel(type=standard_artifacts.InfraBlessing),
-            )
+    Args:
+        model: The SavedModel's folder.
+        questions: What to ask.
+        config: The server, and what is demanded.
+
+    Returns:
+        The verdict; whatever is wrong with the model is a reason in it.
+
+    Raises:
+        PipelineError: The server that is asked for is not on this machine, or what went wrong may
+            be the machine's or the moment's, of which no verdict may be kept.
+    """
+    if not questions:
+        return ServeVerdict(reasons=("There is no test image to ask about.",), server=config.server)
+    try:
+        expected = _in_process(model, questions)
+        started = time.monotonic()
+        _LOG.info("starting the server")
+        with start_server(config, model) as endpoints:
+            loaded = time.monotonic() - started
+            _LOG.info("asking about %s images", len(questions))
+            verdict = check(endpoints, questions, expected, config)
+    except RefusedError as error:
+        reason = str(error)
+        return ServeVerdict(
+            reasons=(f"{reason[:1].upper()}{reason[1:]}.",),
+            server=config.server,
         )
+    except UndecidedError as error:
+        raise PipelineError(
+            f"The serve check came to no verdict: {error}. That may be the machine's or the "
+            "moment's fault, so nothing is kept of it: run again when the machine is less busy."
+        ) from error
+    return verdict.model_copy(update={"load_seconds": round(loaded, 3)})
+
+
+def _in_process(model: Path, questions: Sequence[Question]) -> list[Probabilities]:
+    try:
+        # TensorFlow says no reason if it cannot read this one.
+        (model / tf.saved_model.SAVED_MODEL_FILENAME_PB).open("rb").close()
+        signature = tf.saved_model.load(str(model)).signatures[SIGNATURE]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        message = f"the SavedModel cannot be loaded: {_line(error)}"
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UndecidedError(message) from error
+        code = getattr(error, "error_code", tf.errors.INVALID_ARGUMENT)
+        raise no_result(code, message) from error
+    answers = []
+    for question in questions:
+        try:
+            outputs = signature(image_bytes=tf.constant([question.encoded]))
+        except tf.errors.OpError as error:
+            raise no_result(
+                error.error_code, f"the exported graph fails on {question.name}: {_line(error)}"
+            ) from error
+        if "probabilities" not in outputs:
+            raise RefusedError(f"the signature {SIGNATURE} gives no probabilities")
+        answers.append(outputs["probabilities"].numpy())
+    return answers
+
+
+def _line(error: BaseException) -> str:
+    """What TensorFlow says, on one line and without where in the graph it says so."""
+    message = " ".join(str(getattr(error, "message", None) or error).split())
+    return re.sub(r"^Graph execution error:.*<stack traces unavailable> | \[\[.*$", "", message)[
+        :300
+    ]

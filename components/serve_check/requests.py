@@ -3,17 +3,18 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 from tfx import types
 from tfx.types import artifact_utils
 
-from components.transform.preprocessing import ENCODED
+from components.transform.records import encoded_image, read_records
 from imaging.reader import decode
 
 _SPLIT = "test"
+_BATCH = 16
 _FORMATS = ("PNG", "JPEG")
 
 
@@ -40,22 +41,17 @@ def read_questions(examples: types.Artifact, count: int) -> list[Question]:
     Returns:
         Three questions an image, or fewer where there are fewer images.
     """
-    files = sorted(tf.io.gfile.glob(f"{artifact_utils.get_split_uri([examples], _SPLIT)}/*"))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    images = sum(1 for _ in records)
+    folder = artifact_utils.get_split_uri([examples], _SPLIT)
+    images = sum(len(records) for records in read_records(folder, _BATCH))
     # Files come in the order of classes, so that what is evenly spread is of all of them.
     chosen = set(np.linspace(0, images - 1, min(count, images)).astype(int).tolist())
-    encoded = (_image(record.numpy()) for row, record in enumerate(records) if row in chosen)
+    records = chain.from_iterable(read_records(folder, _BATCH))
+    encoded = (encoded_image(record) for row, record in enumerate(records) if row in chosen)
     return [
         question
         for number, image in enumerate(encoded, start=1)
         for question in _in_all_formats(number, image)
     ]
-
-
-def _image(record: bytes) -> bytes:
-    example = tf.train.Example.FromString(record)
-    return bytes(example.features.feature[ENCODED].bytes_list.value[0])
 
 
 def _in_all_formats(number: int, encoded: bytes) -> Iterator[Question]:

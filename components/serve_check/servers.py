@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from components.child_process import end, last_line, start
@@ -137,8 +137,7 @@ def _wait_until_available(
     endpoints: Endpoints, timeout: float, process: subprocess.Popen[bytes] | None
 ) -> None:
     until = time.monotonic() + timeout
-    wire = GrpcWire(endpoints, timeout=5)
-    try:
+    with closing(GrpcWire(endpoints, timeout=5)) as wire:
         while time.monotonic() < until:
             if process is not None and process.poll() is not None:
                 raise _EndedError
@@ -148,8 +147,6 @@ def _wait_until_available(
             if state == "END":
                 raise no_result(code, f"the server could not load the model: {message}")
             time.sleep(_SECONDS_BETWEEN_POLLS)
-    finally:
-        wire.close()
     raise UndecidedError(f"the model was not available within {timeout:g} s (serve_check.timeout)")
 
 

@@ -1,13 +1,9 @@
 """What a serve check came to."""
 
-from pathlib import Path
-
-from pydantic import BaseModel
-
-_FILE = "serve_check.json"
+from components.json_file import JsonFile
 
 
-class ServeVerdict(BaseModel):
+class ServeVerdict(JsonFile):
     """The judgement of one candidate.
 
     Attributes:
@@ -19,6 +15,8 @@ class ServeVerdict(BaseModel):
         latency_p50_ms: Median of the requests of one image over gRPC.
         latency_p95_ms: What 95 of 100 of them stay below.
     """
+
+    FILE = "serve_check.json"
 
     reasons: tuple[str, ...]
     server: str
@@ -32,12 +30,3 @@ class ServeVerdict(BaseModel):
     def blessed(self) -> bool:
         """Whether the candidate may be pushed."""
         return not self.reasons
-
-    def write(self, folder: Path) -> None:
-        """Writes it into the blessing's folder."""
-        (folder / _FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> "ServeVerdict":
-        """Reads what `write` wrote."""
-        return ServeVerdict.model_validate_json((folder / _FILE).read_bytes())

@@ -87,19 +87,19 @@ def copy(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("begins", "changed", "counts"),
     [
-        ("components.serve_check.executor", "serving/server/batching.py", False),
+        ("components.serve_check.component", "serving/server/batching.py", False),
         ("serving.server.__main__", "serving/server/batching.py", True),
         ("serving.server.__main__", "serving/web/pages.py", False),
         ("components.ingest.executor", "components/transform/preprocessing.py", True),
         ("components.ingest.executor", "imaging/dicom/grey.py", True),
         ("components.ingest.executor", "imaging/__init__.py", True),
         ("components.ingest.executor", "components/ingest/inspection/page.py", False),
-        ("components.gate.executor", "components/gate/page.html", True),
-        ("components.gate.executor", "components/pages/base.css", True),
-        ("components.gate.executor", "components/evaluate/report/page.html", False),
-        ("components.evaluate.executor", "components/evaluate/report/page.py", False),
-        ("components.schema_gen.executor", "schema/schema.pbtxt", True),
-        ("components.schema_gen.executor", "schema/README.md", False),
+        ("components.gate.component", "components/gate/page.html", True),
+        ("components.gate.component", "components/pages/base.css", True),
+        ("components.gate.component", "components/evaluate/report/page.html", False),
+        ("components.evaluate.component", "components/evaluate/report/page.py", False),
+        ("components.schema_gen.component", "schema/schema.pbtxt", True),
+        ("components.schema_gen.component", "schema/README.md", False),
     ],
 )
 def test_a_change_counts_where_it_is_reached(copy, begins, changed, counts):
@@ -111,4 +111,4 @@ def test_a_change_counts_where_it_is_reached(copy, begins, changed, counts):
 
 def test_where_no_code_is_there_is_no_digest():
     with pytest.raises(ValueError, match=r"components\.nowhere"):
-        source_digest("components.gate.executor", "components.nowhere")
+        source_digest("components.gate.component", "components.nowhere")

@@ -1,5 +1,6 @@
 """What the graph connects with what, where a mistake would let an unchecked model through."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_what_the_tuner_finds_is_what_the_trainer_takes(tmp_path):
     found = nodes["Tuner"].outputs["best_hyperparameters"]
     assert nodes["Trainer"].inputs["hyperparameters"] is found
     assert "hyperparameters" not in _nodes(tmp_path)["Trainer"].inputs
+
+
+def test_what_is_accepted_and_why_are_execution_properties_of_the_gate(tmp_path):
+    settings = {"accept_anomalies": ("leak", "drift", "leak"), "accept_reason": "so"}
+    properties = _nodes(tmp_path, **settings)["Gate"].exec_properties
+    assert json.loads(properties["accepted"]) == ["drift", "leak"]
+    assert properties["reason"] == "so"
+    stricter = _nodes(tmp_path, gate={"drift_noise": 1})["Gate"].exec_properties
+    assert properties["config"] != stricter["config"]
+    assert properties["code"] == stricter["code"]
+
+
+def test_the_schema_is_keyed_by_the_classes(tmp_path):
+    classes = [["glioma", "notumor"], ["glioma", "metástasis", "notumor"]]
+    given = [_nodes(tmp_path, ingest={"classes": names})["SchemaGen"] for names in classes]
+    assert [json.loads(node.exec_properties["classes"]) for node in given] == classes
 
 
 def test_another_weights_file_of_the_same_name_is_trained_anew(tmp_path):

@@ -6,7 +6,7 @@ import sys
 import pytest
 from tfx import v1 as tfx
 
-from components.schema_gen.component import CuratedSchemaGen
+from components.schema_gen.component import SchemaGen
 from pipeline.launch import compile_pipeline, write_ir
 
 pytestmark = pytest.mark.long
@@ -39,7 +39,7 @@ def _python(code, *arguments):
 
 def test_a_cached_node_is_launched_without_what_its_executor_needs(tmp_path):
     graph = tmp_path / "pipeline.json"
-    nodes = [CuratedSchemaGen(["glioma", "notumor"])]
+    nodes = [SchemaGen(classes='["glioma", "notumor"]', code="")]
     root = str(tmp_path / "artifacts")
     write_ir(
         compile_pipeline(tfx.dsl.Pipeline("schema", root, components=nodes, enable_cache=True)),

@@ -6,13 +6,10 @@ These are the graph of the one to beat, and the records of what both were traine
 from pathlib import Path
 
 from tfx import types
-from tfx.dsl.components.base import base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
-from tfx.proto.orchestration import driver_output_pb2
 from tfx.utils import path_utils
 
+from components.driver import Driver
 from components.ingest.history import HISTORY_FILE
 from components.ingest.sides import SIDES_FILE
 from components.servable import SAVED_MODEL_FILE
@@ -21,19 +18,13 @@ FILES_THERE = "files_there"
 """The property that says of each in turn, with 1 or 0."""
 
 
-# TFX's component class demands the one base, its launcher calls the other.
-class PredictionsDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
-    """Adds to the execution properties, which TFX's cache is keyed by, which are there.
+class PredictionsDriver(Driver):
+    """Adds to the execution properties which files are there.
 
     What was found without them does not hold any longer when they are back.
     """
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        """Keeps ML Metadata's handle, as the launcher wants it."""
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        portable_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def deciding(self, execution_info: data_types.ExecutionInfo) -> dict[str, str]:
         """Looks."""
         given = execution_info.input_dict
         there = [is_there(model) for model in given.get("baseline_model") or ()]
@@ -43,12 +34,14 @@ class PredictionsDriver(base_driver.BaseDriver, portable_driver.BaseDriver):
             for splits in given.get(channel) or ()
             for name in (SIDES_FILE, HISTORY_FILE)
         ]
-        output = driver_output_pb2.DriverOutput()
-        output.exec_properties[FILES_THERE].string_value = "".join(str(int(one)) for one in there)
-        return output
+        return {FILES_THERE: "".join(str(int(one)) for one in there)}
 
 
 def is_there(model: types.Artifact) -> bool:
     """Whether a model's files are where they were written."""
-    folder = path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model))
-    return Path(folder, SAVED_MODEL_FILE).is_file()
+    return (saved_model(model) / SAVED_MODEL_FILE).is_file()
+
+
+def saved_model(model: types.Artifact) -> Path:
+    """The folder of a model's SavedModel."""
+    return Path(path_utils.serving_model_path(model.uri))

@@ -1,7 +1,7 @@
 """Test images through an exported graph, batch by batch."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
 
 
 class ExportedModel:
-    """A SavedModel, asked through its signature `evaluate`."""
+    """A SavedModel, asked through its signature `evaluate`.
+
+    Attributes:
+        classes: Class names in the order of the probabilities.
+        missing: The optional outputs that it does not have.
+    """
 
     def __init__(self, path: Path) -> None:
         """Loads the model.
@@ -39,12 +44,8 @@ class ExportedModel:
             )
         self._evaluate = self._model.signatures[SIGNATURE]
         self.classes = tuple(json.loads(metadata.read_text(encoding="utf-8"))["classes"])
-        self.outputs = tuple(self._evaluate.structured_outputs)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The optional outputs that this model does not have."""
-        return tuple(name for name in OPTIONAL if name not in self.outputs)
+        given = self._evaluate.structured_outputs
+        self.missing = tuple(name for name in OPTIONAL if name not in given)
 
     def __call__(self, examples: Sequence[bytes]) -> dict[str, Any]:
         """Asks the model.
@@ -69,24 +70,6 @@ class ExportedModel:
                 f"{len(self.classes)} classes."
             )
         return outputs
-
-
-def read_records(pattern: str, batch_size: int) -> Iterator[list[bytes]]:
-    """Reads the records of gzipped TFRecord files, a batch at a time.
-
-    Args:
-        pattern: Of the files.
-        batch_size: Records a batch.
-
-    Yields:
-        Serialised tf.Examples.
-    """
-    files = sorted(tf.io.gfile.glob(pattern))
-    if not files:
-        return
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    for batch in records.batch(batch_size).prefetch(1):
-        yield list(batch.numpy())
 
 
 def scalar_features(record: bytes) -> dict[str, Any]:

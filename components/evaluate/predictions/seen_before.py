@@ -93,7 +93,7 @@ def known_groups(
 
     Args:
         tested: The splits of the ingestion whose test images are asked about.
-        trained: Of the ingestions whose train and eval images a model was made with, at least one.
+        trained: Of the ingestions whose train and eval images a model was made with.
         config: When two images count as the same picture.
 
     Returns:
@@ -102,6 +102,8 @@ def known_groups(
     Raises:
         UnknownTrainingError: It is not recorded, or patients cannot be compared.
     """
+    if not trained:
+        raise UnknownTrainingError("the record of its training images is gone or cannot be read")
     try:
         asked = _Images.read(tested, [_TESTED])
     except FileNotFoundError as error:  # any other error is the moment's, and no answer

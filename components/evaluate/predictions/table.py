@@ -1,10 +1,10 @@
 """The predictions as a Parquet file: written image by image, read as arrays."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -156,7 +156,7 @@ class Predictions:
         """Reads an artifact.
 
         Args:
-            folder: Where `PredictionWriter` wrote.
+            folder: Where `prediction_writer` wrote.
 
         Returns:
             The predictions.
@@ -196,36 +196,21 @@ class Predictions:
 
 
 class PredictionWriter:
-    """Writes predictions as they come; the file appears under its name when all are there."""
+    """Writes predictions as they come.
 
-    def __init__(self, folder: Path, header: Header) -> None:
-        """Opens the file.
+    Attributes:
+        images: How many were written.
+    """
+
+    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
+        """Begins with none.
 
         Args:
-            folder: An existing folder.
-            header: What holds for all rows.
+            file: Where they go.
+            schema: The file's.
         """
-        self._path = folder / PREDICTIONS_FILE
-        self._unfinished = self._path.with_suffix(".unfinished")
-        schema = _SCHEMA.with_metadata({_HEADER: header.model_dump_json()})
-        self._schema = schema
-        self._writer = pq.ParquetWriter(self._unfinished, schema)
+        self._file, self._schema = file, schema
         self.images = 0
-
-    def __enter__(self) -> "PredictionWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.close()
-        if kind is None:
-            self._unfinished.replace(self._path)
-        else:
-            self._unfinished.unlink()
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Appends rows; a key that is left out is null.
@@ -234,8 +219,24 @@ class PredictionWriter:
             rows: Values by column.
         """
         columns = [pa.array([row.get(f.name) for row in rows], f.type) for f in self._schema]
-        self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
+        self._file.write_batch(pa.record_batch(columns, schema=self._schema))
         self.images += len(rows)
+
+
+@contextmanager
+def prediction_writer(folder: Path, header: Header) -> Iterator[PredictionWriter]:
+    """Opens the file, which appears under its name when all predictions are there.
+
+    Args:
+        folder: An existing folder.
+        header: What holds for all rows.
+
+    Yields:
+        What writes them.
+    """
+    schema = _SCHEMA.with_metadata({_HEADER: header.model_dump_json()})
+    with whole_file(folder / PREDICTIONS_FILE) as path, pq.ParquetWriter(path, schema) as file:
+        yield PredictionWriter(file, schema)
 
 
 def write_foreign(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:

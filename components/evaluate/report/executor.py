@@ -63,8 +63,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         verdict = read_verdict(_folder(input_dict, "evaluation"))
         data = IngestReport.read(_folder(input_dict, "data_report"))
         figures = measure(predictions, config)
-        old = path_utils.is_old_model_artifact(model)
-        saved_model = Path(path_utils.serving_model_path(model.uri, old))
+        saved_model = Path(path_utils.serving_model_path(model.uri))
         trained = trained_settings(saved_model, json.loads(exec_properties["parameters"]))
         lineage = self._lineage(model, data, trained, exec_properties["data_note"])
         card = ModelCard.of(figures, verdict, lineage, data)
@@ -72,8 +71,8 @@ class ReportExecutor(base_executor.BaseExecutor):
         shown = {}
         if computable(predictions):
             choice = Choice.of(predictions, figures.healthy_class)
-            pattern = f"{artifact_utils.get_split_uri(input_dict['examples'], _SPLIT)}/*"
-            shown = exhibits(predictions, choice.rows, pattern, saved_model)
+            examples = artifact_utils.get_split_uri(input_dict["examples"], _SPLIT)
+            shown = exhibits(predictions, choice.rows, examples, saved_model)
         page = render(
             Content(
                 figures=figures,

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from components.evaluate.metrics import Answers
-from components.evaluate.predictions.inference import read_records, scalar_features
+from components.evaluate.predictions.inference import scalar_features
 from components.evaluate.predictions.table import Predictions
-from components.transform.preprocessing import ENCODED
+from components.transform.records import encoded_image, read_records
 from imaging.reader import decode
 from imaging.thumbnail import data_address
 from imaging.thumbnail import thumbnail as small_copy
@@ -100,14 +100,14 @@ class Choice:
 
 
 def exhibits(
-    predictions: Predictions, rows: frozenset[int], pattern: str, saved_model: Path
+    predictions: Predictions, rows: frozenset[int], examples: str, saved_model: Path
 ) -> dict[int, Exhibit]:
     """Reads images and asks the model where it looked.
 
     Args:
         predictions: Of all images.
         rows: Those to show.
-        pattern: Of the files of ingest's test Examples.
+        examples: The folder of ingest's test Examples.
         saved_model: The model's folder.
 
     Returns:
@@ -118,7 +118,7 @@ def exhibits(
         wanted[str(predictions.sha256[row])].append(row)
     explainer = _Explainer(saved_model) if wanted else None
     shown: dict[int, Exhibit] = {}
-    for batch in _chosen(pattern, wanted):
+    for batch in _chosen(examples, wanted):
         overlays = explainer([encoded for _, encoded in batch]) if explainer else []
         for (digest, encoded), overlay in zip(batch, overlays, strict=True):
             for row in wanted[digest]:
@@ -126,17 +126,15 @@ def exhibits(
     return shown
 
 
-def _chosen(pattern: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
+def _chosen(examples: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
     """Images by their digests, each once, however many rows are of it."""
     left, batch = set(wanted), []
-    for records in read_records(pattern, _BATCH) if wanted else ():
+    for records in read_records(examples, _BATCH) if wanted else ():
         for record in records:
             digest = scalar_features(record).get("image/sha256", b"").decode()
             if digest in left:
                 left.remove(digest)
-                example = tf.train.Example.FromString(record)
-                encoded = example.features.feature[ENCODED].bytes_list.value[0]
-                batch.append((digest, bytes(encoded)))
+                batch.append((digest, encoded_image(record)))
         if len(batch) >= _BATCH:
             yield batch
             batch = []

@@ -1,14 +1,7 @@
-import json
-
 import pytest
 from gating import heads, images_with, judge, report
-from tfx import types
-from tfx.types import standard_artifacts
 
-from components.errors import PipelineError
-from components.gate.component import Gate
 from components.gate.config import GateConfig
-from components.ingest.artifacts import IngestReportFile
 
 BEFORE = (report(span=1, fingerprint="before"), heads(60, 2))
 
@@ -72,26 +65,3 @@ def test_a_later_run_is_told_what_was_judged(tmp_path):
     assert artifact.get_string_custom_property("fingerprint") == "now"
     numbers = ("stops", "warnings", "statistics_id", "report_id")
     assert [artifact.get_int_custom_property(name) for name in numbers] == [1, 1, 11, 12]
-
-
-def _gate(**settings):
-    return Gate(
-        statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
-        anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
-        schema=types.Channel(type=standard_artifacts.Schema),
-        report=types.Channel(type=IngestReportFile),
-        **{"config": GateConfig(), **settings},
-    )
-
-
-def test_what_is_accepted_and_why_are_execution_properties():
-    properties = _gate(accepted=["leak", "drift", "leak"], reason="so").exec_properties
-    assert json.loads(properties["accepted"]) == ["drift", "leak"]
-    assert properties["reason"] == "so"
-    assert properties["config"] != _gate(config=GateConfig(drift_noise=1)).exec_properties["config"]
-    assert properties["code"] == _gate().exec_properties["code"]
-
-
-def test_accepting_without_a_reason_is_refused():
-    with pytest.raises(PipelineError, match="--reason"):
-        _gate(accepted=["leak"])

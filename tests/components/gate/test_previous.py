@@ -1,5 +1,6 @@
 """The gate and its resolver in a small pipeline, launched against a real metadata store."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,10 @@ class _Runs:
             **found,
             previous_statistics=previous.outputs["statistics"],
             previous_report=previous.outputs["report"],
-            config=config,
-            accepted=accepted,
+            config=config.model_dump_json(),
+            accepted=json.dumps(accepted),
             reason=reason,
+            code="",
         )
         return tfx.dsl.Pipeline(
             pipeline_name="gated",

@@ -5,18 +5,16 @@ from gating import heads, statistics_of
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
-from components.schema_gen.component import CuratedSchemaGen
+from components.schema_gen.component import SchemaGen
 from components.schema_gen.curated import curated_schema
-from components.schema_gen.executor import CuratedSchemaExecutor
 
 FIVE = ("glioma", "meningioma", "metástasis", "notumor", "pituitary")
 
 
 def _write(folder, classes):
-    component = CuratedSchemaGen(classes)
     schema = standard_artifacts.Schema()
     schema.uri = str(folder)
-    CuratedSchemaExecutor().Do({}, {"schema": [schema]}, component.exec_properties)
+    SchemaGen.test_call(schema=schema, classes=json.dumps(classes), code="")
     return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
 
 
@@ -48,14 +46,3 @@ def test_a_fifth_class_is_in_order_only_where_it_is_configured(tmp_path):
     assert not tfdv.validate_statistics(statistics, _write(tmp_path, FIVE)).anomaly_info
     anomalies = tfdv.validate_statistics(statistics, curated_schema(FIVE[:4]))
     assert set(anomalies.anomaly_info) == {"image/label", "image/class"}
-
-
-def test_the_component_is_keyed_by_the_classes_and_by_the_curated_schema(tmp_path, monkeypatch):
-    four, five = CuratedSchemaGen(FIVE[:4]), CuratedSchemaGen(FIVE)
-    assert four.id == "SchemaGen"
-    assert json.loads(five.exec_properties["classes"]) == list(FIVE)
-    assert four.exec_properties["classes"] != five.exec_properties["classes"]
-    edited = tmp_path / "schema.pbtxt"
-    edited.write_text("# edited\n")
-    monkeypatch.setattr("components.schema_gen.component.SCHEMA_FILE", edited)
-    assert CuratedSchemaGen(FIVE).exec_properties["curated"] != five.exec_properties["curated"]

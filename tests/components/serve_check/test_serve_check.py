@@ -16,8 +16,8 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import PipelineError
 from components.push.executor import AtomicPushExecutor
+from components.serve_check.component import ServeCheck
 from components.serve_check.config import ServeCheckConfig
-from components.serve_check.executor import ServeCheckExecutor
 from components.serve_check.requests import read_questions
 from components.serve_check.verdict import ServeVerdict
 from components.serve_check.wire import Endpoints, RefusedError, RestWire, UndecidedError
@@ -43,7 +43,7 @@ def examples(tmp_path):
 
 
 def _check(model_folder: Path, examples, out: Path, **settings: object):
-    """Runs the executor as the launcher does, and gives the blessing and why.
+    """Runs the function as the launcher does, and gives the blessing and why.
 
     However busy the machine is: no time limit is met but one that a test sets.
     """
@@ -51,10 +51,12 @@ def _check(model_folder: Path, examples, out: Path, **settings: object):
     model.id = 7
     blessing = artifact(standard_artifacts.InfraBlessing, out)
     settings = {"images": 2, "timeout": 500, "max_latency": 500, **settings}
-    ServeCheckExecutor().Do(
-        {"model": [model], "examples": [examples]},
-        {"blessing": [blessing]},
-        {"config": ServeCheckConfig(**settings).model_dump_json()},
+    ServeCheck.test_call(
+        model=model,
+        examples=examples,
+        blessing=blessing,
+        config=ServeCheckConfig(**settings).model_dump_json(),
+        code="",
     )
     return model, blessing, ServeVerdict.read(out)
 
@@ -271,5 +273,5 @@ def test_not_a_number_is_never_near(examples, tmp_path, monkeypatch):
 
     answers = np.array([[np.nan, 0.5]], np.float32)
     questions = [Question("test image 1", b"")]
-    _, differing, _ = _compare(lambda images: answers, questions, [answers], ServeCheckConfig())
+    differing, _ = _compare(lambda images: answers, questions, [answers], ServeCheckConfig())
     assert "differ by nan" in differing[0]

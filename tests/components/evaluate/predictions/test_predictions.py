@@ -1,4 +1,4 @@
-"""Predictions' executor, run as the launcher does, on models that are a few lines long."""
+"""Predictions' function, run as the launcher does, on models that are a few lines long."""
 
 import json
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.predictions import inference
+from components.evaluate.predictions.component import Predictions as PredictionsNode
 from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
-from components.evaluate.predictions.executor import PredictionsExecutor
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import Predictions
@@ -119,14 +119,15 @@ def _predict(
     source = artifact(standard_artifacts.Examples, examples)
     source.split_names = artifact_utils.encode_split_names(["train", "test"])
     made = artifact(PredictionsFile, out / "predictions")
-    inputs = {"examples": [source], "model": [artifact(standard_artifacts.Model, model, 7)]}
+    inputs = {"examples": source, "model": artifact(standard_artifacts.Model, model, 7)}
     if baseline is not None:
-        inputs["baseline_model"] = [artifact(standard_artifacts.Model, baseline, 3)]
+        inputs["baseline_model"] = artifact(standard_artifacts.Model, baseline, 3)
     for name, folder in {"splits": out / "splits", **splits}.items():
-        inputs[name] = [artifact(SplitAssignment, folder)]
-        inputs[name][0].set_string_custom_property("policy", policy)
-    properties = {"duplicates": DuplicatesConfig().model_dump_json()}
-    PredictionsExecutor().Do(inputs, {"predictions": [made]}, properties)
+        record = artifact(SplitAssignment, folder)
+        record.set_string_custom_property("policy", policy)
+        inputs[name] = record if name == "splits" else [record]
+    duplicates = DuplicatesConfig().model_dump_json()
+    PredictionsNode.test_call(**inputs, predictions=made, duplicates=duplicates, code="")
     found = Predictions.read(out / "predictions")
     assert made.get_int_custom_property("images") == len(found)
     assert made.get_int_custom_property("model_id") == 7
