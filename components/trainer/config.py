@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.strict_config import StrictConfig
+from components.trainer.layers import VGG16, Widths
 
 _StepSize = Annotated[float, Field(gt=0)]
 _Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Width = Annotated[int, Field(ge=1)]
-_Depth = Annotated[int, Field(ge=0, le=13)]
+_Depth = Annotated[int, Field(ge=0, le=sum(VGG16.DEPTHS))]
 
 
 class ModelConfig(StrictConfig):
@@ -29,7 +30,7 @@ class ModelConfig(StrictConfig):
 
     weights: Literal["imagenet", "random"] | Path = "imagenet"
     input_scaling: Literal["imagenet", "unit"] = "imagenet"
-    widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
+    widths: Widths = VGG16.widths
     trainable_convolutions: _Depth = 3
     dense_units: _Width = 128
     flatten_dropout: _Dropout = 0.3
