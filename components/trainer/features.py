@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import shutil
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from components.source_digest import source_digest
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.inputs import TransformedImage, decode_pixels
+from components.trainer.progress import Pace
 from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ _BATCH = 16
 """Images a step: more are no faster."""
 _SHARD = 512
 """Images a file, some 32 MB at 128 pixels."""
-_SECONDS_BETWEEN_LINES = 1.0
 _DIGEST_BYTES = 32
 _INDEX = ".index"
 
@@ -333,21 +332,12 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._started = self._last = time.monotonic()
+        self._pace = Pace(total)
 
     def advance(self, images: int) -> None:
         self._done += images
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        rate = self._done / (now - self._started)
-        _LOG.info(
-            "frozen layers, %d%%, %.0f images/s, about %d:%02d left",
-            100 * self._done // self._total,
-            rate,
-            *divmod(int((self._total - self._done) / rate), 60),
-        )
+        if pace := self._pace.tell(self._done):
+            _LOG.info("frozen layers, %d%%, %s", 100 * self._done // self._total, pace)
 
 
 def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:
