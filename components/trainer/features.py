@@ -5,8 +5,6 @@ by a digest of all that it depends on: weights, layers, image size, number forma
 Later epochs, runs and tuning trials read it. An interrupted pass goes on where it was.
 """
 
-import hashlib
-import json
 import logging
 import math
 import os
@@ -28,6 +26,7 @@ from components.errors import PipelineError
 from components.source_digest import source_digest
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
+from components.trainer.identity import identity
 from components.trainer.inputs import TransformedImage, decode_pixels
 from components.trainer.progress import Pace
 from components.whole_file import whole_file
@@ -202,12 +201,12 @@ class FrozenPrefix:
             self.shape: tuple[int, ...] = (image_size, image_size, 3)
             self.dtype = np.dtype(np.uint8)
             self._run: Callable[[tf.Tensor], tf.Tensor] = tf.identity
-            self._identity = hashlib.sha256(b"pixels")
+            self._identity = "pixels"
         else:
             self.shape = tuple(prefix.output.shape[1:])
             self.dtype = np.dtype(tf.as_dtype(prefix.output.dtype).as_numpy_dtype)
             self._run = tf.function(lambda pixels: prefix(pixels, training=False))
-            self._identity = _digest(prefix)
+            self._identity = identity(prefix.get_config(), *prefix.get_weights())
 
     def features(self, *splits: Split) -> list[FrozenFeatures]:
         """Makes sure that all versions of all images are in the cache, together.
@@ -256,10 +255,8 @@ class FrozenPrefix:
         original = version == 0 and config.keep_original
         drawn = config.model_dump(exclude={"versions", "keep_original"})
         code = source_digest("components.trainer.augment")
-        chosen = None if original else {"version": version, "code": code, **drawn}
-        identity = self._identity.copy()
-        identity.update(json.dumps([chosen, self.shape, self.dtype.name]).encode())
-        return self._cache / identity.hexdigest()[:32]
+        chosen = None if original else [version, code, drawn]
+        return self._cache / identity(self._identity, chosen, self.shape, self.dtype.name)
 
     def _fill(
         self,
@@ -359,13 +356,6 @@ def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:
 def _missing(stores: Mapping[Path, FeatureStore], wanted: Mapping[Path, set[bytes]]) -> int:
     """How many activations must be computed."""
     return sum(digest not in stores[path] for path in wanted for digest in wanted[path])
-
-
-def _digest(prefix: keras.Model) -> "hashlib._Hash":
-    digest = hashlib.sha256(json.dumps(prefix.get_config(), sort_keys=True).encode())
-    for weight in prefix.get_weights():
-        digest.update(np.ascontiguousarray(weight).data)
-    return digest
 
 
 def _size(folder: Path) -> int:

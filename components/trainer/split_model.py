@@ -17,11 +17,13 @@ class SplitModel:
             convolutions train.
         tail: From there to probabilities.
         cut: Name of the prefix's last layer, empty without one.
+        precision: The policy's name.
     """
 
     prefix: keras.Model | None
     tail: keras.Model
     cut: str
+    precision: str
 
 
 def split_model(model: keras.Model, policy: str) -> SplitModel:
@@ -42,12 +44,13 @@ def split_model(model: keras.Model, policy: str) -> SplitModel:
     while isinstance(layers[first - 1], keras.layers.Dropout | keras.layers.Flatten):
         first -= 1
     if layers[first - 1].name == SCALING_LAYER:
-        return SplitModel(None, _copy(layers, model.input_shape[1:], policy, "tail"), "")
+        return SplitModel(None, _copy(layers, model.input_shape[1:], policy, "tail"), "", policy)
     cut = layers[first - 1]
     return SplitModel(
         prefix=_copy(layers[:first], model.input_shape[1:], policy, "prefix"),
         tail=_copy(layers[first:], cut.output.shape[1:], policy, "tail"),
         cut=cut.name,
+        precision=policy,
     )
 
 
