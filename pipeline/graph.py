@@ -23,17 +23,17 @@ from components.trainer.component import Trainer, Tuner
 from components.trainer.config import Recipe, Training
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
-from pipeline.datasets.notice import notice
 from pipeline.work import Work
 from schema.statistics import statistics_options
 
 
-def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
-    """Builds the graph.
+def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.Pipeline:
+    """Builds the graph, and reads no file but those of this package.
 
     Args:
         config: A configuration whose `data` is set.
         work: Where artifacts and pushed models go.
+        data_note: What the data folder says of itself, if anything.
 
     Returns:
         A pipeline without a metadata connection: whoever runs it brings one.
@@ -170,7 +170,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         infra_blessing=serve_check.outputs["blessing"],
         config=config.evaluate,
         parameters=_parameters(config),
-        data_note=notice(config.data),
+        data_note=data_note,
         push=config.push,
     )
 

@@ -43,10 +43,11 @@ def test_what_the_tuner_finds_is_what_the_trainer_takes(tmp_path):
     assert "hyperparameters" not in _nodes(tmp_path)["Trainer"].inputs
 
 
-def test_building_it_does_not_read_the_weights(tmp_path):
+def test_building_it_reads_neither_images_nor_weights(tmp_path):
     weights = tmp_path / "weights.h5"
     settings = {"model": {"weights": weights}, "tune": {"enabled": True}}
     before = {name: node.exec_properties for name, node in _nodes(tmp_path, **settings).items()}
     weights.write_bytes(b"weights")
+    (tmp_path / "sample.json").write_text('{"notice": "Drawn pictures."}')
     after = {name: node.exec_properties for name, node in _nodes(tmp_path, **settings).items()}
     assert before == after
