@@ -78,16 +78,15 @@ def _files(data: str, folder: str, limit: int | None) -> list[tuple[Path, int]]:
 
 
 def _recipe(epochs: int, versions: int, **model: Any) -> Any:
-    from components.trainer.config import AugmentConfig, ModelConfig, TrainConfig
-    from components.trainer.recipe import Recipe
+    from components.trainer.config import AugmentConfig, ModelConfig, Recipe, TrainConfig
     from components.transform.config import TransformConfig
 
     augment = AugmentConfig(versions=versions)  # the first is the image as it is
     return Recipe(
-        ModelConfig(input_scaling="imagenet", **model),
-        TrainConfig(epochs=epochs, batch_size=_BATCH, schedule="constant", augment=augment),
-        TransformConfig(image_size=_SIZE, crop="none"),
-        _CLASSES,
+        model=ModelConfig(input_scaling="imagenet", **model),
+        train=TrainConfig(epochs=epochs, batch_size=_BATCH, schedule="constant", augment=augment),
+        transform=TransformConfig(image_size=_SIZE, crop="none"),
+        classes=_CLASSES,
     )
 
 
@@ -97,12 +96,10 @@ def _notebook(data: str, limit: int | None, epochs: int, versions: int) -> dict[
     import numpy as np
     from PIL import Image, ImageEnhance
 
-    from components.trainer.model import build_model
-    from components.trainer.weights.vgg16 import load_weights, resolve_weights
+    from components.trainer.recipe import initial_network
 
     files = _files(data, "Training", limit)
     recipe = _recipe(epochs, versions)
-    weights = load_weights(resolve_weights(None))
     random = np.random.default_rng(0)
 
     def batches() -> Iterator[tuple[Any, Any]]:
@@ -123,8 +120,7 @@ def _notebook(data: str, limit: int | None, epochs: int, versions: int) -> dict[
         return np.asarray(image, np.float32)
 
     started = time.monotonic()
-    keras.utils.set_random_seed(0)
-    model = build_model(recipe.model, image_size=_SIZE, class_count=4, weights=weights)
+    model = initial_network(recipe)
     model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
     steps = -(-len(files) // _BATCH)
     model.fit(batches(), steps_per_epoch=steps, epochs=epochs, verbose=0)
@@ -139,44 +135,44 @@ def _ours(data: str, limit: int | None, epochs: int, versions: int) -> dict[str,
     import numpy as np
     import tensorflow as tf
 
-    from components.trainer.features import FrozenPrefix
+    from components.trainer.complexity import complexity
     from components.trainer.inputs import decode_pixels, read_images
-    from components.trainer.precision import resolve_precision
+    from components.trainer.recipe import fit, frozen_prefix, initial_network, training_parts
 
     recipe, second = _recipe(epochs, versions), _recipe(epochs, versions, dense_units=64)
     with tempfile.TemporaryDirectory() as folder:
         cache, train, test = Path(folder), Path(folder) / "train.gz", Path(folder) / "test.gz"
         started = time.monotonic()
         _transform(_files(data, "Training", limit), train, recipe.transform)
-        prefix = _prefix(recipe)
-        frozen = FrozenPrefix(prefix, _SIZE, cache / "features", 1e12)
+        parts = training_parts(recipe, initial_network(recipe))
+        frozen = frozen_prefix(recipe, parts, cache)
         passed = time.monotonic()
         [features] = frozen.features((lambda: read_images([str(train)]), recipe.train.augment))
         prefix_seconds = time.monotonic() - passed
         # Early stopping is off: what is held out does not matter, so it is next to nothing.
         _transform(_files(data, "Testing", 2), cache / "eval.gz", recipe.transform)
         patterns = [str(train)], [str(cache / "eval.gz")]
-        trained = recipe.fit(*patterns, cache)
+        trained = fit(recipe, *patterns, cache)
         seconds = time.monotonic() - started
 
         began = time.monotonic()
-        second.fit(*patterns, cache)
+        fit(second, *patterns, cache)
         second_seconds = time.monotonic() - began
 
         _transform(_files(data, "Testing", limit), test, recipe.transform)
         held_out = list(read_images([str(test)]))
         pixels = tf.cast(decode_pixels(held_out), tf.float32)
         found = trained.model.predict(pixels, verbose=0).argmax(axis=1)
-        gigaflops = _gigaflops(prefix)
+        gigaflops = complexity(parts.prefix)["gigaflops_per_image"]
         return {
             "images": len(features.digests),
-            "precision": resolve_precision("auto"),
+            "precision": parts.precision,
             "seconds": seconds,
             "prefix_seconds": prefix_seconds,
             "second_seconds": second_seconds,
             "accuracy": float(np.mean(found == [image.label for image in held_out])),
             "prefix_gflops": gigaflops * len(features.digests) * versions / prefix_seconds,
-            "peak_gflops": gigaflops * 16 / _best_seconds(prefix, (16, _SIZE, _SIZE, 3)),
+            "peak_gflops": gigaflops * 16 / _best_seconds(parts.prefix, (16, _SIZE, _SIZE, 3)),
         }
 
 
@@ -205,23 +201,6 @@ def _transform(files: list[tuple[Path, int]], path: Path, config: Any) -> None:
     ):
         for record in pool.map(lambda pair: example(*pair), files):
             writer.write(record)
-
-
-def _prefix(recipe: Any) -> Any:
-    from components.trainer.model import build_model
-    from components.trainer.precision import resolve_precision
-    from components.trainer.split_model import split_model
-    from components.trainer.weights.vgg16 import load_weights, resolve_weights
-
-    weights = load_weights(resolve_weights(None))
-    model = build_model(recipe.model, image_size=_SIZE, class_count=4, weights=weights)
-    return split_model(model, resolve_precision(recipe.train.precision)).prefix
-
-
-def _gigaflops(model: Any) -> float:
-    from components.trainer.complexity import complexity
-
-    return complexity(model)["gigaflops_per_image"]
 
 
 def _best_seconds(

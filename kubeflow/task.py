@@ -21,6 +21,7 @@ from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
+from pipeline.notice import notice
 from pipeline.decisions.decide import finish_decisions
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
@@ -91,10 +92,10 @@ def _run_graph(
         if file.exists():
             return read_ir(file)
         if sample:
-            _make_sample(work, config)  # the graph tells the report what the images are
+            _make_sample(work, config)  # its notice is a part of the report
         from pipeline.graph import create_pipeline
 
-        ir = compile_pipeline(create_pipeline(config, work))
+        ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
         upstream = upstream_nodes(ir)
         if graph_digest(ir) != graph or node_id not in upstream:
             raise PipelineError(

@@ -1,11 +1,9 @@
 """The pipeline: from a folder of images to a pushed model, a node a paragraph."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_component
 
@@ -22,21 +20,21 @@ from components.push.component import Pusher
 from components.schema_gen.component import SchemaGen
 from components.serve_check.component import ServeCheck
 from components.source_digest import source_digest
-from components.trainer.component import Trainer
-from components.trainer.driver import RecipeDriver
+from components.trainer.component import Trainer, Tuner
+from components.trainer.config import Recipe, Training
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config
-from pipeline.notice import notice
 from pipeline.work import Work
 from schema.statistics import statistics_options
 
 
-def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
-    """Builds the graph.
+def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.Pipeline:
+    """Builds the graph, and reads no file but those of this package.
 
     Args:
         config: A configuration whose `data` is set.
         work: Where artifacts and pushed models go.
+        data_note: What the data folder says of itself, if anything.
 
     Returns:
         A pipeline without a metadata connection: whoever runs it brings one.
@@ -95,46 +93,37 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         disable_analyzer_cache=True,  # nothing is analysed: every image stands for itself
         disable_statistics=True,
         custom_config={
-            **_sections(transform=config.transform),
+            "transform": config.transform.model_dump(mode="json"),
             "code": source_digest("components.transform.preprocessing"),
         },
     )
     transform.add_upstream_node(gate)
 
     # A better recipe is looked for on the eval split, where that is asked for.
-    recipe = {
-        "classes": list(config.ingest.classes),
-        "cache": str(work.cache),
-        "weights": _digest(config.model.weights),
-        **_sections(model=config.model, train=config.train, transform=config.transform),
-    }
-    tuner = tfx.components.Tuner(
+    training = Training(
+        recipe=Recipe(
+            model=config.model,
+            train=config.train,
+            transform=config.transform,
+            classes=config.ingest.classes,
+        ),
+        cache=work.cache,
+        tune=config.tune,
+        confidence=config.confidence,
+        export=config.export,
+    )
+    tuner = Tuner(
+        training,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        tuner_fn="components.trainer.tune.tuner_fn",
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={
-            **recipe,
-            **_sections(tune=config.tune),
-            "code": source_digest("components.trainer.tune"),
-        },
     )
-    tuner.driver_class = RecipeDriver
 
     # VGG16 learns, and is exported as a SavedModel that takes the bytes of an image.
     trainer = Trainer(
+        training,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         hyperparameters=tuner.outputs["best_hyperparameters"] if config.tune.enabled else None,
-        run_fn="components.trainer.run.run_fn",
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={
-            **recipe,
-            **_sections(confidence=config.confidence, export=config.export),
-            "code": source_digest("components.trainer.executor", "components.trainer.run"),
-        },
     )
 
     # The model to beat is the last one that was blessed; what it and the candidate were trained on
@@ -191,7 +180,7 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
         infra_blessing=serve_check.outputs["blessing"],
         config=config.evaluate,
         parameters=_parameters(config),
-        data_note=notice(config.data),
+        data_note=data_note,
         push=config.push,
     )
 
@@ -230,13 +219,6 @@ def create_pipeline(config: Config, work: Work) -> tfx.dsl.Pipeline:
     )
 
 
-def _digest(weights: str | Path) -> str:
-    """Of the user's own file, as another one may have its name by the next run."""
-    if not isinstance(weights, Path) or not weights.expanduser().is_file():
-        return ""
-    return hashlib.sha256(weights.expanduser().read_bytes()).hexdigest()
-
-
 def _parameters(config: Config) -> dict[str, Any]:
     """What a model is made with and judged by: not where files lie, and what room there is."""
     fields = config.model_dump(
@@ -253,8 +235,3 @@ def _parameters(config: Config) -> dict[str, Any]:
         if isinstance(path, Path):
             fields[section][name] = path.name
     return fields
-
-
-def _sections(**sections: BaseModel) -> dict[str, Any]:
-    """Configuration sections as JSON values."""
-    return {name: section.model_dump(mode="json") for name, section in sections.items()}

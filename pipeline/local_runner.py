@@ -14,6 +14,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
+from pipeline.notice import notice
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
 from pipeline.launch import (
@@ -125,7 +126,7 @@ def _launch(
 def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
     from pipeline.graph import create_pipeline
 
-    ir = compile_pipeline(create_pipeline(config, work))
+    ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
     set_run_id(ir, run.name)
     write_ir(ir, run / GRAPH_FILE)
     return ir

@@ -12,10 +12,10 @@ from tfx.types import standard_artifacts
 from components.errors import PipelineError
 from components.ingest.artifacts import SplitAssignment
 from components.properties import parameter_of, text_of
-from components.trainer.weights.exported import DIGEST_PROPERTIES, exported_digest
+from components.trainer.weights.exported import DIGEST_PROPERTIES, WEIGHTS_PROPERTY, exported_digest
 
 _CUSTOM_CONFIG = "custom_config"
-"""The Trainer's property with its recipe, and the digest of the weights that it began with."""
+"""The Trainer's property in which earlier versions recorded the digest of the first weights."""
 _Step = Callable[[Collection[int]], Collection[int]]
 
 
@@ -140,6 +140,8 @@ def splits_behind(store: mlmd.MetadataStore, model_id: int) -> set[int]:
 
 def _weights(execution: pb.Execution) -> str:
     """The digest of the file of weights that a training began with, or nothing."""
+    if recorded := parameter_of(execution, WEIGHTS_PROPERTY):
+        return recorded
     config = json.loads(parameter_of(execution, _CUSTOM_CONFIG) or "null") or {}
     return str(config.get("weights") or "")
 

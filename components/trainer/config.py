@@ -1,16 +1,20 @@
 """What can be chosen about the network and its training."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from components.errors import PipelineError
 from components.strict_config import StrictConfig
+from components.trainer.layers import VGG16, Widths
+from components.transform.config import TransformConfig
 
 _StepSize = Annotated[float, Field(gt=0)]
 _Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Width = Annotated[int, Field(ge=1)]
-_Depth = Annotated[int, Field(ge=0, le=13)]
+_Depth = Annotated[int, Field(ge=0, le=sum(VGG16.DEPTHS))]
 
 
 class ModelConfig(StrictConfig):
@@ -29,7 +33,7 @@ class ModelConfig(StrictConfig):
 
     weights: Literal["imagenet", "random"] | Path = "imagenet"
     input_scaling: Literal["imagenet", "unit"] = "imagenet"
-    widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
+    widths: Widths = VGG16.widths
     trainable_convolutions: _Depth = 3
     dense_units: _Width = 128
     flatten_dropout: _Dropout = 0.3
@@ -166,3 +170,62 @@ class TuneConfig(StrictConfig):
             if lowest >= highest:
                 raise ValueError(f"{name}: the least value must lie below the greatest")
         return self
+
+
+class Recipe(StrictConfig):
+    """All that a trained network depends on but the images.
+
+    Attributes:
+        model: The network.
+        train: How it is trained.
+        transform: What was done to the pixels before.
+        classes: Names in the order of ingest's class index.
+    """
+
+    model: ModelConfig
+    train: TrainConfig
+    transform: TransformConfig
+    classes: tuple[str, ...]
+
+    def with_values(self, values: Mapping[str, Any]) -> "Recipe":
+        """Changes single settings.
+
+        Args:
+            values: By path, such as `train.learning_rate`.
+
+        Returns:
+            The changed recipe.
+
+        Raises:
+            PipelineError: There is no such setting, or it cannot have this value.
+        """
+        fields = self.model_dump()
+        for path, value in values.items():
+            section, _, name = path.partition(".")
+            if section not in ("model", "train") or name not in fields[section]:
+                raise PipelineError(f"The hyperparameters name {path!r}, which is no setting.")
+            fields[section][name] = value
+        try:
+            return Recipe.model_validate(fields)
+        except ValueError as error:
+            raise PipelineError(f"The hyperparameters cannot be used: {error}") from error
+
+
+class Training(StrictConfig):
+    """What the graph tells the Trainer and the Tuner, each the part that it uses.
+
+    Attributes:
+        recipe: What is trained, and how.
+        cache: A folder for features, and for what an interrupted training goes on from.
+        tune: The Tuner's search.
+        confidence: When the Trainer's model says that it does not know.
+        export: The form of the network that the Trainer exports.
+        code: A digest of the source that does it.
+    """
+
+    recipe: Recipe
+    cache: Path
+    tune: TuneConfig = TuneConfig()
+    confidence: ConfidenceConfig = ConfidenceConfig()
+    export: ExportConfig = ExportConfig()
+    code: str = ""

@@ -5,13 +5,10 @@ by a digest of all that it depends on: weights, layers, image size, number forma
 Later epochs, runs and tuning trials read it. An interrupted pass goes on where it was.
 """
 
-import hashlib
-import json
 import logging
 import math
 import os
 import shutil
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +26,9 @@ from components.errors import PipelineError
 from components.source_digest import source_digest
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
+from components.trainer.identity import identity
 from components.trainer.inputs import TransformedImage, decode_pixels
+from components.trainer.progress import Pace
 from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +36,6 @@ _BATCH = 16
 """Images a step: more are no faster."""
 _SHARD = 512
 """Images a file, some 32 MB at 128 pixels."""
-_SECONDS_BETWEEN_LINES = 1.0
 _DIGEST_BYTES = 32
 _INDEX = ".index"
 
@@ -203,12 +201,12 @@ class FrozenPrefix:
             self.shape: tuple[int, ...] = (image_size, image_size, 3)
             self.dtype = np.dtype(np.uint8)
             self._run: Callable[[tf.Tensor], tf.Tensor] = tf.identity
-            self._identity = hashlib.sha256(b"pixels")
+            self._identity = "pixels"
         else:
             self.shape = tuple(prefix.output.shape[1:])
             self.dtype = np.dtype(tf.as_dtype(prefix.output.dtype).as_numpy_dtype)
             self._run = tf.function(lambda pixels: prefix(pixels, training=False))
-            self._identity = _digest(prefix)
+            self._identity = identity(prefix.get_config(), *prefix.get_weights())
 
     def features(self, *splits: Split) -> list[FrozenFeatures]:
         """Makes sure that all versions of all images are in the cache, together.
@@ -257,10 +255,8 @@ class FrozenPrefix:
         original = version == 0 and config.keep_original
         drawn = config.model_dump(exclude={"versions", "keep_original"})
         code = source_digest("components.trainer.augment")
-        chosen = None if original else {"version": version, "code": code, **drawn}
-        identity = self._identity.copy()
-        identity.update(json.dumps([chosen, self.shape, self.dtype.name]).encode())
-        return self._cache / identity.hexdigest()[:32]
+        chosen = None if original else [version, code, drawn]
+        return self._cache / identity(self._identity, chosen, self.shape, self.dtype.name)
 
     def _fill(
         self,
@@ -333,21 +329,12 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._started = self._last = time.monotonic()
+        self._pace = Pace(total)
 
     def advance(self, images: int) -> None:
         self._done += images
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        rate = self._done / (now - self._started)
-        _LOG.info(
-            "frozen layers, %d%%, %.0f images/s, about %d:%02d left",
-            100 * self._done // self._total,
-            rate,
-            *divmod(int((self._total - self._done) / rate), 60),
-        )
+        if pace := self._pace.tell(self._done):
+            _LOG.info("frozen layers, %d%%, %s", 100 * self._done // self._total, pace)
 
 
 def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:
@@ -369,13 +356,6 @@ def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:
 def _missing(stores: Mapping[Path, FeatureStore], wanted: Mapping[Path, set[bytes]]) -> int:
     """How many activations must be computed."""
     return sum(digest not in stores[path] for path in wanted for digest in wanted[path])
-
-
-def _digest(prefix: keras.Model) -> "hashlib._Hash":
-    digest = hashlib.sha256(json.dumps(prefix.get_config(), sort_keys=True).encode())
-    for weight in prefix.get_weights():
-        digest.update(np.ascontiguousarray(weight).data)
-    return digest
 
 
 def _size(folder: Path) -> int:

@@ -1,8 +1,4 @@
-"""VGG16 with a dense head, made of stock Keras layers only.
-
-Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015;
-layer names as in keras.applications.
-"""
+"""VGG16 with a dense head, made of stock Keras layers only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +7,9 @@ import keras
 import numpy as np
 
 from components.trainer.config import ModelConfig
+from components.trainer.layers import LOGITS_LAYER, SCALING_LAYER, VGG16
 from components.trainer.weights.vgg16 import apply_weights
 
-_CONVOLUTIONS = (2, 2, 3, 3, 3)
 _RGB_MEAN = (123.68, 116.779, 103.939)
 """ImageNet's mean colour, which VGG16's published weights want subtracted."""
 
@@ -42,21 +38,18 @@ def build_model(
     """
     pixels = keras.Input((image_size, image_size, 3), name="pixels")
     hidden = _scaling(config)(pixels)
-    for block, (width, convolutions) in enumerate(
-        zip(config.widths, _CONVOLUTIONS, strict=True), start=1
-    ):
-        for convolution in range(1, convolutions + 1):
-            name = f"block{block}_conv{convolution}"
+    for block, convolutions in VGG16(config.widths).blocks.items():
+        for name, (*_, width) in convolutions.items():
             hidden = keras.layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(
                 hidden
             )
-        hidden = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(hidden)
+        hidden = keras.layers.MaxPooling2D(2, name=f"{block}_pool")(hidden)
     hidden = keras.layers.Flatten(name="flatten")(hidden)
     hidden = keras.layers.Dropout(config.flatten_dropout, name="flatten_dropout")(hidden)
     hidden = keras.layers.Dense(config.dense_units, activation="relu", name="dense")(hidden)
     hidden = keras.layers.Dropout(config.dense_dropout, name="dense_dropout")(hidden)
     probabilities = keras.layers.Dense(
-        class_count, activation="softmax", dtype="float32", name="probabilities"
+        class_count, activation="softmax", dtype="float32", name=LOGITS_LAYER
     )(hidden)
     model = keras.Model(pixels, probabilities, name="vgg16_classifier")
     if weights is not None:
@@ -68,8 +61,8 @@ def build_model(
 
 def _scaling(config: ModelConfig) -> keras.layers.Layer:
     if config.input_scaling == "unit":
-        return keras.layers.Rescaling(1 / 255, name="scaling")
-    return keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name="scaling")
+        return keras.layers.Rescaling(1 / 255, name=SCALING_LAYER)
+    return keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name=SCALING_LAYER)
 
 
 def _take_rgb(first: keras.layers.Layer) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from components.trainer.layers import VGG16
+
 _FASTER = 1.15
 """How many times faster bfloat16 must be measured to be chosen: processors with instructions for
 it come near two, those without are slower in it."""
@@ -53,8 +55,9 @@ def _seconds(*policies: str) -> dict[str, float]:
 
 
 def _step(policy: str) -> Callable[[], None]:
-    layer = keras.layers.Conv2D(256, 3, padding="same", dtype=policy)
-    pixels = tf.ones((4, 16, 16, 256))
+    width = VGG16.widths[2]
+    layer = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
+    pixels = tf.ones((4, 16, 16, width))
     layer.build(pixels.shape)
 
     @tf.function

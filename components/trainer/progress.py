@@ -9,6 +9,36 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 1.0
 
 
+class Pace:
+    """Says about once a second how fast images go through, and when the last one will."""
+
+    def __init__(self, images: int) -> None:
+        """Starts the clock.
+
+        Args:
+            images: How many there are to do.
+        """
+        self._images = images
+        self._started = self._last = time.monotonic()
+
+    def tell(self, done: int) -> str:
+        """Says it, or nothing where it was said within the last second.
+
+        Args:
+            done: How many images are done, since the start.
+
+        Returns:
+            A few words.
+        """
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_LINES:
+            return ""
+        self._last = now
+        rate = done / (now - self._started)
+        minutes, seconds = divmod(int((self._images - done) / rate), 60)
+        return f"{rate:.0f} images/s, about {minutes}:{seconds:02d} left"
+
+
 class LogProgress(keras.callbacks.Callback):
     """Logs epoch, images a second, time left and accuracy, about once a second.
 
@@ -27,14 +57,13 @@ class LogProgress(keras.callbacks.Callback):
         self._images = images
         self._batch_size = batch_size
         self._first = self._epoch = done
-        self._started = self._last = time.monotonic()
 
     def on_train_begin(
         self,
         logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras' signature
     ) -> None:
         """Starts the clock."""
-        self._started = time.monotonic()
+        self._pace = Pace((self.params["epochs"] - self._first) * self._images)
 
     def on_epoch_begin(
         self,
@@ -46,21 +75,13 @@ class LogProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Logs a line if the last one is old enough."""
-        now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
         in_epoch = min((batch + 1) * self._batch_size, self._images)
-        done = (self._epoch - self._first) * self._images + in_epoch
-        epochs = self.params["epochs"]
-        left = (epochs - self._first) * self._images - done
-        rate = done / (now - self._started)
-        _LOG.info(
-            "epoch %d/%d, %d%%, %.0f images/s, about %d:%02d left, accuracy %.3f",
-            self._epoch + 1,
-            epochs,
-            100 * in_epoch // self._images,
-            rate,
-            *divmod(int(left / rate), 60),
-            (logs or {}).get("accuracy", 0.0),
-        )
+        if pace := self._pace.tell((self._epoch - self._first) * self._images + in_epoch):
+            _LOG.info(
+                "epoch %d/%d, %d%%, %s, accuracy %.3f",
+                self._epoch + 1,
+                self.params["epochs"],
+                100 * in_epoch // self._images,
+                pace,
+                (logs or {}).get("accuracy", 0.0),
+            )

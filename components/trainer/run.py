@@ -17,14 +17,14 @@ from components.servable import EXTRAS, METADATA_FILE
 from components.trainer.complexity import complexity
 from components.trainer.confidence.fit import Confidence, fit_confidence
 from components.trainer.confidence.observations import Observations, observe
-from components.trainer.config import ConfidenceConfig, ExportConfig
+from components.trainer.config import ExportConfig, Recipe, Training
 from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.export.warm_up import write_warm_up
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
 from components.trainer.inputs import TransformedImage, decode_pixels, read_images
 from components.trainer.layers import FEATURE_LAYER
-from components.trainer.recipe import Recipe
+from components.trainer.recipe import fit
 from components.trainer.split_model import copy_model
 
 _LOG = logging.getLogger(__name__)
@@ -40,36 +40,32 @@ def run_fn(fn_args: FnArgs) -> None:
     probabilities), `summary.txt`, `history.json` and `curves.png`.
 
     Args:
-        fn_args: Files and folders from TFX; `custom_config` holds `classes`, the names in the order
-            of ingest's class index, `cache`, the folder for what outlives a run, and the fields of
-            `model`, `train`, `confidence`, `export` and `transform`.
+        fn_args: Files and folders from TFX; `custom_config` has the fields of a `Training`.
 
     Raises:
         PipelineError: A class has no image, the loss is no longer a number, or there is no room.
         WeightsError: VGG16's weights cannot be had or do not fit.
     """
-    recipe = Recipe.read(fn_args.custom_config)
+    config = Training.model_validate(fn_args.custom_config)
     tuned = fn_args.hyperparameters["values"] if fn_args.hyperparameters else {}
-    recipe = recipe.with_values(tuned)
-    cache = Path(fn_args.custom_config["cache"])
+    recipe = config.recipe.with_values(tuned)
     tensorboard = keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)
-    trained = recipe.fit(fn_args.train_files, fn_args.eval_files, cache, (tensorboard,))
+    trained = fit(recipe, fn_args.train_files, fn_args.eval_files, config.cache, (tensorboard,))
 
     _LOG.info("fitting calibration and the foreign-image score")
     confidence = fit_confidence(
         _observe(trained.model, trained.cut, trained.train, fn_args.train_files),
         _observe(trained.model, trained.cut, trained.held_out, fn_args.eval_files),
-        ConfidenceConfig.model_validate(fn_args.custom_config["confidence"]),
+        config.confidence,
     )
     serving_model = Path(fn_args.serving_model_dir)
-    export = ExportConfig.model_validate(fn_args.custom_config["export"])
     module = ServingModule(
-        _served_form(trained.model, export), recipe.transform, recipe.classes, confidence
+        _served_form(trained.model, config.export), recipe.transform, recipe.classes, confidence
     )
     export_saved_model(module, serving_model)
     extras = serving_model / EXTRAS
     extras.mkdir()
-    _write_metadata(extras, recipe, tuned, trained.model, confidence, export)
+    _write_metadata(extras, recipe, tuned, trained.model, confidence, config.export)
     write_warm_up(extras, recipe.transform.image_size)
     _write_files(trained.model, serving_model.parent)
     write_history(trained.history, serving_model.parent)

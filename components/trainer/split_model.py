@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from components.trainer.layers import LOGITS_LAYER, SCALING_LAYER
+
 
 @dataclass(frozen=True)
 class SplitModel:
@@ -15,11 +17,13 @@ class SplitModel:
             convolutions train.
         tail: From there to probabilities.
         cut: Name of the prefix's last layer, empty without one.
+        precision: The policy's name.
     """
 
     prefix: keras.Model | None
     tail: keras.Model
     cut: str
+    precision: str
 
 
 def split_model(model: keras.Model, policy: str) -> SplitModel:
@@ -39,13 +43,14 @@ def split_model(model: keras.Model, policy: str) -> SplitModel:
     # Dropout draws anew every time, so it is no part of what is computed once.
     while isinstance(layers[first - 1], keras.layers.Dropout | keras.layers.Flatten):
         first -= 1
-    if layers[first - 1].name == "scaling":
-        return SplitModel(None, _copy(layers, model.input_shape[1:], policy, "tail"), "")
+    if layers[first - 1].name == SCALING_LAYER:
+        return SplitModel(None, _copy(layers, model.input_shape[1:], policy, "tail"), "", policy)
     cut = layers[first - 1]
     return SplitModel(
         prefix=_copy(layers[:first], model.input_shape[1:], policy, "prefix"),
         tail=_copy(layers[first:], cut.output.shape[1:], policy, "tail"),
         cut=cut.name,
+        precision=policy,
     )
 
 
@@ -81,7 +86,7 @@ def _copy(
     hidden = inputs
     copies = []
     for layer in layers:
-        exact = layer.name in ("scaling", "probabilities")
+        exact = layer.name in (SCALING_LAYER, LOGITS_LAYER)
         config = {**layer.get_config(), "dtype": "float32" if exact else policy}
         copy = type(layer).from_config(config)
         hidden = copy(hidden)

@@ -1,11 +1,8 @@
 """TFX Tuner's entry point: looks for a better recipe, trial by trial, on cached features."""
 
-import hashlib
-import json
 import logging
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -16,9 +13,10 @@ from keras_tuner.oracles import BayesianOptimizationOracle
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from components.trainer.config import TuneConfig
+from components.trainer.config import Recipe, Training, TuneConfig
 from components.trainer.history import kept_epoch
-from components.trainer.recipe import Recipe
+from components.trainer.identity import identity, initial_weights
+from components.trainer.recipe import fit
 from components.trainer.training import DivergedError
 
 _LOG = logging.getLogger(__name__)
@@ -29,21 +27,13 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Prepares the search.
 
     Args:
-        fn_args: Files and folders from TFX; `custom_config` as the Trainer has it, and `tune`.
+        fn_args: Files and folders from TFX; `custom_config` has the fields of a `Training`.
 
     Returns:
         A tuner, and nothing to call it with: each trial reads the images itself.
     """
-    recipe = Recipe.read(fn_args.custom_config)
-    config = TuneConfig.model_validate(fn_args.custom_config["tune"])
-    tuner = _RecipeTuner(
-        _Oracle(recipe, config),
-        recipe,
-        fn_args,
-        # What an interrupted search goes on from.
-        directory=str(Path(fn_args.custom_config["cache"]) / "tuning"),
-        project_name=_identity(fn_args),
-    )
+    config = Training.model_validate(fn_args.custom_config)
+    tuner = _RecipeTuner(config, fn_args.train_files, fn_args.eval_files)
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
 
@@ -103,18 +93,23 @@ class _Oracle(BayesianOptimizationOracle):
 class _RecipeTuner(BaseTuner):
     """A trial is a whole training; its score is the loss on eval of the weights that it keeps."""
 
-    def __init__(self, oracle: _Oracle, recipe: Recipe, fn_args: FnArgs, **folders: str) -> None:
-        self._recipe = recipe
-        self._fn_args = fn_args
-        self._cache = Path(fn_args.custom_config["cache"])
-        super().__init__(oracle=oracle, **folders)
+    def __init__(self, config: Training, train_files: list[str], eval_files: list[str]) -> None:
+        self._config = config
+        self._files = train_files, eval_files
+        weights = initial_weights(config.recipe.model.weights)
+        super().__init__(
+            oracle=_Oracle(config.recipe, config.tune),
+            # What an interrupted search goes on from.
+            directory=str(config.cache / "tuning"),
+            project_name=identity(config, weights, train_files, eval_files),
+        )
 
     def run_trial(self, trial: Any) -> float:
         number = len(self.oracle.end_order) + 1
         _LOG.info("trial %d of %d", number, self.oracle.max_trials)
         try:
-            recipe = self._recipe.with_values(trial.hyperparameters.values)
-            trained = recipe.fit(self._fn_args.train_files, self._fn_args.eval_files, self._cache)
+            recipe = self._config.recipe.with_values(trial.hyperparameters.values)
+            trained = fit(recipe, *self._files, self._config.cache)
         except DivergedError as error:
             raise FailedTrialError(str(error)) from error
         except Exception as error:
@@ -127,9 +122,3 @@ class _RecipeTuner(BaseTuner):
     def on_search_end(self) -> None:
         """Removes what only an interrupted search needs."""
         shutil.rmtree(self.project_dir, ignore_errors=True)
-
-
-def _identity(fn_args: FnArgs) -> str:
-    """Tells one search from another."""
-    inputs = [fn_args.custom_config, fn_args.train_files, fn_args.eval_files]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]

@@ -60,15 +60,11 @@ def test_the_schema_is_keyed_by_the_classes(tmp_path):
     assert [json.loads(node.exec_properties["classes"]) for node in given] == classes
 
 
-def test_another_weights_file_of_the_same_name_is_trained_anew(tmp_path):
-    """What the Trainer is given is what its cached results are found by."""
-    weights = tmp_path / "vgg16.h5"
-    given = []
-    for content in (b"one", b"one", b"other"):
-        weights.write_bytes(content)
-        nodes = _nodes(tmp_path, model={"weights": weights}, tune={"enabled": True})
-        both = [nodes["Trainer"], nodes["Tuner"]]
-        given.append([node.exec_properties["custom_config"] for node in both])
-    assert given[0] == given[1]
-    assert given[0][0] != given[2][0]
-    assert given[0][1] != given[2][1]
+def test_building_it_reads_neither_images_nor_weights(tmp_path):
+    weights = tmp_path / "weights.h5"
+    settings = {"model": {"weights": weights}, "tune": {"enabled": True}}
+    before = {name: node.exec_properties for name, node in _nodes(tmp_path, **settings).items()}
+    weights.write_bytes(b"weights")
+    (tmp_path / "sample.json").write_text('{"notice": "Drawn pictures."}')
+    after = {name: node.exec_properties for name, node in _nodes(tmp_path, **settings).items()}
+    assert before == after

@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:Depreca
 def test_a_run_that_starts_behind_a_gate_that_stopped_is_stopped(tmp_path, monkeypatch):
     work = Work(tmp_path)
     monkeypatch.setattr(
-        "pipeline.graph.create_pipeline", lambda config, work: stopping_pipeline(work.artifacts)
+        "pipeline.graph.create_pipeline",
+        lambda config, work, note: stopping_pipeline(work.artifacts),
     )
     for from_nodes in ((), ("Transform",), ("Transform",)):
         run = work.new_run()

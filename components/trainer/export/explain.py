@@ -14,9 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.trainer.confidence.observations import features_of, logits_of
-from components.trainer.layers import EXPLAINED_LAYER, LOGITS_LAYER
+from components.trainer.layers import EXPLAINED_LAYER, LOGITS_LAYER, VGG16
 
-RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", "block5_conv3", "block5_conv2", "block5_conv1")
+RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", *reversed(VGG16().blocks["block5"]))
 """Whose weights the sanity check takes away, one after the other, from the top."""
 
 _LEFT_OVER = 0.5

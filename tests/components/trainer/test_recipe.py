@@ -10,17 +10,18 @@ import pytest
 from transformed import SIZE, TOY, write_split
 
 from components.trainer import recipe as recipe_module
-from components.trainer.config import AugmentConfig, TrainConfig
-from components.trainer.recipe import Recipe
+from components.trainer.config import AugmentConfig, Recipe, TrainConfig
+from components.trainer.recipe import fit
 from components.transform.config import TransformConfig
 
 pytestmark = pytest.mark.long
 
+TRAIN = TrainConfig(epochs=3, batch_size=8, precision="float32", augment=AugmentConfig(versions=2))
 RECIPE = Recipe(
-    TOY,
-    TrainConfig(epochs=3, batch_size=8, precision="float32", augment=AugmentConfig(versions=2)),
-    TransformConfig(image_size=SIZE, crop="none"),
-    ("glioma", "notumor"),
+    model=TOY,
+    train=TRAIN,
+    transform=TransformConfig(image_size=SIZE, crop="none"),
+    classes=("glioma", "notumor"),
 )
 
 
@@ -52,8 +53,8 @@ if sys.argv[2] == "mirrored":
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(device, two)
 from transformed import SIZE, TOY
-from components.trainer.config import TrainConfig
-from components.trainer.recipe import Recipe
+from components.trainer.config import Recipe, TrainConfig
+from components.trainer.recipe import fit
 from components.transform.config import TransformConfig
 
 class Hold(keras.callbacks.Callback):
@@ -71,9 +72,10 @@ if sys.argv[4:] == ["hold"]:
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 model = TOY.model_copy(update={"flatten_dropout": 0.0, "dense_dropout": 0.0})
 train = TrainConfig(epochs=3, batch_size=8, precision="float32", strategy=strategy)
-recipe = Recipe(model, train, TransformConfig(image_size=SIZE, crop="none"), ("a", "b"))
+transform = TransformConfig(image_size=SIZE, crop="none")
+recipe = Recipe(model=model, train=train, transform=transform, classes=("a", "b"))
 files = [str(folder / "train" / "*")], [str(folder / "eval" / "*")]
-trained = recipe.fit(*files, Path(cache), callbacks)
+trained = fit(recipe, *files, Path(cache), callbacks)
 trained.model.save_weights(Path(cache) / "ended.weights.h5")
 print("losses", *trained.history["loss"])
 """
@@ -118,7 +120,7 @@ def test_two_devices_train_as_one_does(tmp_path):
 def test_a_training_of_other_weights_does_not_go_on_from_this_one(tmp_path, monkeypatch):
     files = _files(tmp_path)
     with pytest.raises(_KilledError):
-        RECIPE.fit(*files, tmp_path / "cache", (_KillIn(2),))
+        fit(RECIPE, *files, tmp_path / "cache", (_KillIn(2),))
     build = recipe_module.build_model
 
     def other(*arguments, **options):
@@ -127,8 +129,8 @@ def test_a_training_of_other_weights_does_not_go_on_from_this_one(tmp_path, monk
         return model
 
     monkeypatch.setattr(recipe_module, "build_model", other)
-    expected = RECIPE.fit(*files, tmp_path / "other").history
-    assert RECIPE.fit(*files, tmp_path / "cache").history == expected
+    expected = fit(RECIPE, *files, tmp_path / "other").history
+    assert fit(RECIPE, *files, tmp_path / "cache").history == expected
 
 
 def test_a_training_of_another_precision_does_not_go_on_from_this_one(tmp_path, monkeypatch):
@@ -137,8 +139,8 @@ def test_a_training_of_another_precision_does_not_go_on_from_this_one(tmp_path, 
     chosen = iter(["float32", "mixed_bfloat16"])
     monkeypatch.setattr(recipe_module, "resolve_precision", lambda _: next(chosen))
     with pytest.raises(_KilledError):
-        auto.fit(*files, tmp_path / "cache", (_KillIn(2),))
+        fit(auto, *files, tmp_path / "cache", (_KillIn(2),))
     epochs = []
     count = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: epochs.append(epoch))
-    auto.fit(*files, tmp_path / "cache", (count,))
+    fit(auto, *files, tmp_path / "cache", (count,))
     assert epochs == [0, 1, 2]

@@ -12,7 +12,7 @@ from transformed import SIZE, TOY, write_split
 from components.errors import PipelineError
 from components.trainer import run
 from components.trainer.confidence.fit import fit_confidence
-from components.trainer.config import ConfidenceConfig, ExportConfig, TrainConfig
+from components.trainer.config import ExportConfig, Recipe, TrainConfig, Training
 from components.trainer.inputs import decode_pixels, read_images
 from components.trainer.run import run_fn
 from components.transform.config import TransformConfig
@@ -29,22 +29,25 @@ def fn_args(tmp_path):
     """What TFX hands over, of a toy run."""
 
     def make(train: int = 20, *, rare=False, classes=CLASSES, model=TOY, dtype="float32", **recipe):
-        config = TrainConfig(**{"epochs": 2, "batch_size": 8, "precision": "float32", **recipe})
-        sections = {
-            "model": model,
-            "train": config,
-            "confidence": ConfidenceConfig(),
-            "export": ExportConfig(dtype=dtype),
-            "transform": TransformConfig(image_size=SIZE, crop="none"),
-        }
-        fields = {key: value.model_dump(mode="json") for key, value in sections.items()}
+        config = Training(
+            recipe=Recipe(
+                model=model,
+                train=TrainConfig(
+                    **{"epochs": 2, "batch_size": 8, "precision": "float32", **recipe}
+                ),
+                transform=TransformConfig(image_size=SIZE, crop="none"),
+                classes=classes,
+            ),
+            cache=tmp_path / "cache",
+            export=ExportConfig(dtype=dtype),
+        )
         return SimpleNamespace(
             train_files=write_split(tmp_path / "train", train, rare=rare),
             eval_files=write_split(tmp_path / "eval", 12, first=100),
             serving_model_dir=str(tmp_path / "run" / "Format-Serving"),
             model_run_dir=str(tmp_path / "run" / "logs"),
             hyperparameters=None,
-            custom_config={"classes": classes, "cache": str(tmp_path / "cache"), **fields},
+            custom_config=config.model_dump(mode="json"),
         )
 
     return make

@@ -10,8 +10,7 @@ from transformed import SIZE, TOY, write_split
 
 from components.errors import PipelineError
 from components.trainer import tune
-from components.trainer.config import TrainConfig, TuneConfig
-from components.trainer.recipe import Recipe
+from components.trainer.config import Recipe, TrainConfig, Training, TuneConfig
 from components.trainer.tune import tuner_fn
 from components.transform.config import TransformConfig
 
@@ -19,27 +18,26 @@ pytestmark = pytest.mark.long
 
 CLASSES = ("glioma", "notumor")
 RECIPE = Recipe(
-    TOY,
-    TrainConfig(epochs=1, batch_size=8, precision="float32", learning_rate=1e-3),
-    TransformConfig(image_size=SIZE, crop="none"),
-    CLASSES,
+    model=TOY,
+    train=TrainConfig(epochs=1, batch_size=8, precision="float32", learning_rate=1e-3),
+    transform=TransformConfig(image_size=SIZE, crop="none"),
+    classes=CLASSES,
 )
 
 
 @pytest.fixture
 def fn_args(tmp_path):
-    def make(classes=CLASSES, **bounds):
-        config = TuneConfig(**{"trials": 3, "dense_units": (4,), **bounds})
-        sections = {"model": RECIPE.model, "train": RECIPE.train, "transform": RECIPE.transform}
+    def make(classes=CLASSES, values=(), **bounds):
+        recipe = RECIPE.with_values(dict(values)).model_copy(update={"classes": tuple(classes)})
+        config = Training(
+            recipe=recipe,
+            cache=tmp_path / "cache",
+            tune=TuneConfig(**{"trials": 3, "dense_units": (4,), **bounds}),
+        )
         return SimpleNamespace(
             train_files=write_split(tmp_path / "train", 12),
             eval_files=write_split(tmp_path / "eval", 8, first=100),
-            custom_config={
-                "classes": list(classes),
-                "cache": str(tmp_path / "cache"),
-                "tune": config.model_dump(mode="json"),
-                **{name: one.model_dump(mode="json") for name, one in sections.items()},
-            },
+            custom_config=config.model_dump(mode="json"),
         )
 
     return make
@@ -69,16 +67,16 @@ def test_no_trial_begins_when_the_time_is_over(fn_args):
 
 
 def test_an_interrupted_search_goes_on(fn_args, monkeypatch):
-    fit = Recipe.fit
+    fit = tune.fit
     fits = []
 
-    def die(self, *arguments):
-        fits.append(self)
+    def die(recipe, *arguments):
+        fits.append(recipe)
         if len(fits) == 2:
             raise KeyboardInterrupt
-        return fit(self, *arguments)
+        return fit(recipe, *arguments)
 
-    monkeypatch.setattr(Recipe, "fit", die)
+    monkeypatch.setattr(tune, "fit", die)
     with pytest.raises(KeyboardInterrupt):
         _search(fn_args())
     tuner = _search(fn_args())
@@ -93,16 +91,16 @@ def test_what_no_trial_can_mend_ends_the_search(fn_args):
 
 
 def test_a_trial_that_diverges_does_not_end_the_search(fn_args, monkeypatch):
-    fit = Recipe.fit
+    fit = tune.fit
     fits = []
 
-    def diverge(self, *arguments):
-        fits.append(self)
+    def diverge(recipe, *arguments):
+        fits.append(recipe)
         if len(fits) == 2:
             raise tune.DivergedError("the loss is not a number")
-        return fit(self, *arguments)
+        return fit(recipe, *arguments)
 
-    monkeypatch.setattr(Recipe, "fit", diverge)
+    monkeypatch.setattr(tune, "fit", diverge)
     tuner = _search(fn_args())
     assert [trial.score is None for trial in tuner.oracle.trials.values()].count(True) == 1
     assert tuner.get_best_hyperparameters()
@@ -110,14 +108,13 @@ def test_a_trial_that_diverges_does_not_end_the_search(fn_args, monkeypatch):
 
 @pytest.mark.parametrize(("keep_best", "score"), [(False, 2.0), (True, 1.0)])
 def test_a_trial_is_judged_by_the_weights_that_it_keeps(fn_args, monkeypatch, keep_best, score):
-    arguments = fn_args(trials=1)
-    arguments.custom_config["train"]["keep_best"] = keep_best
-    fit = Recipe.fit
+    arguments = fn_args(trials=1, values={"train.keep_best": keep_best})
+    fit = tune.fit
 
-    def worsen(self, *files):
-        return replace(fit(self, *files), history={"val_loss": [3.0, 1.0, 2.0]})
+    def worsen(recipe, *arguments):
+        return replace(fit(recipe, *arguments), history={"val_loss": [3.0, 1.0, 2.0]})
 
-    monkeypatch.setattr(Recipe, "fit", worsen)
+    monkeypatch.setattr(tune, "fit", worsen)
     [trial] = _search(arguments).oracle.trials.values()
     assert trial.score == score
 
@@ -126,30 +123,29 @@ def test_a_full_disk_ends_the_search(fn_args, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Recipe, "fit", fail)
+    monkeypatch.setattr(tune, "fit", fail)
     with pytest.raises(FatalError, match="No space left"):
         _search(fn_args())
 
 
 def test_a_trial_that_finds_no_memory_says_nothing_of_its_recipe(fn_args, monkeypatch):
-    fit = Recipe.fit
+    fit = tune.fit
     fits = []
 
-    def starve(self, *arguments):
-        fits.append(self)
+    def starve(recipe, *arguments):
+        fits.append(recipe)
         if len(fits) == 2:
             raise tf.errors.ResourceExhaustedError(None, None, "no room for a tensor")
-        return fit(self, *arguments)
+        return fit(recipe, *arguments)
 
-    monkeypatch.setattr(Recipe, "fit", starve)
+    monkeypatch.setattr(tune, "fit", starve)
     with pytest.raises(FatalError, match="no room for a tensor"):
         _search(fn_args())
 
 
 def test_the_first_trial_is_the_recipe_wherever_the_bounds_lie(fn_args):
-    arguments = fn_args(trials=1)
-    arguments.custom_config["model"]["flatten_dropout"] = 0.0
-    arguments.custom_config["train"]["learning_rate"] = 0.01
+    values = {"model.flatten_dropout": 0.0, "train.learning_rate": 0.01}
+    arguments = fn_args(trials=1, values=values)
     [trial] = _search(arguments).oracle.trials.values()
     assert trial.hyperparameters.values["model.flatten_dropout"] == 0.0
     assert trial.hyperparameters.values["train.learning_rate"] == 0.01

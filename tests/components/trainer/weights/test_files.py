@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import onnx
 import pytest
 from permissions import permissions_hold
 from toy_weights import (
@@ -18,6 +19,7 @@ from toy_weights import (
     Published,
     assert_same,
     make_tensors,
+    onnx_bytes,
     write_keras_2,
     write_npz,
     write_onnx,
@@ -159,11 +161,12 @@ def test_integers_are_refused(kind: str, published: Published, tmp_path: Path) -
         (b"", "is empty"),
         (b"<!DOCTYPE html><html>Sign in", "begins with b'<!DOCTYPE html><' and is no weights"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is no weights file"),
-        (b"\x08", "damaged|does not fit"),
-        (b"\x08\xff\xff", "cut off"),
-        (b"\x08\x07\x3a\xff\xff\xff\xff\x0f", "cut off"),
-        (b"\x08" + b"\xff" * 30, "no ONNX graph"),
-        (b"\x08\x07\x3f\x00", "no ONNX graph"),
+        (b"\x08", "is damaged"),
+        (b"\x08\xff\xff", "is damaged"),
+        (b"\x08\x07\x3a\xff\xff\xff\xff\x0f", "is damaged"),
+        (b"\x08" + b"\xff" * 30, "is damaged"),
+        (b"\x08\x07\x3f\x00", "is damaged"),
+        (b"\x08\x07", "does not fit VGG16: it has no block1_conv1/kernel"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "is damaged"),
         (b"PK\x03\x04" + bytes(100), "is damaged"),
     ],
@@ -247,8 +250,21 @@ def test_an_onnx_file_beyond_protobufs_limit_is_refused(
 ) -> None:
     monkeypatch.setattr(files, "_ONNX_MAX_BYTES", 1000)
     file = write_onnx(tmp_path / "huge.onnx", published.tensors)
-    with pytest.raises(WeightsError, match="does not fit VGG16: it has more than"):
+    with pytest.raises(WeightsError, match="does not fit VGG16: its graph has"):
         resolve_weights(file, spec=published.spec)
     write_wheel(file, published.tensors)
     with pytest.raises(WeightsError, match="does not fit VGG16: its graph has"):
+        resolve_weights(file, spec=published.spec)
+
+
+def test_a_graph_reads_no_other_file(published: Published, tmp_path: Path) -> None:
+    graph = onnx.load_model_from_string(onnx_bytes(published.tensors))
+    kernel = next(one for one in graph.graph.initializer if len(one.dims) == 4)
+    secret = tmp_path / "secret"
+    secret.write_bytes(kernel.raw_data)
+    onnx.external_data_helper.set_external_data(kernel, location=secret.name)
+    kernel.ClearField("raw_data")
+    file = tmp_path / "given.onnx"
+    file.write_bytes(graph.SerializeToString())
+    with pytest.raises(WeightsError, match=r"the values of .*block1_conv1.* lie in another file"):
         resolve_weights(file, spec=published.spec)
