@@ -21,7 +21,6 @@ from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
-from pipeline.notice import notice
 from pipeline.decisions.decide import finish_decisions
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
@@ -35,6 +34,7 @@ from pipeline.launch import (
     write_ir,
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.notice import notice
 from pipeline.outcome import describe
 from pipeline.termination import Terminated, raise_at_sigterm
 from pipeline.work import GRAPH_FILE, Work

@@ -14,7 +14,6 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
-from pipeline.notice import notice
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
 from pipeline.launch import (
@@ -27,6 +26,7 @@ from pipeline.launch import (
     write_ir,
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.notice import notice
 from pipeline.orchestration import partial_run_utils
 from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
