@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("pipeline", "components", "imaging", "schema", "serving", "kubeflow")
+PACKAGES = ("mri", "kubeflow", "pipeline", "serving", "components", "imaging", "schema")
 EXTRAS = ("kubeflow", "web", "dicom", "sample", "dev", "gpu")
 
 
@@ -70,6 +70,6 @@ setup(
     },
     install_requires=requirements("base"),
     extras_require={name: requirements(name) for name in EXTRAS},
-    entry_points={"console_scripts": ["mri = pipeline.cli.main:main"]},
+    entry_points={"console_scripts": ["mri = mri.main:main"]},
     zip_safe=False,
 )

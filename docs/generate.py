@@ -80,7 +80,7 @@ def command_line() -> str:
     import typer
     from typer.cli import get_docs_for_click
 
-    from pipeline.cli.main import app
+    from mri.main import app
 
     command = typer.main.get_command(app)
     page = get_docs_for_click(obj=command, ctx=typer.Context(command), name="mri")

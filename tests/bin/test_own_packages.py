@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = [
     name
-    for name in ("pipeline", "components", "imaging", "schema", "serving", "kubeflow")
+    for name in ("mri", "pipeline", "components", "imaging", "schema", "serving", "kubeflow")
     if (ROOT / name / "__init__.py").exists()
 ]
 

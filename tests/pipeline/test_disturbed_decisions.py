@@ -15,7 +15,7 @@ from registering import MADE, RUNS, Registry
 from rich.console import Console
 from work_state import TIME, files_of, listed
 
-from pipeline.commands.models import list_models
+from mri.models import list_models
 from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
 

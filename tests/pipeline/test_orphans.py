@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from components.whole_file import whole_file
-from pipeline.commands.clean import clean
+from mri.clean import clean
 from pipeline.orphans import remove_orphans
 from pipeline.removal import Removal
 from pipeline.work import Work

@@ -10,8 +10,8 @@ from drawing import draw, encode
 from toy_run import mri
 
 from components.errors import PipelineError
+from mri.predictor import Predictor
 from pipeline.paths import demand_text
-from pipeline.predict import Predictor
 from pipeline.work import Work
 
 pytestmark = pytest.mark.long

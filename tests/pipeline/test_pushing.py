@@ -7,7 +7,7 @@ import pytest
 from pushing import PushRuns
 from rich.console import Console
 
-from pipeline.commands.models import decide
+from mri.models import decide
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
 

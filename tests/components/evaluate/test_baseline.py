@@ -7,7 +7,7 @@ from rich.console import Console
 from tfx.types import standard_artifacts
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
-from pipeline.commands.models import decide
+from mri.models import decide
 
 
 def _model(identity: int) -> standard_artifacts.Model:

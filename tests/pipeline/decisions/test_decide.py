@@ -13,8 +13,8 @@ from rich.console import Console
 from work_state import listed
 
 from components.errors import PipelineError
-from pipeline.commands.clean import clean
-from pipeline.commands.models import decide, list_models
+from mri.clean import clean
+from mri.models import decide, list_models
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The `mri` command: its flags. What a command does is in mri."""

@@ -1,0 +1,1 @@
+"""`mri data`: make, fetch and look at image folders."""

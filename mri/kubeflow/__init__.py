@@ -1,0 +1,1 @@
+"""`mri kubeflow`: the pipeline compiled for Kubeflow Pipelines, rehearsed here, and sent there."""

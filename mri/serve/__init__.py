@@ -1,0 +1,1 @@
+"""`mri serve`: the pushed model behind a server."""
