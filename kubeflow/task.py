@@ -13,14 +13,17 @@ from functools import partial
 from pathlib import Path
 
 import ml_metadata as mlmd
+from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
+from pipeline.datasets.sample import ensure_sample
 from pipeline.decisions.decide import finish_decisions
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
@@ -113,10 +116,6 @@ def _run_graph(
 
 
 def _make_sample(work: Work, config: Config) -> None:
-    from rich.console import Console
-
-    from pipeline.datasets.sample import ensure_sample
-
     ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 
 
@@ -125,8 +124,6 @@ def _prepare(node_id: str, config: Config, work: Work) -> None:
     if node_id == node_ids.INGEST:
         work.lend_patient_salt()
     elif node_id in _TRAINING and config.model.weights != "random":
-        from components.trainer.weights.vgg16 import resolve_weights
-
         given = config.model.weights
         resolve_weights(None if given == "imagenet" else Path(given))
 
@@ -195,7 +192,7 @@ def main() -> None:
             show(result, ExecutorOutputs.read(given.executor_input))
     except PipelineError as error:
         _say(given.node, str(error))
-        sys.exit(ExitCode.of(error))
+        sys.exit(error.exit_code)
     except Terminated:
         _say(given.node, "stopped; the next attempt goes on from what is whole")
         sys.exit(ExitCode.TERMINATED)

@@ -5,17 +5,21 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import ml_metadata as mlmd
+import typer
 from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from rich.table import Table
 
 from components.errors import PipelineError
+from mri.options import Metadata, WorkFolder, spread
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.decisions.files import needed_by
 from pipeline.decisions.journal import unfinished
+from pipeline.exit_code import ExitCode
 from pipeline.lineage import Lineage, Run, read_lineage
 from pipeline.metadata import SUCCESSFUL, close, connect, connection_config, run_executions
 from pipeline.orphans import remove_orphans
@@ -23,6 +27,8 @@ from pipeline.registry import Model, read_models
 from pipeline.removal import Removal
 from pipeline.retention import kept_artifacts
 from pipeline.work import Work
+
+app = typer.Typer(add_completion=False)
 
 _RUN_FOLDERS = "run folders"
 _CACHES = {
@@ -34,55 +40,49 @@ _WORKING_FOLDERS = "working folders of nodes"
 _LEAVINGS = "leavings of failed nodes"
 
 
+@app.command(
+    epilog="Examples:\n\n  mri clean --keep 10 --dry-run\n\n  mri clean --keep 10 --work work"
+)
+@spread
 def clean(
     console: Console,
-    root: Path,
-    keep: int,
-    *,
-    metadata_url: str | None = None,
-    dry_run: bool = False,
-) -> bool:
-    """Removes old runs' artifacts and caches, and what nobody owns; says what that freed.
-
-    Args:
-        console: Where to.
-        root: The work folder.
-        keep: How many of the newest runs are kept whole.
-        metadata_url: PostgreSQL for ML Metadata, or None.
-        dry_run: Say what would be removed, and remove nothing.
-
-    Returns:
-        Whether all went that was to go.
-
-    Raises:
-        PipelineError: There is no such folder, a run is using it, or the metadata cannot be read.
-    """
-    work = Work(root)
-    if not root.is_dir():
-        raise PipelineError(f"There is no work folder {root}: name it with --work.")
-    with work.shared() if dry_run else work.exclusively():
-        recorded = metadata_url is not None or work.metadata.exists()
+    keep: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Keep all that the N newest runs used.")
+    ],
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove old runs' artifacts and caches, never what is served, waits or was blessed last."""
+    folder = Work(work.absolute())
+    if not folder.root.is_dir():
+        raise PipelineError(f"There is no work folder {folder.root}: name it with --work.")
+    with folder.shared() if dry_run else folder.exclusively():
+        recorded = metadata is not None or folder.metadata.exists()
         if not recorded:
-            removal, needed = Removal(work.root, (), dry_run), []
+            removal, needed = Removal(folder.root, (), dry_run), []
         else:
-            store = connect(connection_config(metadata_url, work))
+            store = connect(connection_config(metadata, folder))
             if not dry_run:
                 say = partial(console.print, markup=False, soft_wrap=True)
-                finish_what_was_cut_off(store, work, say)
-            removal = _clean(store, work, keep, dry_run=dry_run)
+                finish_what_was_cut_off(store, folder, say)
+            removal = _clean(store, folder, keep, dry_run=dry_run)
             needed = [
-                path for entry in unfinished(store, work) for path in needed_by(entry.destination)
+                path for entry in unfinished(store, folder) for path in needed_by(entry.destination)
             ]
-        remove_orphans(work, removal, needed)
+        remove_orphans(folder, removal, needed)
     if not recorded and not removal.freed and not removal.failures:
         console.print(
-            f"No run was recorded in {root}, so there is nothing to remove.",
+            f"No run was recorded in {folder.root}, so there is nothing to remove.",
             markup=False,
             soft_wrap=True,
         )
-        return True
+        return
     _print(console, removal)
-    return not removal.failures
+    if removal.failures:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _clean(store: mlmd.MetadataStore, work: Work, keep: int, *, dry_run: bool) -> Removal:

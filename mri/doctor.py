@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from components.errors import PipelineError
+from components.trainer.weights.vgg16 import resolve_weights
+from mri.options import WorkFolder, spread
+from mri.served import newest_version, served_models
+from pipeline.exit_code import ExitCode
 
 _PACKAGES = (
     "tensorflow",
@@ -28,8 +33,11 @@ _LEAST_MEMORY_GB = 4
 _LEAST_DISK_GB = 5
 
 
+app = typer.Typer(add_completion=False)
+
+
 @dataclass(frozen=True)
-class Finding:
+class Examined:
     """One line of the examination.
 
     Attributes:
@@ -43,23 +51,12 @@ class Finding:
     detail: str
 
 
-def examine(work: Path) -> bool:
-    """Looks at everything a run needs and prints what it found.
-
-    Args:
-        work: The work folder that a run would use.
-
-    Returns:
-        Whether a run can be started.
-    """
-    from mri.terminal import libraries_to
-
-    with libraries_to(Path(os.devnull)) as console:
-        return _examine(work, console)
-
-
-def _examine(work: Path, console: Console) -> bool:
-    findings = [
+@app.command()
+@spread
+def doctor(console: Console, work: WorkFolder = Path("work")) -> None:
+    """Check what this machine has: versions, processor, memory, disk, weights, pushed model."""
+    work = work.absolute()
+    checks = [
         *_system(),
         *_packages(),
         *_processor(),
@@ -69,68 +66,65 @@ def _examine(work: Path, console: Console) -> bool:
         *_model(work),
     ]
     table = Table(show_header=False, box=None)
-    for finding in findings:
-        mark = "[green]ok[/]" if finding.well else "[red]--[/]"
-        table.add_row(mark, finding.subject, Text(finding.detail))
+    for check in checks:
+        mark = "[green]ok[/]" if check.well else "[red]--[/]"
+        table.add_row(mark, check.subject, Text(check.detail))
     console.print(table)
-    return all(finding.well for finding in findings)
+    if not all(check.well for check in checks):
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def _system() -> Iterator[Finding]:
+def _system() -> Iterator[Examined]:
     libc = " ".join(platform.libc_ver())
-    yield Finding("system", True, f"{platform.platform()}, {libc}")
-    yield Finding("Python", True, platform.python_version())
+    yield Examined("system", True, f"{platform.platform()}, {libc}")
+    yield Examined("Python", True, platform.python_version())
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Examined]:
     for package in _PACKAGES:
         try:
-            yield Finding(package, True, importlib.metadata.version(package))
+            yield Examined(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, False, "not installed: run through bin/mri")
+            yield Examined(package, False, "not installed: run through bin/mri")
 
 
-def _processor() -> Iterator[Finding]:
+def _processor() -> Iterator[Examined]:
     import tensorflow as tf
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
     bfloat16 = ", bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
-    yield Finding("processor", True, f"{cores} cores{bfloat16}")
+    yield Examined("processor", True, f"{cores} cores{bfloat16}")
     gpus = tf.config.list_physical_devices("GPU")
-    yield Finding("GPU", True, ", ".join(gpu.name for gpu in gpus) or "none; docs/gpu.md says how")
+    yield Examined("GPU", True, ", ".join(gpu.name for gpu in gpus) or "none; docs/gpu.md says how")
 
 
-def _memory() -> Iterator[Finding]:
+def _memory() -> Iterator[Examined]:
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    yield Finding("memory", gigabytes >= _LEAST_MEMORY_GB, f"{gigabytes:.1f} GB")
+    yield Examined("memory", gigabytes >= _LEAST_MEMORY_GB, f"{gigabytes:.1f} GB")
 
 
-def _disk(work: Path) -> Iterator[Finding]:
+def _disk(work: Path) -> Iterator[Examined]:
     existing = next(folder for folder in (work, *work.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     advice = "" if free >= _LEAST_DISK_GB else f"; a run wants {_LEAST_DISK_GB} GB"
-    yield Finding("disk", free >= _LEAST_DISK_GB, f"{free:.1f} GB free for {work}{advice}")
+    yield Examined("disk", free >= _LEAST_DISK_GB, f"{free:.1f} GB free for {work}{advice}")
     if not existing.is_dir():
-        yield Finding("work folder", False, f"{existing} is a file: choose another --work")
+        yield Examined("work folder", False, f"{existing} is a file: choose another --work")
     elif not os.access(existing, os.W_OK):
-        yield Finding("work folder", False, f"{existing} cannot be written: choose another --work")
+        yield Examined("work folder", False, f"{existing} cannot be written: choose another --work")
 
 
-def _weights() -> Iterator[Finding]:
-    from components.trainer.weights.vgg16 import resolve_weights
-
+def _weights() -> Iterator[Examined]:
     try:
-        yield Finding("VGG16 weights", True, str(resolve_weights(offline=True)))
+        yield Examined("VGG16 weights", True, str(resolve_weights(offline=True)))
     except PipelineError:
-        yield Finding("VGG16 weights", True, "not here yet; the first run fetches them")
+        yield Examined("VGG16 weights", True, "not here yet; the first run fetches them")
 
 
-def _model(work: Path) -> Iterator[Finding]:
-    from mri.served import newest_version, served_models
-
+def _model(work: Path) -> Iterator[Examined]:
     serving = work / "serving"
     newest = [str(newest_version(serving / name)) for name in served_models(serving)]
     told = "\n".join(newest) or "none yet; `mri run` makes one"
-    yield Finding("pushed model", True, told)
+    yield Examined("pushed model", True, told)

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.card import ModelCard
+from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.decisions.decide import decide as take_decision
 from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
@@ -17,27 +19,26 @@ from pipeline.registry import Model, find_model, read_models
 from pipeline.states import Event
 from pipeline.work import Work
 
-_EVENTS = {
-    "approve": Event.APPROVE,
-    "reject": Event.REJECT,
-    "rollback": Event.ROLL_BACK_TO,
-}
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="See and decide which model is served."
+)
+
+Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
+Waiting = Annotated[str, typer.Argument(help="Run, its beginning, or version.")]
 
 
+@app.command("list")
+@spread
 def list_models(
-    console: Console, root: Path, *, metadata_url: str | None = None, as_json: bool = False
+    console: Console,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Prints all models, the newest first.
-
-    Args:
-        console: Where to.
-        root: The work folder.
-        metadata_url: PostgreSQL for ML Metadata, or None.
-        as_json: Whether to print JSON.
-    """
-    work = Work(root)
-    models = read_models(open_records(metadata_url, work))
-    described = [dict(_describe(work, model)) for model in reversed(models)]
+    """List all models: versions, state, figures, data."""
+    folder = Work(work.absolute())
+    models = read_models(open_records(metadata, folder))
+    described = [dict(_describe(folder, model)) for model in reversed(models)]
     if as_json:
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
@@ -69,29 +70,22 @@ def list_models(
             )
 
 
+@app.command("show")
+@spread
 def show_model(
     console: Console,
-    root: Path,
-    name: str | None,
-    *,
-    metadata_url: str | None = None,
-    as_json: bool = False,
+    work: WorkFolder = Path("work"),
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Run, its beginning, or version; default: the newest."),
+    ] = None,
+    metadata: Metadata = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Prints all that is known of a model.
-
-    Args:
-        console: Where to.
-        root: The work folder.
-        name: A run, the start of one, or a version; None for the newest.
-        metadata_url: PostgreSQL for ML Metadata, or None.
-        as_json: Whether to print JSON.
-
-    Raises:
-        PipelineError: There is no such model.
-    """
-    work = Work(root)
-    model = find_model(read_models(open_records(metadata_url, work)), name)
-    described = dict(_describe(work, model))
+    """Show which data, code and run made a model, and what was decided about it."""
+    folder = Work(work.absolute())
+    model = find_model(read_models(open_records(metadata, folder)), name)
+    described = dict(_describe(folder, model))
     if as_json:
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
@@ -104,38 +98,79 @@ def show_model(
     console.print(f"[dim]{DISCLAIMER}[/]")
 
 
+@app.command(epilog="Example:\n\n  mri models approve 2026-01-02 --reason 'read the report'")
+@spread
+def approve(
+    console: Console,
+    run: Waiting,
+    reason: Reason,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Push a blessed model that waits for review."""
+    decide(console, work, run, Event.APPROVE, reason, metadata)
+
+
+@app.command(epilog="Example:\n\n  mri models reject 2026-01-02 --reason 'misses small tumours'")
+@spread
+def reject(
+    console: Console,
+    run: Waiting,
+    reason: Reason,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Close a blessed model that waits for review; it is never pushed."""
+    decide(console, work, run, Event.REJECT, reason, metadata)
+
+
+@app.command(epilog="Example:\n\n  mri models rollback 1795450816 --reason 'complaints'")
+@spread
+def rollback(
+    console: Console,
+    reason: Reason,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="VERSION", help="Version or run; default: the one before."),
+    ] = None,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Serve an earlier model again, as a new version."""
+    decide(console, work, name, Event.ROLL_BACK_TO, reason, metadata)
+
+
 def decide(
     console: Console,
-    root: Path,
+    work: Path,
     name: str | None,
-    decision: str,
+    decision: Event,
     reason: str,
-    *,
-    metadata_url: str | None = None,
+    metadata: str | None = None,
 ) -> None:
     """Carries out a person's decision, and says what came of it.
 
     Args:
         console: Where to.
-        root: The work folder.
+        work: The work folder.
         name: A run, the start of one, or a version; None for the model that was served before, of
             those that nobody has decided against.
-        decision: `approve`, `reject` or `rollback`.
+        decision: What was decided.
         reason: Why.
-        metadata_url: PostgreSQL for ML Metadata, or None.
+        metadata: PostgreSQL for ML Metadata, or None.
 
     Raises:
         PipelineError: It cannot be carried out.
     """
-    work = Work(root)
-    store = open_records(metadata_url, work)
+    folder = Work(work.absolute())
+    store = open_records(metadata, folder)
 
     def say(line: str) -> None:
         console.file.write(f"{line}\n")
         console.file.flush()
 
-    with work.exclusively():
-        take_decision(store, work, _EVENTS[decision], name, reason, say)
+    with folder.exclusively():
+        take_decision(store, folder, decision, name, reason, say)
 
 
 def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:

@@ -1,89 +1,97 @@
 """`mri monitor`: what the served model is asked, beside what it was trained on."""
 
-import os
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+from google.protobuf.message import DecodeError
 from rich.console import Console
 from rich.table import Table
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.errors import PipelineError
 from components.gate.verdict import PASSING, STATISTICS_ID
+from components.monitor.report import LABEL, MonitorReport
+from components.monitor.textfile import render_metrics
+from components.monitor.window import one_version, read_window
 from components.properties import text_of
 from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION
 from components.whole_file import whole_file
-from mri.terminal import libraries_to
+from mri.options import AsJson, Metadata, WorkFolder, spread
+from pipeline.exit_code import ExitCode
+from pipeline.metadata import connect, connection_config
+from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
 from pipeline.work import Work
 from schema.statistics import STATISTICS_FILE
 
 if TYPE_CHECKING:
     from components.gate.drift import Statistics
-    from components.monitor.report import MonitorReport
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _STATISTICS = Path("Split-train") / STATISTICS_FILE
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri monitor --since 24h\n\n"
+    "  mri monitor --since 7d --html monitor.html --textfile /var/lib/node_exporter/mri.prom\n\n"
+    "Exit codes: 0 no drift, 1 failed, 5 drift."
+)
+@spread
 def monitor(
-    log: Path,
-    work: Work,
-    *,
-    statistics: Path | None,
-    since: str | None,
-    model: str | None,
-    version: int | None,
-    html: Path | None,
-    textfile: Path | None,
-    as_json: bool,
-    metadata_url: str | None,
-) -> bool:
-    """Compares the log's window with the training images, and tells.
-
-    Args:
-        log: The folder of the server's request log.
-        work: The work folder, for the training images' statistics.
-        statistics: Those to compare with instead: StatisticsGen's artifact, or a FeatureStats.pb.
-        since: How far the window reaches back, as in `24h`, or a point in time; None: all.
-        model: The served model's name; None for the only one in the window.
-        version: Its version; None for the newest in the window.
-        html: Where a page goes, or None.
-        textfile: Where metrics for Prometheus go, or None.
-        as_json: Print JSON instead of a table.
-        metadata_url: PostgreSQL for ML Metadata, or None.
-
-    Returns:
-        Whether a feature drifted.
-
-    Raises:
-        PipelineError: There is nothing to compare, or the results cannot be written.
-    """
+    console: Console,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the server's request log; default: requests in --work."),
+    ] = None,
+    work: WorkFolder = Path("work"),
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="The training images' statistics; default: those of the served version."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="90m, 24h, 7d, 2w or a time; default: all that is logged.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The served model's name; default: the only one logged.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Its version; default: the newest that was logged.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
+    textfile: Annotated[
+        Path | None, typer.Option(help="Write metrics for Prometheus' node exporter.")
+    ] = None,
+    as_json: AsJson = False,
+    metadata: Metadata = None,
+) -> None:
+    """Compare what the served model is asked with what it was trained on."""
+    folder = Work(work.absolute())
     begin = _begin(since, datetime.now(timezone.utc))
-    with libraries_to(Path(os.devnull)) as console:
-        with console.status("comparing requests with the training images"):
-            from components.monitor.compare import compare, window_statistics
-            from components.monitor.window import one_version, read_window
+    with console.status("comparing requests with the training images"):
+        from components.monitor.compare import compare, window_statistics
+        from components.monitor.page import render
 
-            logged = read_window(log, begin, None)
-            window = one_version(logged, model, version)
-            name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
-            path = statistics or _training(work, number, metadata_url, name)
-            training = _read(path)
-            report = compare(window, training, left_out=len(logged) - len(window))
-        if html is not None:
-            from components.monitor.page import render
-
-            _write(html, render(report, window_statistics(window), training))
-        if textfile is not None:
-            from components.monitor.textfile import render_metrics
-
-            _write(textfile, render_metrics(report))
-        if as_json:
-            console.print(report.model_dump_json(indent=2), markup=False, soft_wrap=True)
-        else:
-            _print(report, console)
-    return report.outcome == "drift"
+        logged = read_window(log or folder.requests, begin, None)
+        window = one_version(logged, model, version)
+        name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
+        path = statistics or _training(folder, number, metadata, name)
+        training = _read(path)
+        report = compare(window, training, left_out=len(logged) - len(window))
+    if html is not None:
+        _write(html, render(report, window_statistics(window), training))
+    if textfile is not None:
+        _write(textfile, render_metrics(report))
+    if as_json:
+        console.print(report.model_dump_json(indent=2), markup=False, soft_wrap=True)
+    else:
+        _print(report, console)
+    if report.outcome == "drift":
+        raise typer.Exit(ExitCode.DRIFT)
 
 
 def _begin(since: str | None, now: datetime) -> datetime | None:
@@ -106,9 +114,6 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
 
     Where that version was not pushed from here: of the last data that passed the gate.
     """
-    from pipeline.metadata import connect, connection_config
-    from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
-
     if metadata_url is None and not work.metadata.exists():
         raise PipelineError(
             f"There is no run in {work.root}: name its work folder with --work, or the training "
@@ -141,9 +146,6 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
 
 
 def _read(path: Path) -> "Statistics":
-    from google.protobuf.message import DecodeError
-    from tensorflow_metadata.proto.v0 import statistics_pb2
-
     file = path / _STATISTICS if path.is_dir() else path
     try:
         read = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
@@ -162,7 +164,7 @@ def _write(path: Path, text: str) -> None:
         raise PipelineError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _print(report: "MonitorReport", console: Console) -> None:
+def _print(report: MonitorReport, console: Console) -> None:
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
     console.print(
         f"{report.images:,} images from {first} to {last} UTC, beside "
@@ -186,8 +188,6 @@ def _print(report: "MonitorReport", console: Console) -> None:
             style="red" if over else None,
         )  # fmt: skip
     console.print(table)
-    from components.monitor.compare import LABEL
-
     if LABEL in report.drifted:
         console.print("the answers are spread otherwise than the training images' classes")
     if report.out_of_distribution is not None:

@@ -1,11 +1,13 @@
 """`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+import typer
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -13,80 +15,93 @@ from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from components.servable import MODEL_NAME
 from components.whole_file import whole_file
 from imaging.config import ONE_PICTURE
 from imaging.reader import read_file
-from mri.predictor import Prediction, Predictor
+from mri.classified import Classified
+from mri.options import AsJson, WorkFolder, spread
+from mri.served import find_saved_model
 from mri.server_predictor import ServerPredictor
-from mri.terminal import libraries_to
-from pipeline.config import Config
+from pipeline.exit_code import ExitCode
 from pipeline.paths import printable
 
-
-def classify(
-    images: Sequence[Path],
-    model: Path | None,
-    work: Path,
-    *,
-    as_json: bool,
-    figure: Path | None,
-    server: str | None = None,
-    token: str | None = None,
-    ca: Path | None = None,
-) -> bool:
-    """Classifies images and shows the results.
-
-    Args:
-        images: Files of any format that `imaging.reader` knows.
-        model: As `mri.predictor.find_saved_model` takes it; of a server, the model's name.
-        work: The work folder.
-        as_json: Print JSON instead of bars.
-        figure: Where to write a picture of the results, or None.
-        server: Address of a model server to ask instead, or None.
-        token: A bearer token for it, or None.
-        ca: PEM file of the authorities that vouch for it, or None.
-
-    Returns:
-        Whether every image could be classified.
-
-    Raises:
-        PipelineError: There is no model, or the picture cannot be written.
-    """
-    with libraries_to(Path(os.devnull)) as console:
-        if server is not None:
-            with ServerPredictor(server, str(model or Config().name), token, ca) as asked:
-                predictions = [asked(image) for image in images]
-            source, name = server, f"at {server}"
-        else:
-            predictor = Predictor.load(model, work=work)
-            predictions = [predictor(image) for image in images]
-            source, name = str(predictor.path), predictor.path.name
-        if as_json:
-            console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
-        else:
-            for prediction in predictions:
-                _print_bars(prediction, console)
-            console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
-        if figure is not None:
-            _draw(predictions, figure)
-    return all(prediction.error is None for prediction in predictions)
+app = typer.Typer(add_completion=False)
 
 
-def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
+@app.command(
+    epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
+    "  mri predict scan.jpg --figure result.png\n\n"
+    "  mri predict scan.dcm --server https://mri.example.org\n\n"
+    "Exit codes: 0 every image was classified, 1 failed, or some image could not be."
+)
+@spread
+def predict(
+    console: Console,
+    images: Annotated[
+        list[Path], typer.Argument(help="JPEG or PNG files; with --server DICOM and TIFF, too.")
+    ],
+    work: WorkFolder = Path("work"),
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A pushed model's name, or a SavedModel; default: the only pushed model. With "
+            "--server: the model's name."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a picture: each image beside its result.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask a model server: HOST:8500, http:// or https://."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MRI_SERVER_TOKEN", show_envvar=True, help="For its proxy."),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for the server.")] = None,
+) -> None:
+    """Classify images with the pushed model, or with a model server."""
+    if server is not None:
+        with ServerPredictor(server, str(model or MODEL_NAME), token, ca) as asked:
+            predictions = [asked(image) for image in images]
+        source, name = server, f"at {server}"
+    else:
+        saved_model = find_saved_model(model, work)
+        from mri.predictor import Predictor
+
+        predictor = Predictor(saved_model)
+        predictions = [predictor(image) for image in images]
+        source, name = str(saved_model), saved_model.name
+    if as_json:
+        console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
+    else:
+        for prediction in predictions:
+            _print_bars(prediction, console)
+        console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
+    if figure is not None:
+        _draw(predictions, figure)
+    if any(prediction.error is not None for prediction in predictions):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _as_json(model: str, predictions: Sequence[Classified]) -> str:
     return json.dumps(
         {
             "model": model,
             "notice": DISCLAIMER,
             "predictions": [
-                {**asdict(prediction), "image": str(prediction.image)} for prediction in predictions
+                {"image": fields.pop("path"), **fields} for fields in map(asdict, predictions)
             ],
         },
         indent=2,
     )
 
 
-def _print_bars(prediction: Prediction, console: Console) -> None:
-    name = printable(str(prediction.image))
+def _print_bars(prediction: Classified, console: Console) -> None:
+    name = printable(prediction.path)
     console.print(name, style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
         console.print(f"  {prediction.error}", style="red", markup=False)
@@ -102,9 +117,7 @@ def _print_bars(prediction: Prediction, console: Console) -> None:
     console.print(table)
 
 
-def _draw(predictions: Sequence[Prediction], path: Path) -> None:
-    from matplotlib.figure import Figure
-
+def _draw(predictions: Sequence[Classified], path: Path) -> None:
     drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
     if not drawn:
         raise PipelineError("No image could be classified, so there is no figure to draw.")
@@ -112,10 +125,10 @@ def _draw(predictions: Sequence[Prediction], path: Path) -> None:
     figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
     rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
     for (picture, bars), prediction in zip(rows, drawn, strict=True):
-        picture.imshow(read_file(prediction.image, ONE_PICTURE).images[0].pixels)
+        picture.imshow(read_file(Path(prediction.path), ONE_PICTURE).images[0].pixels)
         picture.set_axis_off()
         # Of a name with two dollar signs matplotlib would make a formula.
-        picture.set_title(printable(prediction.image.name), fontsize=9, parse_math=False)
+        picture.set_title(printable(Path(prediction.path).name), fontsize=9, parse_math=False)
         probabilities = prediction.probabilities or {}
         colours = ["#0b6e99" if name == prediction.label else "#c7d3da" for name in probabilities]
         drawing = bars.barh(list(probabilities), list(probabilities.values()), color=colours)

@@ -1,60 +1,20 @@
-"""Classifies images with an exported model, in process; needs TensorFlow alone.
+"""Classifies images with an exported model, in this process; needs TensorFlow alone."""
 
-Example:
-    from mri.predictor import predict
-
-    print(predict("scan.jpg").label)
-"""
-
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from components.errors import PipelineError
 from components.plain_path import plain_path
-from components.push.versions import pushed_versions
-from components.servable import SAVED_MODEL_FILE
 from imaging.config import ONE_PICTURE
 from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.reader import read_file
-from mri.served import newest_version, served_model, served_models
+from mri.classified import Classified
 
-SIGNATURE = "serving_default"
+_SIGNATURE = "serving_default"
 """What images are classified by."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one image.
-
-    Attributes:
-        image: The file.
-        label: The likeliest class; None where the image could not be read.
-        confidence: Its probability.
-        probabilities: Probability by class name.
-        in_distribution: Whether the image looks like those that the model was trained on; None
-            where the model does not say.
-        refer: Whether the model is too unsure, so that a reader must decide; None likewise.
-        error: Why the image could not be classified.
-    """
-
-    image: Path
-    label: str | None = None
-    confidence: float | None = None
-    probabilities: dict[str, float] | None = None
-    in_distribution: bool | None = None
-    refer: bool | None = None
-    error: str | None = None
-
-    @property
-    def doubt(self) -> str | None:
-        """What a person must be told beside the class, if anything."""
-        if self.in_distribution is False:
-            return "this does not look like a brain MRI"
-        if self.refer:
-            return "the model is not sure: refer to a reader"
-        return None
 
 
 class Predictor:
@@ -67,78 +27,27 @@ class Predictor:
             path: The SavedModel's folder.
 
         Raises:
-            PipelineError: There is none, or it cannot be loaded.
+            PipelineError: It cannot be loaded, or is another kind of model.
         """
-        check_saved_model(path)
         self._model = load_saved_model(path)
-        import tensorflow as tf
 
-        self._invalid = tf.errors.InvalidArgumentError
-        self._classify = self._model.signatures[SIGNATURE]
-        self._constant = tf.constant
-        self.path = path
-
-    @staticmethod
-    def load(model: Path | None = None, *, work: Path = Path("work")) -> "Predictor":
-        """Loads a given model, or the newest version of the only one that was pushed.
-
-        Args:
-            model: As `find_saved_model` takes it.
-            work: The work folder to look for pushed models in.
-
-        Returns:
-            The loaded model.
-
-        Raises:
-            PipelineError: There is none, or a choice that nobody has made.
-        """
-        return Predictor(find_saved_model(model, work))
-
-    def __call__(self, image: Path) -> Prediction:
-        """Classifies one image file; what is wrong with it is said in the prediction.
+    def __call__(self, image: Path) -> Classified:
+        """Classifies one image file; what is wrong with it is said in the answer.
 
         Args:
             image: A file of any format that `imaging.reader` knows; of several frames or slices,
                 the middle one.
 
         Returns:
-            The prediction.
+            The answer.
         """
         try:
             encoded = read_file(image, ONE_PICTURE).images[0].encoded
-            outputs = self._classify(image_bytes=self._constant([encoded]))
+            return Classified.of(str(image), classify(self._model, [encoded]))
         except (RejectedImageError, ReadFailedError) as error:
-            return Prediction(image, error=str(error))
-        except self._invalid:  # of a model of before, that takes fewer files
-            return Prediction(image, error="the model cannot decode it")
-        names = [name.decode() for name in outputs["classes"].numpy()[0]]
-        values = [float(value) for value in outputs["probabilities"].numpy()[0]]
-        return Prediction(
-            image=image,
-            label=outputs["label"].numpy()[0].decode(),
-            confidence=float(outputs["confidence"].numpy()[0]),
-            probabilities=dict(zip(names, values, strict=True)),
-            in_distribution=_flag(outputs, "in_distribution"),
-            refer=_flag(outputs, "refer"),
-        )
-
-
-def _flag(outputs: dict[str, Any], name: str) -> bool | None:
-    """A flag of the only image; None where the model, of an earlier version, has no such output."""
-    return bool(outputs[name].numpy()[0]) if name in outputs else None
-
-
-def check_saved_model(path: Path) -> None:
-    """Looks for a SavedModel without loading anything.
-
-    Args:
-        path: Its folder.
-
-    Raises:
-        PipelineError: There is none.
-    """
-    if not (path / SAVED_MODEL_FILE).is_file():
-        raise PipelineError(f"{path} holds no SavedModel: name the folder of a version.")
+            return Classified(str(image), error=str(error))
+        except tf.errors.InvalidArgumentError:  # of a model of before, that takes fewer files
+            return Classified(str(image), error="the model cannot decode it")
 
 
 def load_saved_model(path: Path) -> Any:
@@ -153,8 +62,6 @@ def load_saved_model(path: Path) -> Any:
     Raises:
         PipelineError: It cannot be loaded, or is another kind of model.
     """
-    import tensorflow as tf
-
     try:
         with plain_path(path) as plain:
             model = tf.saved_model.load(str(plain))
@@ -163,70 +70,23 @@ def load_saved_model(path: Path) -> Any:
             f"The SavedModel in {path} cannot be loaded: {error} Name another with --model, or "
             "make it anew with `mri run`."
         ) from error
-    if SIGNATURE not in model.signatures:
+    if _SIGNATURE not in model.signatures:
         raise PipelineError(
-            f"The SavedModel in {path} has no signature {SIGNATURE}: name one that `mri run` has "
+            f"The SavedModel in {path} has no signature {_SIGNATURE}: name one that `mri run` has "
             "made."
         )
     return model
 
 
-def latest_pushed(work: Path) -> Path:
-    """The newest version of the only model that was pushed.
+def classify(model: Any, images: Sequence[bytes]) -> dict[str, Any]:
+    """Asks a loaded model.
 
     Args:
-        work: The work folder.
+        model: What `load_saved_model` gave.
+        images: Encoded images.
 
     Returns:
-        Its folder.
-
-    Raises:
-        PipelineError: Nothing was pushed yet, or several models.
+        The signature's outputs by their names, as NumPy arrays with a row an image.
     """
-    return newest_version(served_model(work / "serving", None))
-
-
-def find_saved_model(model: Path | None, work: Path) -> Path:
-    """The SavedModel that a person means.
-
-    Args:
-        model: Its folder, or the folder of its versions, or the name of a pushed model; None for
-            the only pushed model. Of versions the newest is taken.
-        work: The work folder to look for pushed models in.
-
-    Returns:
-        Its folder.
-
-    Raises:
-        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
-    """
-    if model is None:
-        return latest_pushed(work)
-    serving = work / "serving"
-    if not model.exists() and str(model) in served_models(serving):
-        model = served_model(serving, str(model))
-    if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
-        model = newest_version(model)
-    check_saved_model(model)
-    return model
-
-
-@lru_cache(maxsize=1)
-def _latest(work: Path) -> Predictor:
-    return Predictor.load(work=work)
-
-
-def predict(image: str | Path, *, work: str | Path = "work") -> Prediction:
-    """Classifies one image with the version that was pushed last; the model is loaded once.
-
-    Args:
-        image: A file, as `Predictor` takes it.
-        work: The work folder.
-
-    Returns:
-        The prediction.
-
-    Raises:
-        PipelineError: No model was pushed yet.
-    """
-    return _latest(Path(work))(Path(image))
+    outputs = model.signatures[_SIGNATURE](image_bytes=tf.constant(list(images)))
+    return {name: tensor.numpy() for name, tensor in outputs.items()}

@@ -3,9 +3,11 @@
 import json
 import webbrowser
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -16,44 +18,37 @@ from components.evaluate.predictions.table import PREDICTIONS_FILE, Predictions
 from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
+from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.work import Work
 
+app = typer.Typer(add_completion=False)
 
-def show_report(
+
+@app.command(
+    epilog="Examples:\n\n  mri report --open\n\n  mri report 2026-01-02 --json\n\n"
+    "  mri report --compare 1795450816 1795460000"
+)
+@spread
+def report(
     console: Console,
-    root: Path,
-    run: str | None,
-    *,
-    metadata_url: str | None = None,
-    open_page: bool = False,
-    as_json: bool = False,
-    compare: tuple[str, str] | None = None,
+    run: Annotated[
+        str | None, typer.Argument(help="Run, its beginning, or version; default: the newest.")
+    ] = None,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    as_json: AsJson = False,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Two models side by side.")
+    ] = None,
 ) -> None:
-    """Prints a report's path, its figures, or a comparison.
-
-    Args:
-        console: Where to.
-        root: The work folder.
-        run: A run, the start of one, or a version; None for the newest model.
-        metadata_url: PostgreSQL for ML Metadata, or None.
-        open_page: Whether to open it in a browser.
-        as_json: Whether to print its figures as JSON.
-        compare: Two runs or versions to put side by side instead.
-
-    Raises:
-        PipelineError: There is no such report.
-    """
-    work = Work(root)
-    models = read_models(open_records(metadata_url, work))
+    """Print where a model's report is, or its figures."""
+    models = read_models(open_records(metadata, Work(work.absolute())))
     if compare:
-        _compare(
-            console,
-            find_model(models, compare[0]),
-            find_model(models, compare[1]),
-            as_json=as_json,
-        )
+        first, second = (find_model(models, name) for name in compare)
+        _compare(console, first, second, as_json=as_json)
         return
     folder = _folder(find_model(models, run))
     if as_json:

@@ -4,7 +4,9 @@ import errno
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from components.errors import PipelineError
@@ -13,12 +15,70 @@ from components.ingest.folder import list_images
 from components.ingest.labels import read_labels
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
+from mri.options import Metadata, WorkFolder, spread
+from mri.run_flags import Data, Labels, RunFlags, Span
+from mri.summary import Summary
 from mri.terminal import libraries_to
-from pipeline.config import Config
+from pipeline.config import Config, tuned_settings
 from pipeline.datasets.sample import ensure_sample
+from pipeline.exit_code import ExitCode
+from pipeline.local_runner import run_locally
 from pipeline.work import LOG_FILE, Work
 
+app = typer.Typer(add_completion=False)
+
 _LOG = logging.getLogger(__name__)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  mri run\n\n"
+    "  mri run --data brain-tumor-mri --preset notebook --set train.epochs=8\n\n"
+    "  mri run --data incoming --span 7\n\n"
+    "  mri run --data scans --labels labels.csv\n\n"
+    "  mri run --from Trainer\n\n"
+    "  mri run --data brain-tumor-mri --tune --set tune.trials=12\n\n"
+    "  mri run --accept-anomalies drift:image/mean --reason 'new scanner, checked by hand'\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
+)
+@spread
+def run(
+    flags: RunFlags,
+    data: Data = None,
+    span: Span = None,
+    labels: Labels = None,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    from_nodes: Annotated[
+        list[str] | None, typer.Option("--from", metavar="NODE", help="Start at this node.")
+    ] = None,
+    to_nodes: Annotated[
+        list[str] | None, typer.Option("--to", metavar="NODE", help="Stop after this node.")
+    ] = None,
+    hyperparameters: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="What an earlier --tune found, for this run."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait while another run is using the work folder.")
+    ] = False,
+) -> None:
+    """Run the pipeline: ingest, validate, train, evaluate and push.
+
+    Without --data it makes and uses a [bold]synthetic[/] sample. What has run before on the same
+    inputs is answered from cache.
+    """
+    tuned = tuned_settings(hyperparameters) if hyperparameters else ()
+    blessed = run_pipeline(
+        flags.config(data=data, span=span, labels=labels, tuned=tuned),
+        work.absolute(),
+        metadata_url=metadata,
+        from_nodes=tuple(from_nodes or ()),
+        to_nodes=tuple(to_nodes or ()),
+        wait=wait,
+    )
+    if blessed is False:
+        raise typer.Exit(ExitCode.NOT_BLESSED)
 
 
 def run_pipeline(
@@ -66,9 +126,6 @@ def run_pipeline(
                 )
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
-                with console.status("starting TensorFlow and TFX"):
-                    from mri.summary import Summary
-                    from pipeline.local_runner import run_locally
                 result = run_locally(
                     config.model_copy(update={"data": data}),
                     work,

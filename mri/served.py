@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from components.push.versions import is_version, pushed_versions
+from components.servable import SAVED_MODEL_FILE
 
 
 def served_models(serving: Path) -> list[str]:
@@ -59,3 +60,44 @@ def newest_version(model: Path) -> Path:
     newest = pushed_versions(model)[-1]
     # A person may have written zeros before it.
     return next(p for p in model.iterdir() if is_version(p.name) and int(p.name) == newest)
+
+
+def latest_pushed(work: Path) -> Path:
+    """The newest version of the only model that was pushed.
+
+    Args:
+        work: The work folder.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet, or several models.
+    """
+    return newest_version(served_model(work / "serving", None))
+
+
+def find_saved_model(model: Path | None, work: Path) -> Path:
+    """The SavedModel that a person means.
+
+    Args:
+        model: Its folder, or the folder of its versions, or the name of a pushed model; None for
+            the only pushed model. Of versions the newest is taken.
+        work: The work folder to look for pushed models in.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
+    """
+    if model is None:
+        return latest_pushed(work)
+    serving = work / "serving"
+    if not model.exists() and str(model) in served_models(serving):
+        model = served_model(serving, str(model))
+    if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
+        model = newest_version(model)
+    if not (model / SAVED_MODEL_FILE).is_file():
+        raise PipelineError(f"{model} holds no SavedModel: name the folder of a version.")
+    return model

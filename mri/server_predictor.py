@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.errors import PipelineError
-from mri.predictor import Prediction
+from mri.classified import Classified
 from serving.client import Client, ImageError, ServingError
 
 
@@ -25,14 +25,14 @@ class ServerPredictor:
         self._client = Client(address, model=model, token=token, ca=ca)
         self._address = address
 
-    def __call__(self, image: Path) -> Prediction:
-        """Classifies one image file; what is wrong with it is said in the prediction.
+    def __call__(self, image: Path) -> Classified:
+        """Classifies one image file; what is wrong with it is said in the answer.
 
         Args:
             image: Any file that the client reads.
 
         Returns:
-            The prediction.
+            The answer.
 
         Raises:
             PipelineError: No server answers, or it gives no result for a reason that is not the
@@ -41,7 +41,7 @@ class ServerPredictor:
         try:
             result = self._client.predict(image)
         except ImageError as error:
-            return Prediction(image, error=str(error))
+            return Classified(str(image), error=str(error))
         except ServingError as error:
             if error.unavailable:
                 raise PipelineError(
@@ -50,9 +50,9 @@ class ServerPredictor:
                 ) from error
             if error.code != "INVALID_ARGUMENT":
                 raise
-            return Prediction(image, error=f"is refused by the server: {error.detail}")
-        return Prediction(
-            image=image,
+            return Classified(str(image), error=f"is refused by the server: {error.detail}")
+        return Classified(
+            str(image),
             label=result.label,
             confidence=result.confidence,
             probabilities=result.probabilities,

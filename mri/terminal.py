@@ -15,11 +15,11 @@ from rich.console import Console
 
 
 @contextmanager
-def libraries_to(log_file: Path) -> Iterator[Console]:
+def libraries_to(log_file: Path = Path(os.devnull)) -> Iterator[Console]:
     """Sends everything that libraries print to a file.
 
     Args:
-        log_file: Appended to.
+        log_file: Appended to; by default all of it is lost.
 
     Yields:
         A console on the real standard output.

@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from components.errors import PipelineError
+from mri.options import Metadata, WorkFolder, spread
+from mri.run_flags import RunFlags
+from mri.unattended import OnFailure, run_command
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.hook import parse_hook, tell
 from pipeline.scheduling.record import SpanRecord, State, WatchRecord, read_record, write_record
@@ -14,6 +19,8 @@ from pipeline.scheduling.runs import Ended, Runs, runs_in, say
 from pipeline.scheduling.spans import Arrivals
 from pipeline.scheduling.stop import Stop, stop_on_signals
 from pipeline.work import Work
+
+app = typer.Typer(add_completion=False)
 
 TRIES = 3
 """How often a span is run that fails; the gate's and the Evaluator's verdicts are final."""
@@ -38,6 +45,44 @@ class Pace:
     poll: float = 5.0
     settle: float = 10.0
     retry: float = 60.0
+
+
+@app.command(
+    epilog="Example:\n\n"
+    "  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'\n\n"
+    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; with --once those of mri run: 1 if the run "
+    "for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
+)
+@spread
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where span-NNN folders arrive.")],
+    flags: RunFlags,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    on_failure: OnFailure = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when every span that is there has been run.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again the spans that have failed.")
+    ] = False,
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a span must stay the same.")
+    ] = 10.0,
+) -> None:
+    """Run the pipeline for every span that arrives in a folder, in order, one at a time."""
+    ended = watch_folder(
+        Work(work.absolute()),
+        folder.absolute(),
+        run_command(flags, work, metadata, data=folder),
+        Console(highlight=False, emoji=False),
+        on_failure=on_failure,
+        pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
+        once=once,
+        retry_failed=retry_failed,
+    )
+    if ended:
+        raise typer.Exit(ended)
 
 
 def watch_folder(

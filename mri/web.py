@@ -12,41 +12,54 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from components.child_process import end, start
 from components.errors import PipelineError
+from mri.options import WorkFolder
 from mri.served import served_model
+from pipeline.datasets.synthetic import GENERATOR_VERSION
 from pipeline.exit_code import ExitCode
 from pipeline.work import Work
+from serving.web import WebConfig, create_app
+from serving.web.config import variable
+from serving.web.gunicorn import Gunicorn
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES_SEED = 5
 
 
-def serve_page(work: Work, name: str | None, *, server: str | None, host: str, port: int) -> None:
-    """Serves the page until it is told to end.
+app = typer.Typer(add_completion=False)
 
-    Args:
-        work: The work folder, whose pushed model is served where no server is given.
-        name: The model; None: the only one that there is, or `brain_mri` of a given server.
-        server: A running server's REST address, `HOST:PORT` or a URL; None: one is started.
-        host: Where the page listens.
-        port: Where the page listens.
 
-    Raises:
-        PipelineError: There is no model, a setting is wrong, the address is in use, or the page is
-            to be reached from elsewhere without a SECRET_KEY.
-    """
+@app.command(
+    epilog="Examples:\n\n  mri web\n\n  mri web --server localhost:8501\n\n"
+    "  SECRET_KEY=... mri web --server http://server:8501 --host 0.0.0.0"
+)
+def web(
+    work: WorkFolder = Path("work"),
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="REST of a running model server, or a URL."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+) -> None:
+    """Show a page that takes images and shows what the pushed model says of them."""
+    folder = Work(work.absolute())
     _demand_free(host, port)
     own_key = secrets.token_hex(32) if _is_loopback(host) else None
     key = os.environ.get("SECRET_KEY") or own_key
     if server is not None:
-        _run(work, host, port, secret_key=key, server=_url(server), model=name)
+        _run(folder, host, port, secret_key=key, server=_url(server), model=model)
         return
-    base_path = served_model(work.serving, name)
+    base_path = served_model(folder.serving, model)
     with _embedded_server(base_path) as address:
         _run(
-            work,
+            folder,
             host,
             port,
             secret_key=key,
@@ -57,9 +70,6 @@ def serve_page(work: Work, name: str | None, *, server: str | None, host: str, p
 
 
 def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
-    from serving.web import WebConfig, create_app
-    from serving.web.gunicorn import Gunicorn
-
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
     )
@@ -122,9 +132,6 @@ def _examples(work: Work) -> str | None:
         The folder; None where the environment names one, where there is no work folder to keep
         them, or where what draws them is not installed.
     """
-    from pipeline.datasets.synthetic import GENERATOR_VERSION
-    from serving.web.config import variable
-
     if os.environ.get(variable("examples")) or not work.root.is_dir():
         return None
     folder = work.cache / f"examples-{GENERATOR_VERSION}"

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from components.gate.charts import HEIGHT, WIDTH, draw_charts
 from components.gate.drift import Statistics
-from components.monitor.compare import LABEL
-from components.monitor.report import MonitorReport
+from components.monitor.report import LABEL, MonitorReport
 from components.pages.templates import render_page
 
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference.base import ModelHandler
 
@@ -15,18 +14,17 @@ from components.errors import PipelineError
 from imaging.config import ONE_PICTURE
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
 from imaging.reader import read_file
-from mri.batch.rows import Row
-from mri.predictor import SIGNATURE, load_saved_model
+from mri.classified import Classified
+from mri.predictor import classify, load_saved_model
 from pipeline.paths import printable
 
 Numbered: TypeAlias = tuple[int, bytes]
 """A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
-_Outputs: TypeAlias = Mapping[str, np.ndarray[Any, Any]]
 
 _UNREADABLE = "the model cannot decode it"
 
 
-class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
+class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
     """Reads and classifies files a few at a time; one that cannot be classified gets an error.
 
     Files are read here, not in a step before, so that no more than one batch is ever in memory.
@@ -60,7 +58,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
         batch: Sequence[Numbered],
         model: Any,
         inference_args: Mapping[str, Any] | None = None,  # noqa: ARG002 - Beam's
-    ) -> Iterable[tuple[int, Row]]:
+    ) -> Iterable[tuple[int, Classified]]:
         """Classifies a batch of files.
 
         Args:
@@ -83,54 +81,32 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
             except MissingReaderError as error:
                 raise PipelineError(f"{error}; {printable(path)} is such a file") from error
             except RejectedImageError as error:
-                yield number, Row(printable(path), error=str(error))
+                yield number, Classified(printable(path), error=str(error))
             except ReadFailedError as error:
                 raise read_failed(error, printable(path)) from error
         if not readable:
             return
         try:
-            outputs = _classify(model, [encoded for *_, encoded in readable])
+            outputs = classify(model, [encoded for *_, encoded in readable])
         except tf.errors.OpError:
             yield from (_alone(model, *one) for one in readable)
             return
         for row, (number, path, _) in enumerate(readable):
-            yield number, _row(path, outputs, row)
+            yield number, Classified.of(path, outputs, row)
 
 
-def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Row]:
+def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Classified]:
     """A file of a batch that failed, by itself."""
     try:
-        return number, _row(path, _classify(model, [encoded]), 0)
+        return number, Classified.of(path, classify(model, [encoded]))
     except tf.errors.InvalidArgumentError:
-        return number, Row(path, error=_UNREADABLE)
+        return number, Classified(path, error=_UNREADABLE)
     except tf.errors.OpError as error:
         raise PipelineError(f"the model failed on {path}: {type(error).__name__}") from error
 
 
 def _read(path: str) -> bytes:
     return read_file(path, ONE_PICTURE).images[0].encoded
-
-
-def _classify(model: Any, images: Sequence[bytes]) -> _Outputs:
-    outputs = model.signatures[SIGNATURE](image_bytes=tf.constant(list(images)))
-    return {name: tensor.numpy() for name, tensor in outputs.items()}
-
-
-def _row(path: str, outputs: _Outputs, row: int) -> Row:
-    names = [name.decode() for name in outputs["classes"][row]]
-    values = [float(value) for value in outputs["probabilities"][row]]
-    return Row(
-        path=path,
-        label=outputs["label"][row].decode(),
-        confidence=float(outputs["confidence"][row]),
-        probabilities=dict(zip(names, values, strict=True)),
-        in_distribution=_flag(outputs, "in_distribution", row),
-        refer=_flag(outputs, "refer", row),
-    )
-
-
-def _flag(outputs: _Outputs, name: str, row: int) -> bool | None:
-    return bool(outputs[name][row]) if name in outputs else None
 
 
 @lru_cache(maxsize=1)

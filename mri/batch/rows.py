@@ -1,10 +1,10 @@
-"""A result a file, and the files that results are written to."""
+"""The files that results are written to."""
 
 import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.whole_file import whole_file
+from mri.classified import Classified
 
 Format = Literal["parquet", "csv"]
 
@@ -28,30 +29,7 @@ _SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """What became of one file; of a file that could not be classified, `error` alone is set.
-
-    Attributes:
-        path: The file, bytes that are no UTF-8 written as escapes.
-        label: The likeliest class.
-        confidence: Its probability.
-        probabilities: Probability by class name.
-        in_distribution: Whether the image looks like those that the model knows, if it says so.
-        refer: Whether a person should decide, if the model says so.
-        error: Why the file could not be classified.
-    """
-
-    path: str
-    label: str | None = None
-    confidence: float | None = None
-    probabilities: dict[str, float] | None = None
-    in_distribution: bool | None = None
-    refer: bool | None = None
-    error: str | None = None
-
-
-def write_rows(rows: Sequence[Row], path: Path, format: Format) -> None:  # noqa: A002
+def write_rows(rows: Sequence[Classified], path: Path, format: Format) -> None:  # noqa: A002
     """Writes results so that their file's name only ever holds all of them.
 
     Args:
@@ -81,7 +59,7 @@ def count_errors(path: Path) -> tuple[int, int]:
     return len(failed), sum(failed)
 
 
-def _table(rows: Sequence[Row]) -> pa.Table:
+def _table(rows: Sequence[Classified]) -> pa.Table:
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
     columns["probabilities"] = [
         None if value is None else list(value.items()) for value in columns["probabilities"]
@@ -89,14 +67,14 @@ def _table(rows: Sequence[Row]) -> pa.Table:
     return pa.table(columns, schema=_SCHEMA)
 
 
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
+def _write_csv(rows: Sequence[Classified], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _SCHEMA.names)
         writer.writeheader()
         writer.writerows(_as_text(row) for row in rows)
 
 
-def _as_text(row: Row) -> dict[str, Any]:
+def _as_text(row: Classified) -> dict[str, Any]:
     return dict(_texts(asdict(row)))
 
 

@@ -22,7 +22,8 @@ from components.whole_file import whole_file
 from imaging.config import ONE_PICTURE
 from mri.batch.inference import SavedModelHandler
 from mri.batch.inputs import digest
-from mri.batch.rows import Format, Row, count_errors, write_rows
+from mri.batch.rows import Format, count_errors, write_rows
+from mri.classified import Classified
 
 _MANIFEST = "_batch.json"
 _CONTENTS = "_contents"
@@ -196,7 +197,7 @@ def _contents(files: Sequence[str], known: Path | None = None) -> str:
     return total.hexdigest()
 
 
-def _write(rows: Sequence[tuple[int, Row]], path: Path, format: Format) -> None:  # noqa: A002
+def _write(rows: Sequence[tuple[int, Classified]], path: Path, format: Format) -> None:  # noqa: A002
     in_order = [row for _, row in sorted(rows, key=lambda numbered: numbered[0])]
     write_rows(in_order, path, format)
 

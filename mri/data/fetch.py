@@ -1,40 +1,39 @@
 """`mri data fetch`: the public images from Kaggle, with a progress bar."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from mri.terminal import libraries_to
+from mri.options import spread
 from pipeline.datasets.kaggle import EXPECTED, PAGE, Progress, fetch
 
+app = typer.Typer(add_completion=False)
 
-def fetch_images(out: Path) -> None:
-    """Fetches the images and says where they are.
 
-    Args:
-        out: The folder to make.
-
-    Raises:
-        PipelineError: They could not be fetched or are not the right ones; `out` holds something
-            else or cannot be written.
-    """
+@app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")
+@spread
+def fetch_images(
+    console: Console,
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
+) -> None:
+    """Fetch the 7,023 public images from Kaggle; a download that was cut goes on."""
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
-    with libraries_to(Path(os.devnull)) as console:
-        with _bar(console) as report:
-            fetched = fetch(out.absolute(), report)
-        for line in (
-            f"{total:,} images in {out}, {'fetched' if fetched else 'there already'}, counted and "
-            "checked.",
-            f"Source, licence and citation: {PAGE} and docs/fetch.md",
-            f"Try: mri data inspect {out}, then mri run --data {out}",
-        ):
-            console.print(Text(line), soft_wrap=True)
+    with _bar(console) as report:
+        fetched = fetch(out.absolute(), report)
+    for line in (
+        f"{total:,} images in {out}, {'fetched' if fetched else 'there already'}, counted and "
+        "checked.",
+        f"Source, licence and citation: {PAGE} and docs/fetch.md",
+        f"Try: mri data inspect {out}, then mri run --data {out}",
+    ):
+        console.print(Text(line), soft_wrap=True)
 
 
 @contextmanager

@@ -8,55 +8,67 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
+from components.ingest.config import IngestConfig
+from components.ingest.folder import ImageFolder, list_images
+from components.ingest.inspection.findings import Findings
+from components.ingest.inspection.numbers import table_of_names
+from components.ingest.inspection.page import render
+from components.ingest.inspection.verdicts import judge
+from components.ingest.labels import read_labels
+from mri.run_flags import Labels
 from mri.terminal import libraries_to
+from pipeline.config import LOCAL_BEAM
+from pipeline.exit_code import ExitCode
 from pipeline.paths import demand_plain
-
-if TYPE_CHECKING:
-    from components.ingest.config import IngestConfig
-    from components.ingest.folder import ImageFolder
-    from components.ingest.inspection.findings import Findings
 
 _ROWS = 8
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "inspect",
+    epilog="Examples:\n\n  mri data inspect brain-tumor-mri\n\n"
+    "  mri data inspect brain-tumor-mri --json > findings.json\n\n"
+    "  mri data inspect scans --labels labels.csv\n\n"
+    "Exit codes: 0 done, 1 failed, or not one file can be used.",
+)
 def inspect_folder(
-    folder: Path,
-    *,
-    html: Path | None = None,
-    classes: str | None = None,
-    labels: Path | None = None,
-    as_json: bool = False,
-) -> bool:
-    """Looks at every image of a folder and says what was found.
-
-    Args:
-        folder: The data folder.
-        html: Where the page goes; `NAME-inspection.html` in the current folder if None. With
-            `as_json` there is a page only if it is asked for. The names of the files that it
-            numbers go beside it, as CSV.
-        classes: Names of the class folders to read, separated by commas; all of them if None.
-        labels: A table that says what files show, instead of class folders.
-        as_json: Print one JSON object on standard output and nothing else.
-
-    Returns:
-        Whether any file can be used.
-
-    Raises:
-        PipelineError: There is no such folder, it holds no classes, or the page cannot be written.
-    """
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone.",
+        ),
+    ],
+    html: Annotated[
+        Path | None, typer.Option(help="Where the page goes; default: NAME-inspection.html here.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; a page is written only with --html.")
+    ] = False,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Class folders to read; default: all.")
+    ] = None,
+    labels: Labels = None,
+) -> None:
+    """Say what is in a folder of images, and whether figures measured on it can be trusted."""
     if html is None and not as_json:
         html = Path(f"{folder.resolve().name or 'images'}-inspection.html")
     with (
         os.fdopen(os.dup(2), "w") as terminal,
-        libraries_to(Path(os.devnull)) as console,
+        libraries_to() as console,
         _unfinished(html) as unfinished,
     ):
         with _status(Console(file=terminal, emoji=False)):
@@ -74,22 +86,19 @@ def inspect_folder(
                 names_file = html.with_suffix(".csv")
                 console.print(Text.assemble(("names ", "bold"), str(names_file)), soft_wrap=True)
             console.print(Text(DISCLAIMER, "dim"))
-    return findings.ingested > 0
+    if not findings.ingested:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _inspect(
     folder: Path, classes: str | None, labels: Path | None, *, with_page: bool
-) -> tuple["Findings", str, str]:
-    from components.ingest.inspection.findings import Findings
-    from components.ingest.inspection.numbers import table_of_names
-    from components.ingest.inspection.page import render
+) -> tuple[Findings, str, str]:
     from components.ingest.survey import survey
-    from pipeline.config import Config
 
     listing, config = _listing(folder, classes, labels)
     demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
-        found = survey(listing, config, Config().beam, Path(scratch))
+        found = survey(listing, config, LOCAL_BEAM, Path(scratch))
     logging.getLogger(__name__).info("testing shortcuts")
     findings = Findings.of(found, config.classes)
     page = render(findings, found, config) if with_page else ""
@@ -98,14 +107,8 @@ def _inspect(
 
 def _listing(
     folder: Path, classes: str | None, labels: Path | None
-) -> tuple["ImageFolder", "IngestConfig"]:
+) -> tuple[ImageFolder, IngestConfig]:
     """The files of all spans, and the configuration that reads them."""
-    from pydantic import ValidationError
-
-    from components.ingest.config import IngestConfig
-    from components.ingest.folder import list_images
-    from components.ingest.labels import read_labels
-
     if not os.path.isdir(folder):  # noqa: PTH112 - False, too, for what no disk could hold
         raise PipelineError(f"There is no folder {folder}: name one that holds class folders.")
     given = None if classes is None else tuple(name.strip() for name in classes.split(","))
@@ -182,9 +185,7 @@ def _status(console: Console) -> Iterator[None]:
                 logger.removeHandler(handler)
 
 
-def _print(findings: "Findings", console: Console) -> None:
-    from components.ingest.inspection.verdicts import judge
-
+def _print(findings: Findings, console: Console) -> None:
     console.print(
         Text.assemble(
             (findings.folder, "bold"),
@@ -216,7 +217,7 @@ def _print(findings: "Findings", console: Console) -> None:
         )
 
 
-def _aside(findings: "Findings") -> str:
+def _aside(findings: Findings) -> str:
     """What is in the folder besides."""
     words = ""
     if findings.passed_over:
@@ -226,7 +227,7 @@ def _aside(findings: "Findings") -> str:
     return words
 
 
-def _classes(findings: "Findings") -> Table:
+def _classes(findings: Findings) -> Table:
     table = Table()
     table.add_column("class", overflow="fold")
     for column in (*findings.splits, "all"):
@@ -243,7 +244,7 @@ def _classes(findings: "Findings") -> Table:
     return table
 
 
-def _shortcuts(findings: "Findings") -> Table:
+def _shortcuts(findings: Findings) -> Table:
     shortcuts = findings.shortcuts
     table = Table(
         title=f"Does one trivial feature tell the class? Chance {shortcuts.chance:.1%}, "

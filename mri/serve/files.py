@@ -2,25 +2,27 @@
 
 import shlex
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
+from components.servable import MODEL_NAME
+from mri.options import WorkFolder
 from serving.tf_serving.config import DeploymentConfig
 from serving.tf_serving.files import write_files
 
+app = typer.Typer(add_completion=False)
 
-def write_deployment(out: Path, work: Path, name: str) -> None:
-    """Writes what production needs for a model that runs push.
 
-    Args:
-        out: The folder.
-        work: The work folder.
-        name: The model's name.
-
-    Raises:
-        PipelineError: The files cannot be written.
-    """
-    config = DeploymentConfig(name=name, models=work.absolute() / "serving" / name)
+@app.command(epilog="Example:\n\n  mri serve files deployment")
+def files(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    work: WorkFolder = Path("work"),
+    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
+) -> None:
+    """Write the configuration of TensorFlow Serving, Docker Compose and Prometheus."""
+    config = DeploymentConfig(name=model, models=work.absolute() / "serving" / model)
     console = Console(highlight=False, emoji=False)
     for path in write_files(config, out):
         console.print(str(path), markup=False, soft_wrap=True)

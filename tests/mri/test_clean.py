@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import clean
 from ml_metadata.proto import metadata_store_pb2 as pb
 from registering import MADE, RUNS, Registry
 from rich.console import Console
 
 from components.errors import PipelineError
-from mri.clean import clean
 from pipeline.registry import read_models
 
 _DAY = 86_400.0

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 import pytest
+from commands import decide, list_models, show_model
 from registering import MADE, RUNS, Registry
 from rich.console import Console
 
 from components.errors import PipelineError
 from components.evaluate.report.card import ModelCard
-from mri.models import decide, list_models, show_model
 from pipeline.registry import find_model, read_models
 from pipeline.states import TRANSITIONS, Event, State
 

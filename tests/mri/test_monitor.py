@@ -40,7 +40,7 @@ def _table(count: int, seed: int, std: float = 1.0) -> pd.DataFrame:
 def test_the_cron_line_of_the_documentation_notifies_of_drift_alone(
     tmp_path, code: int, notified: bool
 ):
-    text = (Path(__file__).parents[3] / "docs" / "monitor.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "monitor.md").read_text(encoding="utf-8")
     [line] = re.findall(r"^0 6 \* \* \* (.+)$", text, re.MULTILINE)
     (tmp_path / "bin").mkdir()
     for name, script in (("mri", f"exit {code}"), ("notify-reviewers", "touch notified")):

@@ -17,7 +17,8 @@ from components.trainer.config import ModelConfig
 from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
 from components.transform.config import TransformConfig
-from mri.predictor import Predictor, find_saved_model, latest_pushed, predict
+from mri.predictor import Predictor
+from mri.served import find_saved_model, latest_pushed
 
 pytestmark = pytest.mark.long
 
@@ -84,17 +85,17 @@ def test_a_model_is_chosen_by_its_name_or_where_it_lies(two_models):
 
 
 def test_the_doctor_names_every_pushed_model(two_models, capfd, monkeypatch):
-    from mri.doctor import examine
+    from mri.doctor import doctor
 
     monkeypatch.setenv("COLUMNS", "500")
-    examine(two_models)
+    doctor(work=two_models)
     said = "".join(capfd.readouterr().out.split())
     assert str(two_models / "serving" / "one" / "9") in said
     assert str(two_models / "serving" / "other" / "10") in said
 
 
-def test_predict_as_a_function(work, image):
-    prediction = predict(image, work=work)
+def test_a_predictor_is_a_function_of_an_image(work, image):
+    prediction = Predictor(latest_pushed(work))(image)
     assert prediction.label in ("glioma", "notumor")
     assert prediction.confidence == pytest.approx(max(prediction.probabilities.values()))
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -118,7 +119,7 @@ def test_doubts_are_said(doubtful_work, tmp_path, level, told):
     pixels = np.full((32, 32, 3), level, np.uint8)
     pixels[0, 0] = 100  # of a single colour, it would be refused
     path.write_bytes(encode(pixels))
-    prediction = Predictor.load(work=doubtful_work)(path)
+    prediction = Predictor(latest_pushed(doubtful_work))(path)
     assert prediction.in_distribution is (level != 255)
     assert prediction.refer is (level == 0)
     if told is None:
@@ -182,7 +183,7 @@ def test_a_figure_that_cannot_be_written_is_one_sentence(work, image, tmp_path):
 def test_a_damaged_model_is_one_sentence(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
     with pytest.raises(PipelineError, match="cannot be loaded"):
-        predict(tmp_path / "x.png", work=_pushed(tmp_path))
+        Predictor(tmp_path)
 
 
 def test_a_model_of_another_kind_is_one_sentence(tmp_path):
@@ -191,11 +192,3 @@ def test_a_model_of_another_kind_is_one_sentence(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     with pytest.raises(PipelineError, match="has no signature serving_default"):
         Predictor(tmp_path / "other")
-
-
-def _pushed(model: Path) -> Path:
-    work = model / "work"
-    version = work / "serving" / "brain_mri" / "1"
-    version.mkdir(parents=True)
-    (version / "saved_model.pb").write_bytes((model / "saved_model.pb").read_bytes())
-    return work

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from commands import show_report
 from predicting import probabilities, write_predictions
 from registering import LABELS, RUNS, Registry
 from rich.console import Console
 
 from components.errors import PipelineError
-from mri.report import show_report
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from toy_run import mri
 
 from components.errors import PipelineError
 from mri import schedule
-from mri.cli import automation
+from mri.run_flags import RunFlags
+from mri.unattended import run_command
 from pipeline.scheduling import runs
 from pipeline.scheduling.stop import stop_on_signals
 from pipeline.work import Work
@@ -161,8 +162,7 @@ def test_times_that_come_while_the_folder_is_busy_make_no_second_run(live, monke
 
 def test_a_run_waits_for_a_command_that_was_a_moment_faster(tmp_path, monkeypatch):
     work, ended = Work(tmp_path / "work"), []
-    nothing = [f"data={tmp_path / 'nothing'}"]
-    command = automation._command("ci", nothing, work.root, None)
+    command = run_command(RunFlags("ci"), work.root, None, data=tmp_path / "nothing")
     monkeypatch.setattr(Work, "is_busy", lambda _: False)
     with stop_on_signals() as stop, runs.runs_in(work, command, Console(), stop) as begun:
         with work.shared():

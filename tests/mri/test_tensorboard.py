@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import PipelineError
-from mri.tensorboard import show_tensorboard
+from mri.tensorboard import tensorboard
 
 pytestmark = pytest.mark.long
 
@@ -57,4 +57,4 @@ def test_tensorboard_shows_the_trainings(trained):
 
 def test_without_a_training_it_says_what_to_do(tmp_path):
     with pytest.raises(PipelineError, match="mri run"):
-        show_tensorboard(tmp_path, "127.0.0.1", 6006)
+        tensorboard(tmp_path)

@@ -19,7 +19,7 @@ from pipeline.work import Work
 
 pytestmark = pytest.mark.long
 
-_WATCHING = Path(__file__).parents[2] / "fixtures" / "watching.py"
+_WATCHING = Path(__file__).parents[1] / "fixtures" / "watching.py"
 _LIMIT = 300
 """Seconds that bound a wait for what must come; nothing rests on how soon it does."""
 

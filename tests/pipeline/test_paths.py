@@ -63,7 +63,7 @@ def test_a_model_may_lie_anywhere(tmp_path: Path, name: str) -> None:
 
     image = tmp_path / "scan [1]*.png"
     image.write_bytes(encode(draw(1)))
-    predictor = Predictor.load(save(tmp_path / name / "3"))
+    predictor = Predictor(save(tmp_path / name / "3"))
     assert predictor(image).label in ("glioma", "notumor")
     assert predictor.path == tmp_path / name / "3"
 

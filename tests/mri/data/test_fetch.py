@@ -25,7 +25,7 @@ def test_it_says_where_the_images_are_and_what_is_next(monkeypatch, capfd, fetch
         return fetched
 
     monkeypatch.setattr("mri.data.fetch.fetch", fetch)
-    fetch_images(Path("data/brain [x]"))
+    fetch_images(out=Path("data/brain [x]"))
     out, err = capfd.readouterr()
     assert asked == [Path.cwd() / "data/brain [x]"]
     assert f"7,023 images in data/brain [x], {says}" in out
@@ -40,7 +40,7 @@ def test_offline_it_ends_at_once_with_one_sentence_and_leaves_no_images(tmp_path
         "import sys; from pathlib import Path\n"
         "from components.errors import PipelineError\n"
         "from mri.data.fetch import fetch_images\n"
-        "try: fetch_images(Path('out'))\n"
+        "try: fetch_images(out=Path('out'))\n"
         "except PipelineError as error: sys.exit(f'mri: {error}')\n"
     )
     proxy = "http://someone:secret@127.0.0.1:9"

@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from drawing import draw, encode
 
 from components.disclaimer import DISCLAIMER
@@ -209,7 +211,9 @@ def test_a_folder_of_nothing_but_bad_files(tmp_path, capfd):
     for label in ("glioma", "notumor"):
         (tmp_path / "data" / label).mkdir(parents=True)
         (tmp_path / "data" / label / "bad.png").write_bytes(b"not an image")
-    found = _json(capfd, tmp_path / "data", html=tmp_path / "page.html")
+    with pytest.raises(typer.Exit):
+        inspect_folder(tmp_path / "data", as_json=True, html=tmp_path / "page.html")
+    found = json.loads(capfd.readouterr().out)
     assert (found["found"], found["ingested"], found["rejected"]) == (2, 0, 2)
     assert found["classes"] == {"glioma": 0, "notumor": 0}
     assert "No image could be used." in (tmp_path / "page.html").read_text()
@@ -246,4 +250,5 @@ def test_it_says_whether_any_file_can_be_used(make_folder, content, usable):
     folder = make_folder()
     for path in folder.rglob("*.*") if content else ():
         path.write_bytes(content)
-    assert inspect_folder(folder, as_json=True) is usable
+    with nullcontext() if usable else pytest.raises(typer.Exit):
+        inspect_folder(folder, as_json=True)

@@ -4,16 +4,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toy_servables
 from model_server import HANGS, Server, free_port, strings, wait_until
 
 from components.errors import PipelineError
-from mri.serve.serve import serve_pushed
-from pipeline.work import Work
+from mri.serve import serve
 
 pytestmark = pytest.mark.long
+
+PLAIN = SimpleNamespace(invoked_subcommand=None)
+"""`mri serve` without a command behind it."""
 
 
 def test_the_pushed_model_is_served_with_batching_and_a_log(tmp_path: Path):
@@ -57,21 +60,11 @@ def test_what_there_is_to_serve(tmp_path: Path, pushed, name, text):
     for model in pushed:
         (tmp_path / "serving" / model / "1").mkdir(parents=True)
     with pytest.raises(PipelineError, match=text):
-        serve_pushed(
-            Work(tmp_path),
-            name,
-            port=1,
-            rest_port=0,
-            batching=False,
-            request_log=None,
-            flags=(),
-        )
+        serve(PLAIN, tmp_path, name, port=1, rest_port=0, batching=False)
 
 
 def test_a_work_folder_that_cannot_be_written_is_said(tmp_path: Path):
     (tmp_path / "serving" / "a" / "1").mkdir(parents=True)
     (tmp_path / "batching.config").mkdir()
     with pytest.raises(PipelineError, match=r"batching.config cannot be written: Is a directory"):
-        serve_pushed(
-            Work(tmp_path), None, port=1, rest_port=0, batching=True, request_log=None, flags=()
-        )
+        serve(PLAIN, tmp_path, port=1, rest_port=0)
