@@ -200,7 +200,7 @@ def _read_preset(preset: str) -> dict[str, Any]:
         source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
     else:
         raise ConfigError(
-            f"There is no preset {preset!r}{_nearest(preset, preset_names())}. Presets: "
+            f"There is no preset {preset!r}{did_you_mean(preset, preset_names())}. Presets: "
             f"{', '.join(preset_names())}; or give the path of a .yaml file."
         )
     try:
@@ -232,7 +232,8 @@ def _explain(error: ValidationError) -> str:
         path = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = _fields_at(problem["loc"][:-1])
-            nearest = _nearest(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}."
+            others = f"; known are {', '.join(known)}."
+            nearest = did_you_mean(str(problem["loc"][-1]), known, others)
             sentences.append(f"There is no setting {path!r}{nearest}")
         else:
             sentences.append(f"{path}={problem['input']!r} is refused: {problem['msg']}.")
@@ -252,6 +253,16 @@ def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     return list(section.model_fields)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a sentence about a name that there is not.
+
+    Args:
+        name: What a person wrote.
+        known: The names that there are.
+        otherwise: The end if none is near.
+
+    Returns:
+        A question for the nearest.
+    """
+    matches = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else otherwise
