@@ -38,8 +38,9 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         The command as typer reads it; `inspect.unwrap` gives the other back.
     """
     own = inspect.signature(command).parameters
-    kinds: dict[str, Any] = {name: one.annotation for name, one in own.items()}
-    sets = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    sets: dict[str, Any] = {
+        name: one.annotation for name, one in own.items() if is_dataclass(one.annotation)
+    }
 
     @wraps(command)
     def called(**given: Any) -> None:
