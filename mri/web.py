@@ -74,8 +74,8 @@ def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    app = create_app(WebConfig.from_environment(os.environ, examples=_examples(work), **settings))
-    Gunicorn(app, host, port).run()
+    page = create_app(WebConfig.from_environment(os.environ, examples=_examples(work), **settings))
+    Gunicorn(page, host, port).run()
 
 
 @contextmanager
