@@ -38,3 +38,13 @@ def test_a_command_is_loaded_with_no_other():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "mri.data mri.data.sample mri.lazy mri.main"
+
+
+def test_no_command_loads_tensorflow_to_explain_itself():
+    code = (
+        "import sys, typer; from mri.main import app\n"
+        "typer.main.get_command(app).load_all()\n"
+        "print(*(name for name in ('tensorflow', 'keras') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("\n", "")
