@@ -40,10 +40,11 @@ RUN /opt/venv/bin/python /app/bin/install.py --cache /tmp/uv \
     --only /app/requirements/sample.in /app/requirements/lock.txt
 COPY components /app/components
 COPY imaging /app/imaging
+COPY mri /app/mri
 COPY pipeline /app/pipeline
 COPY samples /app/samples
 ENV PYTHONPATH=/app
-RUN /opt/venv/bin/python -m pipeline data sample /opt/examples --per-class 1 --seed 5
+RUN /opt/venv/bin/python -m mri data sample /opt/examples --per-class 1 --seed 5
 
 FROM base AS server
 COPY --from=server-environment /opt/venv /opt/venv
@@ -62,6 +63,7 @@ COPY --from=page-environment /opt/venv /opt/venv
 COPY --from=examples /opt/examples /opt/examples
 COPY components /app/components
 COPY imaging /app/imaging
+COPY mri /app/mri
 COPY pipeline /app/pipeline
 COPY samples /app/samples
 COPY serving /app/serving
@@ -69,7 +71,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONDONTWRITEBYT
 ENV MRI_WEB_EXAMPLES=/opt/examples
 USER 1000
 EXPOSE 8000
-ENTRYPOINT ["python", "-m", "pipeline"]
+ENTRYPOINT ["python", "-m", "mri"]
 CMD ["web", "--host", "0.0.0.0", "--port", "8000", "--server", "http://server:8501"]
 
 FROM page AS render

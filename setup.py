@@ -11,7 +11,16 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("pipeline", "components", "imaging", "schema", "samples", "serving", "kubeflow")
+PACKAGES = (
+    "mri",
+    "kubeflow",
+    "pipeline",
+    "serving",
+    "components",
+    "samples",
+    "imaging",
+    "schema",
+)
 EXTRAS = ("kubeflow", "web", "dicom", "sample", "dev", "gpu")
 
 
@@ -71,6 +80,6 @@ setup(
     },
     install_requires=requirements("base"),
     extras_require={name: requirements(name) for name in EXTRAS},
-    entry_points={"console_scripts": ["mri = pipeline.cli.main:main"]},
+    entry_points={"console_scripts": ["mri = mri.main:main"]},
     zip_safe=False,
 )

@@ -74,20 +74,19 @@ def _figures(way: str, idle: dict[str, Any], busy: dict[str, Any]) -> dict[str, 
 
 def _run(data: Path, root: Path, options: tuple[str, ...]) -> dict[str, Any]:
     from components.gate.rules import RULES
+    from mri.terminal import libraries_to
     from pipeline.config import load_config
     from pipeline.local_runner import run_locally
-    from pipeline.terminal import libraries_to
     from pipeline.work import LOG_FILE, Work
 
     # All images are used, and nothing stops the run: what is measured is how fast it goes.
-    severity = json.dumps(dict.fromkeys(RULES, "warn"))
     config = load_config(
         "sample",
         [
-            "model.weights=random",
-            "transform.image_size=128",
-            "ingest.split_policy=as_is",
-            f"gate.severity={severity}",
+            ("model.weights", "random"),
+            ("transform.image_size", 128),
+            ("ingest.split_policy", "as_is"),
+            ("gate.severity", dict.fromkeys(RULES, "warn")),
         ],
     )
     work = Work(root)

@@ -55,7 +55,7 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
     import numpy as np
     import tensorflow as tf
 
-    from pipeline.predict import latest_pushed
+    from mri.served import latest_pushed
 
     model = tf.saved_model.load(str(latest_pushed(work)))
     explain, predict = model.signatures["explain"], model.signatures["serving_default"]
@@ -132,7 +132,7 @@ def _randomisation(work: Path, files: list[Path]) -> dict[str, Any]:
     from components.trainer.export.explain import check_randomisation
     from components.transform.config import TransformConfig
     from components.transform.preprocessing import preprocess
-    from pipeline.predict import latest_pushed
+    from mri.served import latest_pushed
 
     extras = latest_pushed(work) / "assets.extra" / "metadata.json"
     config = json.loads(extras.read_text(encoding="utf-8"))["preprocessing"]

@@ -238,7 +238,7 @@ def _page(*arguments: str, work: str, **variables: str) -> Iterator[tuple[str, i
     """`mri web`: its address and its process."""
     port = str(free_port())
     words = ("web", "--port", port, "--work", work, *arguments)
-    with _process("pipeline", *words, **variables) as root:
+    with _process("mri", *words, **variables) as root:
         address = f"http://127.0.0.1:{port}"
         _wait(f"{address}/healthz")
         yield address, root

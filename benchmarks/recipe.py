@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace, preset: str, settings: Sequence[str]) ->
     """Runs the pipeline to its report and reads what came of it."""
     work = arguments.work.absolute()
     settings = [*settings, "evaluate.compare=false", "evaluate.min_accuracy=0"]
-    command = [sys.executable, "-m", "pipeline", "run", "--preset", preset, "--to", "Report"]
+    command = [sys.executable, "-m", "mri", "run", "--preset", preset, "--to", "Report"]
     command += ["--data", str(arguments.data), "--work", str(work)]
     command += [word for setting in settings for word in ("--set", setting)]
     started = time.monotonic()

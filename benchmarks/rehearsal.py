@@ -20,10 +20,10 @@ from typing import Any
 from rich.console import Console
 
 _SETTINGS = (
-    "model.weights=random",
-    "model.widths=[4, 4, 8, 8, 8]",
-    "transform.image_size=32",
-    "train.epochs=1",
+    ("model.weights", "random"),
+    ("model.widths", (4, 4, 8, 8, 8)),
+    ("transform.image_size", 32),
+    ("train.epochs", 1),
 )
 
 

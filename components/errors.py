@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 
 class PipelineError(Exception):
@@ -10,7 +11,12 @@ class PipelineError(Exception):
 
     The message is one or two sentences: what was found, what was expected, what to do. Whoever
     shows it shows the message alone; anything else that is raised is a defect and keeps its trace.
+
+    Attributes:
+        exit_code: What it ends a process with; pipeline.exit_code says what each means.
     """
+
+    exit_code: ClassVar[int] = 1
 
 
 _WHERE = re.compile(r" \[while running .*\]\s*\Z")

@@ -6,6 +6,7 @@ is the child, so that its id, its output and its exit code are the program's own
 
 import ctypes
 import os
+import select
 import signal
 import sys
 
@@ -42,8 +43,6 @@ def leave_a_watcher(ends_by: int, lifeline: int, failure: int) -> None:
         return
     os.close(held)
     os.close(failure)
-    import select
-
     ended, _, _ = select.select([lifeline, alive], [], [])
     if alive not in ended and os.getppid() == program:
         os.kill(program, ends_by)

@@ -80,9 +80,12 @@ def command_line() -> str:
     import typer
     from typer.cli import get_docs_for_click
 
-    from pipeline.cli.main import app
+    from mri.lazy import LazyGroup
+    from mri.main import app
 
     command = typer.main.get_command(app)
+    assert isinstance(command, LazyGroup)
+    command.load_all()
     page = get_docs_for_click(obj=command, ctx=typer.Context(command), name="mri")
     page = re.sub(r"\[(?:bold|/|/bold)\]", "", page)
     # Examples are set off by two spaces, which Markdown does not see.

@@ -26,7 +26,7 @@ DOCUMENTS = {
 
 REFERENCE = {
     "components": "reference/artifacts.md",
-    "pipeline/cli": "reference/command-line.md",
+    "mri": "reference/command-line.md",
     "pipeline/config.py": "reference/configuration.md",
     "pipeline/exit_code.py": "reference/exit-codes.md",
     "pipeline/presets": "reference/presets.md",

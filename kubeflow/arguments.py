@@ -1,6 +1,5 @@
 """What a run of a compiled pipeline is given, checked against what the file declares."""
 
-import difflib
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -11,7 +10,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.parameters import NEWEST
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, did_you_mean
 
 SPAN = "span"
 """The parameter that says which span is read."""
@@ -36,9 +35,10 @@ def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, 
         if not equals or not name:
             raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
         if name not in pipeline.parameters:
-            raise ConfigError(
-                f"{pipeline.path} has no parameter {name!r}{_nearest(name, pipeline.parameters)}"
-            )
+            names = sorted(pipeline.parameters)
+            others = f"; it has {', '.join(names)}." if names else "; it has none."
+            nearest = did_you_mean(name, names, others)
+            raise ConfigError(f"{pipeline.path} has no parameter {name!r}{nearest}")
         values[name] = _read(name, value, pipeline.parameters[name].parameter_type)
     missing = sorted(
         name
@@ -131,11 +131,3 @@ _READERS: dict[int, tuple[Callable[[str], Any], str]] = {
     ParameterType.LIST: (_of(list), "a JSON list"),
     ParameterType.STRUCT: (_of(dict), "a JSON object"),
 }
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1)
-    if matches:
-        return f"; did you mean {matches[0]!r}?"
-    return f"; it has {', '.join(names)}." if names else "; it has none."

@@ -19,7 +19,6 @@ from kubeflow.shown import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
-from pipeline.exit_code import ExitCode
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
 from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
 from pipeline.node_ids import PUSHER
@@ -181,7 +180,7 @@ def main() -> None:
             outputs_of.close()
     except PipelineError as error:
         _say(str(error))
-        sys.exit(ExitCode.of(error))
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import get_type_hints
 
-from pydantic import ValidationError
-
 from components.gate.rules import check_acceptance
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, override
 from pipeline.work import Work
 
 NEWEST = -1
@@ -66,24 +64,18 @@ class RunParameters:
             ConfigError: A value is refused.
             PipelineError: Findings are accepted without a reason, or do not exist.
         """
-        fields = json.loads(config)
-        fields["data"] = str(work.root / self.data if self.data else work.sample)
-        fields["ingest"]["span"] = None if self.span == NEWEST else self.span
-        fields["train"].update(epochs=self.epochs, seed=self.seed)
-        fields["evaluate"]["min_accuracy"] = self.min_accuracy
-        fields["push"] = self.push
         names = [name.strip() for name in self.accept_anomalies.split(",")]
-        fields["accept_anomalies"] = [name for name in names if name]
-        fields["accept_reason"] = self.accept_reason
-        try:
-            applied = Config.model_validate(fields)
-        except ValidationError as error:
-            sentences = [
-                f"{'.'.join(str(part) for part in problem['loc'])}={problem['input']!r} is "
-                f"refused: {problem['msg']}."
-                for problem in error.errors()
-            ]
-            raise ConfigError(f"The run's parameters: {' '.join(sentences)}") from error
+        settings = {
+            "data": work.root / self.data if self.data else work.sample,
+            "ingest.span": None if self.span == NEWEST else self.span,
+            "train.epochs": self.epochs,
+            "train.seed": self.seed,
+            "evaluate.min_accuracy": self.min_accuracy,
+            "push": self.push,
+            "accept_anomalies": tuple(name for name in names if name),
+            "accept_reason": self.accept_reason,
+        }
+        applied = override(json.loads(config), settings.items(), "The run's parameters")
         check_acceptance(applied.accept_anomalies, applied.accept_reason)
         return applied
 

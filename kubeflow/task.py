@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import ml_metadata as mlmd
+from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
@@ -36,6 +38,7 @@ from pipeline.launch import (
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.notice import notice
 from pipeline.outcome import describe
+from pipeline.sample import ensure_sample
 from pipeline.termination import Terminated, raise_at_sigterm
 from pipeline.work import GRAPH_FILE, Work
 
@@ -114,10 +117,6 @@ def _run_graph(
 
 
 def _make_sample(work: Work, config: Config) -> None:
-    from rich.console import Console
-
-    from pipeline.sample import ensure_sample
-
     ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 
 
@@ -126,8 +125,6 @@ def _prepare(node_id: str, config: Config, work: Work) -> None:
     if node_id == node_ids.INGEST:
         work.lend_patient_salt()
     elif node_id in _TRAINING and config.model.weights != "random":
-        from components.trainer.weights.vgg16 import resolve_weights
-
         given = config.model.weights
         resolve_weights(None if given == "imagenet" else Path(given))
 
@@ -196,7 +193,7 @@ def main() -> None:
             show(result, ExecutorOutputs.read(given.executor_input))
     except PipelineError as error:
         _say(given.node, str(error))
-        sys.exit(ExitCode.of(error))
+        sys.exit(error.exit_code)
     except Terminated:
         _say(given.node, "stopped; the next attempt goes on from what is whole")
         sys.exit(ExitCode.TERMINATED)

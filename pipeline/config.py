@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
@@ -26,13 +26,23 @@ from components.trainer.config import (
     TuneConfig,
 )
 from components.transform.config import TransformConfig
+from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
 """As in `--direct_num_workers=2`: a name and its value in one."""
 
+# Not the DirectRunner: it may hand over to Prism, which downloads a binary.
+LOCAL_BEAM: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+"""Options with which Beam works in this process."""
+
+Setting: TypeAlias = tuple[str, Any]
+"""A field's path, such as `train.epochs`, and its value."""
+
 
 class ConfigError(PipelineError):
     """A preset, key or value that cannot be used."""
+
+    exit_code = ExitCode.USAGE
 
 
 class SampleConfig(StrictConfig):
@@ -90,8 +100,7 @@ class Config(StrictConfig):
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True
-    # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
-    beam: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+    beam: tuple[BeamOption, ...] = LOCAL_BEAM
 
 
 def preset_names() -> list[str]:
@@ -103,12 +112,12 @@ def preset_names() -> list[str]:
     )
 
 
-def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
+def load_config(preset: str, settings: Iterable[Setting] = ()) -> Config:
     """Builds the configuration of a run.
 
     Args:
         preset: A preset's name, or the path of a YAML file.
-        settings: `PATH=VALUE` pairs such as `train.epochs=8`, the values read as YAML.
+        settings: What is set over it; of two values for a field the later one counts.
 
     Returns:
         The validated configuration.
@@ -116,31 +125,67 @@ def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: The preset does not exist, or a key or value is refused.
     """
-    fields = _read_preset(preset)
-    for setting in settings:
-        _apply(fields, setting)
+    return override(_read_preset(preset), settings, f"Preset {preset}")
+
+
+def override(fields: dict[str, Any], settings: Iterable[Setting], source: str) -> Config:
+    """Sets values over given ones, and validates the whole.
+
+    Args:
+        fields: The given values, section in section; changed in place.
+        settings: What is set over them.
+        source: What an error's message begins with.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        ConfigError: A key or value is refused.
+    """
+    for path, value in settings:
+        _set(fields, path, value)
     try:
         return Config.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(_explain(error, preset)) from error
+        raise ConfigError(f"{source}: {_explain(error)}") from error
 
 
-def tuned_settings(path: Path) -> list[str]:
+def parse_setting(text: str) -> Setting:
+    """Reads what a person wrote behind `--set`.
+
+    Args:
+        text: `PATH=VALUE`, as in `train.epochs=8`; the value is YAML.
+
+    Returns:
+        The path and the value.
+
+    Raises:
+        ConfigError: It is of another form.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise ConfigError(f"--set {text!r} is not of the form KEY=VALUE, as in train.epochs=8.")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of --set {text!r} is not valid YAML.") from error
+
+
+def tuned_settings(path: Path) -> list[Setting]:
     """Reads what a Tuner found.
 
     Args:
         path: Its `best_hyperparameters` folder, or the file in it.
 
     Returns:
-        `PATH=VALUE` pairs for `load_config`.
+        What `load_config` sets.
 
     Raises:
         ConfigError: There are no hyperparameters there.
     """
     file = path / "best_hyperparameters.txt" if path.is_dir() else path
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))["values"]
-        return [f"{name}={json.dumps(value)}" for name, value in values.items()]
+        return list(json.loads(file.read_text(encoding="utf-8"))["values"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} holds no hyperparameters: give the best_hyperparameters folder of a Tuner's "
@@ -155,7 +200,7 @@ def _read_preset(preset: str) -> dict[str, Any]:
         source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
     else:
         raise ConfigError(
-            f"There is no preset {preset!r}{_nearest(preset, preset_names())}. Presets: "
+            f"There is no preset {preset!r}{did_you_mean(preset, preset_names())}. Presets: "
             f"{', '.join(preset_names())}; or give the path of a .yaml file."
         )
     try:
@@ -170,33 +215,29 @@ def _read_preset(preset: str) -> dict[str, Any]:
     return fields or {}
 
 
-def _apply(fields: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise ConfigError(f"--set {setting!r} is not of the form KEY=VALUE, as in train.epochs=8.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of --set {setting!r} is not valid YAML.") from error
+def _set(fields: dict[str, Any], path: str, value: Any) -> None:
     *sections, last = path.split(".")
     for section in sections:
         fields = fields.setdefault(section, {})
         if not isinstance(fields, dict):
-            raise ConfigError(f"--set {setting!r}: {section!r} is a value, not a section.")
+            raise ConfigError(
+                f"--set {f'{path}={value}'!r}: {section!r} is a value, not a section."
+            )
     fields[last] = value
 
 
-def _explain(error: ValidationError, preset: str) -> str:
+def _explain(error: ValidationError) -> str:
     sentences = []
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = _fields_at(problem["loc"][:-1])
-            nearest = _nearest(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}."
+            others = f"; known are {', '.join(known)}."
+            nearest = did_you_mean(str(problem["loc"][-1]), known, others)
             sentences.append(f"There is no setting {path!r}{nearest}")
         else:
             sentences.append(f"{path}={problem['input']!r} is refused: {problem['msg']}.")
-    return f"Preset {preset}: {' '.join(sentences)}"
+    return " ".join(sentences)
 
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
@@ -212,6 +253,16 @@ def _fields_at(path: tuple[int | str, ...]) -> list[str]:
     return list(section.model_fields)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a sentence about a name that there is not.
+
+    Args:
+        name: What a person wrote.
+        known: The names that there are.
+        otherwise: The end if none is near.
+
+    Returns:
+        A question for the nearest.
+    """
+    matches = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else otherwise

@@ -2,8 +2,6 @@
 
 from enum import IntEnum
 
-from components.errors import PipelineError
-
 
 class ExitCode(IntEnum):
     """One meaning a code, for commands, for a node's process and for a task on a cluster.
@@ -28,13 +26,3 @@ class ExitCode(IntEnum):
     DRIFT = 5
     INTERRUPTED = 130
     TERMINATED = 143
-
-    @staticmethod
-    def of(error: PipelineError) -> "ExitCode":
-        """The code that an error ends a process with."""
-        from components.gate.verdict import StoppedByGate
-        from pipeline.config import ConfigError
-
-        if isinstance(error, ConfigError):
-            return ExitCode.USAGE
-        return ExitCode.STOPPED_BY_GATE if isinstance(error, StoppedByGate) else ExitCode.FAILED

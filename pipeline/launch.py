@@ -219,7 +219,7 @@ def main() -> None:
         result = launch_node(ir, arguments.node, connection)
     except PipelineError as error:
         sys.stderr.write(f"{arguments.node}: {error}\n")
-        sys.exit(ExitCode.of(error))
+        sys.exit(error.exit_code)
     except Terminated:
         sys.exit(ExitCode.TERMINATED)
     print(f"{result.node_id}: {result.state} in {result.seconds:.1f} s")  # noqa: T201

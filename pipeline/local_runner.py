@@ -93,7 +93,8 @@ def run_locally(
     # What decisions that were cut off need is nobody's from here on, and not before.
     remove_orphans(work, Removal(work.root))
     try:
-        ir = _compile(config, work, run)
+        with console.status("starting TensorFlow and TFX"):
+            ir = _compile(config, work, run)
         if from_nodes or to_nodes:
             _mark_partial(ir, from_nodes, to_nodes)
         results = _launch(ir, run, console, connection)

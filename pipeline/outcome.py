@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
@@ -69,8 +70,6 @@ def _ingested(outputs: Outputs) -> str:
 
 
 def _anomalies(outputs: Outputs) -> str:
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
     names: set[str] = set()
     for file in Path(outputs["anomalies"][0].uri).glob("Split-*/SchemaDiff.pb"):
         names.update(anomalies_pb2.Anomalies.FromString(file.read_bytes()).anomaly_info)

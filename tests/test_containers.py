@@ -142,7 +142,7 @@ def test_their_commands_are_understood(stages) -> None:
     assert (flags.bind_address, flags.port, flags.rest_api_port) == ("0.0.0.0", 8500, 8501)
     for target in ("page", "render"):
         words = command(stages, target)
-        assert words[:4] == ["python", "-m", "pipeline", "web"]
+        assert words[:4] == ["python", "-m", "mri", "web"]
         assert words[words.index("--port") + 1] == last(stages, target, "EXPOSE")
         assert words[words.index("--host") + 1] == "0.0.0.0"
     assert "--server" not in command(stages, "render")
@@ -202,7 +202,7 @@ def only(folder: Path, *files: str) -> Iterator[dict[str, str]]:
         for package, owners in packages.items()
         if not wanted & {_normal(owner) for owner in owners}
     }
-    ours = {"pipeline", "components", "imaging", "serving", "schema", "samples", "kubeflow"}
+    ours = {"mri", "pipeline", "components", "imaging", "serving", "samples", "schema", "kubeflow"}
     (folder / "sitecustomize.py").write_text(
         f"""
 import sys

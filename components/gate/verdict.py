@@ -106,6 +106,8 @@ class Verdict(JsonFile):
 class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
     """The data must not be used as they are."""
 
+    exit_code = 3  # STOPPED_BY_GATE, as pipeline.exit_code calls it
+
     def __init__(self, folder: Path) -> None:
         """Says what stopped the run, where to read why, and how to go on.
 

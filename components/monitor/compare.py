@@ -6,13 +6,10 @@ import tensorflow_data_validation as tfdv
 from components.errors import PipelineError
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
-from components.monitor.report import Latency, MonitorReport
+from components.monitor.report import LABEL, Latency, MonitorReport
 from components.monitor.window import FEATURES
 from components.schema_gen.curated import curated_schema
 from schema.statistics import statistics_options
-
-LABEL = "image/label"
-"""What is compared with the training's labels is what the model answered."""
 
 
 def compare(window: pd.DataFrame, training: Statistics, *, left_out: int = 0) -> MonitorReport:

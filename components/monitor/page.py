@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from components.gate.drift import Statistics
-from components.monitor.compare import LABEL
-from components.monitor.report import MonitorReport
+from components.monitor.report import LABEL, MonitorReport
 from components.pages.histograms import read_charts
 from components.pages.templates import render_page
 

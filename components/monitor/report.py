@@ -6,6 +6,9 @@ from typing import Literal
 from components.gate.verdict import Distance
 from components.strict_config import StrictConfig
 
+LABEL = "image/label"
+"""What is compared with the training's labels is what the model answered."""
+
 
 class Latency(StrictConfig):
     """How long requests took, in milliseconds.

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from inspect import cleandoc
+from typing import TypeVar
 
 from components.errors import PipelineError
 
@@ -43,80 +43,69 @@ class FlagError(PipelineError):
     """A command line that cannot be understood."""
 
 
+_Value = TypeVar("_Value")
+
+
+def _flag(default: _Value, said: str) -> _Value:
+    """A flag with its default and its line in the usage."""
+    return field(default=default, metadata={"said": said})
+
+
 @dataclass(frozen=True)
 class Flags:
-    """What the server is told on its command line; names and defaults are TensorFlow Serving's.
+    """What the server is told on its command line; names and defaults are TensorFlow Serving's."""
 
-    Attributes:
-        port: gRPC port; 0: none (then `grpc_socket_path` is needed).
-        grpc_socket_path: Unix socket for gRPC; empty: none.
-        rest_api_port: REST port; 0: no REST.
-        rest_api_timeout_in_ms: Longest that a REST request may take.
-        rest_api_enable_cors_support: Whether pages of other origins may call REST.
-        model_name: The model's name, with `model_base_path`.
-        model_base_path: The folder of its version folders.
-        model_config_file: Text file of a ModelServerConfig; replaces the two above.
-        model_config_file_poll_wait_seconds: How often that file is read again; 0: never.
-        file_system_poll_wait_seconds: How often base paths are looked at; 0: once.
-        num_load_threads: Versions that load at the same time; 0: one after the other.
-        max_num_load_retries: How often a load is tried again.
-        load_retry_interval_micros: How long between two tries.
-        allow_version_labels_for_unavailable_models: Whether a label may name a version that is
-            not yet available.
-        enable_batching: Whether requests are merged.
-        batching_parameters_file: How they are merged.
-        monitoring_config_file: Whether and where Prometheus may read metrics.
-        enable_model_warmup: Whether warm-up requests are run.
-        num_request_iterations_for_warmup: How often each is run.
-        enable_grpc_healthcheck_service: Whether gRPC's health service answers.
-        enable_signature_method_name_check: Whether a signature's method name must fit the call.
-        grpc_channel_arguments: `key=value,...` for the gRPC server.
-        saved_model_tags: Tags of the MetaGraph to load.
-        tensorflow_session_parallelism: Threads of both kinds; 0: TensorFlow decides.
-        tensorflow_intra_op_parallelism: Threads within an operation; 0: TensorFlow decides.
-        tensorflow_inter_op_parallelism: Operations at the same time; 0: TensorFlow decides.
-        version: Print the version and end.
-        bind_address: Where to listen; ours. There is no authentication, so: this machine only.
-        drain_seconds: How long requests in flight may take when the server is told to end; ours.
-        request_log_dir: Where a row for each request is logged; empty: nowhere; ours.
-        request_log_sampling: Share of requests that is logged, 0 to 1; ours.
-        request_log_rows: Rows a log file holds; ours.
-        request_log_seconds: Age at which a log file is closed; ours.
-    """
-
-    port: int = 8500
-    grpc_socket_path: str = ""
-    rest_api_port: int = 0
-    rest_api_timeout_in_ms: int = 30_000
-    rest_api_enable_cors_support: bool = False
-    model_name: str = "default"
-    model_base_path: str = ""
-    model_config_file: str = ""
-    model_config_file_poll_wait_seconds: int = 0
-    file_system_poll_wait_seconds: int = 1
-    num_load_threads: int = 0
-    max_num_load_retries: int = 5
-    load_retry_interval_micros: int = 60_000_000
-    allow_version_labels_for_unavailable_models: bool = False
-    enable_batching: bool = False
-    batching_parameters_file: str = ""
-    monitoring_config_file: str = ""
-    enable_model_warmup: bool = True
-    num_request_iterations_for_warmup: int = 1
-    enable_grpc_healthcheck_service: bool = False
-    enable_signature_method_name_check: bool = False
-    grpc_channel_arguments: str = ""
-    saved_model_tags: str = "serve"
-    tensorflow_session_parallelism: int = 0
-    tensorflow_intra_op_parallelism: int = 0
-    tensorflow_inter_op_parallelism: int = 0
-    version: bool = False
-    bind_address: str = "127.0.0.1"
-    drain_seconds: int = 30
-    request_log_dir: str = ""
-    request_log_sampling: float = 1.0
-    request_log_rows: int = 1000
-    request_log_seconds: int = 60
+    port: int = _flag(8500, "gRPC port; 0: none (then `grpc_socket_path` is needed).")
+    grpc_socket_path: str = _flag("", "Unix socket for gRPC; empty: none.")
+    rest_api_port: int = _flag(0, "REST port; 0: no REST.")
+    rest_api_timeout_in_ms: int = _flag(30_000, "Longest that a REST request may take.")
+    rest_api_enable_cors_support: bool = _flag(
+        False, "Whether pages of other origins may call REST."
+    )
+    model_name: str = _flag("default", "The model's name, with `model_base_path`.")
+    model_base_path: str = _flag("", "The folder of its version folders.")
+    model_config_file: str = _flag("", "Text file of a ModelServerConfig; replaces the two above.")
+    model_config_file_poll_wait_seconds: int = _flag(
+        0, "How often that file is read again; 0: never."
+    )
+    file_system_poll_wait_seconds: int = _flag(1, "How often base paths are looked at; 0: once.")
+    num_load_threads: int = _flag(0, "Versions that load at the same time; 0: one after the other.")
+    max_num_load_retries: int = _flag(5, "How often a load is tried again.")
+    load_retry_interval_micros: int = _flag(60_000_000, "How long between two tries.")
+    allow_version_labels_for_unavailable_models: bool = _flag(
+        False, "Whether a label may name a version that is not yet available."
+    )
+    enable_batching: bool = _flag(False, "Whether requests are merged.")
+    batching_parameters_file: str = _flag("", "How they are merged.")
+    monitoring_config_file: str = _flag("", "Whether and where Prometheus may read metrics.")
+    enable_model_warmup: bool = _flag(True, "Whether warm-up requests are run.")
+    num_request_iterations_for_warmup: int = _flag(1, "How often each is run.")
+    enable_grpc_healthcheck_service: bool = _flag(False, "Whether gRPC's health service answers.")
+    enable_signature_method_name_check: bool = _flag(
+        False, "Whether a signature's method name must fit the call."
+    )
+    grpc_channel_arguments: str = _flag("", "`key=value,...` for the gRPC server.")
+    saved_model_tags: str = _flag("serve", "Tags of the MetaGraph to load.")
+    tensorflow_session_parallelism: int = _flag(0, "Threads of both kinds; 0: TensorFlow decides.")
+    tensorflow_intra_op_parallelism: int = _flag(
+        0, "Threads within an operation; 0: TensorFlow decides."
+    )
+    tensorflow_inter_op_parallelism: int = _flag(
+        0, "Operations at the same time; 0: TensorFlow decides."
+    )
+    version: bool = _flag(False, "Print the version and end.")
+    bind_address: str = _flag(
+        "127.0.0.1", "Where to listen; ours. There is no authentication, so: this machine only."
+    )
+    drain_seconds: int = _flag(
+        30, "How long requests in flight may take when the server is told to end; ours."
+    )
+    request_log_dir: str = _flag(
+        "", "Where a row for each request is logged; empty: nowhere; ours."
+    )
+    request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
+    request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")
+    request_log_seconds: int = _flag(60, "Age at which a log file is closed; ours.")
 
     def __post_init__(self) -> None:
         """Checks what belongs together.
@@ -161,18 +150,12 @@ class Flags:
         return arguments
 
 
-_KINDS: dict[str, type] = {field.name: type(field.default) for field in fields(Flags)}
+_KINDS: dict[str, type] = {one.name: type(one.default) for one in fields(Flags)}
 
 
 def usage() -> str:
     """All flags with their defaults and what they do."""
-    said = dict(
-        re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", cleandoc(Flags.__doc__ or ""), re.MULTILINE)
-    )
-    lines = [
-        f"  --{field.name}={field.default}\n      {' '.join(said[field.name].split())}"
-        for field in fields(Flags)
-    ]
+    lines = [f"  --{one.name}={one.default}\n      {one.metadata['said']}" for one in fields(Flags)]
     return "python -m serving.server: TensorFlow Serving's protocol\n" + "\n".join(lines) + "\n"
 
 

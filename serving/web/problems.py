@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, g, json, make_response, render_template, request
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException
 
 from serving.client import ServingError
@@ -106,8 +107,6 @@ def answer(status: int, detail: str) -> Response:
 
 
 def _sentence(error: HTTPException, status: int) -> str:
-    from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
-
     if isinstance(error, CSRFError):
         return "The form is out of date: reload the page and send the image again."
     return _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.")

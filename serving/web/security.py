@@ -10,6 +10,7 @@ from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from serving.web.config import WebConfig
+from serving.web.state import state
 
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
 csrf = CSRFProtect()
@@ -28,8 +29,6 @@ _POLICY = {
 
 def sending_rate() -> str:
     """How often images may be sent."""
-    from serving.web.state import state
-
     return state().config.rate
 
 

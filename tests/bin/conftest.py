@@ -87,9 +87,9 @@ def make_checkout(folder: Path) -> Checkout:
     (checkout.folder / "requirements").mkdir()
     (checkout.folder / "requirements" / "lock.txt").touch()
     (checkout.folder / "requirements" / "debian.txt").write_text("python3 # for all\n")
-    (checkout.folder / "pipeline").mkdir()
-    (checkout.folder / "pipeline" / "__init__.py").touch()
-    (checkout.folder / "pipeline" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    (checkout.folder / "mri").mkdir()
+    (checkout.folder / "mri" / "__init__.py").touch()
+    (checkout.folder / "mri" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n")
     # A virtual environment without pip takes a tenth of a second instead of three.
     python = write_script(
         checkout.programs / "quick-python",

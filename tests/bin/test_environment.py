@@ -259,13 +259,13 @@ def test_two_checkouts_with_one_lock_file_share_an_environment(checkout: Checkou
     checkout.run("-c", "pass")
 
     result = subprocess.run(
-        [str(other / "bin" / "python"), "-c", "import pipeline; print(pipeline.__file__)"],
+        [str(other / "bin" / "python"), "-c", "import mri; print(mri.__file__)"],
         env=checkout.environ(),
         capture_output=True,
         text=True,
     )
 
-    assert (result.stdout, result.stderr) == (f"{other / 'pipeline' / '__init__.py'}\n", "")
+    assert (result.stdout, result.stderr) == (f"{other / 'mri' / '__init__.py'}\n", "")
 
 
 def test_removing_takes_the_environment_of_this_lock_file_only(checkout: Checkout):

@@ -11,7 +11,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = [
     name
-    for name in ("pipeline", "components", "imaging", "schema", "samples", "serving", "kubeflow")
+    for name in (
+        "mri",
+        "pipeline",
+        "components",
+        "imaging",
+        "samples",
+        "schema",
+        "serving",
+        "kubeflow",
+    )
     if (ROOT / name / "__init__.py").exists()
 ]
 

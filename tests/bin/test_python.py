@@ -109,11 +109,11 @@ def test_it_works_through_symbolic_links(built: Checkout, tmp_path: Path):
 
 
 def test_our_packages_outrank_what_lies_in_the_current_directory(built: Checkout, tmp_path: Path):
-    (tmp_path / "pipeline.py").write_text("raise SystemExit('the wrong file')\n")
+    (tmp_path / "mri.py").write_text("raise SystemExit('the wrong file')\n")
 
-    result = built.run("-c", "import pipeline; print(pipeline.__file__)", cwd=tmp_path)
+    result = built.run("-c", "import mri; print(mri.__file__)", cwd=tmp_path)
 
-    assert result.stdout == f"{built.folder / 'pipeline' / '__init__.py'}\n"
+    assert result.stdout == f"{built.folder / 'mri' / '__init__.py'}\n"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no PYTHONSAFEPATH")
@@ -143,10 +143,10 @@ def test_the_callers_own_python_stays_out(built: Checkout, tmp_path: Path):
 
 
 def test_packages_can_be_shown_from_another_place(built: Checkout, tmp_path: Path):
-    (tmp_path / "pipeline.py").touch()
+    (tmp_path / "mri.py").touch()
     environ = built.environ() | {"BRAIN_MRI_PATH": str(tmp_path)}
 
-    result = built.run("-c", "import pipeline; print(pipeline.__file__)", env=environ)
+    result = built.run("-c", "import mri; print(mri.__file__)", env=environ)
 
     assert result.stdout == f"{tmp_path / 'pipeline.py'}\n"
 

@@ -33,7 +33,7 @@ ACTS = {"Pusher"}
 
 @pytest.fixture(scope="module")
 def graph():
-    return grimp.build_graph("components", "imaging", "pipeline", "schema", "serving")
+    return grimp.build_graph("components", "imaging", "mri", "pipeline", "schema", "serving")
 
 
 @pytest.fixture(scope="module")

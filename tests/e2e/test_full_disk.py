@@ -31,7 +31,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(make_folder, tmp_p
     data, disk = make_folder(train=60, test=10), tmp_path / "disk"
     disk.mkdir()
     script = _SCRIPT.format(filler=_TMPFS_BYTES - _LEFT_BYTES, kept=tmp_path / "kept")
-    command = [sys.executable, "-m", "pipeline", *arguments(data, disk / "work")]
+    command = [sys.executable, "-m", "mri", *arguments(data, disk / "work")]
     result = subprocess.run(
         [
             *(bubblewrap, "--dev-bind", "/", "/"),

@@ -58,7 +58,7 @@ def test_what_beam_would_drop_or_die_of_is_refused(options, says):
 @pytest.mark.parametrize("option", ["runner=FnApiRunner", "--", "-r=1", "--runner FnApiRunner"])
 def test_an_option_is_a_name_and_its_value_in_one(option):
     with pytest.raises(ConfigError, match=r"beam\.0="):
-        load_config("sample", [f"beam=['{option}']"])
+        load_config("sample", [("beam", [option])])
 
 
 def test_every_component_that_uses_beam_gets_them(tmp_path: Path):

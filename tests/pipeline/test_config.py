@@ -2,7 +2,13 @@ import json
 
 import pytest
 
-from pipeline.config import ConfigError, load_config, preset_names, tuned_settings
+from pipeline.config import (
+    ConfigError,
+    load_config,
+    parse_setting,
+    preset_names,
+    tuned_settings,
+)
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -22,7 +28,8 @@ def test_the_notebook_preset_is_the_notebooks_recipe():
 
 
 def test_settings_override_the_preset():
-    config = load_config("ci", ["train.epochs=7", "model.widths=[1, 2, 3, 4, 5]", "cache=false"])
+    texts = ["train.epochs=7", "model.widths=[1, 2, 3, 4, 5]", "cache=false"]
+    config = load_config("ci", map(parse_setting, texts))
     assert config.train.epochs == 7
     assert config.model.widths == (1, 2, 3, 4, 5)
     assert config.cache is False
@@ -56,7 +63,7 @@ def test_settings_override_the_preset():
 )
 def test_wrong_settings_are_refused_in_words(settings, says):
     with pytest.raises(ConfigError) as error:
-        load_config("ci", settings)
+        load_config("ci", map(parse_setting, settings))
     assert says in str(error.value)
 
 

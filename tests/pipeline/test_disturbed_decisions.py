@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import list_models
 from faults import Attempts, clean_in, decide_in
 from ml_metadata.proto import metadata_store_pb2 as pb
 from registering import MADE, RUNS, Registry
 from rich.console import Console
 from work_state import TIME, files_of, listed
 
-from pipeline.commands.models import list_models
 from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
 

@@ -58,8 +58,8 @@ def test_a_cached_node_is_launched_without_what_its_executor_needs(tmp_path):
 
 @pytest.mark.parametrize(
     "module",
-    ["kubeflow.task", "kubeflow.ending", "kubeflow.rehearse", "pipeline.commands.clean",
-     "pipeline.commands.models", "pipeline.commands.report"],
+    ["kubeflow.task", "kubeflow.ending", "kubeflow.rehearse", "mri.clean",
+     "mri.models", "mri.report"],
 )  # fmt: skip
 def test_what_asks_ml_metadata_only_loads_nothing_for_executors(module):
     code = f"import sys, {module}; print(*(n for n in {FOR_EXECUTORS!r} if n in sys.modules))"

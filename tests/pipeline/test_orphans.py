@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from commands import clean
 from rich.console import Console
 
 from components.whole_file import whole_file
-from pipeline.commands.clean import clean
 from pipeline.orphans import remove_orphans
 from pipeline.removal import Removal
 from pipeline.work import Work

@@ -10,8 +10,8 @@ from drawing import draw, encode
 from toy_run import mri
 
 from components.errors import PipelineError
+from mri.predictor import Predictor
 from pipeline.paths import demand_text
-from pipeline.predict import Predictor
 from pipeline.work import Work
 
 pytestmark = pytest.mark.long
@@ -63,7 +63,7 @@ def test_a_model_may_lie_anywhere(tmp_path: Path, name: str) -> None:
 
     image = tmp_path / "scan [1]*.png"
     image.write_bytes(encode(draw(1)))
-    predictor = Predictor.load(save(tmp_path / name / "3"))
+    predictor = Predictor(save(tmp_path / name / "3"))
     assert predictor(image).label in ("glioma", "notumor")
     assert predictor.path == tmp_path / name / "3"
 

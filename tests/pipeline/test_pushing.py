@@ -4,10 +4,9 @@ import io
 import shutil
 
 import pytest
+from commands import decide
 from pushing import PushRuns
 from rich.console import Console
-
-from pipeline.commands.models import decide
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:label:DeprecationWarning")]
 

@@ -1,13 +1,13 @@
 import io
 
 import ml_metadata as mlmd
+from commands import decide
 from ml_metadata.proto import metadata_store_pb2 as pb
 from registering import MADE, RUNS, Registry
 from rich.console import Console
 from tfx.types import standard_artifacts
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
-from pipeline.commands.models import decide
 
 
 def _model(identity: int) -> standard_artifacts.Model:

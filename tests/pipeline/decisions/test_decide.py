@@ -7,14 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from commands import clean, decide, list_models
 from ml_metadata.proto import metadata_store_pb2 as pb
 from registering import MADE, RUNS, Registry
 from rich.console import Console
 from work_state import listed
 
 from components.errors import PipelineError
-from pipeline.commands.clean import clean
-from pipeline.commands.models import decide, list_models
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from rich.console import Console
 from toy_run import mri
 
 from components.errors import PipelineError
-from pipeline.cli import automation
+from mri.run_flags import RunFlags
+from mri.unattended import run_command
 from pipeline.scheduling import runs, timetable
 from pipeline.work import Work
 
@@ -29,7 +30,7 @@ def _record(work, cron: str, last: datetime) -> None:
 def _start(work, tmp_path, cron: str, *more: str) -> subprocess.Popen:
     # There are no images: the run that it starts is a real one, and fails at once.
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "schedule", "--cron", cron, "--work", str(work),
+        [sys.executable, "-m", "mri", "schedule", "--cron", cron, "--work", str(work),
          "--data", str(tmp_path / "nothing"), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -161,8 +162,7 @@ def test_times_that_come_while_the_folder_is_busy_make_no_second_run(live, monke
 
 def test_a_run_waits_for_a_command_that_was_a_moment_faster(tmp_path, monkeypatch):
     work, ended = Work(tmp_path / "work"), []
-    nothing = [f"data={tmp_path / 'nothing'}"]
-    command = automation._command("ci", nothing, work.root, None)
+    command = run_command(RunFlags("ci"), work.root, None, data=tmp_path / "nothing")
     monkeypatch.setattr(Work, "is_busy", lambda _: False)
     with runs.runs_in(work, command, Console(), []) as begun:
         with work.shared():

@@ -59,7 +59,7 @@ def test_it_imports_no_tfx():
     code = (
         "import sys, serving.server.serve, serving.server.__main__, serving.server.listeners\n"
         "heavy = ('tfx', 'tfx_bsl', 'apache_beam', 'ml_metadata', 'tensorflow_transform',"
-        " 'pipeline')\n"
+        " 'pipeline', 'mri')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(

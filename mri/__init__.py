@@ -1,0 +1,1 @@
+"""The `mri` command: one module a command, found when it is asked for."""

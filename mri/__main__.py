@@ -1,0 +1,5 @@
+"""`python -m mri` is the `mri` command."""
+
+from mri.main import main
+
+main()

@@ -1,0 +1,88 @@
+"""`mri batch`: many images with the pushed model, into Parquet or CSV."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from components.disclaimer import DISCLAIMER
+from imaging.leftovers import Leftovers
+from mri.batch.inputs import list_files
+from mri.options import WorkFolder, spread
+from mri.served import find_saved_model
+from pipeline.config import LOCAL_BEAM
+from pipeline.exit_code import ExitCode
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri batch scans results\n\n"
+    "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
+    "The same command again goes on where it was cut off.\n\n"
+    "Exit codes: 0 done, 1 failed, or not one file could be classified."
+)
+@spread
+def batch(
+    console: Console,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="Folder, glob pattern in quotes, or .txt file with a path a line. "
+            "JPEG, PNG, GIF, BMP, TIFF or DICOM.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results.")],
+    work: WorkFolder = Path("work"),
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A pushed model's name, or a SavedModel; default: the only pushed model."
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002 - as users call it
+        Literal["parquet", "csv"], typer.Option(help="Of the results.")
+    ] = "parquet",
+    shard_size: Annotated[int, typer.Option(min=1, help="Files a results file.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once through the model.")] = 16,
+) -> None:
+    """Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing."""
+    leftovers = Leftovers()
+    files = list_files(source, out, leftovers)
+    saved_model = find_saved_model(model, work).absolute()
+    with console.status("starting TensorFlow and Beam"):
+        from mri.batch.shards import open_batch, run_batch
+    opened = open_batch(out, files, saved_model, shard_size, format)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    skipped = 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("files", total=len(files))
+
+        def done(count: int, there: bool) -> None:
+            nonlocal skipped
+            skipped += there
+            progress.advance(task, count)
+
+        rows, errors = run_batch(
+            opened, files, saved_model, out,
+            batch_size=batch_size, beam_options=LOCAL_BEAM, done=done,
+        )  # fmt: skip
+    if leftovers.count:
+        console.print(f"{leftovers.count:,} files and folders that systems left passed over")
+    if skipped:
+        console.print(f"{skipped:,} of {opened.shards:,} shards were there already")
+    console.print(
+        f"{rows:,} files, {rows - errors:,} classified, {errors:,} with an error; model "
+        f"{saved_model.name}; results in {out}",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(f"[dim]{DISCLAIMER}[/]")
+    if errors >= rows:  # of many some may be bad, and their rows say why
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,65 @@
+"""What a model says of a file, whoever asked it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What became of one file; of a file that could not be classified, `error` alone is set.
+
+    Attributes:
+        path: The file; for files of results, bytes that are not UTF-8 are written as escapes.
+        label: The likeliest class.
+        confidence: Its probability.
+        probabilities: Probability by class name.
+        in_distribution: Whether the image looks like those that the model was trained on; None
+            if the model does not say.
+        refer: Whether the model is too unsure, so that a reader must decide; None likewise.
+        error: Why the file could not be classified.
+    """
+
+    path: str
+    label: str | None = None
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
+    in_distribution: bool | None = None
+    refer: bool | None = None
+    error: str | None = None
+
+    @staticmethod
+    def of(path: str, outputs: Mapping[str, Any], row: int = 0) -> "Classified":
+        """Takes a file's answer out of a batch's.
+
+        Args:
+            path: The file.
+            outputs: What the signature gave, as NumPy arrays; an older model gives fewer.
+            row: Which of the batch it is.
+
+        Returns:
+            The answer.
+        """
+        names = [name.decode() for name in outputs["classes"][row]]
+        values = [float(value) for value in outputs["probabilities"][row]]
+
+        def flag(name: str) -> bool | None:
+            return bool(outputs[name][row]) if name in outputs else None
+
+        return Classified(
+            path,
+            label=outputs["label"][row].decode(),
+            confidence=float(outputs["confidence"][row]),
+            probabilities=dict(zip(names, values, strict=True)),
+            in_distribution=flag("in_distribution"),
+            refer=flag("refer"),
+        )
+
+    @property
+    def doubt(self) -> str | None:
+        """What a person must be told beside the class, if anything."""
+        if self.in_distribution is False:
+            return "this does not look like a brain MRI"
+        if self.refer:
+            return "the model is not sure: refer to a reader"
+        return None

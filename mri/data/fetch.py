@@ -1,0 +1,35 @@
+"""`mri data fetch`: the public images from Kaggle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from components.errors import PipelineError
+from mri.options import spread
+from samples.kaggle import EXPECTED, PAGE, FetchError, fetch
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")
+@spread
+def fetch_images(
+    console: Console,
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
+) -> None:
+    """Fetch the 7,023 public images from Kaggle; a download that was cut goes on."""
+    total = sum(sum(labels.values()) for labels in EXPECTED.values())
+    try:
+        fetched = fetch(out.absolute())
+    except FetchError as error:
+        raise PipelineError(str(error)) from error
+    for line in (
+        f"{total:,} images in {out}, {'fetched' if fetched else 'there already'}, counted and "
+        "checked.",
+        f"Source, licence and citation: {PAGE} and docs/fetch.md",
+        f"Try: mri data inspect {out}, then mri run --data {out}",
+    ):
+        console.print(Text(line), soft_wrap=True)

@@ -1,0 +1,67 @@
+"""`mri kubeflow compile`: the pipeline as a file that a Kubeflow server takes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kubeflow.cluster import read_cluster
+from kubeflow.compiled import check_name
+from kubeflow.image import check_image
+from mri.options import spread
+from mri.run_flags import Preset, Settings, Span
+from pipeline.config import Setting, load_config, parse_setting
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    "compile",
+    epilog="Examples:\n\n"
+    "  mri kubeflow compile --image registry.example.com/brain-mri:1.0\n\n"
+    "  mri kubeflow compile --image brain-mri:1.0 --preset notebook --data scans -o scans.yaml\n\n"
+    "  mri kubeflow compile --image brain-mri:1.0 --cluster cluster.yaml --set train.epochs=20",
+)
+@spread
+def compile_pipeline(
+    console: Console,
+    image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Container image with this package in it.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")] = Path(
+        "pipeline.yaml"
+    ),
+    preset: Preset = "sample",
+    settings: Settings = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data folder on the shared storage; default: the synthetic sample."),
+    ] = None,
+    span: Span = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Storage, secrets and resources, YAML; see the docs."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The pipeline's name on Kubeflow; default: the setting's.")
+    ] = None,
+) -> None:
+    """Compile the pipeline for Kubeflow Pipelines v2.
+
+    The graph and the settings are fixed here; --data and --span are defaults that a run may change.
+    """
+    # What is wrong with these is said before TensorFlow is loaded.
+    check_image(image)
+    check_name(out)
+    described = read_cluster(cluster)
+    chosen: list[Setting] = [parse_setting(text) for text in settings or ()]
+    if span is not None:
+        chosen.append(("ingest.span", span))
+    if data is not None:  # a folder of the cluster's: relative to the shared storage
+        chosen.append(("data", data))
+    config = load_config(preset, chosen)
+    from kubeflow.compile import compile_for_kubeflow
+
+    nodes = compile_for_kubeflow(config, image, out, described, name=name)
+    console.print(f"{out}: {len(nodes)} nodes and the exit handler", soft_wrap=True, markup=False)

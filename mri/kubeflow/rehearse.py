@@ -1,0 +1,51 @@
+"""`mri kubeflow rehearse`: a compiled pipeline, run on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kubeflow.rehearse import rehearse as run
+from mri.kubeflow.options import Parameters
+from mri.options import spread
+from pipeline.environment import METADATA_VARIABLE
+from pipeline.exit_code import ExitCode
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  mri kubeflow rehearse pipeline.yaml\n\n"
+    "  mri kubeflow rehearse pipeline.yaml --param data=/data/scans --param epochs=2\n\n"
+    "  mri kubeflow rehearse pipeline.yaml --metadata postgresql://mlmd:PASSWORD@localhost/mlmd\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
+)
+@spread
+def rehearse(
+    console: Console,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A compiled pipeline.")],
+    parameters: Parameters = None,
+    storage: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="What stands for the shared storage.")
+    ] = Path("work"),
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            envvar=METADATA_VARIABLE,
+            metavar="URL",
+            help="What the Secret holds: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
+            " default: SQLite in --storage, one task at a time.",
+        ),
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Tasks that run at once, at most.")] = 2,
+) -> None:
+    """Run a compiled pipeline here as a cluster would: every task's command in its own process.
+
+    Tasks share the storage folder and the database, and nothing else; retries, failures and the
+    exit handler are those of the compiled file.
+    """
+    code = run(file, parameters or (), storage, console, metadata_url=metadata, parallel=parallel)
+    if code is not ExitCode.DONE:
+        raise typer.Exit(code)

@@ -1,0 +1,70 @@
+"""`mri kubeflow submit`: a run of a compiled pipeline, begun and perhaps waited for."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kubeflow import runs
+from kubeflow.arguments import given_values
+from kubeflow.compiled import read_compiled
+from mri.kubeflow.console import print_json, print_run
+from mri.kubeflow.options import Compiled, Experiment, Parameters, ServerFlags, ServiceAccount
+from mri.options import AsJson, spread
+from pipeline.exit_code import ExitCode
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri kubeflow submit pipeline.yaml --param data=incoming --wait\n\n"
+    "  MRI_KFP_HOST=https://kubeflow.example.org/pipeline MRI_KFP_NAMESPACE=radiology \\\n"
+    "    mri kubeflow submit pipeline.yaml --param span=7 --json\n\n"
+    "Exit codes: 0 begun, with --wait succeeded; 1 failed or stopped; 2 refused before sending."
+)
+@spread
+def submit(
+    console: Console,
+    pipeline: Compiled,
+    param: Parameters = None,
+    run_name: Annotated[
+        str | None, typer.Option(help="What people call it; default: the pipeline and the time.")
+    ] = None,
+    experiment: Experiment = None,
+    service_account: ServiceAccount = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
+    as_json: AsJson = False,
+    *,
+    server: ServerFlags,
+) -> None:
+    """Run a compiled pipeline on Kubeflow."""
+    compiled = read_compiled(pipeline)
+    values = given_values(compiled, param or ())
+    connected = server.connect()
+    run = runs.submit(
+        connected,
+        compiled,
+        values,
+        name=run_name,
+        experiment=experiment,
+        service_account=service_account,
+    )
+    if not as_json:
+        console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
+    if wait:
+
+        def say(seen: runs.Run) -> None:
+            if not as_json:
+                console.print(seen.state, markup=False)
+
+        try:
+            run = runs.wait(connected, run.run_id, say)
+        except KeyboardInterrupt:
+            console.print(f"The run goes on: mri kubeflow runs show {run.run_id}", markup=False)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        if not as_json:
+            print_run(console, run)
+    if as_json:
+        print_json(console, run)
+    if wait and run.state != runs.SUCCEEDED:
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,54 @@
+"""Groups of commands whose modules are imported when one of them is asked for."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class LazyGroup(TyperGroup):
+    """Lists its commands by a table, and imports a command's module when that command is run.
+
+    Attributes:
+        table: By a command's name its module, which has a `typer.Typer` called `app`, and its line
+            in the group's help: the first of the command's own.
+    """
+
+    table: ClassVar[Mapping[str, tuple[str, str]]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, (_, line) in self.table.items():
+            self.add_command(TyperCommand(name, help=line))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Finds the command that is asked for, and loads it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            self.load(name)
+            command = self.commands[name]
+        return name, command, rest
+
+    def load(self, name: str) -> None:
+        """Puts a command in the place of its line.
+
+        Args:
+            name: Its name.
+        """
+        module, _ = self.table[name]
+        app: typer.Typer = import_module(module).app
+        # One that has no commands but those of its table is no group to typer.
+        is_lazy = isinstance(app.info.cls, type)
+        command = typer.main.get_group(app) if is_lazy else typer.main.get_command(app)
+        self.add_command(command, name)
+        command.name = name
+
+    def load_all(self) -> None:
+        """Puts all commands, and those of groups among them, in the place of their lines."""
+        for name in self.table:
+            self.load(name)
+            command = self.commands[name]
+            if isinstance(command, LazyGroup):
+                command.load_all()

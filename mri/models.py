@@ -1,0 +1,210 @@
+"""`mri models`: which there are, what each is, and what people decide about them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from components.disclaimer import DISCLAIMER
+from components.evaluate.report.card import ModelCard
+from mri.options import AsJson, Metadata, WorkFolder, spread
+from pipeline.decisions.decide import decide as take_decision
+from pipeline.decisions.decide import served_version
+from pipeline.metadata import open_records
+from pipeline.registry import Model, find_model, read_models
+from pipeline.states import Event
+from pipeline.work import Work
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="See and decide which model is served."
+)
+
+Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
+Waiting = Annotated[str, typer.Argument(help="Run, its beginning, or version.")]
+
+
+@app.command("list")
+@spread
+def list_models(
+    console: Console,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    as_json: AsJson = False,
+) -> None:
+    """List all models: versions, state, figures, data."""
+    folder = Work(work.absolute())
+    models = read_models(open_records(metadata, folder))
+    described = [dict(_describe(folder, model)) for model in reversed(models)]
+    if as_json:
+        console.file.write(json.dumps(described, indent=2) + "\n")
+        return
+    table = Table()
+    for heading in ("run", "versions", "state", "accuracy", "sensitivity", "data"):
+        right = heading in ("accuracy", "sensitivity")
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=heading in ("run", "versions"),
+        )
+    for one in described:
+        table.add_row(
+            one["run"],
+            ", ".join(one["versions"]),
+            one["state"],
+            _number(one["accuracy"]),
+            _number(one["tumour_sensitivity"]),
+            one["data"],
+        )
+    console.print(table if described else "There is no model yet: run `mri run` first.")
+    for one in described:
+        if one["unfinished"]:
+            console.print(
+                f"The model of run {one['run']} was {one['unfinished']}, which was cut off: the "
+                "next decision, run or clean finishes it.",
+                soft_wrap=True,
+            )
+
+
+@app.command("show")
+@spread
+def show_model(
+    console: Console,
+    work: WorkFolder = Path("work"),
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Run, its beginning, or version; default: the newest."),
+    ] = None,
+    metadata: Metadata = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which data, code and run made a model, and what was decided about it."""
+    folder = Work(work.absolute())
+    model = find_model(read_models(open_records(metadata, folder)), name)
+    described = dict(_describe(folder, model))
+    if as_json:
+        console.file.write(json.dumps(described, indent=2) + "\n")
+        return
+    for key, value in described.items():
+        lines = value if isinstance(value, list) else [value]
+        for index, line in enumerate(lines or [""]):
+            words = _number(line) if isinstance(line, float) else str("" if line is None else line)
+            title = key.replace("_", " ") if index == 0 else ""
+            console.print(f"{title:<20} {words}", soft_wrap=True, markup=False)
+    console.print(f"[dim]{DISCLAIMER}[/]")
+
+
+@app.command(epilog="Example:\n\n  mri models approve 2026-01-02 --reason 'read the report'")
+@spread
+def approve(
+    console: Console,
+    run: Waiting,
+    reason: Reason,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Push a blessed model that waits for review."""
+    decide(console, work, run, Event.APPROVE, reason, metadata)
+
+
+@app.command(epilog="Example:\n\n  mri models reject 2026-01-02 --reason 'misses small tumours'")
+@spread
+def reject(
+    console: Console,
+    run: Waiting,
+    reason: Reason,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Close a blessed model that waits for review; it is never pushed."""
+    decide(console, work, run, Event.REJECT, reason, metadata)
+
+
+@app.command(epilog="Example:\n\n  mri models rollback 1795450816 --reason 'complaints'")
+@spread
+def rollback(
+    console: Console,
+    reason: Reason,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="VERSION", help="Version or run; default: the one before."),
+    ] = None,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+) -> None:
+    """Serve an earlier model again, as a new version."""
+    decide(console, work, name, Event.ROLL_BACK_TO, reason, metadata)
+
+
+def decide(
+    console: Console,
+    work: Path,
+    name: str | None,
+    decision: Event,
+    reason: str,
+    metadata: str | None = None,
+) -> None:
+    """Carries out a person's decision, and says what came of it.
+
+    Args:
+        console: Where to.
+        work: The work folder.
+        name: A run, the start of one, or a version; None for the model that was served before, of
+            those that nobody has decided against.
+        decision: What was decided.
+        reason: Why.
+        metadata: PostgreSQL for ML Metadata, or None.
+
+    Raises:
+        PipelineError: It cannot be carried out.
+    """
+    folder = Work(work.absolute())
+    store = open_records(metadata, folder)
+
+    def say(line: str) -> None:
+        console.file.write(f"{line}\n")
+        console.file.flush()
+
+    with folder.exclusively():
+        take_decision(store, folder, decision, name, reason, say)
+
+
+def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
+    card = model.card
+    yield "run", model.run
+    yield "state", model.state(served_version(work, model)).value
+    yield "trained", model.made.strftime("%Y-%m-%d %H:%M:%S UTC")
+    yield "versions", list(model.versions)
+    yield "blessed", model.blessed
+    yield "withdrawn", model.withdrawn
+    for name in ("accuracy", "tumour_sensitivity", "tumour_specificity", "ece"):
+        yield name, model.figure(name)
+    yield "data", f"{card.lineage.data} ({card.lineage.policy})" if card else "unknown"
+    yield "data_fingerprint", card.lineage.data_fingerprint if card else None
+    yield "code", f"{card.lineage.code_version}, {card.lineage.code_digest}" if card else None
+    yield "recipe", list(_recipe(card)) if card else []
+    refusal = [model.standing.refusal] if model.standing.refusal else []
+    yield "reasons", [*(card.reasons if card else ()), *refusal]
+    yield (
+        "decisions",
+        [f"{one.time}: {one.decision}. {one.reason}" for one in model.decisions],
+    )
+    yield "unfinished", model.unfinished and model.unfinished.decision
+    yield "runs", list(model.runs)
+    yield "model", model.artifact.uri
+    yield "report", model.report.uri if model.report else None
+
+
+def _recipe(card: ModelCard) -> Iterator[str]:
+    """The settings that a model was trained with."""
+    for name, value in card.lineage.parameters.items():
+        if name.startswith(("transform.", "model.", "train.")):
+            yield f"{name}={value}" + (", by a search" if name in card.lineage.tuned else "")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

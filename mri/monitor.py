@@ -1,0 +1,198 @@
+"""`mri monitor`: what the served model is asked, beside what it was trained on."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from google.protobuf.message import DecodeError
+from rich.console import Console
+from rich.table import Table
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from components.errors import PipelineError
+from components.gate.verdict import PASSING, STATISTICS_ID
+from components.monitor.report import LABEL, MonitorReport
+from components.monitor.textfile import render_metrics
+from components.monitor.window import one_version, read_window
+from components.properties import text_of
+from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION
+from components.whole_file import whole_file
+from mri.options import AsJson, Metadata, WorkFolder, spread
+from pipeline.exit_code import ExitCode
+from pipeline.metadata import connect, connection_config
+from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
+from pipeline.work import Work
+from schema.statistics import STATISTICS_FILE
+
+if TYPE_CHECKING:
+    from components.gate.drift import Statistics
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_STATISTICS = Path("Split-train") / STATISTICS_FILE
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri monitor --since 24h\n\n"
+    "  mri monitor --since 7d --html monitor.html --textfile /var/lib/node_exporter/mri.prom\n\n"
+    "Exit codes: 0 no drift, 1 failed, 5 drift."
+)
+@spread
+def monitor(
+    console: Console,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the server's request log; default: requests in --work."),
+    ] = None,
+    work: WorkFolder = Path("work"),
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="The training images' statistics; default: those of the served version."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="90m, 24h, 7d, 2w or a time; default: all that is logged.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The served model's name; default: the only one logged.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Its version; default: the newest that was logged.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
+    textfile: Annotated[
+        Path | None, typer.Option(help="Write metrics for Prometheus' node exporter.")
+    ] = None,
+    as_json: AsJson = False,
+    metadata: Metadata = None,
+) -> None:
+    """Compare what the served model is asked with what it was trained on."""
+    folder = Work(work.absolute())
+    begin = _begin(since, datetime.now(timezone.utc))
+    with console.status("comparing requests with the training images"):
+        from components.monitor.compare import compare, window_statistics
+        from components.monitor.page import render
+
+        logged = read_window(log or folder.requests, begin, None)
+        window = one_version(logged, model, version)
+        name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
+        path = statistics or _training(folder, number, metadata, name)
+        training = _read(path)
+        report = compare(window, training, left_out=len(logged) - len(window))
+    if html is not None:
+        _write(html, render(report, window_statistics(window), training))
+    if textfile is not None:
+        _write(textfile, render_metrics(report))
+    if as_json:
+        console.print(report.model_dump_json(indent=2), markup=False, soft_wrap=True)
+    else:
+        _print(report, console)
+    if report.outcome == "drift":
+        raise typer.Exit(ExitCode.DRIFT)
+
+
+def _begin(since: str | None, now: datetime) -> datetime | None:
+    if since is None:
+        return None
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([mhdw])", since.strip()):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        point = datetime.fromisoformat(since)
+    except (OverflowError, ValueError) as error:
+        raise PipelineError(
+            f"--since {since!r} is neither a span such as 90m, 24h, 7d or 2w nor a time such as "
+            "2026-07-01T06:00."
+        ) from error
+    return point if point.tzinfo else point.replace(tzinfo=timezone.utc)
+
+
+def _training(work: Work, version: int, metadata_url: str | None, model: str = "") -> Path:
+    """Statistics of the data that the served version was trained on.
+
+    Where that version was not pushed from here: of the last data that passed the gate.
+    """
+    if metadata_url is None and not work.metadata.exists():
+        raise PipelineError(
+            f"There is no run in {work.root}: name its work folder with --work, or the training "
+            "images' statistics with --statistics."
+        )
+    store = connect(connection_config(metadata_url, work))
+    passed = {
+        verdict.id: verdict.custom_properties[STATISTICS_ID].int_value
+        for verdict in store.get_artifacts_by_type(GateVerdict.TYPE_NAME)
+        if verdict.custom_properties["outcome"].string_value in PASSING
+    }
+    of_version = {
+        verdict.id
+        for pushed in store.get_artifacts_by_type(PushedModel.TYPE_NAME)
+        if text_of(pushed, PUSHED_VERSION) == str(version)
+        and (not model or Path(text_of(pushed, PUSHED_DESTINATION)).parent.name in ("", model))
+        for context in store.get_contexts_by_artifact(pushed.id)
+        if context.type == PIPELINE_RUN_CONTEXT_TYPE_NAME
+        for verdict in store.get_artifacts_by_context(context.id)
+        if verdict.id in passed
+    }
+    chosen = max(of_version or passed, default=None)
+    found = store.get_artifacts_by_id([passed[chosen]]) if chosen is not None else []
+    if not found:
+        raise PipelineError(
+            f"No data have passed the gate in {work.root}: name the training images' statistics "
+            "with --statistics."
+        )
+    return Path(found[0].uri)
+
+
+def _read(path: Path) -> "Statistics":
+    file = path / _STATISTICS if path.is_dir() else path
+    try:
+        read = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise PipelineError(f"The statistics {file} cannot be read: {error}.") from error
+    if not read.datasets:
+        raise PipelineError(f"The statistics {file} are empty.")
+    return read
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with whole_file(path) as file:
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PipelineError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _print(report: MonitorReport, console: Console) -> None:
+    first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
+    console.print(
+        f"{report.images:,} images from {first} to {last} UTC, beside "
+        f"{report.training_images:,} training images"
+    )
+    if report.left_out:
+        images = "image" if report.left_out == 1 else "images"
+        are = "is" if report.left_out == 1 else "are"
+        console.print(
+            f"{report.left_out:,} {images} that other models or versions answered {are} left out"
+        )
+    table = Table()
+    table.add_column("feature")
+    for column in ("mean", "in training", "divergence", "allowed"):
+        table.add_column(column, justify="right")
+    for one in report.distances:
+        over = one.value > one.allowed
+        numbers = ("" if m is None else f"{m:.4g}" for m in (one.mean, one.previous_mean))
+        table.add_row(
+            one.feature, *numbers, f"{one.value:.3f}", f"{one.allowed:.3f}",
+            style="red" if over else None,
+        )  # fmt: skip
+    console.print(table)
+    if LABEL in report.drifted:
+        console.print("the answers are spread otherwise than the training images' classes")
+    if report.out_of_distribution is not None:
+        console.print(f"{report.out_of_distribution:.1%} of the images are unknown to the model")
+    if features := [name for name in report.drifted if name != LABEL]:
+        console.print(f"[bold red]drift[/]: {', '.join(features)}")
+    else:
+        console.print("[bold green]no drift[/]")

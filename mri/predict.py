@@ -1,0 +1,147 @@
+"""`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
+from components.servable import MODEL_NAME
+from components.whole_file import whole_file
+from imaging.config import ONE_PICTURE
+from imaging.reader import read_file
+from mri.classified import Classified
+from mri.options import AsJson, WorkFolder, spread
+from mri.served import find_saved_model
+from mri.server_predictor import ServerPredictor
+from pipeline.exit_code import ExitCode
+from pipeline.paths import printable
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
+    "  mri predict scan.jpg --figure result.png\n\n"
+    "  mri predict scan.dcm --server https://mri.example.org\n\n"
+    "Exit codes: 0 every image was classified, 1 failed, or some image could not be."
+)
+@spread
+def predict(
+    console: Console,
+    images: Annotated[
+        list[Path], typer.Argument(help="JPEG or PNG files; with --server DICOM and TIFF, too.")
+    ],
+    work: WorkFolder = Path("work"),
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A pushed model's name, or a SavedModel; default: the only pushed model. With "
+            "--server: the model's name."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a picture: each image beside its result.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask a model server: HOST:8500, http:// or https://."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MRI_SERVER_TOKEN", show_envvar=True, help="For its proxy."),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for the server.")] = None,
+) -> None:
+    """Classify images with the pushed model, or with a model server."""
+    if server is not None:
+        with ServerPredictor(server, str(model or MODEL_NAME), token, ca) as asked:
+            predictions = [asked(image) for image in images]
+        source, name = server, f"at {server}"
+    else:
+        saved_model = find_saved_model(model, work)
+        from mri.predictor import Predictor
+
+        predictor = Predictor(saved_model)
+        predictions = [predictor(image) for image in images]
+        source, name = str(saved_model), saved_model.name
+    if as_json:
+        console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
+    else:
+        for prediction in predictions:
+            _print_bars(prediction, console)
+        console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
+    if figure is not None:
+        _draw(predictions, figure)
+    if any(prediction.error is not None for prediction in predictions):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _as_json(model: str, predictions: Sequence[Classified]) -> str:
+    return json.dumps(
+        {
+            "model": model,
+            "notice": DISCLAIMER,
+            "predictions": [
+                {"image": fields.pop("path"), **fields} for fields in map(asdict, predictions)
+            ],
+        },
+        indent=2,
+    )
+
+
+def _print_bars(prediction: Classified, console: Console) -> None:
+    name = printable(prediction.path)
+    console.print(name, style="bold", markup=False, soft_wrap=True)
+    if prediction.probabilities is None:
+        console.print(f"  {prediction.error}", style="red", markup=False)
+        return
+    if prediction.doubt is not None:
+        console.print(f"  {prediction.doubt}", style="yellow", markup=False)
+    table = Table.grid(padding=(0, 1))
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    for label, probability in ranked:
+        style = "bold" if label == prediction.label else "dim"
+        bar = ProgressBar(total=1.0, completed=probability, width=32)
+        table.add_row(Text(f"  {label}"), bar, f"{probability:6.1%}", style=style)
+    console.print(table)
+
+
+def _draw(predictions: Sequence[Classified], path: Path) -> None:
+    drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
+    if not drawn:
+        raise PipelineError("No image could be classified, so there is no figure to draw.")
+    figure = Figure(figsize=(8, 2.8 * len(drawn)), layout="constrained")
+    figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
+    rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
+    for (picture, bars), prediction in zip(rows, drawn, strict=True):
+        picture.imshow(read_file(Path(prediction.path), ONE_PICTURE).images[0].pixels)
+        picture.set_axis_off()
+        # Of a name with two dollar signs matplotlib would make a formula.
+        picture.set_title(printable(Path(prediction.path).name), fontsize=9, parse_math=False)
+        probabilities = prediction.probabilities or {}
+        colours = ["#0b6e99" if name == prediction.label else "#c7d3da" for name in probabilities]
+        drawing = bars.barh(list(probabilities), list(probabilities.values()), color=colours)
+        bars.bar_label(drawing, fmt="{:.1%}", padding=3, fontsize=9)
+        bars.set_xlim(0, 1.15)
+        bars.invert_yaxis()
+        bars.set_xticks([])
+        bars.spines[["top", "right", "bottom"]].set_visible(False)
+        title = f"{prediction.label}, {prediction.confidence:.1%}"
+        bars.set_title(title, fontsize=11, parse_math=False)
+        bars.set_xlabel(prediction.doubt or "", fontsize=9, color="#b00020")
+    try:
+        with whole_file(path) as file:
+            figure.savefig(file, dpi=150, format=path.suffix.lstrip(".") or "png")
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"The figure {path} cannot be written: {error}.") from error

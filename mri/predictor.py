@@ -1,0 +1,92 @@
+"""Classifies images with an exported model, in this process; needs TensorFlow alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from components.errors import PipelineError
+from components.plain_path import plain_path
+from imaging.config import ONE_PICTURE
+from imaging.picture import ReadFailedError, RejectedImageError
+from imaging.reader import read_file
+from mri.classified import Classified
+
+_SIGNATURE = "serving_default"
+"""What images are classified by."""
+
+
+class Predictor:
+    """A loaded SavedModel."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the model.
+
+        Args:
+            path: The SavedModel's folder.
+
+        Raises:
+            PipelineError: It cannot be loaded, or is another kind of model.
+        """
+        self._model = load_saved_model(path)
+
+    def __call__(self, image: Path) -> Classified:
+        """Classifies one image file; what is wrong with it is said in the answer.
+
+        Args:
+            image: A file of any format that `imaging.reader` knows; of several frames or slices,
+                the middle one.
+
+        Returns:
+            The answer.
+        """
+        try:
+            encoded = read_file(image, ONE_PICTURE).images[0].encoded
+            return Classified.of(str(image), classify(self._model, [encoded]))
+        except (RejectedImageError, ReadFailedError) as error:
+            return Classified(str(image), error=str(error))
+        except tf.errors.InvalidArgumentError:  # of a model of before, that takes fewer files
+            return Classified(str(image), error="the model cannot decode it")
+
+
+def load_saved_model(path: Path) -> Any:
+    """Loads a SavedModel that classifies images.
+
+    Args:
+        path: Its folder.
+
+    Returns:
+        What TensorFlow makes of it.
+
+    Raises:
+        PipelineError: It cannot be loaded, or is another kind of model.
+    """
+    try:
+        with plain_path(path) as plain:
+            model = tf.saved_model.load(str(plain))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise PipelineError(
+            f"The SavedModel in {path} cannot be loaded: {error} Name another with --model, or "
+            "make it anew with `mri run`."
+        ) from error
+    if _SIGNATURE not in model.signatures:
+        raise PipelineError(
+            f"The SavedModel in {path} has no signature {_SIGNATURE}: name one that `mri run` has "
+            "made."
+        )
+    return model
+
+
+def classify(model: Any, images: Sequence[bytes]) -> dict[str, Any]:
+    """Asks a loaded model.
+
+    Args:
+        model: What `load_saved_model` gave.
+        images: Encoded images.
+
+    Returns:
+        The signature's outputs by their names, as NumPy arrays with a row an image.
+    """
+    outputs = model.signatures[_SIGNATURE](image_bytes=tf.constant(list(images)))
+    return {name: tensor.numpy() for name, tensor in outputs.items()}

@@ -1,0 +1,41 @@
+"""`mri schedule`: a run whenever a cron time comes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mri.options import Metadata, WorkFolder, spread
+from mri.run_flags import Data, RunFlags, Span
+from mri.unattended import OnFailure, run_command
+from pipeline.scheduling.timetable import schedule_runs
+from pipeline.work import Work
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example:\n\n  mri schedule --cron '0 3 * * *' --data incoming --preset notebook\n\n"
+    "Times that were missed make one run when it starts again. SIGTERM ends it."
+)
+@spread
+def schedule(
+    cron: Annotated[
+        str, typer.Option(metavar="FIELDS", help="Minute, hour, day, month, weekday, as in cron.")
+    ],
+    flags: RunFlags,
+    data: Data = None,
+    span: Span = None,
+    work: WorkFolder = Path("work"),
+    metadata: Metadata = None,
+    on_failure: OnFailure = None,
+) -> None:
+    """Run the pipeline whenever a cron time comes, one run at a time."""
+    schedule_runs(
+        Work(work.absolute()),
+        cron,
+        run_command(flags, work, metadata, data=data, span=span),
+        Console(highlight=False, emoji=False),
+        on_failure=on_failure,
+    )

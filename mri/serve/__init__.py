@@ -1,0 +1,76 @@
+"""`mri serve`: the pushed model behind TensorFlow Serving's gRPC and REST protocol."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import PipelineError
+from components.whole_file import whole_file
+from mri.lazy import LazyGroup
+from mri.options import WorkFolder
+from mri.served import served_model
+from pipeline.work import Work
+from serving.server.__main__ import serve_with
+from serving.tf_serving.config import BatchingConfig
+from serving.tf_serving.files import batching_config
+
+
+class ServeCommands(LazyGroup):
+    """What is done beside serving."""
+
+    table = {
+        "bench": ("mri.serve.bench", "Load a model server, and measure throughput and latency."),
+        "files": (
+            "mri.serve.files",
+            "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
+        ),
+    }
+
+
+app = typer.Typer(cls=ServeCommands, add_completion=False, invoke_without_command=True)
+
+
+@app.callback(
+    epilog="Examples:\n\n  mri serve\n\n  mri serve --port 9500 --rest-port 9501\n\n"
+    "  mri serve --flag bind_address=0.0.0.0 --flag max_num_load_retries=0"
+)
+def serve(
+    context: typer.Context,
+    work: WorkFolder = Path("work"),
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of gRPC.")] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535, help="Of REST; 0: no REST.")] = 8501,
+    batching: Annotated[bool, typer.Option(help="Merge requests that come together.")] = True,
+    request_log: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Log each prediction here, without the image."),
+    ] = None,
+    flag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving's."),
+    ] = None,
+) -> None:
+    """Serve the pushed model over TensorFlow Serving's gRPC and REST; new versions are taken up."""
+    if context.invoked_subcommand:
+        return
+    folder = Work(work.absolute())
+    base_path = served_model(folder.serving, model)
+    arguments = [
+        f"--port={port}",
+        f"--rest_api_port={rest_port}",
+        f"--model_name={base_path.name}",
+        f"--model_base_path={base_path}",
+        "--enable_grpc_healthcheck_service",
+    ]
+    if batching:
+        parameters = folder.root / "batching.config"
+        try:
+            with whole_file(parameters) as file:
+                file.write_text(batching_config(BatchingConfig()))
+        except OSError as error:
+            raise PipelineError(f"{parameters} cannot be written: {error.strerror}.") from error
+        arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
+    if request_log is not None:
+        arguments.append(f"--request_log_dir={request_log.absolute()}")
+    serve_with([*arguments, *(f"--{one.removeprefix('--')}" for one in flag or ())])

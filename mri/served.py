@@ -1,0 +1,103 @@
+"""Which of the models that were pushed is meant: one rule for all that serve or ask one."""
+
+from pathlib import Path
+
+from components.errors import PipelineError
+from components.push.versions import is_version, pushed_versions
+from components.servable import SAVED_MODEL_FILE
+
+
+def served_models(serving: Path) -> list[str]:
+    """Names of the models that have a version.
+
+    Args:
+        serving: The folder of pushed models, `NAME/VERSION`.
+
+    Returns:
+        Them, sorted.
+    """
+    if not serving.is_dir():
+        return []
+    return sorted(path.name for path in serving.iterdir() if pushed_versions(path))
+
+
+def served_model(serving: Path, name: str | None) -> Path:
+    """The folder of a model's versions.
+
+    Args:
+        serving: The folder of pushed models.
+        name: The model; None for the only one that there is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        PipelineError: There is none, or none of that name, or a choice that nobody has made.
+    """
+    names, work = served_models(serving), serving.parent
+    if name is not None and name not in names:
+        raise PipelineError(
+            f"There is no pushed model {name} in {work}; there are: {', '.join(names) or '-'}."
+        )
+    if not names:
+        raise PipelineError(f"There is no pushed model in {work}: run `mri run` first.")
+    if name is None and len(names) > 1:
+        raise PipelineError(
+            f"There are several models: choose one with --model: {', '.join(names)}."
+        )
+    return serving / (name or names[0])
+
+
+def newest_version(model: Path) -> Path:
+    """The version that a server serves.
+
+    Args:
+        model: The folder of the versions, of which there is one at least.
+
+    Returns:
+        The version's folder.
+    """
+    newest = pushed_versions(model)[-1]
+    # A person may have written zeros before it.
+    return next(p for p in model.iterdir() if is_version(p.name) and int(p.name) == newest)
+
+
+def latest_pushed(work: Path) -> Path:
+    """The newest version of the only model that was pushed.
+
+    Args:
+        work: The work folder.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet, or several models.
+    """
+    return newest_version(served_model(work / "serving", None))
+
+
+def find_saved_model(model: Path | None, work: Path) -> Path:
+    """The SavedModel that a person means.
+
+    Args:
+        model: Its folder, or the folder of its versions, or the name of a pushed model; None for
+            the only pushed model. Of versions the newest is taken.
+        work: The work folder to look for pushed models in.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
+    """
+    if model is None:
+        return latest_pushed(work)
+    serving = work / "serving"
+    if not model.exists() and str(model) in served_models(serving):
+        model = served_model(serving, str(model))
+    if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
+        model = newest_version(model)
+    if not (model / SAVED_MODEL_FILE).is_file():
+        raise PipelineError(f"{model} holds no SavedModel: name the folder of a version.")
+    return model

@@ -1,0 +1,61 @@
+"""The run that `mri schedule` and `mri watch` start, and what both are told besides."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.gate.rules import check_acceptance
+from components.trainer.weights.vgg16 import resolve_weights
+from mri.run_flags import RunFlags
+from pipeline.config import LOCAL_BEAM
+from pipeline.environment import METADATA_VARIABLE
+
+OnFailure = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Told of a failure; see docs/schedule.md."),
+]
+
+
+def run_command(
+    flags: RunFlags,
+    work: Path,
+    metadata: str | None,
+    *,
+    data: Path | None = None,
+    span: int | None = None,
+) -> list[str]:
+    """The `mri run` to start, its settings known to be right.
+
+    Args:
+        flags: What it is told.
+        work: The work folder.
+        metadata: URL of ML Metadata, which may hold a password: it goes by the environment.
+        data: The data folder.
+        span: The span to read.
+
+    Returns:
+        The command.
+
+    Raises:
+        PipelineError: A run would refuse its settings.
+    """
+    config = flags.config(data=data, span=span)
+    check_acceptance(config.accept_anomalies, config.accept_reason)
+    if isinstance(config.model.weights, Path):
+        resolve_weights(config.model.weights)
+    if config.beam != LOCAL_BEAM:
+        # Beam is large for a process that only waits.
+        from pipeline.beam_options import checked_beam_options
+
+        checked_beam_options(config.beam)
+    if metadata is not None:
+        os.environ[METADATA_VARIABLE] = metadata
+    words = [f"--work={work.absolute()}", *flags.words()]
+    if data is not None:
+        words.append(f"--data={data.absolute()}")
+    if span is not None:
+        words.append(f"--span={span}")
+    return [sys.executable, "-m", "mri", "run", "--wait", *words]

@@ -1,0 +1,178 @@
+"""`mri web`: the page, and the model server behind it where there is none yet."""
+
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.child_process import end, start
+from components.errors import PipelineError
+from mri.options import WorkFolder
+from mri.served import served_model
+from pipeline.exit_code import ExitCode
+from pipeline.work import Work
+from samples.synthetic import GENERATOR_VERSION
+from serving.web import WebConfig, create_app
+from serving.web.config import variable
+from serving.web.gunicorn import Gunicorn
+
+_LOG = logging.getLogger(__name__)
+_EXAMPLES_SEED = 5
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri web\n\n  mri web --server localhost:8501\n\n"
+    "  SECRET_KEY=... mri web --server http://server:8501 --host 0.0.0.0"
+)
+def web(
+    work: WorkFolder = Path("work"),
+    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="REST of a running model server, or a URL."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+) -> None:
+    """Show a page that takes images and shows what the pushed model says of them."""
+    folder = Work(work.absolute())
+    _demand_free(host, port)
+    own_key = secrets.token_hex(32) if _is_loopback(host) else None
+    key = os.environ.get("SECRET_KEY") or own_key
+    if server is not None:
+        _run(folder, host, port, secret_key=key, server=_url(server), model=model)
+        return
+    base_path = served_model(folder.serving, model)
+    with _embedded_server(base_path) as address:
+        _run(
+            folder,
+            host,
+            port,
+            secret_key=key,
+            server=address,
+            model=base_path.name,
+            models=str(base_path),
+        )
+
+
+def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    page = create_app(WebConfig.from_environment(os.environ, examples=_examples(work), **settings))
+    Gunicorn(page, host, port).run()
+
+
+@contextmanager
+def _embedded_server(base_path: Path) -> Iterator[str]:
+    """Runs the embedded server in a process of its own: the page's imports no TensorFlow."""
+    port, parent = _free_port(), os.getpid()
+    process = start(
+        [
+            sys.executable,
+            "-m",
+            "serving.server",
+            f"--port={_free_port()}",
+            f"--rest_api_port={port}",
+            f"--model_name={base_path.name}",
+            f"--model_base_path={base_path}",
+            "--bind_address=127.0.0.1",
+        ],
+        # Ctrl+C is for the page, which tells the server: one that ends untold has died.
+        start_new_session=True,
+    )
+    told = threading.Event()
+    threading.Thread(target=_end_with, args=(process, told), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        # gunicorn's worker is a fork that comes by here, too; it must end nothing.
+        if os.getpid() == parent:
+            died = process.returncode is not None
+            told.set()
+            end(process)
+            if died:
+                sys.exit(ExitCode.FAILED)
+
+
+def _end_with(process: "subprocess.Popen[bytes]", told: threading.Event) -> None:
+    """Ends the page when its model server has ended, so that whoever started both can do so again.
+
+    A container's runtime for instance, where the server was ended for want of memory. How it ended
+    is not known: gunicorn collects the exit codes of all children, and may be first.
+    """
+    process.wait()
+    if not told.is_set():
+        _LOG.error("the model server ended by itself, and so does the page")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _examples(work: Work) -> str | None:
+    """A folder of synthetic images, made once in a process that the page need not carry on.
+
+    Args:
+        work: The work folder, which keeps them.
+
+    Returns:
+        The folder; None where the environment names one, where there is no work folder to keep
+        them, or where what draws them is not installed.
+    """
+    if os.environ.get(variable("examples")) or not work.root.is_dir():
+        return None
+    folder = work.cache / f"examples-{GENERATOR_VERSION}"
+    if not folder.is_dir():
+        command = ["data", "sample", str(folder), "--per-class=1", f"--seed={_EXAMPLES_SEED}"]
+        with start(
+            [sys.executable, "-m", "mri", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as maker:
+            _, said = maker.communicate()
+        if maker.returncode:
+            _LOG.warning("no synthetic examples: %s", said.strip())
+            return None
+    return str(folder)
+
+
+def _url(server: str) -> str:
+    return server if "://" in server else f"http://{server}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _demand_free(host: str, port: int) -> None:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or "no such address"
+        raise PipelineError(f"The page cannot listen at {host}:{port}: {reason}.") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

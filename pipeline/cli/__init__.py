@@ -1,1 +1,0 @@
-"""The `mri` command: its flags. What a command does is in pipeline.commands."""

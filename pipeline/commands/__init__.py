@@ -1,1 +1,0 @@
-"""What each command of `mri` does, once its flags are read."""

@@ -1,0 +1,155 @@
+"""The command itself, in a process of its own, against a server on loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import kfp_server
+import pytest
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kfp_server.compile_pipeline(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
+
+
+@pytest.fixture
+def server():
+    with kfp_server.running() as running:
+        yield running
+
+
+def mri(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MRI_KFP")}
+    return subprocess.run(
+        [sys.executable, "-m", "mri", "kubeflow", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**kept, "COLUMNS": "160", **variables},
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["submit"], ["schedule"], ["runs", "list"], ["runs", "show"], ["runs", "stop"],
+     ["schedules", "list"], ["schedules", "enable"], ["schedules", "delete"]],
+)  # fmt: skip
+def test_help_shows_an_example(command):
+    result = mri(*command, "--help")
+    assert result.returncode == 0, result.stderr
+    assert f"mri kubeflow {' '.join(command)}" in result.stdout
+
+
+def test_the_help_of_the_family_imports_no_kubeflow():
+    code = (
+        "import sys; from mri import main as cli\n"
+        "try: cli.app(['kubeflow', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('kfp', 'kfp_server_api', 'kubeflow') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_submit_waits_and_lists_shows_and_stops(server, compiled):
+    def succeed(run):
+        run.state = "SUCCEEDED"
+
+    server.on_get_run = succeed
+    where = {"MRI_KFP_HOST": server.address}
+    done = mri("submit", compiled, "--param", "data=incoming", "--wait", "--json", **where)
+    assert (done.returncode, done.stderr) == (0, "")
+    run = json.loads(done.stdout)
+    assert (run["state"], run["parameters"]) == ("SUCCEEDED", {"data": "incoming"})
+
+    listed = mri("runs", "list", **where)
+    assert run["run_id"] in listed.stdout
+    assert "SUCCEEDED" in listed.stdout
+    shown = mri("runs", "show", run["run_id"], **where)
+    assert f"{server.address}/#/runs/details/{run['run_id']}" in shown.stdout
+    assert "data=incoming" in shown.stdout
+    stopped = mri("runs", "stop", run["run_id"], "--host", server.address)
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("mri: The run ")
+    assert "it has ended (SUCCEEDED)" in stopped.stderr
+
+
+def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
+    def fail(run):
+        run.state = "FAILED"
+
+    server.on_get_run = fail
+    result = mri("submit", compiled, "--param", "data=x", "--wait", "--host", server.address)
+    assert result.returncode == 1
+    assert "FAILED" in result.stdout
+    assert result.stderr == ""
+
+
+def _heed_interrupts() -> None:
+    """Undoes what a shell does to programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
+    started = threading.Event()
+
+    def interrupt(run):
+        run.state = "RUNNING"
+        started.wait()
+        waiting.send_signal(signal.SIGINT)
+
+    server.on_get_run = interrupt
+    command = [sys.executable, "-m", "mri", "kubeflow", "submit", str(compiled),
+               "--param", "data=x", "--wait", "--host", server.address]  # fmt: skip
+    waiting = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    )
+    started.set()
+    try:
+        said, _ = waiting.communicate(timeout=300)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 130
+    assert f"The run goes on: mri kubeflow runs show {server.runs[0].run_id}" in said
+    assert server.runs[0].state == "RUNNING"
+
+
+def test_schedule_says_what_it_made_of_five_fields(server, compiled):
+    result = mri(
+        "schedule", compiled, "--cron", "0 3 * * *", "--span", "latest", "--param", "data=x",
+        "--name", "nightly [mri]", "--host", server.address,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "cron '0 3 * * *' is '0 0 3 * * *' for Kubeflow" in result.stdout
+    assert server.schedules[0].runtime_config.parameters == {"data": "x", "span": -1}
+    listed = mri("schedules", "list", "--json", "--host", server.address)
+    [one] = json.loads(listed.stdout)
+    assert (one["name"], one["cron"], one["enabled"]) == ("nightly [mri]", "0 0 3 * * *", True)
+    disabled = mri("schedules", "disable", "nightly [mri]", "--host", server.address)
+    assert disabled.stdout == "nightly [mri] is disabled\n", disabled.stderr
+    assert server.schedules[0].status == "DISABLED"
+
+
+def test_what_is_wrong_is_said_before_anything_is_sent(server, compiled):
+    for arguments, says in (
+        (("submit", compiled, "--param", "spam=7"), "did you mean 'span'?"),
+        (("submit", "nowhere.yaml"), "cannot be read"),
+        (("schedule", compiled, "--cron", "nightly", "--param", "data=x"), "has 1 fields"),
+    ):
+        result = mri(*arguments, "--host", server.address)
+        assert result.returncode == 2
+        assert says in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert server.requests == []
+    result = mri("runs", "list")
+    assert result.returncode == 2
+    assert "No Kubeflow Pipelines server is named" in result.stderr

@@ -1,0 +1,194 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confidence_fits import fit_on_noise
+from drawing import draw, encode
+from PIL import Image
+from small_model import save
+from toy_run import mri
+
+from components.errors import PipelineError
+from components.trainer.config import ModelConfig
+from components.trainer.export.signatures import ServingModule, export_saved_model
+from components.trainer.model import build_model
+from components.transform.config import TransformConfig
+from mri.predictor import Predictor
+from mri.served import find_saved_model, latest_pushed
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """A work folder with two pushed versions of a toy model."""
+    root = tmp_path_factory.mktemp("work")
+    config = ModelConfig(weights="random", widths=(2, 2, 2, 2, 2), dense_units=3)
+    model = build_model(config, image_size=32, class_count=2, weights=None)
+    module = ServingModule(
+        model, TransformConfig(image_size=32), ["glioma", "notumor"], fit_on_noise(model)
+    )
+    for version in ("9", "10"):
+        export_saved_model(module, root / "serving" / "brain_mri" / version)
+    (root / "serving" / "brain_mri" / ".11.unfinished").mkdir()
+    return root
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    path = tmp_path / "scan [1] é.png"
+    path.write_bytes(encode(draw(1)))
+    return path
+
+
+def _predict(work: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mri", "predict", "--work", str(work), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_newest_version_is_taken(work):
+    assert latest_pushed(work).name == "10"
+
+
+@pytest.fixture
+def two_models(tmp_path) -> Path:
+    """A work folder with two models of which one has the highest version."""
+    for version in ("one/9", "other/10"):
+        folder = tmp_path / "two" / "serving" / version
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").touch()
+    return tmp_path / "two"
+
+
+def test_of_several_models_none_is_picked_by_any_command(two_models):
+    words = "There are several models: choose one with --model: one, other"
+    for command in ("predict", "batch", "serve", "web"):
+        arguments = {"predict": ["x.png"], "batch": [str(two_models), "out"]}.get(command, [])
+        result = mri(command, *arguments, "--work", str(two_models))
+        assert (result.returncode, words in result.stderr) == (1, True), result.stderr
+
+
+def test_a_model_is_chosen_by_its_name_or_where_it_lies(two_models):
+    serving = two_models / "serving"
+    for given in ("other", serving / "other", serving / "other" / "10"):
+        assert find_saved_model(Path(given), two_models) == serving / "other" / "10"
+    with pytest.raises(PipelineError, match="holds no SavedModel"):
+        find_saved_model(Path("third"), two_models)
+
+
+def test_the_doctor_names_every_pushed_model(two_models, capfd, monkeypatch):
+    from mri.doctor import doctor
+
+    monkeypatch.setenv("COLUMNS", "500")
+    doctor(work=two_models)
+    said = "".join(capfd.readouterr().out.split())
+    assert str(two_models / "serving" / "one" / "9") in said
+    assert str(two_models / "serving" / "other" / "10") in said
+
+
+def test_a_predictor_is_a_function_of_an_image(work, image):
+    prediction = Predictor(latest_pushed(work))(image)
+    assert prediction.label in ("glioma", "notumor")
+    assert prediction.confidence == pytest.approx(max(prediction.probabilities.values()))
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert prediction.error is None
+
+
+@pytest.fixture(scope="module")
+def doubtful_work(tmp_path_factory) -> Path:
+    """A work folder whose model takes white for foreign and does not know what black is."""
+    root = tmp_path_factory.mktemp("doubtful")
+    save(root / "serving" / "brain_mri" / "1", bias=0.4)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [(255, "does not look like a brain MRI"), (0, "refer to a reader"), (150, None)],
+)
+def test_doubts_are_said(doubtful_work, tmp_path, level, told):
+    path = tmp_path / "plain.png"
+    pixels = np.full((32, 32, 3), level, np.uint8)
+    pixels[0, 0] = 100  # of a single colour, it would be refused
+    path.write_bytes(encode(pixels))
+    prediction = Predictor(latest_pushed(doubtful_work))(path)
+    assert prediction.in_distribution is (level != 255)
+    assert prediction.refer is (level == 0)
+    if told is None:
+        assert prediction.doubt is None
+    else:
+        assert told in prediction.doubt
+        result = _predict(doubtful_work, path, "--figure", tmp_path / "result.png")
+        assert told in result.stdout
+        assert json.loads(_predict(doubtful_work, path, "--json").stdout)["predictions"][0][
+            "refer"
+        ] is (level == 0)
+
+
+@pytest.mark.parametrize("name", [b"a $x$ $.png", b"\xff.png", b":ok: [b] {1}.png", b"-x.png"])
+def test_whatever_an_image_is_called(work, image, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    image.rename(os.fsdecode(name))
+    result = _predict(work, "--figure", "result.png", "--", os.fsdecode(name))
+    assert result.returncode == 0, result.stderr
+    assert name.decode("utf-8", "backslashreplace") in result.stdout
+    assert (tmp_path / "result.png").is_file()
+
+
+def test_bars_figure_and_disclaimer(work, image, tmp_path):
+    figure = tmp_path / "result.png"
+    result = _predict(work, image, "--figure", figure)
+    assert result.returncode == 0, result.stderr
+    assert "scan [1] é.png" in result.stdout
+    assert "%" in result.stdout
+    assert "not a diagnosis" in result.stdout
+    assert result.stderr == ""
+    with Image.open(figure) as picture:
+        assert np.asarray(picture.convert("L")).std() > 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result.png", image.name]
+
+
+def test_json_and_bad_files_beside_good_ones(work, image, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "half.png").write_bytes(image.read_bytes()[:80])
+    names = ["text.jpg", "empty.jpg", "half.png", "missing.jpg"]
+    result = _predict(work, "--json", image, *[tmp_path / name for name in names])
+    assert result.returncode == 1
+    first, *rest = json.loads(result.stdout)["predictions"]
+    assert first["label"] in ("glioma", "notumor")
+    assert len(rest) == 4
+    for prediction in rest:
+        assert prediction["label"] is None
+        assert prediction["error"]
+
+
+def test_a_figure_that_cannot_be_written_is_one_sentence(work, image, tmp_path):
+    for figure in (tmp_path / "nowhere" / "x.png", tmp_path / "x.docx"):
+        result = _predict(work, image, "--figure", figure)
+        assert result.returncode == 1
+        assert "cannot be written" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [image.name]
+
+
+def test_a_damaged_model_is_one_sentence(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(PipelineError, match="cannot be loaded"):
+        Predictor(tmp_path)
+
+
+def test_a_model_of_another_kind_is_one_sentence(tmp_path):
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(PipelineError, match="has no signature serving_default"):
+        Predictor(tmp_path / "other")
