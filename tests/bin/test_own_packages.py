@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = [
     name
-    for name in ("pipeline", "components", "imaging", "schema", "samples", "serving", "kubeflow")
+    for name in (
+        *("mri", "kubeflow", "pipeline", "serving", "components", "imaging", "schema", "samples"),
+    )
     if (ROOT / name / "__init__.py").exists()
 ]
 
