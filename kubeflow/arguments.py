@@ -1,6 +1,5 @@
 """What a run of a compiled pipeline is given, checked against what the file declares."""
 
-import difflib
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
+from components.validation import nearest_name
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.parameters import NEWEST
 from pipeline.config import ConfigError
@@ -37,7 +37,8 @@ def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, 
             raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
         if name not in pipeline.parameters:
             raise ConfigError(
-                f"{pipeline.path} has no parameter {name!r}{_nearest(name, pipeline.parameters)}"
+                f"{pipeline.path} has no parameter {name!r}"
+                f"{nearest_name(name, pipeline.parameters)}"
             )
         values[name] = _read(name, value, pipeline.parameters[name].parameter_type)
     missing = sorted(
@@ -131,11 +132,3 @@ _READERS: dict[int, tuple[Callable[[str], Any], str]] = {
     ParameterType.LIST: (_of(list), "a JSON list"),
     ParameterType.STRUCT: (_of(dict), "a JSON object"),
 }
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1)
-    if matches:
-        return f"; did you mean {matches[0]!r}?"
-    return f"; it has {', '.join(names)}." if names else "; it has none."

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from components.strict_config import StrictConfig
+from components.validation import refusals
 from pipeline import node_ids
 from pipeline.config import ConfigError
 
@@ -246,9 +247,4 @@ def read_cluster(path: Path | None) -> Cluster:
     try:
         return Cluster.model_validate(fields or {})
     except ValidationError as error:
-        sentences = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: "
-            f"{problem['msg'].removeprefix('Value error, ')}."
-            for problem in error.errors()
-        ]
-        raise ConfigError(f"{path} is refused: {' '.join(sentences)}") from error
+        raise ConfigError(f"{path}: {refusals(error, Cluster)}") from error

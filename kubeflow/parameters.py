@@ -7,6 +7,7 @@ from typing import get_type_hints
 from pydantic import ValidationError
 
 from components.gate.rules import check_acceptance
+from components.validation import refusals
 from pipeline.config import Config, ConfigError
 from pipeline.work import Work
 
@@ -78,12 +79,7 @@ class RunParameters:
         try:
             applied = Config.model_validate(fields)
         except ValidationError as error:
-            sentences = [
-                f"{'.'.join(str(part) for part in problem['loc'])}={problem['input']!r} is "
-                f"refused: {problem['msg']}."
-                for problem in error.errors()
-            ]
-            raise ConfigError(f"The run's parameters: {' '.join(sentences)}") from error
+            raise ConfigError(f"The run's parameters: {refusals(error, Config)}") from error
         check_acceptance(applied.accept_anomalies, applied.accept_reason)
         return applied
 

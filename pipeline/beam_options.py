@@ -5,13 +5,13 @@ value that it does not understand.
 """
 
 import argparse
-import difflib
 import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from components.validation import nearest_name
 from pipeline.config import ConfigError
 
 _LOCAL = frozenset({"fnapirunner", "directrunner", "prismrunner"})
@@ -43,18 +43,15 @@ def checked_beam_options(options: Sequence[str]) -> list[str]:
     runner = next((value for name, _, value in given if name == "--runner"), "DirectRunner")
     runners = StandardOptions.KNOWN_RUNNER_NAMES
     if "." not in runner and runner.lower() not in {name.lower() for name in runners}:
-        raise ConfigError(f"beam: there is no runner {runner!r}{_nearest(runner, runners)}")
+        raise ConfigError(f"beam: there is no runner {runner!r}{nearest_name(runner, runners)}")
     if runner.lower() in _LOCAL:
         for name, _, _ in given:
             if name not in names:
-                raise ConfigError(f"beam: {runner} has no option {name!r}{_nearest(name, names)}")
+                raise ConfigError(
+                    f"beam: {runner} has no option {name!r}{nearest_name(name, names)}"
+                )
     return list(options)
 
 
 def _refuse(message: str) -> NoReturn:
     raise ConfigError(f"beam: {message}.")
-
-
-def _nearest(name: str, known: Sequence[str] | set[str]) -> str:
-    matches = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else "."

@@ -1,14 +1,13 @@
 """The configuration: one typed object, presets as YAML files, any field settable by its path."""
 
-import difflib
 import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
@@ -26,6 +25,7 @@ from components.trainer.config import (
     TuneConfig,
 )
 from components.transform.config import TransformConfig
+from components.validation import nearest_name, refusals
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
 """As in `--direct_num_workers=2`: a name and its value in one."""
@@ -122,7 +122,7 @@ def load_config(preset: str, settings: Iterable[str] = ()) -> Config:
     try:
         return Config.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(_explain(error, preset)) from error
+        raise ConfigError(f"Preset {preset}: {refusals(error, Config)}") from error
 
 
 def tuned_settings(path: Path) -> list[str]:
@@ -155,8 +155,8 @@ def _read_preset(preset: str) -> dict[str, Any]:
         source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
     else:
         raise ConfigError(
-            f"There is no preset {preset!r}{_nearest(preset, preset_names())}. Presets: "
-            f"{', '.join(preset_names())}; or give the path of a .yaml file."
+            f"There is no preset {preset!r}{nearest_name(preset, preset_names())} Give the name of "
+            "a preset or the path of a .yaml file."
         )
     try:
         fields = yaml.safe_load(source.read_text(encoding="utf-8"))
@@ -184,34 +184,3 @@ def _apply(fields: dict[str, Any], setting: str) -> None:
         if not isinstance(fields, dict):
             raise ConfigError(f"--set {setting!r}: {section!r} is a value, not a section.")
     fields[last] = value
-
-
-def _explain(error: ValidationError, preset: str) -> str:
-    sentences = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(problem["loc"][:-1])
-            nearest = _nearest(str(problem["loc"][-1]), known) or f"; known are {', '.join(known)}."
-            sentences.append(f"There is no setting {path!r}{nearest}")
-        else:
-            sentences.append(f"{path}={problem['input']!r} is refused: {problem['msg']}.")
-    return f"Preset {preset}: {' '.join(sentences)}"
-
-
-def _fields_at(path: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the section at a path; all in a list have the same."""
-    section: type[BaseModel] = Config
-    for name in (part for part in path if isinstance(part, str)):
-        annotation = section.model_fields[name].annotation
-        section = next(
-            kind
-            for kind in (annotation, *get_args(annotation))
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-        )
-    return list(section.model_fields)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""

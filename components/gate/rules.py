@@ -1,10 +1,10 @@
 """The rules that data are judged by, and the names of what they find."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Literal
 
 from components.errors import PipelineError
+from components.validation import nearest_name
 
 Severity = Literal["pass", "warn", "stop"]
 
@@ -43,9 +43,7 @@ def rule_of(name: str) -> str:
     rule, colon, feature = name.partition(":")
     if rule in RULES and (not colon or (feature and rule in FEATURE_RULES)):
         return rule
-    nearest = difflib.get_close_matches(rule, RULES, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(RULES)}"
-    raise ValueError(f"the gate finds nothing named {name!r}; {hint}")
+    raise ValueError(f"the gate finds nothing named {name!r}{nearest_name(rule, RULES)}")
 
 
 def check_acceptance(names: Iterable[str], reason: str) -> None:
