@@ -6,7 +6,6 @@ from typing import get_type_hints
 
 from pydantic import ValidationError
 
-from components.gate.rules import check_acceptance
 from components.validation import refusals
 from pipeline.config import Config, ConfigError
 from pipeline.work import Work
@@ -65,7 +64,6 @@ class RunParameters:
 
         Raises:
             ConfigError: A value is refused.
-            PipelineError: Findings are accepted without a reason, or do not exist.
         """
         fields = json.loads(config)
         fields["data"] = str(work.root / self.data if self.data else work.sample)
@@ -77,11 +75,9 @@ class RunParameters:
         fields["accept_anomalies"] = [name for name in names if name]
         fields["accept_reason"] = self.accept_reason
         try:
-            applied = Config.model_validate(fields)
+            return Config.model_validate(fields)
         except ValidationError as error:
             raise ConfigError(f"The run's parameters: {refusals(error, Config)}") from error
-        check_acceptance(applied.accept_anomalies, applied.accept_reason)
-        return applied
 
 
 PARAMETERS: dict[str, type] = get_type_hints(RunParameters)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
-from components.gate.config import GateConfig
+from components.gate.config import FindingName, GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
 from components.servable import MODEL_NAME
@@ -77,7 +77,7 @@ class Config(StrictConfig):
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()
-    accept_anomalies: tuple[str, ...] = ()
+    accept_anomalies: tuple[FindingName, ...] = ()
     accept_reason: str = ""
     transform: TransformConfig = TransformConfig()
     model: ModelConfig = ModelConfig()
@@ -92,6 +92,15 @@ class Config(StrictConfig):
     cache: bool = True
     # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
     beam: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+
+    @model_validator(mode="after")
+    def _acceptance_has_a_reason(self) -> "Config":
+        if self.accept_anomalies and not self.accept_reason.strip():
+            raise ValueError(
+                "--accept-anomalies (accept_anomalies) needs --reason TEXT (accept_reason): why "
+                "the data may be used all the same"
+            )
+        return self
 
 
 def preset_names() -> list[str]:

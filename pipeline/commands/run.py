@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import PipelineError
-from components.gate.rules import check_acceptance
 from components.ingest.folder import list_images
 from components.ingest.labels import read_labels
 from components.trainer.config import ModelConfig
@@ -57,7 +56,6 @@ def run_pipeline(
                 if config.data is None:
                     ensure_sample(work.sample, console, **config.sample.model_dump())
                 # What can be known to be wrong is better known before TFX starts.
-                check_acceptance(config.accept_anomalies, config.accept_reason)
                 list_images(
                     data,
                     span=config.ingest.span,
