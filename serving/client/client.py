@@ -143,7 +143,7 @@ class Client:
             A client beside this one.
         """
         other = copy(self)
-        other._transport = self._transport.of_version(version)
+        other._transport = self._transport.of_version(version)  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:

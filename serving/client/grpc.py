@@ -96,8 +96,9 @@ class GrpcTransport:
     def of_version(self, version: int) -> "GrpcTransport":
         """The same for one version; see `Transport`."""
         other = copy(self)
-        other._spec = model_pb2.ModelSpec(name=self._spec.name)
-        other._spec.version.value = version
+        spec = model_pb2.ModelSpec(name=self._spec.name)
+        spec.version.value = version
+        other._spec = spec  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:

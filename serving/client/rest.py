@@ -95,7 +95,7 @@ class RestTransport:
     def of_version(self, version: int) -> "RestTransport":
         """The same for one version; see `Transport`."""
         other = copy(self)
-        other._servable = Servable(self._servable.model, version)
+        other._servable = Servable(self._servable.model, version)  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ class Servable:
                 self._callables.move_to_end(key)
                 return ready
         # Not Session.run: it would convert and check the values in Python, with other errors.
-        made = self._session._make_callable_from_options(
+        made = self._session._make_callable_from_options(  # noqa: SLF001 - TensorFlow offers no other
             config_pb2.CallableOptions(feed=feeds, fetch=fetches)
         )
         with self._lock:
