@@ -167,15 +167,32 @@ def _read_preset(preset: str) -> dict[str, Any]:
             f"There is no preset {preset!r}{nearest_name(preset, preset_names())} Give the name of "
             "a preset or the path of a .yaml file."
         )
+    return read_mapping(source, "preset")
+
+
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Reads keys and values from a YAML file.
+
+    Args:
+        path: The file; an empty one has none.
+        what: What it is, for messages.
+
+    Returns:
+        The values by key.
+
+    Raises:
+        ConfigError: It cannot be read, or holds something else.
+    """
     try:
-        fields = yaml.safe_load(source.read_text(encoding="utf-8"))
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigError(f"The preset {source} cannot be read ({reason}).") from error
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"The {what} {path} cannot be read ({reason}).") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"The preset {source} is not valid YAML: {error}") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"The {what} {path} is not valid YAML: {why}.") from error
     if not isinstance(fields, dict | None):
-        raise ConfigError(f"The preset {source} must be a mapping of keys to values.")
+        raise ConfigError(f"The {what} {path} must be a mapping of keys to values.")
     return fields or {}
 
 

@@ -264,7 +264,7 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
         ),
         ("resources: {cpu: '2', cpu_limit: 1500m}", r"cpu_limit 1500m is less than cpu 2:"),
         ("- a", "must be a mapping"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is not valid YAML"),
     ],
 )
 def test_a_cluster_that_is_refused(text, said, tmp_path):
