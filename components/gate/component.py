@@ -16,7 +16,7 @@ from tfx.utils import io_utils
 
 from components.gate.anomalies import check_anomalies
 from components.gate.artifacts import GateVerdict
-from components.gate.checks import check_report
+from components.gate.checks import check_report, total_images
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, check_drift, measure_drift
 from components.gate.page import render
@@ -93,7 +93,7 @@ def Gate(
         findings=weighed,
         reason=reason,
         previous=previous
-        and Previous(source=previous.source, span=previous.span, images=_total(previous)),
+        and Previous(source=previous.source, span=previous.span, images=total_images(previous)),
         distances=distances,
     )
     _LOG.info("%s: %s", outcome, ", ".join(finding.name for finding in weighed) or "no finding")
@@ -120,10 +120,6 @@ def _anomalies(artifact: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
         )
         for split in artifact_utils.decode_split_names(artifact.split_names)
     }
-
-
-def _total(report: IngestReport) -> int:
-    return sum(report.count(split) for split in ("train", "eval", "test"))
 
 
 def _describe(artifact: types.Artifact, verdict: Verdict, report: IngestReport) -> None:

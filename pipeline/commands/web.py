@@ -1,6 +1,5 @@
 """`mri web`: the page, and the model server behind it where there is none yet."""
 
-import ipaddress
 import logging
 import os
 import secrets
@@ -18,6 +17,7 @@ from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
 from pipeline.served import served_model
 from pipeline.work import Work
+from serving.client.address import is_loopback
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES_SEED = 5
@@ -38,7 +38,7 @@ def serve_page(work: Work, name: str | None, *, server: str | None, host: str, p
             to be reached from elsewhere without a SECRET_KEY.
     """
     _demand_free(host, port)
-    own_key = secrets.token_hex(32) if _is_loopback(host) else None
+    own_key = secrets.token_hex(32) if is_loopback(host) else None
     key = os.environ.get("SECRET_KEY") or own_key
     if server is not None:
         _run(work, host, port, secret_key=key, server=_url(server), model=name)
@@ -145,13 +145,6 @@ def _examples(work: Work) -> str | None:
 
 def _url(server: str) -> str:
     return server if "://" in server else f"http://{server}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _demand_free(host: str, port: int) -> None:
