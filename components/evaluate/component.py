@@ -37,7 +37,7 @@ from components.evaluate.thresholds import (
     YES,
     eval_config,
 )
-from components.evaluate.verdict import Verdict
+from components.evaluate.verdict import ModelVerdict
 
 _UNKNOWN = "unknown"
 _ROWS = 1000
@@ -75,7 +75,7 @@ def Evaluator(
     made = Predictions.read(Path(predictions.uri))
     folder = Path(evaluation.uri)
     found = problems(made, demanded)
-    verdict = Verdict(blessed=False, reasons=(), examples=len(made))
+    verdict = ModelVerdict(blessed=False, reasons=(), examples=len(made))
     if computable(made):
         verdict = _evaluate(made, demanded, folder, beam_pipeline)
     verdict = verdict.model_copy(
@@ -91,7 +91,7 @@ def Evaluator(
 
 def _evaluate(
     predictions: Predictions, config: EvaluateConfig, folder: Path, beam_pipeline: beam.Pipeline
-) -> Verdict:
+) -> ModelVerdict:
     if config.healthy_class not in predictions.classes:
         config = config.model_copy(update={"healthy_class": None})
     has_baseline = (

@@ -24,9 +24,9 @@ from components.gate.verdict import (
     PAGE_FILE,
     REPORT_ID,
     STATISTICS_ID,
+    DataVerdict,
     Distance,
     Previous,
-    Verdict,
     weigh,
 )
 from components.ingest.artifacts import IngestReportFile
@@ -86,7 +86,7 @@ def Gate(
         *(check_drift(distances, counts, previous, limits) if previous else ()),
     ]
     outcome, weighed = weigh(findings, json.loads(accepted))
-    judgement = Verdict(
+    judgement = DataVerdict(
         outcome=outcome,
         source=counts.source,
         span=counts.span,
@@ -122,7 +122,7 @@ def _anomalies(artifact: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
     }
 
 
-def _describe(artifact: types.Artifact, verdict: Verdict, report: IngestReport) -> None:
+def _describe(artifact: types.Artifact, verdict: DataVerdict, report: IngestReport) -> None:
     """Records what a later run must know to find the last data that passed."""
     accepted = [finding.name for finding in verdict.findings if finding.accepted]
     artifact.set_string_custom_property("outcome", verdict.outcome)

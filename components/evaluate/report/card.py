@@ -7,7 +7,7 @@ from components.evaluate.report.checklists import Answer, answer, checklists
 from components.evaluate.report.facts import always, gather
 from components.evaluate.report.figures import Figure, Figures
 from components.evaluate.report.lineage import Lineage
-from components.evaluate.verdict import Verdict
+from components.evaluate.verdict import ModelVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
@@ -78,7 +78,9 @@ class ModelCard(StrictConfig):
     disclaimer: str = DISCLAIMER
 
     @staticmethod
-    def of(figures: Figures, verdict: Verdict, lineage: Lineage, data: IngestReport) -> "ModelCard":
+    def of(
+        figures: Figures, verdict: ModelVerdict, lineage: Lineage, data: IngestReport
+    ) -> "ModelCard":
         """Writes a model's card.
 
         Args:

@@ -29,7 +29,7 @@ from components.evaluate.report.lineage import (
 from components.evaluate.report.measure import measure
 from components.evaluate.report.page import Content, render
 from components.evaluate.verdict import read_verdict
-from components.gate.verdict import Verdict as GateVerdict
+from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.properties import MODEL_ID
 from components.serve_check.verdict import ServeVerdict
@@ -79,7 +79,7 @@ class ReportExecutor(base_executor.BaseExecutor):
                 verdict=verdict,
                 card=card,
                 data=data,
-                gate=GateVerdict.read(_folder(input_dict, "gate_verdict")),
+                gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
                 server=ServeVerdict.read(_folder(input_dict, "infra_blessing")),
                 history=_history(Path(model.uri)),
                 predictions=predictions,

@@ -14,8 +14,8 @@ from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import TITLES, Figure, Figures, SliceFigures
 from components.evaluate.report.foreign import TEST_IMAGES
 from components.evaluate.report.gallery import Choice, Exhibit
-from components.evaluate.verdict import Verdict
-from components.gate.verdict import Verdict as GateVerdict
+from components.evaluate.verdict import ModelVerdict
+from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import render_page
 from components.serve_check.verdict import ServeVerdict
@@ -45,10 +45,10 @@ class Content:
     """
 
     figures: Figures
-    verdict: Verdict
+    verdict: ModelVerdict
     card: ModelCard
     data: IngestReport
-    gate: GateVerdict
+    gate: DataVerdict
     server: ServeVerdict
     history: Mapping[str, Sequence[float]]
     predictions: Predictions
