@@ -29,7 +29,7 @@ _LEAST_DISK_GB = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One line of the examination.
 
     Attributes:
@@ -76,61 +76,65 @@ def _examine(work: Path, console: Console) -> bool:
     return all(finding.well for finding in findings)
 
 
-def _system() -> Iterator[Finding]:
+def _system() -> Iterator[CheckResult]:
     libc = " ".join(platform.libc_ver())
-    yield Finding("system", True, f"{platform.platform()}, {libc}")
-    yield Finding("Python", True, platform.python_version())
+    yield CheckResult("system", True, f"{platform.platform()}, {libc}")
+    yield CheckResult("Python", True, platform.python_version())
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[CheckResult]:
     for package in _PACKAGES:
         try:
-            yield Finding(package, True, importlib.metadata.version(package))
+            yield CheckResult(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, False, "not installed: run through bin/mri")
+            yield CheckResult(package, False, "not installed: run through bin/mri")
 
 
-def _processor() -> Iterator[Finding]:
+def _processor() -> Iterator[CheckResult]:
     import tensorflow as tf
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
     bfloat16 = ", bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
-    yield Finding("processor", True, f"{cores} cores{bfloat16}")
+    yield CheckResult("processor", True, f"{cores} cores{bfloat16}")
     gpus = tf.config.list_physical_devices("GPU")
-    yield Finding("GPU", True, ", ".join(gpu.name for gpu in gpus) or "none; docs/gpu.md says how")
+    yield CheckResult(
+        "GPU", True, ", ".join(gpu.name for gpu in gpus) or "none; docs/gpu.md says how"
+    )
 
 
-def _memory() -> Iterator[Finding]:
+def _memory() -> Iterator[CheckResult]:
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    yield Finding("memory", gigabytes >= _LEAST_MEMORY_GB, f"{gigabytes:.1f} GB")
+    yield CheckResult("memory", gigabytes >= _LEAST_MEMORY_GB, f"{gigabytes:.1f} GB")
 
 
-def _disk(work: Path) -> Iterator[Finding]:
+def _disk(work: Path) -> Iterator[CheckResult]:
     existing = next(folder for folder in (work, *work.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     advice = "" if free >= _LEAST_DISK_GB else f"; a run wants {_LEAST_DISK_GB} GB"
-    yield Finding("disk", free >= _LEAST_DISK_GB, f"{free:.1f} GB free for {work}{advice}")
+    yield CheckResult("disk", free >= _LEAST_DISK_GB, f"{free:.1f} GB free for {work}{advice}")
     if not existing.is_dir():
-        yield Finding("work folder", False, f"{existing} is a file: choose another --work")
+        yield CheckResult("work folder", False, f"{existing} is a file: choose another --work")
     elif not os.access(existing, os.W_OK):
-        yield Finding("work folder", False, f"{existing} cannot be written: choose another --work")
+        yield CheckResult(
+            "work folder", False, f"{existing} cannot be written: choose another --work"
+        )
 
 
-def _weights() -> Iterator[Finding]:
+def _weights() -> Iterator[CheckResult]:
     from components.trainer.weights.vgg16 import resolve_weights
 
     try:
-        yield Finding("VGG16 weights", True, str(resolve_weights(offline=True)))
+        yield CheckResult("VGG16 weights", True, str(resolve_weights(offline=True)))
     except PipelineError:
-        yield Finding("VGG16 weights", True, "not here yet; the first run fetches them")
+        yield CheckResult("VGG16 weights", True, "not here yet; the first run fetches them")
 
 
-def _model(work: Path) -> Iterator[Finding]:
+def _model(work: Path) -> Iterator[CheckResult]:
     from pipeline.served import newest_version, served_models
 
     serving = work / "serving"
     newest = [str(newest_version(serving / name)) for name in served_models(serving)]
     told = "\n".join(newest) or "none yet; `mri run` makes one"
-    yield Finding("pushed model", True, told)
+    yield CheckResult("pushed model", True, told)
