@@ -19,7 +19,7 @@ from components.evaluate.report.figures import Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.gallery import Choice, exhibits
 from components.evaluate.report.lineage import (
-    Lineage,
+    ModelLineage,
     TrainedSettings,
     code_digest,
     code_version,
@@ -99,11 +99,11 @@ class ReportExecutor(base_executor.BaseExecutor):
 
     def _lineage(
         self, model: types.Artifact, data: IngestReport, trained: TrainedSettings, note: str
-    ) -> Lineage:
+    ) -> ModelLineage:
         made = datetime.fromtimestamp(
             model.mlmd_artifact.create_time_since_epoch / 1000, tz=timezone.utc
         )
-        return Lineage(
+        return ModelLineage(
             run=(self._context.pipeline_run_id if self._context else None) or "unknown",
             model_id=model.id,
             trained=made.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
