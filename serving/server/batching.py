@@ -18,7 +18,7 @@ import numpy as np
 from serving.server.batching_config import BatchingParameters
 from serving.server.errors import Code, ServingError, invalid_argument
 from serving.server.lifecycle import Version
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill
 from serving.server.runner import Workers
 from serving.server.servable import Call
@@ -63,7 +63,9 @@ class _Queue:
 class BatchingRunner:
     """Merges calls and runs them together."""
 
-    def __init__(self, parameters: BatchingParameters, workers: Workers, metrics: Metrics) -> None:
+    def __init__(
+        self, parameters: BatchingParameters, workers: Workers, metrics: ServerMetrics
+    ) -> None:
         """Uses these threads.
 
         Args:
