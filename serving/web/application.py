@@ -10,7 +10,7 @@ from serving.web.documents import documents
 from serving.web.examples import Examples
 from serving.web.finding import percent
 from serving.web.health import health
-from serving.web.metrics import Metrics
+from serving.web.metrics import PageMetrics
 from serving.web.model import Model
 from serving.web.pages import pages
 from serving.web.requests import follow
@@ -37,7 +37,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
-    metrics = Metrics()
+    metrics = PageMetrics()
     app.extensions[KEY] = State(config, Examples.read(config.examples), Model(config), metrics)
     follow(app, metrics)
     secure(app, config)

@@ -7,7 +7,7 @@ from flask import current_app
 
 from serving.web.config import WebConfig
 from serving.web.examples import Examples
-from serving.web.metrics import Metrics
+from serving.web.metrics import PageMetrics
 from serving.web.model import Model
 
 KEY = "brain_mri"
@@ -27,7 +27,7 @@ class State:
     config: WebConfig
     examples: Examples
     model: Model
-    metrics: Metrics
+    metrics: PageMetrics
 
 
 def state() -> State:
