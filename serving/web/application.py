@@ -11,7 +11,7 @@ from serving.web.examples import Examples
 from serving.web.finding import percent
 from serving.web.health import health
 from serving.web.metrics import PageMetrics
-from serving.web.model import Model
+from serving.web.model import ServedModel
 from serving.web.pages import pages
 from serving.web.requests import follow
 from serving.web.security import secure
@@ -38,7 +38,9 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = PageMetrics()
-    app.extensions[KEY] = State(config, Examples.read(config.examples), Model(config), metrics)
+    app.extensions[KEY] = State(
+        config, Examples.read(config.examples), ServedModel(config), metrics
+    )
     follow(app, metrics)
     secure(app, config)
     problems.register(app)

@@ -8,7 +8,7 @@ from flask import current_app
 from serving.web.config import WebConfig
 from serving.web.examples import Examples
 from serving.web.metrics import PageMetrics
-from serving.web.model import Model
+from serving.web.model import ServedModel
 
 KEY = "brain_mri"
 
@@ -26,7 +26,7 @@ class State:
 
     config: WebConfig
     examples: Examples
-    model: Model
+    model: ServedModel
     metrics: PageMetrics
 
 
