@@ -15,7 +15,7 @@ from serving.web.model import ServedModel
 from serving.web.pages import pages
 from serving.web.requests import follow
 from serving.web.security import secure
-from serving.web.state import KEY, State
+from serving.web.state import KEY, PageState
 from serving.web.uploads import InMemoryRequest
 
 
@@ -38,7 +38,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = PageMetrics()
-    app.extensions[KEY] = State(
+    app.extensions[KEY] = PageState(
         config, Examples.read(config.examples), ServedModel(config), metrics
     )
     follow(app, metrics)

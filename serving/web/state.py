@@ -14,7 +14,7 @@ KEY = "brain_mri"
 
 
 @dataclass(frozen=True)
-class State:
+class PageState:
     """What requests share.
 
     Attributes:
@@ -30,6 +30,6 @@ class State:
     metrics: PageMetrics
 
 
-def state() -> State:
+def state() -> PageState:
     """What the application of this request holds."""
-    return cast(State, current_app.extensions[KEY])
+    return cast(PageState, current_app.extensions[KEY])
