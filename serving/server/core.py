@@ -10,7 +10,7 @@ from typing import Any
 from components.errors import PipelineError
 from serving.server.errors import Code, ServingError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version, not_found
-from serving.server.model_config import ModelConfig, read_model_configs
+from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.source import aspired_versions
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class ServerCore:
         """
         self.lifecycle = lifecycle
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
-        self._models: dict[str, ModelConfig] = {}
+        self._models: dict[str, ServedModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
 
@@ -45,12 +45,12 @@ class ServerCore:
         """The names of the models that are configured."""
         return set(self._models)
 
-    def expect(self, models: Mapping[str, ModelConfig]) -> None:
+    def expect(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Says which models will come, so that requests wait for them."""
         for name in models:
             self.lifecycle.expect(name)
 
-    async def reload(self, models: Mapping[str, ModelConfig]) -> None:
+    async def reload(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Replaces the configuration and waits until its new models are available.
 
         The labels of models that are there already come first: where one is refused, all stays as
@@ -97,7 +97,7 @@ class ServerCore:
                 log.exception("The base paths could not be looked at; the models stay")
 
     async def watch_config(
-        self, path: Path, seconds: float, known: Mapping[str, ModelConfig]
+        self, path: Path, seconds: float, known: Mapping[str, ServedModelConfig]
     ) -> None:
         """Reads the configuration file again and again, and takes what has changed.
 
@@ -176,7 +176,7 @@ class ServerCore:
         return None
 
     def _checked_labels(
-        self, models: Mapping[str, ModelConfig], names: set[str]
+        self, models: Mapping[str, ServedModelConfig], names: set[str]
     ) -> dict[str, dict[str, int]]:
         for name in sorted(names):
             for label, number in models[name].labels.items():

@@ -26,7 +26,7 @@ class VersionPolicy:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ServedModelConfig:
     """One model.
 
     Attributes:
@@ -42,7 +42,7 @@ class ModelConfig:
     labels: dict[str, int] = field(default_factory=dict)
 
 
-def read_model_configs(path: Path) -> dict[str, ModelConfig]:
+def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
     """Reads the models from a text file.
 
     Raises:
@@ -54,7 +54,7 @@ def read_model_configs(path: Path) -> dict[str, ModelConfig]:
     return model_configs(message)
 
 
-def model_configs(message: Any) -> dict[str, ModelConfig]:
+def model_configs(message: Any) -> dict[str, ServedModelConfig]:
     """The models of a ModelServerConfig, by name.
 
     Raises:
@@ -66,7 +66,7 @@ def model_configs(message: Any) -> dict[str, ModelConfig]:
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported",
         )
-    models: dict[str, ModelConfig] = {}
+    models: dict[str, ServedModelConfig] = {}
     for config in message.model_config_list.config:
         if config.name in models:
             raise invalid_argument(
@@ -76,7 +76,7 @@ def model_configs(message: Any) -> dict[str, ModelConfig]:
     return models
 
 
-def _model(config: Any) -> ModelConfig:
+def _model(config: Any) -> ServedModelConfig:
     platform = _PLATFORM if config.model_type == 1 else config.model_platform
     if config.model_type and config.model_platform:
         raise invalid_argument("Illegal setting both model_type(deprecated) and model_platform.")
@@ -86,7 +86,7 @@ def _model(config: Any) -> ModelConfig:
         raise invalid_argument(f"Model {config.name} requests unsupported platform {platform}")
     if not config.name or not config.base_path:
         raise invalid_argument("A model needs a name and a base_path.")
-    return ModelConfig(
+    return ServedModelConfig(
         config.name,
         Path(config.base_path),
         _policy(config.model_version_policy),
