@@ -25,7 +25,7 @@ SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
-class Prediction:
+class FilePrediction:
     """What the model says of one image.
 
     Attributes:
@@ -94,7 +94,7 @@ class Predictor:
         """
         return Predictor(find_saved_model(model, work))
 
-    def __call__(self, image: Path) -> Prediction:
+    def __call__(self, image: Path) -> FilePrediction:
         """Classifies one image file; what is wrong with it is said in the prediction.
 
         Args:
@@ -108,12 +108,12 @@ class Predictor:
             encoded = read_file(image, ONE_PICTURE).images[0].encoded
             outputs = self._classify(image_bytes=self._constant([encoded]))
         except (RejectedImageError, ReadFailedError) as error:
-            return Prediction(image, error=str(error))
+            return FilePrediction(image, error=str(error))
         except self._invalid:  # of a model of before, that takes fewer files
-            return Prediction(image, error="the model cannot decode it")
+            return FilePrediction(image, error="the model cannot decode it")
         names = [name.decode() for name in outputs["classes"].numpy()[0]]
         values = [float(value) for value in outputs["probabilities"].numpy()[0]]
-        return Prediction(
+        return FilePrediction(
             image=image,
             label=outputs["label"].numpy()[0].decode(),
             confidence=float(outputs["confidence"].numpy()[0]),
@@ -216,7 +216,7 @@ def _latest(work: Path) -> Predictor:
     return Predictor.load(work=work)
 
 
-def predict(image: str | Path, *, work: str | Path = "work") -> Prediction:
+def predict(image: str | Path, *, work: str | Path = "work") -> FilePrediction:
     """Classifies one image with the version that was pushed last; the model is loaded once.
 
     Args:

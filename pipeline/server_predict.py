@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.errors import PipelineError
-from pipeline.predict import Prediction
+from pipeline.predict import FilePrediction
 from serving.client import Client, ImageError, ServingError
 
 
@@ -25,7 +25,7 @@ class ServerPredictor:
         self._client = Client(address, model=model, token=token, ca=ca)
         self._address = address
 
-    def __call__(self, image: Path) -> Prediction:
+    def __call__(self, image: Path) -> FilePrediction:
         """Classifies one image file; what is wrong with it is said in the prediction.
 
         Args:
@@ -41,7 +41,7 @@ class ServerPredictor:
         try:
             result = self._client.predict(image)
         except ImageError as error:
-            return Prediction(image, error=str(error))
+            return FilePrediction(image, error=str(error))
         except ServingError as error:
             if error.unavailable:
                 raise PipelineError(
@@ -50,8 +50,8 @@ class ServerPredictor:
                 ) from error
             if error.code != "INVALID_ARGUMENT":
                 raise
-            return Prediction(image, error=f"is refused by the server: {error.detail}")
-        return Prediction(
+            return FilePrediction(image, error=f"is refused by the server: {error.detail}")
+        return FilePrediction(
             image=image,
             label=result.label,
             confidence=result.confidence,

@@ -18,7 +18,7 @@ from imaging.config import ONE_PICTURE
 from imaging.reader import read_file
 from pipeline.config import Config
 from pipeline.paths import printable
-from pipeline.predict import Prediction, Predictor
+from pipeline.predict import FilePrediction, Predictor
 from pipeline.server_predict import ServerPredictor
 from pipeline.terminal import libraries_to
 
@@ -72,7 +72,7 @@ def classify(
     return all(prediction.error is None for prediction in predictions)
 
 
-def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
+def _as_json(model: str, predictions: Sequence[FilePrediction]) -> str:
     return json.dumps(
         {
             "model": model,
@@ -85,7 +85,7 @@ def _as_json(model: str, predictions: Sequence[Prediction]) -> str:
     )
 
 
-def _print_bars(prediction: Prediction, console: Console) -> None:
+def _print_bars(prediction: FilePrediction, console: Console) -> None:
     name = printable(str(prediction.image))
     console.print(name, style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
@@ -102,7 +102,7 @@ def _print_bars(prediction: Prediction, console: Console) -> None:
     console.print(table)
 
 
-def _draw(predictions: Sequence[Prediction], path: Path) -> None:
+def _draw(predictions: Sequence[FilePrediction], path: Path) -> None:
     from matplotlib.figure import Figure
 
     drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
