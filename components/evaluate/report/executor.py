@@ -13,7 +13,7 @@ from tfx.utils import path_utils
 
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
@@ -59,7 +59,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         """
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
         [made], [model] = output_dict["model_report"], input_dict["model"]
-        predictions = Predictions.read(_folder(input_dict, "predictions"))
+        predictions = PredictionTable.read(_folder(input_dict, "predictions"))
         verdict = read_verdict(_folder(input_dict, "evaluation"))
         data = IngestReport.read(_folder(input_dict, "data_report"))
         figures = measure(predictions, config)
@@ -119,7 +119,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         )
 
 
-def report_text(predictions: Predictions) -> str:
+def report_text(predictions: PredictionTable) -> str:
     """scikit-learn's classification report, as its users know it.
 
     Args:

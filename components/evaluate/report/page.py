@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from components.evaluate.metrics import Answers
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report import drawings
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.coverage import CoverageRisk
@@ -51,7 +51,7 @@ class Content:
     gate: DataVerdict
     server: ServeVerdict
     history: Mapping[str, Sequence[float]]
-    predictions: Predictions
+    predictions: PredictionTable
     choice: Choice
     exhibits: Mapping[int, Exhibit]
     run: str
