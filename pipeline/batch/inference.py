@@ -15,7 +15,7 @@ from components.errors import PipelineError
 from imaging.config import ONE_PICTURE
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
 from imaging.reader import read_file
-from pipeline.batch.rows import Row
+from pipeline.batch.rows import BatchRow
 from pipeline.paths import printable
 from pipeline.predict import SIGNATURE, load_saved_model
 
@@ -26,7 +26,7 @@ _Outputs: TypeAlias = Mapping[str, np.ndarray[Any, Any]]
 _UNREADABLE = "the model cannot decode it"
 
 
-class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
+class SavedModelHandler(ModelHandler[Numbered, tuple[int, BatchRow], Any]):
     """Reads and classifies files a few at a time; one that cannot be classified gets an error.
 
     Files are read here, not in a step before, so that no more than one batch is ever in memory.
@@ -60,7 +60,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
         batch: Sequence[Numbered],
         model: Any,
         inference_args: Mapping[str, Any] | None = None,  # noqa: ARG002 - Beam's
-    ) -> Iterable[tuple[int, Row]]:
+    ) -> Iterable[tuple[int, BatchRow]]:
         """Classifies a batch of files.
 
         Args:
@@ -83,7 +83,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
             except MissingReaderError as error:
                 raise PipelineError(f"{error}; {printable(path)} is such a file") from error
             except RejectedImageError as error:
-                yield number, Row(printable(path), error=str(error))
+                yield number, BatchRow(printable(path), error=str(error))
             except ReadFailedError as error:
                 raise read_failed(error, printable(path)) from error
         if not readable:
@@ -97,12 +97,12 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Row], Any]):
             yield number, _row(path, outputs, row)
 
 
-def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Row]:
+def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, BatchRow]:
     """A file of a batch that failed, by itself."""
     try:
         return number, _row(path, _classify(model, [encoded]), 0)
     except tf.errors.InvalidArgumentError:
-        return number, Row(path, error=_UNREADABLE)
+        return number, BatchRow(path, error=_UNREADABLE)
     except tf.errors.OpError as error:
         raise PipelineError(f"the model failed on {path}: {type(error).__name__}") from error
 
@@ -116,10 +116,10 @@ def _classify(model: Any, images: Sequence[bytes]) -> _Outputs:
     return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def _row(path: str, outputs: _Outputs, row: int) -> Row:
+def _row(path: str, outputs: _Outputs, row: int) -> BatchRow:
     names = [name.decode() for name in outputs["classes"][row]]
     values = [float(value) for value in outputs["probabilities"][row]]
-    return Row(
+    return BatchRow(
         path=path,
         label=outputs["label"][row].decode(),
         confidence=float(outputs["confidence"][row]),

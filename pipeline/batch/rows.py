@@ -29,7 +29,7 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Row:
+class BatchRow:
     """What became of one file; of a file that could not be classified, `error` alone is set.
 
     Attributes:
@@ -51,7 +51,7 @@ class Row:
     error: str | None = None
 
 
-def write_rows(rows: Sequence[Row], path: Path, format: Format) -> None:  # noqa: A002
+def write_rows(rows: Sequence[BatchRow], path: Path, format: Format) -> None:  # noqa: A002
     """Writes results so that their file's name only ever holds all of them.
 
     Args:
@@ -81,7 +81,7 @@ def count_errors(path: Path) -> tuple[int, int]:
     return len(failed), sum(failed)
 
 
-def _table(rows: Sequence[Row]) -> pa.Table:
+def _table(rows: Sequence[BatchRow]) -> pa.Table:
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
     columns["probabilities"] = [
         None if value is None else list(value.items()) for value in columns["probabilities"]
@@ -89,14 +89,14 @@ def _table(rows: Sequence[Row]) -> pa.Table:
     return pa.table(columns, schema=_SCHEMA)
 
 
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
+def _write_csv(rows: Sequence[BatchRow], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _SCHEMA.names)
         writer.writeheader()
         writer.writerows(_as_text(row) for row in rows)
 
 
-def _as_text(row: Row) -> dict[str, Any]:
+def _as_text(row: BatchRow) -> dict[str, Any]:
     return dict(_texts(asdict(row)))
 
 

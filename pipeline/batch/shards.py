@@ -22,7 +22,7 @@ from components.whole_file import whole_file
 from imaging.config import ONE_PICTURE
 from pipeline.batch.inference import SavedModelHandler
 from pipeline.batch.inputs import digest
-from pipeline.batch.rows import Format, Row, count_errors, write_rows
+from pipeline.batch.rows import BatchRow, Format, count_errors, write_rows
 
 _MANIFEST = "_batch.json"
 _CONTENTS = "_contents"
@@ -196,7 +196,7 @@ def _contents(files: Sequence[str], known: Path | None = None) -> str:
     return total.hexdigest()
 
 
-def _write(rows: Sequence[tuple[int, Row]], path: Path, format: Format) -> None:  # noqa: A002
+def _write(rows: Sequence[tuple[int, BatchRow]], path: Path, format: Format) -> None:  # noqa: A002
     in_order = [row for _, row in sorted(rows, key=lambda numbered: numbered[0])]
     write_rows(in_order, path, format)
 
