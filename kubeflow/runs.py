@@ -22,7 +22,7 @@ _MOST_FAILURES = 8
 
 
 @dataclass(frozen=True)
-class Task:
+class KubeflowTask:
     """A task of a run.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run:
     schedule: str | None
     parameters: Mapping[str, Any]
     page: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[KubeflowTask, ...]
 
     @property
     def has_ended(self) -> bool:
@@ -262,7 +262,7 @@ def _known_experiment(server: Server, name: str) -> str:
 def _run(server: Server, run: Any) -> Run:
     details = (run.run_details.task_details if run.run_details else None) or ()
     tasks = [
-        Task(
+        KubeflowTask(
             name=task.display_name or "",
             state=task.state or "PENDING",
             began=task.start_time,

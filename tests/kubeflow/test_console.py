@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from kubeflow.console import print_run, print_runs, print_schedules
-from kubeflow.runs import Run, Task
+from kubeflow.runs import KubeflowTask, Run
 from kubeflow.schedules import Schedule
 
 
@@ -14,7 +14,7 @@ def console() -> Console:
 
 
 def _run(name: str, error: str) -> Run:
-    task = Task(name="trainer", state="FAILED", began=None, ended=None, error=error)
+    task = KubeflowTask(name="trainer", state="FAILED", began=None, ended=None, error=error)
     return Run(
         run_id="a-run",
         name=name,
