@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from kubeflow.console import print_run, print_runs, print_schedules
-from kubeflow.runs import KubeflowTask, Run
+from kubeflow.runs import KubeflowRun, KubeflowTask
 from kubeflow.schedules import Schedule
 
 
@@ -13,9 +13,9 @@ def console() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
-def _run(name: str, error: str) -> Run:
+def _run(name: str, error: str) -> KubeflowRun:
     task = KubeflowTask(name="trainer", state="FAILED", began=None, ended=None, error=error)
-    return Run(
+    return KubeflowRun(
         run_id="a-run",
         name=name,
         state="FAILED",
