@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
-from serving.server.errors import ServingError
+from serving.server.errors import StatusError
 from serving.server.flags import Flags
 from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.monitoring_config import MonitoringConfig, read_monitoring_config
@@ -47,7 +47,7 @@ def _models(flags: Flags) -> dict[str, ServedModelConfig]:
     path = Path(flags.model_config_file)
     try:
         return read_model_configs(path)
-    except ServingError as error:
+    except StatusError as error:
         raise PipelineError(f"{path}: {error.message}") from error
 
 

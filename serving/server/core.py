@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version, not_found
 from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.source import aspired_versions
@@ -16,7 +16,7 @@ from serving.server.source import aspired_versions
 log = logging.getLogger(__name__)
 
 
-class ReplacedError(ServingError):
+class ReplacedError(StatusError):
     """A configuration that was taken, and gave way to a later one before its models were there."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class ServerCore:
         it was, and one that moves has left its version before that is unloaded.
 
         Raises:
-            ServingError: A model did not become available, or a label names a version that is not.
+            StatusError: A model did not become available, or a label names a version that is not.
             ReplacedError: Another configuration came while the models were loaded.
         """
         async with self._reloading:
@@ -76,7 +76,7 @@ class ServerCore:
         self._labels |= self._checked_labels(models, new)
         if failed:
             listed = "".join(f"{{name: {v.name} version: {v.number}}}, " for v in failed)
-            raise ServingError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
+            raise StatusError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
 
     async def poll(self) -> None:
         """Looks at the base paths once."""
@@ -118,7 +118,7 @@ class ServerCore:
                 said = ""
             except ReplacedError:
                 known = models
-            except (OSError, PipelineError, ServingError) as error:
+            except (OSError, PipelineError, StatusError) as error:
                 if str(error) != said:
                     said = str(error)
                     log.error("The models' configuration stays as it is: %s", said)
@@ -128,7 +128,7 @@ class ServerCore:
         """The version that a ModelSpec means; waits for a model's first load.
 
         Raises:
-            ServingError: There is none.
+            StatusError: There is none.
         """
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
@@ -149,18 +149,18 @@ class ServerCore:
         """The versions whose status a ModelSpec asks for.
 
         Raises:
-            ServingError: There are none.
+            StatusError: There are none.
         """
         number = self._number(spec)
         versions = self.lifecycle.versions(spec.name)
         if number is not None:
             versions = [version for version in versions if version.number == number]
             if not versions:
-                raise ServingError(
+                raise StatusError(
                     Code.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
                 )
         if not versions:
-            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         return versions
 
     def _number(self, spec: Any) -> int | None:
@@ -183,7 +183,7 @@ class ServerCore:
                 old = self._labels.get(name, {}).get(label, number)
                 free = self._allow_labels_for_unavailable and old == number
                 if not free and self.lifecycle.find(name, number) is None:
-                    raise ServingError(
+                    raise StatusError(
                         Code.FAILED_PRECONDITION,
                         f"Request to assign label to version {number} of model {name},"
                         " which is not currently available for inference",

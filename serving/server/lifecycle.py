@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from serving.server.errors import Code, ServingError, as_serving_error
+from serving.server.errors import Code, StatusError, as_status_error
 from serving.server.servable import Servable
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Version:
     path: Path
     aspired: bool = True
     state: VersionState = VersionState.START
-    error: ServingError | None = None
+    error: StatusError | None = None
     servable: Servable | None = None
     users: int = 0
 
@@ -222,7 +222,7 @@ class Lifecycle:
             version.servable = await self._load_with_retries(version)
             version.state = VersionState.AVAILABLE
             log.info("Loaded %s version %d", version.name, version.number)
-        except ServingError as error:
+        except StatusError as error:
             version.error, version.state = error, VersionState.END
         except asyncio.CancelledError:
             version.state = VersionState.END
@@ -234,7 +234,7 @@ class Lifecycle:
         self._unload_unwanted(version.name)
 
     async def _load_with_retries(self, version: Version) -> Servable:
-        error = ServingError(Code.CANCELLED, "The load was cancelled.")
+        error = StatusError(Code.CANCELLED, "The load was cancelled.")
         for attempt in range(self._retry.retries + 1):
             if attempt:
                 await asyncio.sleep(self._retry.interval)
@@ -250,7 +250,7 @@ class Lifecycle:
                 )
                 raise
             except Exception as raised:  # noqa: BLE001  (what a damaged model raises is open)
-                error = as_serving_error(raised)
+                error = as_status_error(raised)
                 log.error(
                     "Loading %s version %d failed, try %d of %d: %s",
                     version.name,
@@ -296,7 +296,7 @@ class Lifecycle:
         task.add_done_callback(self._unloading.discard)
 
 
-def not_found(name: str, number: int | None) -> ServingError:
+def not_found(name: str, number: int | None) -> StatusError:
     """The error of a request for a model or version that is not served."""
     asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {asked}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.text_proto import read_text_proto
 
 _PLATFORM = "tensorflow"
@@ -47,7 +47,7 @@ def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
 
     Raises:
         PipelineError: The file is not a ModelServerConfig.
-        ServingError: It says something that cannot be.
+        StatusError: It says something that cannot be.
     """
     message = model_server_config_pb2.ModelServerConfig()
     read_text_proto(path, message)
@@ -58,10 +58,10 @@ def model_configs(message: Any) -> dict[str, ServedModelConfig]:
     """The models of a ModelServerConfig, by name.
 
     Raises:
-        ServingError: The configuration is one that TensorFlow Serving refuses.
+        StatusError: The configuration is one that TensorFlow Serving refuses.
     """
     if message.WhichOneof("config") == "custom_model_config":
-        raise ServingError(
+        raise StatusError(
             Code.INVALID_ARGUMENT,
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported",

@@ -20,7 +20,7 @@ from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
 from serving.server.configuration import Configuration
 from serving.server.core import ReplacedError, ServerCore
-from serving.server.errors import ServingError
+from serving.server.errors import StatusError
 from serving.server.flags import Flags
 from serving.server.grpc_services import ModelService, PredictionService
 from serving.server.health import Health
@@ -133,7 +133,7 @@ async def keep_models(configuration: Configuration, core: ServerCore, health: He
             await core.reload(taken)
         except ReplacedError as error:
             log.error("%s", error.message)
-        except ServingError as error:
+        except StatusError as error:
             taken = {}
             log.error("%s", error.message)
         await health.set(serving=True)
