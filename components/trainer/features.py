@@ -21,9 +21,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.draw import Draw
 from components.errors import PipelineError
 from components.source_digest import source_digest
+from components.stratified_sample import StratifiedSample
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.identity import identity
@@ -148,7 +148,7 @@ class FrozenFeatures:
         Returns:
             Which of `digests`, ascending.
         """
-        draw = Draw[int](limit)
+        draw = StratifiedSample[int](limit)
         for row, (digest, label) in enumerate(zip(self.digests, self.labels.tolist(), strict=True)):
             draw.offer(digest, label, row)
         return np.array(sorted(draw.drawn()), np.int64)
