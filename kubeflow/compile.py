@@ -11,8 +11,8 @@ from kubeflow.compiled import check_name
 from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
-from kubeflow.shown import EXIT_TASK
 from kubeflow.tasks import NodeSpec
+from kubeflow.ui_artifacts import EXIT_TASK
 from pipeline import node_ids
 from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
