@@ -6,10 +6,13 @@ Example:
     print(predict("scan.jpg").label)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from components.errors import PipelineError
 from components.plain_path import plain_path
@@ -111,21 +114,30 @@ class Predictor:
             return FilePrediction(image, error=str(error))
         except self._invalid:  # of a model of before, that takes fewer files
             return FilePrediction(image, error="the model cannot decode it")
-        names = [name.decode() for name in outputs["classes"].numpy()[0]]
-        values = [float(value) for value in outputs["probabilities"].numpy()[0]]
-        return FilePrediction(
-            image=image,
-            label=outputs["label"].numpy()[0].decode(),
-            confidence=float(outputs["confidence"].numpy()[0]),
-            probabilities=dict(zip(names, values, strict=True)),
-            in_distribution=_flag(outputs, "in_distribution"),
-            refer=_flag(outputs, "refer"),
-        )
+        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+        return FilePrediction(image, **said_of(arrays, 0))
 
 
-def _flag(outputs: dict[str, Any], name: str) -> bool | None:
-    """A flag of the only image; None where the model, of an earlier version, has no such output."""
-    return bool(outputs[name].numpy()[0]) if name in outputs else None
+def said_of(outputs: Mapping[str, np.ndarray[Any, Any]], row: int) -> dict[str, Any]:
+    """Reads what the model says of one image.
+
+    Args:
+        outputs: What the signature gave, an image a row.
+        row: The image's.
+
+    Returns:
+        The fields of a `FilePrediction` by name; without the flags that a model of an earlier
+        version does not give.
+    """
+    names = [name.decode() for name in outputs["classes"][row]]
+    values = [float(value) for value in outputs["probabilities"][row]]
+    flags = {"in_distribution", "refer"} & outputs.keys()
+    return {
+        "label": outputs["label"][row].decode(),
+        "confidence": float(outputs["confidence"][row]),
+        "probabilities": dict(zip(names, values, strict=True)),
+        **{name: bool(outputs[name][row]) for name in flags},
+    }
 
 
 def check_saved_model(path: Path) -> None:

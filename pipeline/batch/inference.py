@@ -17,7 +17,7 @@ from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageEr
 from imaging.reader import read_file
 from pipeline.batch.rows import BatchRow
 from pipeline.paths import printable
-from pipeline.predict import SIGNATURE, load_saved_model
+from pipeline.predict import SIGNATURE, load_saved_model, said_of
 
 Numbered: TypeAlias = tuple[int, bytes]
 """A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
@@ -94,13 +94,13 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, BatchRow], Any]):
             yield from (_alone(model, *one) for one in readable)
             return
         for row, (number, path, _) in enumerate(readable):
-            yield number, _row(path, outputs, row)
+            yield number, BatchRow(path, **said_of(outputs, row))
 
 
 def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, BatchRow]:
     """A file of a batch that failed, by itself."""
     try:
-        return number, _row(path, _classify(model, [encoded]), 0)
+        return number, BatchRow(path, **said_of(_classify(model, [encoded]), 0))
     except tf.errors.InvalidArgumentError:
         return number, BatchRow(path, error=_UNREADABLE)
     except tf.errors.OpError as error:
@@ -114,23 +114,6 @@ def _read(path: str) -> bytes:
 def _classify(model: Any, images: Sequence[bytes]) -> _Outputs:
     outputs = model.signatures[SIGNATURE](image_bytes=tf.constant(list(images)))
     return {name: tensor.numpy() for name, tensor in outputs.items()}
-
-
-def _row(path: str, outputs: _Outputs, row: int) -> BatchRow:
-    names = [name.decode() for name in outputs["classes"][row]]
-    values = [float(value) for value in outputs["probabilities"][row]]
-    return BatchRow(
-        path=path,
-        label=outputs["label"][row].decode(),
-        confidence=float(outputs["confidence"][row]),
-        probabilities=dict(zip(names, values, strict=True)),
-        in_distribution=_flag(outputs, "in_distribution", row),
-        refer=_flag(outputs, "refer", row),
-    )
-
-
-def _flag(outputs: _Outputs, name: str, row: int) -> bool | None:
-    return bool(outputs[name][row]) if name in outputs else None
 
 
 @lru_cache(maxsize=1)
