@@ -28,7 +28,7 @@ from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.identity import identity
 from components.trainer.inputs import TransformedImage, decode_pixels
-from components.trainer.progress import Pace
+from components.trainer.progress import ImageRate
 from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
@@ -329,7 +329,7 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._pace = Pace(total)
+        self._pace = ImageRate(total)
 
     def advance(self, images: int) -> None:
         self._done += images
