@@ -47,6 +47,7 @@ TRANSITIONS: dict[tuple[ModelState, Event], ModelState] = {
     (ModelState.SERVED, Event.OVERTAKE): ModelState.PUSHED,
     (ModelState.SERVED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
     (ModelState.PUSHED, Event.PUSH): ModelState.SERVED,
+    (ModelState.PUSHED, Event.WAIT): ModelState.WAITS,
     (ModelState.PUSHED, Event.ROLL_BACK_TO): ModelState.SERVED,
     (ModelState.PUSHED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
     (ModelState.WITHDRAWN, Event.ROLL_BACK_TO): ModelState.SERVED,
@@ -80,7 +81,7 @@ def state_of(
         return ModelState.REJECTED
     if standing.withdrawn:
         return ModelState.WITHDRAWN
-    if versions:
+    if versions and not (waiting and standing.blessed):
         return ModelState.PUSHED
     if standing.blessed is None:
         return ModelState.NOT_EVALUATED

@@ -11,10 +11,10 @@ from tfx.utils import proto_utils
 from components.driver import Driver
 from components.evaluate.standing import Standing, read_standings
 from components.evaluate.verdict import WITHDRAWN
-from components.push.place import version_for
+from components.push.place import version_for, version_in_place
 
 VERSION = "version"
-"""As which version the model is served or would be; 0 where a person decides."""
+"""As which version the model is served or would be; 0 if it would have to be approved first."""
 
 
 class PushDriver(Driver):
@@ -29,10 +29,11 @@ class PushDriver(Driver):
         [model] = execution_info.input_dict["model"]
         with self._mlmd_connection as handle:
             standing = read_standings(handle.store).get(model.id, Standing())
-        version = 0
+        base = base_directory(execution_info.exec_properties)
         if execution_info.exec_properties["push"] == "auto":
-            base = base_directory(execution_info.exec_properties)
             version = version_for(base, model.mlmd_artifact)
+        else:
+            version = version_in_place(base, model.mlmd_artifact) or 0
         return {WITHDRAWN: int(standing.withdrawn), VERSION: version}
 
 

@@ -46,7 +46,12 @@ class AtomicPushExecutor(executor.Executor):
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         blessed = self.CheckBlessing(input_dict)
         withdrawn = bool(exec_properties[WITHDRAWN])
-        why_not = _why_not(exec_properties["push"], blessed=blessed, withdrawn=withdrawn)
+        base = base_directory(exec_properties)
+        model = artifact_utils.get_single_instance(input_dict["model"]).mlmd_artifact
+        served = version_in_place(base, model) is not None
+        why_not = _why_not(
+            exec_properties["push"], blessed=blessed, withdrawn=withdrawn, served=served
+        )
         if why_not is not None:
             describe(Path(pushed.uri), None, None, why_not=why_not)
             self._MarkNotPushed(pushed)
@@ -54,11 +59,9 @@ class AtomicPushExecutor(executor.Executor):
             pushed.set_int_custom_property(WITHDRAWN, int(withdrawn))
             _LOG.info("not pushed: %s", why_not)
             return
-        base = base_directory(exec_properties)
-        model = artifact_utils.get_single_instance(input_dict["model"]).mlmd_artifact
         version = str(version_for(base, model))
         describe(Path(pushed.uri), base / version, version)
-        if version_in_place(base, model) is None:
+        if not served:
             execution = Path(pushed.uri).name
             origin = Origin(
                 model=model.id,
@@ -75,10 +78,10 @@ class AtomicPushExecutor(executor.Executor):
         _LOG.info("pushed version %s", version)
 
 
-def _why_not(push: Push, *, blessed: bool, withdrawn: bool) -> str | None:
+def _why_not(push: Push, *, blessed: bool, withdrawn: bool, served: bool) -> str | None:
     """Why a model is not pushed, or None where it is."""
     if not blessed:
         return "it was refused"
     if withdrawn:
         return "a person decided against it"
-    return "it waits for review" if push == "after_review" else None
+    return "it waits for review" if push == "after_review" and not served else None

@@ -109,6 +109,14 @@ def test_a_blessed_model_waits_where_a_person_decides(model, tmp_path):
     assert refused.get_int_custom_property("waiting") == 0
 
 
+def test_a_model_that_is_served_already_waits_for_nobody(model, tmp_path):
+    _push(model, tmp_path / "serving")
+    again = _push(model, tmp_path / "serving", push="after_review")
+    assert again.get_string_custom_property("pushed_version") == "1700000000"
+    assert again.get_int_custom_property("waiting") == 0
+    assert os.listdir(tmp_path / "serving") == ["1700000000"]
+
+
 @pytest.mark.parametrize("push", ["auto", "after_review"])
 def test_a_model_that_a_person_decided_against_is_neither_pushed_nor_waits(model, tmp_path, push):
     pushed = _push(model, tmp_path / "serving", push=push, withdrawn=1)
