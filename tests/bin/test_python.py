@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +115,6 @@ def test_our_packages_outrank_what_lies_in_the_current_directory(built: Checkout
     assert result.stdout == f"{built.folder / 'mri' / '__init__.py'}\n"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 knows no PYTHONSAFEPATH")
 def test_nothing_is_imported_from_the_current_directory(built: Checkout, tmp_path: Path):
     (tmp_path / "stray.py").touch()
 
