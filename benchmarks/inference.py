@@ -93,7 +93,7 @@ def _newest(artifacts: Path, output: str) -> Path:
 def _test_images(artifacts: Path, limit: int | None) -> tuple[list[bytes], NDArray[np.int64]]:
     import tensorflow as tf
 
-    from components.draw import Draw
+    from components.stratified_sample import StratifiedSample
     from components.transform.preprocessing import CLASS, ENCODED
 
     files = _newest(artifacts, "Ingest/examples") / "Split-test"
@@ -101,7 +101,7 @@ def _test_images(artifacts: Path, limit: int | None) -> tuple[list[bytes], NDArr
         ENCODED: tf.io.FixedLenFeature([], tf.string),
         CLASS: tf.io.FixedLenFeature([], tf.int64),
     }
-    draw = Draw[tuple[bytes, int]](sys.maxsize if limit is None else limit)
+    draw = StratifiedSample[tuple[bytes, int]](sys.maxsize if limit is None else limit)
     for record in tf.data.TFRecordDataset(tf.io.gfile.glob(str(files / "*")), "GZIP"):
         example = tf.io.parse_single_example(record, features)
         encoded, label = example[ENCODED].numpy(), int(example[CLASS])

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import add_data
-from components.evaluate.predictions.table import Flags, Floats, Predictions
+from components.evaluate.predictions.table import Flags, Floats, PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, interval, mcnemar, two_sided_p
 from components.evaluate.report.figures import Figures
 from pipeline.config import load_config
@@ -47,7 +47,7 @@ class Trained:
 
     seconds: float
     figures: Figures
-    predictions: Predictions
+    predictions: PredictionTable
 
     @property
     def right(self) -> Flags:
@@ -113,7 +113,7 @@ def _run(arguments: argparse.Namespace, preset: str, settings: Sequence[str]) ->
     return Trained(
         seconds,
         Figures.read(Path(model.report.uri)),
-        Predictions.read(Path(model.predictions.uri)),
+        PredictionTable.read(Path(model.predictions.uri)),
     )
 
 

@@ -5,9 +5,7 @@ are; EXIF, XMP, IPTC, colour profiles, thumbnails, comments and what stands behi
 """
 
 import io
-import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,26 +13,21 @@ import simplejpeg
 from PIL import Image
 
 from imaging import exif
+from imaging.jpeg_segments import APP0, APP14, COM, EOI, SOI, SOS, Segment, read_segments
 from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags
 
-_SOI = b"\xff\xd8"
-_EOI = b"\xff\xd9"
 _SOF = {0xC0, 0xC1, 0xC2}
 """Frames that are baseline, extended or progressive, all in Huffman's coding."""
 _OTHER_SOF = {*range(0xC3, 0xD0)} - {0xC4, 0xC8}
 """Lossless, hierarchical and arithmetically coded frames, and arithmetic conditioning."""
 _TABLES = {0xC4, 0xDB, 0xDD}
 """Huffman tables, quantisation tables, the restart interval."""
-_SOS, _APP0, _APP1, _APP14, _COM = 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
+_APP1 = 0xE1
 _APPLICATIONS = range(0xE0, 0xF0)
 _JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
 """The whole segment, without a thumbnail: that it is there says that colours are YCbCr."""
 _ADOBE_BYTES = 12
 _EXIF = b"Exif\0\0"
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-"""In entropy-coded data, a marker that is neither a stuffed byte nor a restart."""
-_MOST_SCANS = 100
-"""A decoder goes over the whole picture once a scan."""
 _COEFFICIENTS = 64
 _DAMAGED = "damaged or truncated JPEG"
 
@@ -91,26 +84,11 @@ def read_jpeg(content: bytes, max_pixels: int) -> Picture:
     )
 
 
-@dataclass(frozen=True)
-class _Segment:
-    """A piece of a JPEG file.
-
-    Attributes:
-        marker: What it is.
-        payload: What it says.
-        scan: The entropy-coded data that follow a scan's header.
-    """
-
-    marker: int
-    payload: bytes
-    scan: bytes
-
-
 def _strip(content: bytes) -> _Stripped:
-    segments = list(_segments(content))
+    *segments, _end = read_segments(content)
     frames = [one.payload for one in segments if one.marker in _SOF]
-    scans = [one.payload for one in segments if one.marker == _SOS]
-    if len(frames) != 1 or len(scans) > _MOST_SCANS:
+    scans = [one.payload for one in segments if one.marker == SOS]
+    if len(frames) != 1:
         raise RejectedImageError(_DAMAGED)
     precision, rows, columns, components = struct.unpack_from(">BHHB", frames[0])
     if precision != 8:
@@ -121,59 +99,40 @@ def _strip(content: bytes) -> _Stripped:
     exifs = (one.payload for one in segments if one.marker == _APP1)
     turns = (exif.orientation(one[len(_EXIF) :]) for one in exifs if one.startswith(_EXIF))
     kept = (
-        _written(one.marker, payload) + one.scan
+        _written(one.marker, payload) + _scan(content, one)
         for one in segments
         if (payload := _kept(one)) is not None
     )
-    stripped = b"".join([_SOI, *kept, _EOI])
+    stripped = b"".join([SOI, *kept, EOI])
     turn = next(turns, exif.UPRIGHT)
     is_plain = len(scans) == 1 and components in (1, 3) and turn == exif.UPRIGHT
     return _Stripped(stripped, rows, columns, components, turn, is_plain)
 
 
-def _segments(content: bytes) -> Iterator[_Segment]:
-    """The segments from the start of the image to its end."""
-    position = len(_SOI)
-    while content[position : position + 2] != _EOI:
-        if content[position] != 0xFF:
-            raise RejectedImageError(_DAMAGED)
-        while content[position] == 0xFF:  # any number of them may stand before a marker
-            position += 1
-        marker = content[position]
-        (length,) = struct.unpack_from(">H", content, position + 1)
-        payload = content[position + 3 : position + 1 + length]
-        position += 1 + length
-        scan = b""
-        if marker == _SOS:
-            end = _SCAN_END.search(content, position)
-            if end is None:
-                raise RejectedImageError(_DAMAGED)
-            scan = content[position : end.start()]
-            position = end.start()
-        if length < 2 or position > len(content):
-            raise RejectedImageError(_DAMAGED)
-        yield _Segment(marker, payload, scan)
-
-
-def _kept(segment: _Segment) -> bytes | None:
+def _kept(segment: Segment) -> bytes | None:
     """What stays of a segment's payload; None where nothing does."""
     marker, payload = segment.marker, segment.payload
-    if marker in _SOF or marker in _TABLES or marker == _SOS:
+    if marker in _SOF or marker in _TABLES or marker == SOS:
         return payload
-    if marker == _APP0:
+    if marker == APP0:
         return _JFIF if payload.startswith(b"JFIF\0") and len(payload) >= len(_JFIF) else None
-    if marker == _APP14:
+    if marker == APP14:
         is_adobe = payload.startswith(b"Adobe") and len(payload) >= _ADOBE_BYTES
         return payload[:_ADOBE_BYTES] if is_adobe else None
     if marker in _OTHER_SOF:
         raise RejectedImageError("JPEG that is lossless, hierarchical or arithmetically coded")
-    if marker in _APPLICATIONS or marker == _COM:
+    if marker in _APPLICATIONS or marker == COM:
         return None
     raise RejectedImageError(_DAMAGED)
 
 
 def _written(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def _scan(content: bytes, segment: Segment) -> bytes:
+    """The entropy-coded data behind a scan's header; nothing behind other segments."""
+    return content[segment.end : segment.runs[-1][1]] if segment.runs else b""
 
 
 def _accurate(scan: bytes) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
+from components.validation import nearest_name
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.parameters import NEWEST
-from pipeline.config import ConfigError, did_you_mean
+from pipeline.config import ConfigError
 
 SPAN = "span"
 """The parameter that says which span is read."""
@@ -35,10 +36,10 @@ def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, 
         if not equals or not name:
             raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
         if name not in pipeline.parameters:
-            names = sorted(pipeline.parameters)
-            others = f"; it has {', '.join(names)}." if names else "; it has none."
-            nearest = did_you_mean(name, names, others)
-            raise ConfigError(f"{pipeline.path} has no parameter {name!r}{nearest}")
+            raise ConfigError(
+                f"{pipeline.path} has no parameter {name!r}"
+                f"{nearest_name(name, pipeline.parameters)}"
+            )
         values[name] = _read(name, value, pipeline.parameters[name].parameter_type)
     missing = sorted(
         name

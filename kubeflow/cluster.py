@@ -5,12 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from components.strict_config import StrictConfig
+from components.validation import refusals
 from pipeline import node_ids
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, read_mapping
 
 _UNITS = ("", "K", "M", "G", "T", "P", "E")
 
@@ -237,18 +237,6 @@ def read_cluster(path: Path | None) -> Cluster:
     if path is None:
         return Cluster()
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(f"The cluster's description {path} cannot be read: {reason}.") from error
-    if not isinstance(fields, dict | None):
-        raise ConfigError(f"The cluster's description {path} must be a mapping of keys to values.")
-    try:
-        return Cluster.model_validate(fields or {})
+        return Cluster.model_validate(read_mapping(path, "cluster's description"))
     except ValidationError as error:
-        sentences = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: "
-            f"{problem['msg'].removeprefix('Value error, ')}."
-            for problem in error.errors()
-        ]
-        raise ConfigError(f"{path} is refused: {' '.join(sentences)}") from error
+        raise ConfigError(f"{path}: {refusals(error, Cluster)}") from error

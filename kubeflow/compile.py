@@ -5,15 +5,14 @@ from pathlib import Path
 from kfp import compiler, dsl
 
 from components.errors import PipelineError
-from components.gate.rules import check_acceptance
 from components.whole_file import whole_file
 from kubeflow.cluster import Cluster
 from kubeflow.compiled import check_name
 from kubeflow.image import check_image
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
-from kubeflow.shown import EXIT_TASK
 from kubeflow.tasks import NodeSpec
+from kubeflow.ui_artifacts import EXIT_TASK
 from pipeline import node_ids
 from pipeline.config import Config, ConfigError
 from pipeline.graph import create_pipeline
@@ -41,9 +40,8 @@ def compile_for_kubeflow(
 
     Raises:
         ConfigError: The image, the file's name or a node in `cluster` is refused.
-        PipelineError: Findings are accepted that do not exist, or the file cannot be written.
+        PipelineError: The file cannot be written.
     """
-    check_acceptance(config.accept_anomalies, config.accept_reason)
     check_name(out)
     work = Work(Path(cluster.volume.mount))
     ir = compile_pipeline(create_pipeline(config.model_copy(update={"data": work.sample}), work))

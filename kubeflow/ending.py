@@ -15,8 +15,8 @@ from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
-from kubeflow.shown import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from kubeflow.task import log_to_stderr, mounted, parse
+from kubeflow.ui_artifacts import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir

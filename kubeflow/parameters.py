@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import get_type_hints
 
-from components.gate.rules import check_acceptance
 from pipeline.config import Config, override
 from pipeline.work import Work
 
@@ -62,7 +61,6 @@ class RunParameters:
 
         Raises:
             ConfigError: A value is refused.
-            PipelineError: Findings are accepted without a reason, or do not exist.
         """
         names = [name.strip() for name in self.accept_anomalies.split(",")]
         settings = {
@@ -75,9 +73,7 @@ class RunParameters:
             "accept_anomalies": tuple(name for name in names if name),
             "accept_reason": self.accept_reason,
         }
-        applied = override(json.loads(config), settings.items(), "The run's parameters")
-        check_acceptance(applied.accept_anomalies, applied.accept_reason)
-        return applied
+        return override(json.loads(config), settings.items(), "The run's parameters")
 
 
 PARAMETERS: dict[str, type] = get_type_hints(RunParameters)

@@ -22,7 +22,7 @@ _MOST_FAILURES = 8
 
 
 @dataclass(frozen=True)
-class Task:
+class KubeflowTask:
     """A task of a run.
 
     Attributes:
@@ -41,7 +41,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Run:
+class KubeflowRun:
     """A run.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run:
     schedule: str | None
     parameters: Mapping[str, Any]
     page: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[KubeflowTask, ...]
 
     @property
     def has_ended(self) -> bool:
@@ -82,7 +82,7 @@ def submit(
     name: str | None = None,
     experiment: str | None = None,
     service_account: str | None = None,
-) -> Run:
+) -> KubeflowRun:
     """Begins a run.
 
     Args:
@@ -109,7 +109,9 @@ def submit(
     return _run(server, created)
 
 
-def wait(server: Server, run_id: str, seen: Callable[[Run], None] | None = None) -> Run:
+def wait(
+    server: Server, run_id: str, seen: Callable[[KubeflowRun], None] | None = None
+) -> KubeflowRun:
     """Waits until a run has ended, and for a server that is away for a while.
 
     Args:
@@ -142,7 +144,7 @@ def wait(server: Server, run_id: str, seen: Callable[[Run], None] | None = None)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def get_run(server: Server, run_id: str) -> Run:
+def get_run(server: Server, run_id: str) -> KubeflowRun:
     """Looks a run up.
 
     Args:
@@ -166,7 +168,7 @@ def get_run(server: Server, run_id: str) -> Run:
         raise
 
 
-def list_runs(server: Server, limit: int, experiment: str | None = None) -> list[Run]:
+def list_runs(server: Server, limit: int, experiment: str | None = None) -> list[KubeflowRun]:
     """Lists runs, the newest first.
 
     Args:
@@ -185,7 +187,7 @@ def list_runs(server: Server, limit: int, experiment: str | None = None) -> list
         if experiment
         else {"namespace": server.namespace}
     )
-    found: list[Run] = []
+    found: list[KubeflowRun] = []
     token = ""
     while len(found) < limit:
         page = server.client.list_runs(
@@ -201,7 +203,7 @@ def list_runs(server: Server, limit: int, experiment: str | None = None) -> list
     return found
 
 
-def stop(server: Server, run_id: str) -> Run:
+def stop(server: Server, run_id: str) -> KubeflowRun:
     """Ends a run; what its tasks have finished stays.
 
     Args:
@@ -259,10 +261,10 @@ def _known_experiment(server: Server, name: str) -> str:
     return str(found.experiment_id)
 
 
-def _run(server: Server, run: Any) -> Run:
+def _run(server: Server, run: Any) -> KubeflowRun:
     details = (run.run_details.task_details if run.run_details else None) or ()
     tasks = [
-        Task(
+        KubeflowTask(
             name=task.display_name or "",
             state=task.state or "PENDING",
             began=task.start_time,
@@ -273,7 +275,7 @@ def _run(server: Server, run: Any) -> Run:
     ]
     # The tasks that have not begun come last.
     tasks.sort(key=lambda task: (task.began is None, task.began))
-    return Run(
+    return KubeflowRun(
         run_id=run.run_id,
         name=run.display_name or "",
         state=run.state or "PENDING",

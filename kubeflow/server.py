@@ -18,6 +18,7 @@ from kfp_server_api.rest import RESTClientObject
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from components.strict_config import StrictConfig
+from components.validation import refusals
 from kubeflow.refusals import NotJsonError, explain
 from pipeline.config import ConfigError
 from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
@@ -100,13 +101,8 @@ class ServerConfig(StrictConfig):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{one['loc'][0]}"
-                + ("" if one["loc"][0] == "token" else f" {one['input']}")
-                + f": {one['msg'].removeprefix('Value error, ')}"
-                for one in error.errors()
-            )
-            raise ConfigError(f"The Kubeflow Pipelines server's settings: {wrong}.") from None
+            wrong = refusals(error, cls, secret={"token"})
+            raise ConfigError(f"The Kubeflow Pipelines server's settings: {wrong}") from None
 
 
 class Server:

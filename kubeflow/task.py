@@ -20,7 +20,7 @@ from components.errors import PipelineError
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
-from kubeflow.shown import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
+from kubeflow.ui_artifacts import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
 from pipeline.decisions.decide import finish_decisions

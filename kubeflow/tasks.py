@@ -10,7 +10,7 @@ from kfp import dsl, kubernetes
 
 from kubeflow.cluster import Cluster
 from kubeflow.parameters import PARAMETERS
-from kubeflow.shown import CONFUSION, EXIT_TASK, METRICS, PAGE
+from kubeflow.ui_artifacts import CONFUSION, EXIT_TASK, METRICS, PAGE
 from pipeline import node_ids
 from pipeline.environment import METADATA_VARIABLE
 

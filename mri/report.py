@@ -14,7 +14,7 @@ from rich.table import Table
 from components.errors import PipelineError
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import PREDICTIONS_FILE, Predictions
+from components.evaluate.predictions.table import PREDICTIONS_FILE, PredictionTable
 from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
@@ -136,7 +136,7 @@ def _words(figure: Figure | None) -> str:
 
 
 def _paired(
-    one: Predictions | None, other: Predictions | None, other_id: int, healthy: str | None
+    one: PredictionTable | None, other: PredictionTable | None, other_id: int, healthy: str | None
 ) -> tuple[Comparison | None, str]:
     if one is None or other is None:
         return None, "the predictions of one are no longer there"
@@ -160,13 +160,13 @@ def _paired(
     return comparison.model_copy(update={"set_aside": "" if new.all() else aside}), ""
 
 
-def _in_order(predictions: Predictions) -> npt.NDArray[np.intp]:
+def _in_order(predictions: PredictionTable) -> npt.NDArray[np.intp]:
     """Rows by image; copies of an image, which there may be, by their class."""
     return np.lexsort((predictions.labels, predictions.sha256))
 
 
-def _predictions(model: Model) -> Predictions | None:
+def _predictions(model: Model) -> PredictionTable | None:
     if model.predictions is None:
         return None
     folder = Path(model.predictions.uri)
-    return Predictions.read(folder) if (folder / PREDICTIONS_FILE).is_file() else None
+    return PredictionTable.read(folder) if (folder / PREDICTIONS_FILE).is_file() else None

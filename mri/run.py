@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from components.errors import PipelineError
-from components.gate.rules import check_acceptance
 from components.ingest.folder import list_images
 from components.ingest.labels import read_labels
 from components.trainer.config import ModelConfig
@@ -117,7 +116,6 @@ def run_pipeline(
                 if config.data is None:
                     ensure_sample(work.sample, console, **config.sample.model_dump())
                 # What can be known to be wrong is better known before TFX starts.
-                check_acceptance(config.accept_anomalies, config.accept_reason)
                 list_images(
                     data,
                     span=config.ingest.span,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
-from components.evaluate.verdict import Verdict, read_verdict
+from components.evaluate.verdict import ModelVerdict, read_verdict
 from components.push.pushed import PUSHED_DESTINATION, WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline import node_ids
@@ -36,7 +36,7 @@ class Summary:
     """
 
     result: RunResult
-    verdict: Verdict | None
+    verdict: ModelVerdict | None
     serving: ServeVerdict | None
     report: Path | None
     waiting: bool
@@ -121,7 +121,7 @@ def _peak_gigabytes() -> float:
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
-def _print_verdict(verdict: Verdict, console: Console) -> None:
+def _print_verdict(verdict: ModelVerdict, console: Console) -> None:
     if verdict.accuracy is not None:
         by_class = ", ".join(
             f"{label} {accuracy:.3f}" for label, accuracy in verdict.accuracy_by_class.items()

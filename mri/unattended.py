@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from components.gate.rules import check_acceptance
 from components.trainer.weights.vgg16 import resolve_weights
 from mri.run_flags import RunFlags
 from pipeline.config import LOCAL_BEAM
@@ -43,7 +42,6 @@ def run_command(
         PipelineError: A run would refuse its settings.
     """
     config = flags.config(data=data, span=span)
-    check_acceptance(config.accept_anomalies, config.accept_reason)
     if isinstance(config.model.weights, Path):
         resolve_weights(config.model.weights)
     if config.beam != LOCAL_BEAM:

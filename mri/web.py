@@ -1,6 +1,5 @@
 """`mri web`: the page, and the model server behind it where there is none yet."""
 
-import ipaddress
 import logging
 import os
 import secrets
@@ -23,6 +22,7 @@ from mri.served import served_model
 from pipeline.exit_code import ExitCode
 from pipeline.work import Work
 from samples.synthetic import GENERATOR_VERSION
+from serving.client.address import is_loopback
 from serving.web import WebConfig, create_app
 from serving.web.config import variable
 from serving.web.gunicorn import Gunicorn
@@ -51,7 +51,7 @@ def web(
     """Show a page that takes images and shows what the pushed model says of them."""
     folder = Work(work.absolute())
     _demand_free(host, port)
-    own_key = secrets.token_hex(32) if _is_loopback(host) else None
+    own_key = secrets.token_hex(32) if is_loopback(host) else None
     key = os.environ.get("SECRET_KEY") or own_key
     if server is not None:
         _run(folder, host, port, secret_key=key, server=_url(server), model=model)
@@ -152,13 +152,6 @@ def _examples(work: Work) -> str | None:
 
 def _url(server: str) -> str:
     return server if "://" in server else f"http://{server}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _demand_free(host: str, port: int) -> None:

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipeline.config import ConfigError, did_you_mean
+from components.validation import nearest_name
+from pipeline.config import ConfigError
 
 _LOCAL = frozenset({"fnapirunner", "directrunner", "prismrunner"})
 """Runners whose every option is Beam's own; job servers have more, and read them themselves."""
@@ -42,14 +43,12 @@ def checked_beam_options(options: Sequence[str]) -> list[str]:
     runner = next((value for name, _, value in given if name == "--runner"), "DirectRunner")
     runners = StandardOptions.KNOWN_RUNNER_NAMES
     if "." not in runner and runner.lower() not in {name.lower() for name in runners}:
-        raise ConfigError(
-            f"beam: there is no runner {runner!r}{did_you_mean(runner, runners, '.')}"
-        )
+        raise ConfigError(f"beam: there is no runner {runner!r}{nearest_name(runner, runners)}")
     if runner.lower() in _LOCAL:
         for name, _, _ in given:
             if name not in names:
                 raise ConfigError(
-                    f"beam: {runner} has no option {name!r}{did_you_mean(name, names, '.')}"
+                    f"beam: {runner} has no option {name!r}{nearest_name(name, names)}"
                 )
     return list(options)
 

@@ -1,18 +1,17 @@
 """The configuration: one typed object, presets as YAML files, any field settable by its path."""
 
-import difflib
 import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
-from components.gate.config import GateConfig
+from components.gate.config import FindingName, GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
 from components.servable import MODEL_NAME
@@ -26,6 +25,7 @@ from components.trainer.config import (
     TuneConfig,
 )
 from components.transform.config import TransformConfig
+from components.validation import nearest_name, refusals
 from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
@@ -87,7 +87,7 @@ class Config(StrictConfig):
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()
-    accept_anomalies: tuple[str, ...] = ()
+    accept_anomalies: tuple[FindingName, ...] = ()
     accept_reason: str = ""
     transform: TransformConfig = TransformConfig()
     model: ModelConfig = ModelConfig()
@@ -101,6 +101,15 @@ class Config(StrictConfig):
     bulk_inference: bool = False
     cache: bool = True
     beam: tuple[BeamOption, ...] = LOCAL_BEAM
+
+    @model_validator(mode="after")
+    def _acceptance_has_a_reason(self) -> "Config":
+        if self.accept_anomalies and not self.accept_reason.strip():
+            raise ValueError(
+                "--accept-anomalies (accept_anomalies) needs --reason TEXT (accept_reason): why "
+                "the data may be used all the same"
+            )
+        return self
 
 
 def preset_names() -> list[str]:
@@ -147,7 +156,7 @@ def override(fields: dict[str, Any], settings: Iterable[Setting], source: str) -
     try:
         return Config.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(error)}") from error
+        raise ConfigError(f"{source}: {refusals(error, Config)}") from error
 
 
 def parse_setting(text: str) -> Setting:
@@ -200,18 +209,35 @@ def _read_preset(preset: str) -> dict[str, Any]:
         source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
     else:
         raise ConfigError(
-            f"There is no preset {preset!r}{did_you_mean(preset, preset_names())}. Presets: "
-            f"{', '.join(preset_names())}; or give the path of a .yaml file."
+            f"There is no preset {preset!r}{nearest_name(preset, preset_names())} Give the name of "
+            "a preset or the path of a .yaml file."
         )
+    return read_mapping(source, "preset")
+
+
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Reads keys and values from a YAML file.
+
+    Args:
+        path: The file; an empty one has none.
+        what: What it is, for messages.
+
+    Returns:
+        The values by key.
+
+    Raises:
+        ConfigError: It cannot be read, or holds something else.
+    """
     try:
-        fields = yaml.safe_load(source.read_text(encoding="utf-8"))
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigError(f"The preset {source} cannot be read ({reason}).") from error
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"The {what} {path} cannot be read ({reason}).") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"The preset {source} is not valid YAML: {error}") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"The {what} {path} is not valid YAML: {why}.") from error
     if not isinstance(fields, dict | None):
-        raise ConfigError(f"The preset {source} must be a mapping of keys to values.")
+        raise ConfigError(f"The {what} {path} must be a mapping of keys to values.")
     return fields or {}
 
 
@@ -224,45 +250,3 @@ def _set(fields: dict[str, Any], path: str, value: Any) -> None:
                 f"--set {f'{path}={value}'!r}: {section!r} is a value, not a section."
             )
     fields[last] = value
-
-
-def _explain(error: ValidationError) -> str:
-    sentences = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(problem["loc"][:-1])
-            others = f"; known are {', '.join(known)}."
-            nearest = did_you_mean(str(problem["loc"][-1]), known, others)
-            sentences.append(f"There is no setting {path!r}{nearest}")
-        else:
-            sentences.append(f"{path}={problem['input']!r} is refused: {problem['msg']}.")
-    return " ".join(sentences)
-
-
-def _fields_at(path: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields of the section at a path; all in a list have the same."""
-    section: type[BaseModel] = Config
-    for name in (part for part in path if isinstance(part, str)):
-        annotation = section.model_fields[name].annotation
-        section = next(
-            kind
-            for kind in (annotation, *get_args(annotation))
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-        )
-    return list(section.model_fields)
-
-
-def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """The end of a sentence about a name that there is not.
-
-    Args:
-        name: What a person wrote.
-        known: The names that there are.
-        otherwise: The end if none is near.
-
-    Returns:
-        A question for the nearest.
-    """
-    matches = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else otherwise

@@ -4,12 +4,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.gate.verdict import Verdict
+from components.gate.verdict import DataVerdict
 
 _STYLES = {"stop": "bold red", "warn": "yellow", "pass": "dim"}
 
 
-def print_findings(verdict: Verdict, console: Console) -> None:
+def print_findings(verdict: DataVerdict, console: Console) -> None:
     """Prints a row a finding; nothing where there is none.
 
     Args:

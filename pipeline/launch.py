@@ -18,7 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.evaluate.verdict import WITHDRAWN
-from components.gate.verdict import Verdict
+from components.gate.verdict import DataVerdict
 from components.whole_file import whole_file
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import (
@@ -188,9 +188,9 @@ def is_withdrawn(pushed: pb.Artifact) -> bool:
     return bool(pushed.custom_properties[WITHDRAWN].int_value)
 
 
-def gate_verdict(made: dict[str, list[pb.Artifact]]) -> Verdict | None:
+def gate_verdict(made: dict[str, list[pb.Artifact]]) -> DataVerdict | None:
     """The gate's verdict, where it is among a node's outputs."""
-    return Verdict.read(Path(made["verdict"][0].uri)) if "verdict" in made else None
+    return DataVerdict.read(Path(made["verdict"][0].uri)) if "verdict" in made else None
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import read_verdict
-from components.gate.verdict import PAGE_FILE, Verdict
+from components.gate.verdict import PAGE_FILE, DataVerdict
 from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
 from components.push.pushed import PUSHED_VERSION, WAITING
@@ -86,7 +86,7 @@ def _previous(outputs: Outputs) -> str:
 def _verdict(outputs: Outputs) -> str:
     verdict = outputs["verdict"][0]
     words = str(verdict.custom_properties["outcome"].string_value)
-    if names := [finding.name for finding in Verdict.read(Path(verdict.uri)).findings]:
+    if names := [finding.name for finding in DataVerdict.read(Path(verdict.uri)).findings]:
         words += f" ({', '.join(names)}), see {verdict.uri}/{PAGE_FILE}"
     return words
 

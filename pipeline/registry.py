@@ -22,7 +22,7 @@ from pipeline.orchestration import (
     PushedModel,
     path_utils,
 )
-from pipeline.states import State, state_of
+from pipeline.states import ModelState, state_of
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""
@@ -104,9 +104,9 @@ class Model:
     @property
     def undecided(self) -> bool:
         """Whether it waits for a person, and nothing has become of it meanwhile."""
-        return self.state(None) is State.WAITS
+        return self.state(None) is ModelState.WAITS
 
-    def state(self, served: str | None) -> State:
+    def state(self, served: str | None) -> ModelState:
         """What it is.
 
         Args:

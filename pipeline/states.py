@@ -6,7 +6,7 @@ from enum import Enum
 from components.evaluate.standing import Standing
 
 
-class State(str, Enum):
+class ModelState(str, Enum):
     """What a model is, as `mri models list` says it."""
 
     NOT_EVALUATED = "not evaluated"
@@ -33,23 +33,23 @@ class Event(str, Enum):
     OVERTAKE = "another is pushed"
 
 
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (State.NOT_EVALUATED, Event.BLESS): State.BLESSED,
-    (State.NOT_EVALUATED, Event.REFUSE): State.REFUSED,
-    (State.REFUSED, Event.BLESS): State.BLESSED,
-    (State.BLESSED, Event.REFUSE): State.REFUSED,
-    (State.BLESSED, Event.WAIT): State.WAITS,
-    (State.BLESSED, Event.PUSH): State.SERVED,
-    (State.WAITS, Event.REFUSE): State.REFUSED,
-    (State.WAITS, Event.PUSH): State.SERVED,
-    (State.WAITS, Event.APPROVE): State.SERVED,
-    (State.WAITS, Event.REJECT): State.REJECTED,
-    (State.SERVED, Event.OVERTAKE): State.PUSHED,
-    (State.SERVED, Event.ROLL_BACK_PAST): State.WITHDRAWN,
-    (State.PUSHED, Event.PUSH): State.SERVED,
-    (State.PUSHED, Event.ROLL_BACK_TO): State.SERVED,
-    (State.PUSHED, Event.ROLL_BACK_PAST): State.WITHDRAWN,
-    (State.WITHDRAWN, Event.ROLL_BACK_TO): State.SERVED,
+TRANSITIONS: dict[tuple[ModelState, Event], ModelState] = {
+    (ModelState.NOT_EVALUATED, Event.BLESS): ModelState.BLESSED,
+    (ModelState.NOT_EVALUATED, Event.REFUSE): ModelState.REFUSED,
+    (ModelState.REFUSED, Event.BLESS): ModelState.BLESSED,
+    (ModelState.BLESSED, Event.REFUSE): ModelState.REFUSED,
+    (ModelState.BLESSED, Event.WAIT): ModelState.WAITS,
+    (ModelState.BLESSED, Event.PUSH): ModelState.SERVED,
+    (ModelState.WAITS, Event.REFUSE): ModelState.REFUSED,
+    (ModelState.WAITS, Event.PUSH): ModelState.SERVED,
+    (ModelState.WAITS, Event.APPROVE): ModelState.SERVED,
+    (ModelState.WAITS, Event.REJECT): ModelState.REJECTED,
+    (ModelState.SERVED, Event.OVERTAKE): ModelState.PUSHED,
+    (ModelState.SERVED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
+    (ModelState.PUSHED, Event.PUSH): ModelState.SERVED,
+    (ModelState.PUSHED, Event.ROLL_BACK_TO): ModelState.SERVED,
+    (ModelState.PUSHED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
+    (ModelState.WITHDRAWN, Event.ROLL_BACK_TO): ModelState.SERVED,
 }
 """Where each event leads from each state; what is not in it cannot be decided, or moves nothing."""
 
@@ -61,7 +61,7 @@ def state_of(
     served: str | None,
     waiting: bool,
     decisions: Sequence[str],
-) -> State:
+) -> ModelState:
     """Says what a model is.
 
     Args:
@@ -75,15 +75,15 @@ def state_of(
         Its state.
     """
     if served is not None and served in versions:
-        return State.SERVED
+        return ModelState.SERVED
     if decisions and decisions[-1] == "rejected":
-        return State.REJECTED
+        return ModelState.REJECTED
     if standing.withdrawn:
-        return State.WITHDRAWN
+        return ModelState.WITHDRAWN
     if versions:
-        return State.PUSHED
+        return ModelState.PUSHED
     if standing.blessed is None:
-        return State.NOT_EVALUATED
+        return ModelState.NOT_EVALUATED
     if not standing.blessed:
-        return State.REFUSED
-    return State.WAITS if waiting else State.BLESSED
+        return ModelState.REFUSED
+    return ModelState.WAITS if waiting else ModelState.BLESSED

@@ -3,12 +3,12 @@
 import numpy as np
 
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 
 LEAST_IMAGES = 2
 
 
-def problems(predictions: Predictions, config: EvaluateConfig) -> list[str]:
+def problems(predictions: PredictionTable, config: EvaluateConfig) -> list[str]:
     """Says what keeps figures from being computed.
 
     Args:
@@ -39,7 +39,7 @@ def problems(predictions: Predictions, config: EvaluateConfig) -> list[str]:
     return found
 
 
-def comparison_problem(predictions: Predictions, config: EvaluateConfig) -> str:
+def comparison_problem(predictions: PredictionTable, config: EvaluateConfig) -> str:
     """Says why a model cannot be compared with its baseline.
 
     Args:
@@ -70,7 +70,7 @@ def comparison_problem(predictions: Predictions, config: EvaluateConfig) -> str:
     )
 
 
-def set_aside(predictions: Predictions) -> str:
+def set_aside(predictions: PredictionTable) -> str:
     """Says in a clause which test images count for no comparison, and why."""
     aside, images = int((~predictions.new_to_both).sum()), len(predictions)
     whose = {
@@ -85,7 +85,7 @@ def set_aside(predictions: Predictions) -> str:
     return f"{aside:,} of {images:,} test images match images that {who} was trained on"
 
 
-def computable(predictions: Predictions) -> bool:
+def computable(predictions: PredictionTable) -> bool:
     """Whether every image has a label and finite probabilities, and there is any."""
     images = len(predictions)
     return images > 0 and not (
@@ -93,7 +93,7 @@ def computable(predictions: Predictions) -> bool:
     )
 
 
-def _of_labels(predictions: Predictions, images: int) -> list[str]:
+def _of_labels(predictions: PredictionTable, images: int) -> list[str]:
     if unlabelled := _unlabelled(predictions):
         return [
             f"{unlabelled:,} of {images:,} test images have no label that the model knows, so "
@@ -112,7 +112,7 @@ def _of_labels(predictions: Predictions, images: int) -> list[str]:
     return []
 
 
-def _of_probabilities(predictions: Predictions, images: int) -> list[str]:
+def _of_probabilities(predictions: PredictionTable, images: int) -> list[str]:
     found = []
     for values, whose in (
         (predictions.probabilities, "the model"),
@@ -128,5 +128,5 @@ def _of_probabilities(predictions: Predictions, images: int) -> list[str]:
     return found
 
 
-def _unlabelled(predictions: Predictions) -> int:
+def _unlabelled(predictions: PredictionTable) -> int:
     return int((predictions.labels < 0).sum())

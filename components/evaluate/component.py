@@ -27,7 +27,7 @@ from components.evaluate.checks import (
 )
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.judgement import judge
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.thresholds import (
     BASELINE,
     COMPARED,
@@ -37,7 +37,7 @@ from components.evaluate.thresholds import (
     YES,
     eval_config,
 )
-from components.evaluate.verdict import Verdict
+from components.evaluate.verdict import ModelVerdict
 
 _UNKNOWN = "unknown"
 _ROWS = 1000
@@ -72,10 +72,10 @@ def Evaluator(
         beam_pipeline: TFX's.
     """
     demanded = EvaluateConfig.model_validate_json(config)
-    made = Predictions.read(Path(predictions.uri))
+    made = PredictionTable.read(Path(predictions.uri))
     folder = Path(evaluation.uri)
     found = problems(made, demanded)
-    verdict = Verdict(blessed=False, reasons=(), examples=len(made))
+    verdict = ModelVerdict(blessed=False, reasons=(), examples=len(made))
     if computable(made):
         verdict = _evaluate(made, demanded, folder, beam_pipeline)
     verdict = verdict.model_copy(
@@ -90,8 +90,8 @@ def Evaluator(
 
 
 def _evaluate(
-    predictions: Predictions, config: EvaluateConfig, folder: Path, beam_pipeline: beam.Pipeline
-) -> Verdict:
+    predictions: PredictionTable, config: EvaluateConfig, folder: Path, beam_pipeline: beam.Pipeline
+) -> ModelVerdict:
     if config.healthy_class not in predictions.classes:
         config = config.model_copy(update={"healthy_class": None})
     has_baseline = (
@@ -129,7 +129,7 @@ def _materialized(spec: config_pb2.ModelSpec, has_baseline: bool) -> tfma.types.
     )
 
 
-def _batches(predictions: Predictions, *, has_baseline: bool) -> list[pa.RecordBatch]:
+def _batches(predictions: PredictionTable, *, has_baseline: bool) -> list[pa.RecordBatch]:
     """The columns that TFMA reads, some rows at a time."""
     columns = {
         LABEL_KEY: pa.array([[int(label)] for label in predictions.labels]),

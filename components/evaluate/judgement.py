@@ -24,7 +24,7 @@ from components.evaluate.thresholds import (
     slice_of,
     slice_words,
 )
-from components.evaluate.verdict import Check, SliceAccuracy, Verdict
+from components.evaluate.verdict import Check, ModelVerdict, SliceAccuracy
 
 _CLASS_ID = "classId:"
 _BY_SLICE = dict[str, dict[str, float]]
@@ -34,7 +34,7 @@ _MISSED = set[tuple[str, str, bytes]]
 
 def judge(
     evaluation: Path, config: EvaluateConfig, classes: Sequence[str], *, has_baseline: bool
-) -> Verdict:
+) -> ModelVerdict:
     """Turns TFMA's results into a verdict.
 
     Args:
@@ -59,7 +59,7 @@ def judge(
     reasons = [check.reason for check in checks if not check.met]
     if not validation.validation_ok and not reasons:
         reasons.append("TFMA refuses the model: a threshold is on something that is not there")
-    return Verdict(
+    return ModelVerdict(
         blessed=bool(validation.validation_ok) and not reasons,
         reasons=tuple(reasons),
         examples=int(overall.get("example_count", 0)),

@@ -51,7 +51,7 @@ class SliceAccuracy(StrictConfig):
     examples: int
 
 
-class Verdict(JsonFile):
+class ModelVerdict(JsonFile):
     """The outcome of an evaluation.
 
     Attributes:
@@ -87,7 +87,7 @@ class Verdict(JsonFile):
         return self.figures.get("accuracy")
 
 
-def read_verdict(evaluation: str | Path) -> Verdict:
+def read_verdict(evaluation: str | Path) -> ModelVerdict:
     """Reads an Evaluator's verdict.
 
     Args:
@@ -96,4 +96,4 @@ def read_verdict(evaluation: str | Path) -> Verdict:
     Returns:
         Figures and blessing.
     """
-    return Verdict.read(evaluation)
+    return ModelVerdict.read(evaluation)

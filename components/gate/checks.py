@@ -183,7 +183,7 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Finding | None:
 
 def shrunk(report: IngestReport, previous: IngestReport, config: GateConfig) -> Finding | None:
     """Far fewer images than in the previous data of the same source."""
-    now, before = _total(report), _total(previous)
+    now, before = total_images(report), total_images(previous)
     if report.source != previous.source or now >= config.min_previous_share * before:
         return None
     return Finding(
@@ -200,7 +200,8 @@ def _images(report: IngestReport, split: str, name: str) -> int:
     return report.images.get(split, {}).get(name, 0)
 
 
-def _total(report: IngestReport) -> int:
+def total_images(report: IngestReport) -> int:
+    """How many images there are in all splits."""
     return sum(report.count(split) for split in _SPLITS)
 
 

@@ -16,7 +16,7 @@ from tfx.utils import io_utils
 
 from components.gate.anomalies import check_anomalies
 from components.gate.artifacts import GateVerdict
-from components.gate.checks import check_report
+from components.gate.checks import check_report, total_images
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, check_drift, measure_drift
 from components.gate.page import render
@@ -24,9 +24,9 @@ from components.gate.verdict import (
     PAGE_FILE,
     REPORT_ID,
     STATISTICS_ID,
+    DataVerdict,
     Distance,
     Previous,
-    Verdict,
     weigh,
 )
 from components.ingest.artifacts import IngestReportFile
@@ -86,14 +86,14 @@ def Gate(
         *(check_drift(distances, counts, previous, limits) if previous else ()),
     ]
     outcome, weighed = weigh(findings, json.loads(accepted))
-    judgement = Verdict(
+    judgement = DataVerdict(
         outcome=outcome,
         source=counts.source,
         span=counts.span,
         findings=weighed,
         reason=reason,
         previous=previous
-        and Previous(source=previous.source, span=previous.span, images=_total(previous)),
+        and Previous(source=previous.source, span=previous.span, images=total_images(previous)),
         distances=distances,
     )
     _LOG.info("%s: %s", outcome, ", ".join(finding.name for finding in weighed) or "no finding")
@@ -122,11 +122,7 @@ def _anomalies(artifact: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
     }
 
 
-def _total(report: IngestReport) -> int:
-    return sum(report.count(split) for split in ("train", "eval", "test"))
-
-
-def _describe(artifact: types.Artifact, verdict: Verdict, report: IngestReport) -> None:
+def _describe(artifact: types.Artifact, verdict: DataVerdict, report: IngestReport) -> None:
     """Records what a later run must know to find the last data that passed."""
     accepted = [finding.name for finding in verdict.findings if finding.accepted]
     artifact.set_string_custom_property("outcome", verdict.outcome)

@@ -1,9 +1,20 @@
 """What can be chosen about the gate."""
 
-from pydantic import Field, field_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from components.gate.rules import RULES, Severity, rule_of
 from components.strict_config import StrictConfig
+
+
+def _known(name: str) -> str:
+    rule_of(name)
+    return name
+
+
+FindingName = Annotated[str, AfterValidator(_known)]
+"""The name of a finding, or of a rule, which stands for all that the rule finds."""
 
 
 class GateConfig(StrictConfig):
@@ -23,19 +34,12 @@ class GateConfig(StrictConfig):
             before.
     """
 
-    severity: dict[str, Severity] = {}
+    severity: dict[FindingName, Severity] = {}
     max_rejected_share: float = Field(0.01, ge=0, le=1)
     max_imbalance: float = Field(10, ge=1)
     max_excluded_share: float = Field(0.5, ge=0, le=1)
     min_previous_share: float = Field(0.5, ge=0, le=1)
     drift_noise: float = Field(6, ge=0)
-
-    @field_validator("severity")
-    @classmethod
-    def _known(cls, severity: dict[str, Severity]) -> dict[str, Severity]:
-        for name in severity:
-            rule_of(name)
-        return severity
 
     def severity_of(self, name: str, default: Severity | None = None) -> Severity:
         """How severe a finding is.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.gate.drift import Statistics
-from components.gate.verdict import Verdict
+from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.pages.histograms import read_charts
 from components.pages.templates import render_page
@@ -14,7 +14,7 @@ _TRAIN, _BEFORE = "train", "before"
 
 
 def render(
-    verdict: Verdict,
+    verdict: DataVerdict,
     report: IngestReport,
     previous: IngestReport | None,
     statistics: Mapping[str, Statistics],

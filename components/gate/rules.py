@@ -1,10 +1,8 @@
 """The rules that data are judged by, and the names of what they find."""
 
-import difflib
-from collections.abc import Iterable
 from typing import Literal
 
-from components.errors import PipelineError
+from components.validation import nearest_name
 
 Severity = Literal["pass", "warn", "stop"]
 
@@ -43,27 +41,4 @@ def rule_of(name: str) -> str:
     rule, colon, feature = name.partition(":")
     if rule in RULES and (not colon or (feature and rule in FEATURE_RULES)):
         return rule
-    nearest = difflib.get_close_matches(rule, RULES, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(RULES)}"
-    raise ValueError(f"the gate finds nothing named {name!r}; {hint}")
-
-
-def check_acceptance(names: Iterable[str], reason: str) -> None:
-    """Refuses to accept what cannot be found, or without a reason.
-
-    Args:
-        names: Names of findings or of rules.
-        reason: Why they are accepted.
-
-    Raises:
-        PipelineError: A name is unknown, or there is no reason.
-    """
-    for name in names:
-        try:
-            rule_of(name)
-        except ValueError as error:
-            raise PipelineError(f"--accept-anomalies: {error}") from error
-    if list(names) and not reason.strip():
-        raise PipelineError(
-            "--accept-anomalies needs --reason TEXT: why the data may be used all the same."
-        )
+    raise ValueError(f"the gate finds nothing named {name!r}{nearest_name(rule, RULES)}")

@@ -75,7 +75,7 @@ class Previous(StrictConfig):
     images: int
 
 
-class Verdict(JsonFile):
+class DataVerdict(JsonFile):
     """The gate's judgement of one ingestion.
 
     Attributes:
@@ -114,7 +114,7 @@ class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
         Args:
             folder: The verdict's folder.
         """
-        names = Verdict.read(folder).named("stop")
+        names = DataVerdict.read(folder).named("stop")
         super().__init__(
             f"The data gate stopped the run: {', '.join(names)}. {folder / PAGE_FILE} shows why; "
             f"mend the data, or accept them with --accept-anomalies {','.join(names)} "

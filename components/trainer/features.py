@@ -21,14 +21,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.draw import Draw
 from components.errors import PipelineError
 from components.source_digest import source_digest
+from components.stratified_sample import StratifiedSample
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
 from components.trainer.identity import identity
 from components.trainer.inputs import TransformedImage, decode_pixels
-from components.trainer.progress import Pace
+from components.trainer.progress import ImageRate
 from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class FrozenFeatures:
         Returns:
             Which of `digests`, ascending.
         """
-        draw = Draw[int](limit)
+        draw = StratifiedSample[int](limit)
         for row, (digest, label) in enumerate(zip(self.digests, self.labels.tolist(), strict=True)):
             draw.offer(digest, label, row)
         return np.array(sorted(draw.drawn()), np.int64)
@@ -329,7 +329,7 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._pace = Pace(total)
+        self._pace = ImageRate(total)
 
     def advance(self, images: int) -> None:
         self._done += images

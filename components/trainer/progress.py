@@ -9,7 +9,7 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 1.0
 
 
-class Pace:
+class ImageRate:
     """Says about once a second how fast images go through, and when the last one will."""
 
     def __init__(self, images: int) -> None:
@@ -63,7 +63,7 @@ class LogProgress(keras.callbacks.Callback):
         logs: dict[str, float] | None = None,  # noqa: ARG002 - Keras' signature
     ) -> None:
         """Starts the clock."""
-        self._pace = Pace((self.params["epochs"] - self._first) * self._images)
+        self._pace = ImageRate((self.params["epochs"] - self._first) * self._images)
 
     def on_epoch_begin(
         self,

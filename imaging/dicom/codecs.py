@@ -31,6 +31,7 @@ from imaging.dicom.elements import value
 from imaging.dicom.frames import encoded_frames
 from imaging.dicom.layout import Layout, significant
 from imaging.jpeg import read_jpeg
+from imaging.jpeg_segments import JPEG_LS
 from imaging.picture import MissingReaderError, RejectedImageError, Values
 
 _NATIVE = {
@@ -163,7 +164,7 @@ def _jpeg(encoded: bytes, layout: Layout) -> tuple[Values, int]:
     is_ycc = layout.samples == 3 and _is_ycc(image, layout.photometric)
     if image.coding in _DCT and image.precision == 8:
         return _first(_cosines, _endings(_marked(encoded, image, is_ycc))), 8
-    if image.coding == codestream.JPEG_LS:
+    if image.coding == JPEG_LS:
         values = _first(_jpeg_ls, _endings(encoded[: image.end]))
     elif image.coding in _DCT or image.coding == codestream.LOSSLESS:
         values = _huffman(encoded, image)

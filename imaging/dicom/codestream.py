@@ -3,27 +3,14 @@
 A data set may promise 64 x 64 pixels and hold a frame that unpacks to gigabytes.
 """
 
-import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-JPEG_LS = 0xF7
-"""The marker of a JPEG-LS frame, beside those of JPEG (ISO/IEC 10918-1 B.1)."""
+from imaging.jpeg_segments import APP0, APP14, COM, START_OF_FRAME, read_segments
+
 LOSSLESS = 0xC3
-_START = b"\xff\xd8"
-_END = b"\xff\xd9"
-_START_OF_FRAME = {*range(0xC0, 0xD0), JPEG_LS} - {0xC4, 0xC8, 0xCC}
-_UNEXPECTED = {0x01, *range(0xD0, 0xDA), 0xDE}
-"""Between segments: what has no length, or a hierarchy of frames."""
-_SCAN, _APP0, _APP14, _COMMENT = 0xDA, 0xE0, 0xEE, 0xFE
-_REMARKS = {*range(_APP0, 0xF0), _COMMENT}
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-_SCAN_END_LS = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]")
-"""In entropy-coded data: a marker that is neither a stuffed byte (or bit) nor a restart."""
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-_MOST_SCANS = 100
+_REMARKS = {*range(APP0, 0xF0), COM}
 _TRANSFORM = 11
 """Where an Adobe segment says how colours were transformed."""
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
@@ -82,9 +69,9 @@ def _read_jpeg(encoded: bytes) -> Jpeg | None:
     remarks: list[tuple[int, int]] = []
     runs: list[tuple[int, int]] = []
     end = 0
-    for one in _segments(encoded):
-        payload, end = encoded[one.body : one.end], one.end
-        if one.marker in _START_OF_FRAME:
+    for one in read_segments(encoded):
+        payload, end = one.payload, one.end
+        if one.marker in START_OF_FRAME:
             if frame:
                 return None
             precision, rows, columns, components = struct.unpack_from(">BHHB", payload)
@@ -92,67 +79,11 @@ def _read_jpeg(encoded: bytes) -> Jpeg | None:
             frame = (one.marker, precision, rows, columns, ids)
         elif one.marker in _REMARKS:
             remarks.append((one.start, one.end))
-            is_jfif |= one.marker == _APP0 and payload.startswith(b"JFIF\0")
-            if one.marker == _APP14 and payload.startswith(b"Adobe") and len(payload) > _TRANSFORM:
+            is_jfif |= one.marker == APP0 and payload.startswith(b"JFIF\0")
+            if one.marker == APP14 and payload.startswith(b"Adobe") and len(payload) > _TRANSFORM:
                 transform = payload[_TRANSFORM]
         runs += one.runs
     return Jpeg(*frame, is_jfif, transform, tuple(remarks), tuple(runs), end) if frame else None
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """A segment: its marker, where it starts, where its payload lies, and the data behind it."""
-
-    marker: int
-    start: int
-    body: int
-    end: int
-    runs: tuple[tuple[int, int], ...] = ()
-
-
-def _segments(encoded: bytes) -> Iterator[_Segment]:
-    """The segments of a whole image, its end included.
-
-    Raises:
-        IndexError: It is cut off.
-        struct.error: It is cut off, or what is there is no segment.
-    """
-    position, scans = len(_START), 0
-    scan_end: re.Pattern[bytes] | None = None
-    if not encoded.startswith(_START):
-        raise struct.error
-    while True:
-        start = position
-        while encoded[position] == 0xFF:  # any number of them may stand before a marker
-            position += 1
-        marker, body = encoded[position], position + 3
-        if marker == _END[1] and scans:
-            yield _Segment(marker, start, position + 1, position + 1)
-            return
-        if position == start or marker in _UNEXPECTED:
-            raise struct.error
-        (length,) = struct.unpack_from(">H", encoded, position + 1)
-        position += 1 + length
-        if marker in _START_OF_FRAME:
-            scan_end = _SCAN_END_LS if marker == JPEG_LS else _SCAN_END
-        if marker != _SCAN:
-            yield _Segment(marker, start, body, position)
-            continue
-        scans += 1
-        found = scan_end.search(encoded, position) if scan_end else None
-        if found is None or scans > _MOST_SCANS:  # a decoder goes over all pixels once a scan
-            raise struct.error
-        yield _Segment(
-            marker, start, body, position, tuple(_runs(encoded, position, found.start()))
-        )
-        position = found.start()
-
-
-def _runs(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for restart in _RESTART.finditer(encoded, start, end):
-        yield start, restart.start()
-        start = restart.end()
-    yield start, end
 
 
 def is_jpeg2000(encoded: bytes) -> bool:

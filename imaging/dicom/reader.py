@@ -22,8 +22,8 @@ from imaging.dicom.codecs import stored_values
 from imaging.dicom.elements import functional, number, numbers, value
 from imaging.dicom.grey import grey_levels, palette_levels
 from imaging.dicom.layout import Layout, read_layout
-from imaging.dicom.whose import ELEMENTS as _IDENTIFYING
-from imaging.dicom.whose import identify
+from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
+from imaging.dicom.patient import identify
 from imaging.identity import Identity
 from imaging.picture import (
     Levels,

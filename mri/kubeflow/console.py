@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kubeflow.runs import Run
+from kubeflow.runs import KubeflowRun
 from kubeflow.schedules import Schedule
 
 
@@ -20,14 +20,14 @@ def print_json(console: Console, value: Any) -> None:
     console.file.write(json.dumps(shown, indent=2, default=datetime.isoformat) + "\n")
 
 
-def print_runs(console: Console, runs: Sequence[Run]) -> None:
+def print_runs(console: Console, runs: Sequence[KubeflowRun]) -> None:
     """Prints a table of runs."""
     rows = [(run.run_id, run.name, run.state, _text(run.created), _lasted(run)) for run in runs]
     headings = ("run", "name", "state", "created (UTC)", "lasted")
     console.print(_table(headings, rows) if rows else "There is no run.")
 
 
-def print_run(console: Console, run: Run) -> None:
+def print_run(console: Console, run: KubeflowRun) -> None:
     """Prints a run and its tasks."""
     console.print(f"run      {run.run_id}", soft_wrap=True, markup=False)
     console.print(f"name     {run.name}", soft_wrap=True, markup=False)
@@ -78,7 +78,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _lasted(run: Run) -> str:
+def _lasted(run: KubeflowRun) -> str:
     if run.created is None or run.ended is None:
         return ""
     return str(run.ended.replace(microsecond=0) - run.created.replace(microsecond=0))

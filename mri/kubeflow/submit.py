@@ -53,7 +53,7 @@ def submit(
         console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
     if wait:
 
-        def say(seen: runs.Run) -> None:
+        def say(seen: runs.KubeflowRun) -> None:
             if not as_json:
                 console.print(seen.state, markup=False)
 

@@ -33,7 +33,7 @@ from pipeline.decisions.journal import (
 )
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.registry import Model, find_model, read_models
-from pipeline.states import TRANSITIONS, Event, State
+from pipeline.states import TRANSITIONS, Event, ModelState
 from pipeline.work import Work
 
 Say = Callable[[str], None]
@@ -229,7 +229,7 @@ def _check(work: Work, event: Event, model: Model) -> None:
         raise PipelineError(
             f"The model of run {model.run} {_became(model, state)}; there is nothing to decide."
         )
-    if state is State.SERVED:
+    if state is ModelState.SERVED:
         raise PipelineError(
             f"Version {served_version(work, model)} is this model already, and is what is served."
         )
@@ -239,16 +239,18 @@ def _check(work: Work, event: Event, model: Model) -> None:
     )
 
 
-def _became(model: Model, state: State) -> str:
+def _became(model: Model, state: ModelState) -> str:
     if model.decisions:
         last = model.decisions[-1]
         return f"was {last.decision} on {last.time}: {last.reason}"
     if model.versions:
         return f"is pushed already, as version {model.versions[-1]}"
-    if state is State.REFUSED:
+    if state is ModelState.REFUSED:
         judge = "evaluation" if model.standing.servable else "serve check"
         return f"was refused by the {judge}"
-    return "was never evaluated" if state is State.NOT_EVALUATED else "does not wait for review"
+    return (
+        "was never evaluated" if state is ModelState.NOT_EVALUATED else "does not wait for review"
+    )
 
 
 def _served_before(work: Work, models: Sequence[Model]) -> Model:
@@ -256,7 +258,7 @@ def _served_before(work: Work, models: Sequence[Model]) -> Model:
     earlier = [
         model
         for model in models
-        if model.state(served_version(work, model)) is State.PUSHED
+        if model.state(served_version(work, model)) is ModelState.PUSHED
         and any((work.serving / model.pipeline / version).is_dir() for version in model.versions)
     ]
     if not earlier:

@@ -53,7 +53,7 @@ class Address:
         if not parts.hostname or parts.username or parts.query or parts.fragment:
             raise PipelineError(f"{address!r} is no server's address: give {_FORMS}.")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        tls, local = parts.scheme in ("grpcs", "https"), _is_loopback(parts.hostname)
+        tls, local = parts.scheme in ("grpcs", "https"), is_loopback(parts.hostname)
         if parts.scheme.startswith("grpc"):
             if parts.path.strip("/"):
                 raise PipelineError(f"{address!r} is no server's address: gRPC has no path.")
@@ -62,7 +62,8 @@ class Address:
         return Address("rest", url, tls, local)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

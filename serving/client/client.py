@@ -22,7 +22,7 @@ from serving.client.results import (
     read_explanations,
     read_predictions,
 )
-from serving.client.transport import Access, Servable, Transport
+from serving.client.transport import Access, ModelSpec, Transport
 
 _Result = TypeVar("_Result")
 _Answer = TypeVar("_Answer")
@@ -86,7 +86,7 @@ class Client:
         self._transport = _transport(
             parsed,
             Access(token, tuple((metadata or {}).items()), ca, certificate, key),
-            Servable(model, version, label),
+            ModelSpec(model, version, label),
         )
 
     def predict(self, image: Image) -> Prediction:
@@ -143,7 +143,7 @@ class Client:
             A client beside this one.
         """
         other = copy(self)
-        other._transport = self._transport.of_version(version)
+        other._transport = self._transport.of_version(version)  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ def _is_unavailable(error: BaseException) -> bool:
     return isinstance(error, ServingError) and error.unavailable
 
 
-def _transport(address: Address, access: Access, servable: Servable) -> Transport:
+def _transport(address: Address, access: Access, servable: ModelSpec) -> Transport:
     """The half of the client that an address asks for; the other one's libraries stay away."""
     if address.protocol == "rest":
         from serving.client.rest import RestTransport

@@ -22,7 +22,7 @@ from components.errors import PipelineError
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.results import Outputs, VersionStatus
-from serving.client.transport import Access, Servable
+from serving.client.transport import Access, ModelSpec
 
 _State = get_model_status_pb2.ModelVersionStatus.State
 
@@ -30,7 +30,7 @@ _State = get_model_status_pb2.ModelVersionStatus.State
 class GrpcTransport:
     """gRPC to one server, over one channel."""
 
-    def __init__(self, address: Address, access: Access, servable: Servable) -> None:
+    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
         """Prepares the channel.
 
         Args:
@@ -96,8 +96,9 @@ class GrpcTransport:
     def of_version(self, version: int) -> "GrpcTransport":
         """The same for one version; see `Transport`."""
         other = copy(self)
-        other._spec = model_pb2.ModelSpec(name=self._spec.name)
-        other._spec.version.value = version
+        spec = model_pb2.ModelSpec(name=self._spec.name)
+        spec.version.value = version
+        other._spec = spec  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from components.errors import PipelineError
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.results import Outputs, VersionStatus
-from serving.client.transport import Access, Servable
+from serving.client.transport import Access, ModelSpec
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -38,7 +38,7 @@ _LONGEST_DETAIL = 1024
 class RestTransport:
     """REST to one server, over connections that are kept."""
 
-    def __init__(self, address: Address, access: Access, servable: Servable) -> None:
+    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
         """Prepares the connections.
 
         Args:
@@ -95,7 +95,7 @@ class RestTransport:
     def of_version(self, version: int) -> "RestTransport":
         """The same for one version; see `Transport`."""
         other = copy(self)
-        other._servable = Servable(self._servable.model, version)
+        other._servable = ModelSpec(self._servable.model, version)  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Servable:
+class ModelSpec:
     """The model that is asked.
 
     Attributes:
@@ -54,7 +54,7 @@ class Servable:
 class Transport(Protocol):
     """One protocol to one server."""
 
-    def __init__(self, address: Address, access: Access, servable: Servable) -> None:
+    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
         """Prepares a connection; it is made when it is first needed."""
 
     def predict(

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from serving.server.errors import Code, ServingError
+from serving.server.errors import Code, StatusError
 
 _STEP_SECONDS = 0.02
 _QUIET_STEPS = 10
@@ -45,13 +45,13 @@ class Admission:
             The answer.
 
         Raises:
-            ServingError: UNAVAILABLE: the server is ending.
+            StatusError: UNAVAILABLE: the server is ending.
         """
         self._come += 1
         if not self._open:
             request.close()
             await self._refusing.wait()
-            raise ServingError(Code.UNAVAILABLE, "The server is shutting down.")
+            raise StatusError(Code.UNAVAILABLE, "The server is shutting down.")
         self._in_flight += 1
         try:
             return await request

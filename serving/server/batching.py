@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from serving.server.batching_config import BatchingParameters
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Version
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill
 from serving.server.runner import Workers
 from serving.server.servable import Call
@@ -63,7 +63,9 @@ class _Queue:
 class BatchingRunner:
     """Merges calls and runs them together."""
 
-    def __init__(self, parameters: BatchingParameters, workers: Workers, metrics: Metrics) -> None:
+    def __init__(
+        self, parameters: BatchingParameters, workers: Workers, metrics: ServerMetrics
+    ) -> None:
         """Uses these threads.
 
         Args:
@@ -84,7 +86,7 @@ class BatchingRunner:
         """Runs one call, together with what else is there.
 
         Raises:
-            ServingError: The inputs have no common first dimension, or the queue is full.
+            StatusError: The inputs have no common first dimension, or the queue is full.
         """
         size = _batch_size(call.arrays)
         queue = self._queue(version, call)
@@ -112,7 +114,7 @@ class BatchingRunner:
         # What a free thread takes at once does not wait.
         room = (given.max_enqueued_batches + self._free) * given.max_batch_size - queue.size
         if size > room:
-            raise ServingError(
+            raise StatusError(
                 Code.UNAVAILABLE,
                 "The batch scheduling queue to which this task was submitted is full; task size is"
                 f" {size} but scheduling capacity is only {room}"
@@ -207,11 +209,11 @@ class BatchingRunner:
         self._metrics.runtime_latency(queue.version.name, call.api, elapsed)
         for output in outputs:
             if output.ndim == 0:
-                raise ServingError(
+                raise StatusError(
                     Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
                 )
             if len(output) != total:
-                raise ServingError(
+                raise StatusError(
                     Code.FAILED_PRECONDITION,
                     "Batched output tensor's 0th dimension does not equal the sum of the 0th"
                     " dimension sizes of the input tensors",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from components.errors import PipelineError
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
-from serving.server.errors import ServingError
+from serving.server.errors import StatusError
 from serving.server.flags import Flags
-from serving.server.model_config import ModelConfig, read_model_configs
+from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.monitoring_config import MonitoringConfig, read_monitoring_config
 
 
@@ -23,7 +23,7 @@ class Configuration:
     """
 
     flags: Flags
-    models: dict[str, ModelConfig]
+    models: dict[str, ServedModelConfig]
     batching: BatchingParameters | None
     monitoring: MonitoringConfig
 
@@ -40,14 +40,14 @@ def read_configuration(flags: Flags) -> Configuration:
     return Configuration(flags, _models(flags), _batching(flags), monitoring)
 
 
-def _models(flags: Flags) -> dict[str, ModelConfig]:
+def _models(flags: Flags) -> dict[str, ServedModelConfig]:
     if not flags.model_config_file:
         path = Path(flags.model_base_path)
-        return {flags.model_name: ModelConfig(flags.model_name, path)}
+        return {flags.model_name: ServedModelConfig(flags.model_name, path)}
     path = Path(flags.model_config_file)
     try:
         return read_model_configs(path)
-    except ServingError as error:
+    except StatusError as error:
         raise PipelineError(f"{path}: {error.message}") from error
 
 

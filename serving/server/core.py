@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version, not_found
-from serving.server.model_config import ModelConfig, read_model_configs
+from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.source import aspired_versions
 
 log = logging.getLogger(__name__)
 
 
-class ReplacedError(ServingError):
+class ReplacedError(StatusError):
     """A configuration that was taken, and gave way to a later one before its models were there."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class ServerCore:
         """
         self.lifecycle = lifecycle
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
-        self._models: dict[str, ModelConfig] = {}
+        self._models: dict[str, ServedModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
 
@@ -45,19 +45,19 @@ class ServerCore:
         """The names of the models that are configured."""
         return set(self._models)
 
-    def expect(self, models: Mapping[str, ModelConfig]) -> None:
+    def expect(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Says which models will come, so that requests wait for them."""
         for name in models:
             self.lifecycle.expect(name)
 
-    async def reload(self, models: Mapping[str, ModelConfig]) -> None:
+    async def reload(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Replaces the configuration and waits until its new models are available.
 
         The labels of models that are there already come first: where one is refused, all stays as
         it was, and one that moves has left its version before that is unloaded.
 
         Raises:
-            ServingError: A model did not become available, or a label names a version that is not.
+            StatusError: A model did not become available, or a label names a version that is not.
             ReplacedError: Another configuration came while the models were loaded.
         """
         async with self._reloading:
@@ -76,7 +76,7 @@ class ServerCore:
         self._labels |= self._checked_labels(models, new)
         if failed:
             listed = "".join(f"{{name: {v.name} version: {v.number}}}, " for v in failed)
-            raise ServingError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
+            raise StatusError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
 
     async def poll(self) -> None:
         """Looks at the base paths once."""
@@ -97,7 +97,7 @@ class ServerCore:
                 log.exception("The base paths could not be looked at; the models stay")
 
     async def watch_config(
-        self, path: Path, seconds: float, known: Mapping[str, ModelConfig]
+        self, path: Path, seconds: float, known: Mapping[str, ServedModelConfig]
     ) -> None:
         """Reads the configuration file again and again, and takes what has changed.
 
@@ -118,7 +118,7 @@ class ServerCore:
                 said = ""
             except ReplacedError:
                 known = models
-            except (OSError, PipelineError, ServingError) as error:
+            except (OSError, PipelineError, StatusError) as error:
                 if str(error) != said:
                     said = str(error)
                     log.error("The models' configuration stays as it is: %s", said)
@@ -128,7 +128,7 @@ class ServerCore:
         """The version that a ModelSpec means; waits for a model's first load.
 
         Raises:
-            ServingError: There is none.
+            StatusError: There is none.
         """
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
@@ -149,18 +149,18 @@ class ServerCore:
         """The versions whose status a ModelSpec asks for.
 
         Raises:
-            ServingError: There are none.
+            StatusError: There are none.
         """
         number = self._number(spec)
         versions = self.lifecycle.versions(spec.name)
         if number is not None:
             versions = [version for version in versions if version.number == number]
             if not versions:
-                raise ServingError(
+                raise StatusError(
                     Code.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
                 )
         if not versions:
-            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         return versions
 
     def _number(self, spec: Any) -> int | None:
@@ -176,14 +176,14 @@ class ServerCore:
         return None
 
     def _checked_labels(
-        self, models: Mapping[str, ModelConfig], names: set[str]
+        self, models: Mapping[str, ServedModelConfig], names: set[str]
     ) -> dict[str, dict[str, int]]:
         for name in sorted(names):
             for label, number in models[name].labels.items():
                 old = self._labels.get(name, {}).get(label, number)
                 free = self._allow_labels_for_unavailable and old == number
                 if not free and self.lifecycle.find(name, number) is None:
-                    raise ServingError(
+                    raise StatusError(
                         Code.FAILED_PRECONDITION,
                         f"Request to assign label to version {number} of model {name},"
                         " which is not currently available for inference",

@@ -54,7 +54,7 @@ HTTP_STATUS = {
 """Codes that are not here answer 500."""
 
 
-class ServingError(Exception):
+class StatusError(Exception):
     """A request or a load that failed for a reason the client is told.
 
     Attributes:
@@ -73,19 +73,19 @@ class ServingError(Exception):
         return HTTP_STATUS.get(self.code, 500)
 
 
-def invalid_argument(message: str) -> ServingError:
+def invalid_argument(message: str) -> StatusError:
     """The most frequent one: the client sent something wrong."""
-    return ServingError(Code.INVALID_ARGUMENT, message)
+    return StatusError(Code.INVALID_ARGUMENT, message)
 
 
-def as_serving_error(error: BaseException) -> ServingError:
+def as_status_error(error: BaseException) -> StatusError:
     """Translates what a request raised; what is not foreseen is logged and becomes INTERNAL."""
-    if isinstance(error, ServingError):
+    if isinstance(error, StatusError):
         return error
     code = getattr(error, "error_code", None)
     if isinstance(code, int) and 0 < code <= max(Code):  # tf.errors.OpError
-        return ServingError(Code(code), str(getattr(error, "message", error)))
+        return StatusError(Code(code), str(getattr(error, "message", error)))
     if isinstance(error, MemoryError):
-        return ServingError(Code.RESOURCE_EXHAUSTED, "Out of memory.")
+        return StatusError(Code.RESOURCE_EXHAUSTED, "Out of memory.")
     log.error("A request failed in a way that was not foreseen", exc_info=error)
-    return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+    return StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import Array
@@ -40,7 +40,7 @@ def classify_call(servable: Servable, request: Any) -> Call:
     """What a ClassificationRequest asks of the model.
 
     Raises:
-        ServingError: The signature does not classify, or the request holds no example.
+        StatusError: The signature does not classify, or the request holds no example.
     """
     task = _classification(_signature(servable, request.model_spec, CLASSIFY, "classification"))
     return _single_call(
@@ -52,7 +52,7 @@ def regress_call(servable: Servable, request: Any) -> Call:
     """What a RegressionRequest asks of the model.
 
     Raises:
-        ServingError: The signature does not regress, or the request holds no example.
+        StatusError: The signature does not regress, or the request holds no example.
     """
     task = _regression(_signature(servable, request.model_spec, REGRESS, "regression"))
     return _single_call("Regress", servable, request, task, regression_pb2.RegressionResponse)
@@ -62,7 +62,7 @@ def multi_inference_call(servable: Servable, request: Any) -> Call:
     """What a MultiInferenceRequest asks of the model: several signatures in one run.
 
     Raises:
-        ServingError: A task names another model, the same signature twice, or none that fits.
+        StatusError: A task names another model, the same signature twice, or none that fits.
     """
     tasks = []
     seen: set[str] = set()
@@ -82,7 +82,7 @@ def multi_inference_call(servable: Servable, request: Any) -> Call:
         elif task.method_name == REGRESS:
             tasks.append(_regression(servable.signatures[name]))
         else:
-            raise ServingError(
+            raise StatusError(
                 Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}"
             )
     examples = serialized_examples(request.input)
@@ -128,7 +128,7 @@ def serialized_examples(message: Any) -> Array:
     """The tf.Examples of an Input, each serialised, with the common context in front.
 
     Raises:
-        ServingError: There are none.
+        StatusError: There are none.
     """
     kind = message.WhichOneof("kind")
     listed = getattr(message, kind).examples if kind else ()
@@ -161,7 +161,7 @@ def _feed(signature: Any, what: str) -> str:
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if _INPUTS not in signature.inputs:
-        raise ServingError(
+        raise StatusError(
             Code.FAILED_PRECONDITION, f"No {what} inputs found in SignatureDef: {signature}"
         )
     name: str = signature.inputs[_INPUTS].name
@@ -180,7 +180,7 @@ def _classification(signature: Any) -> _Task:
         if role in signature.outputs
     }
     if not fetches:
-        raise ServingError(
+        raise StatusError(
             Code.FAILED_PRECONDITION,
             "Expected classification signature outputs to contain at least one of "
             f'"classes" or "scores". Signature was: {signature}',
@@ -193,7 +193,7 @@ def _regression(signature: Any) -> _Task:
         raise invalid_argument("Expected one output Tensor.")
     feed = _feed(signature, "regression")
     if "outputs" not in signature.outputs:
-        raise ServingError(
+        raise StatusError(
             Code.FAILED_PRECONDITION, f"No regression outputs found in SignatureDef: {signature}"
         )
     return _Task(feed, {"outputs": signature.outputs["outputs"].name}, _fill_regressions)

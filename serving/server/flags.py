@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import TypeVar
 
 from components.errors import PipelineError
+from components.validation import nearest_name
 
 # Flags of tensorflow_model_server that change nothing here: the embedded server has no such part.
 _WITHOUT_EFFECT = frozenset(
@@ -202,9 +202,8 @@ def _check_name(name: str) -> None:
             f"--{name} is not offered by the embedded server: use TensorFlow Serving itself for it."
         )
     if name not in _KINDS and name not in _WITHOUT_EFFECT:
-        near = get_close_matches(name, _KINDS, 1)
-        hint = f"; did you mean --{near[0]}?" if near else "."
-        raise FlagError(f"Unknown flag --{name}{hint}")
+        known = [f"--{kind}" for kind in _KINDS]
+        raise FlagError(f"Unknown flag --{name}{nearest_name(f'--{name}', known)}")
 
 
 def _is_switch_value(word: str) -> bool:

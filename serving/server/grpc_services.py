@@ -13,7 +13,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.admission import Admission
-from serving.server.errors import as_serving_error, invalid_argument
+from serving.server.errors import as_status_error, invalid_argument
 from serving.server.inference import Inference
 from serving.server.model_config import model_configs
 
@@ -26,7 +26,7 @@ async def _answer(admission: Admission, context: Any, response: Coroutine[Any, A
     try:
         return await admission.run(response)
     except Exception as error:  # noqa: BLE001  (every failure has a code and a text)
-        failure = as_serving_error(error)
+        failure = as_status_error(error)
     return await context.abort(_CODES[int(failure.code)], failure.message)
 
 

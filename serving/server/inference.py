@@ -8,9 +8,9 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving.server.core import ServerCore
-from serving.server.errors import Code, as_serving_error, invalid_argument
+from serving.server.errors import Code, as_status_error, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.predict import predict_call
 from serving.server.runner import Runner
 from serving.server.servable import Call, Servable
@@ -36,7 +36,7 @@ class Inference:
         self,
         core: ServerCore,
         runner: Runner,
-        metrics: Metrics,
+        metrics: ServerMetrics,
         observer: PredictionObserver | None = None,
     ) -> None:
         """Uses these parts.
@@ -127,7 +127,7 @@ class Inference:
         try:
             response = await self._run(make_call, spec, request, started)
         except Exception as error:
-            code = as_serving_error(error).code
+            code = as_status_error(error).code
             raise
         except BaseException:
             code = Code.CANCELLED

@@ -19,7 +19,7 @@ def decoded_base64(value: Mapping[str, Any]) -> bytes:
     """The bytes of such an object.
 
     Raises:
-        ServingError: It is another object, or no base64.
+        StatusError: It is another object, or no base64.
     """
     if not is_base64(value):
         raise invalid_argument(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.server.errors import ServingError, invalid_argument
+from serving.server.errors import StatusError, invalid_argument
 from serving.server.tensors import Array
 
 _WORDS = (
@@ -32,7 +32,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Reads a JSON object; NaN, Infinity and -Infinity are numbers.
 
     Raises:
-        ServingError: The text is no JSON, or no object.
+        StatusError: The text is no JSON, or no object.
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
@@ -69,7 +69,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _parse_error(words: str, offset: int) -> ServingError:
+def _parse_error(words: str, offset: int) -> StatusError:
     return invalid_argument(f"JSON Parse error: {words} at offset: {offset}")
 
 

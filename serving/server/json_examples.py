@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.server.errors import ServingError, invalid_argument
+from serving.server.errors import StatusError, invalid_argument
 from serving.server.json_base64 import decoded_base64
 from serving.server.json_document import json_type, shown
 
@@ -24,7 +24,7 @@ def fill_example_request(document: Mapping[str, Any], request: Any) -> None:
         request: The message to fill.
 
     Raises:
-        ServingError: The examples cannot be read.
+        StatusError: The examples cannot be read.
     """
     target = request.input.example_list
     if "context" in document:
@@ -95,7 +95,7 @@ def _as_float(value: int) -> float:
         raise invalid_argument("Number too big to be stored in double.") from None
 
 
-def _wrong_type(value: Any, name: str) -> ServingError:
+def _wrong_type(value: Any, name: str) -> StatusError:
     return invalid_argument(
         f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"
     )

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToJson
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.server.errors import ServingError, invalid_argument
+from serving.server.errors import StatusError, invalid_argument
 from serving.server.inference import SIGNATURE_DEF
 from serving.server.json_document import bracketed, decimals, nested
 from serving.server.json_tensors import ROW
@@ -26,7 +26,7 @@ _REAL = {
 _COMPLEX = {types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128}
 
 
-def error_json(error: ServingError) -> bytes:
+def error_json(error: StatusError) -> bytes:
     """`{"error": ...}`."""
     body = json.dumps({"error": error.message}, indent=4, ensure_ascii=False)
     return body.encode(errors="replace")
@@ -40,7 +40,7 @@ def predict_json(response: Any, layout: str) -> bytes:
         layout: `row` (`predictions`) or `columnar` (`outputs`).
 
     Raises:
-        ServingError: The outputs cannot be written in that layout.
+        StatusError: The outputs cannot be written in that layout.
     """
     tensors = {name: (proto, to_array(proto, name)) for name, proto in response.outputs.items()}
     if not tensors:

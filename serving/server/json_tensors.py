@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.json_base64 import decoded_base64, is_base64
 from serving.server.json_document import json_type, shown
 from serving.server.tensors import Array, fill_values, type_name
@@ -47,7 +47,7 @@ def fill_predict_request(
         `row` or `columnar`: how the response is to be written.
 
     Raises:
-        ServingError: The values do not fit the signature.
+        StatusError: The values do not fit the signature.
     """
     if "instances" in document and "inputs" in document:
         raise invalid_argument(
@@ -127,7 +127,7 @@ def _check_keys(place: int, instance: Mapping[str, Any], inputs: Mapping[str, An
 def _rows_tensor(column: list[Any], dtype: int, key: str) -> Any:
     try:
         return _tensor(column, dtype)
-    except ServingError:
+    except StatusError:
         _find_bad_row(column, dtype, key)
         raise
 
@@ -140,8 +140,8 @@ def _find_bad_row(column: list[Any], dtype: int, key: str) -> None:
             tensor = _tensor(value, dtype)
             first = first or tensor
             _check_same_shape(first, tensor)
-        except ServingError as error:
-            raise ServingError(
+        except StatusError as error:
+            raise StatusError(
                 Code.INVALID_ARGUMENT,
                 f"Failed to process element: {place}{key} of 'instances' list. Error:"
                 f" {error.code.name}: {error.message}",
@@ -228,7 +228,7 @@ def _refuse(values: list[Any], dtype: int) -> Array:
     elif dtype == types_pb2.DT_BOOL:
         fitting = (bool,)
     else:
-        raise ServingError(
+        raise StatusError(
             Code.UNIMPLEMENTED,
             f"Conversion of JSON Value: {shown(values[0]) if values else '[]'} to type:"
             f" {type_name(dtype)}",
@@ -236,7 +236,7 @@ def _refuse(values: list[Any], dtype: int) -> Array:
     raise _type_error(next(value for value in values if type(value) not in fitting), dtype)
 
 
-def _type_error(value: object, dtype: int) -> ServingError:
+def _type_error(value: object, dtype: int) -> StatusError:
     return invalid_argument(
         f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type:"
         f" {type_name(dtype)}"
@@ -256,7 +256,7 @@ def _check_lossless(values: list[Any], kinds: set[type], dtype: int) -> None:
                 raise _lossy(value, dtype)
 
 
-def _lossy(value: object, dtype: int) -> ServingError:
+def _lossy(value: object, dtype: int) -> StatusError:
     return invalid_argument(
         f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of"
         " precision."

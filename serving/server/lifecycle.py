@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from serving.server.errors import Code, ServingError, as_serving_error
+from serving.server.errors import Code, StatusError, as_status_error
 from serving.server.servable import Servable
 
 log = logging.getLogger(__name__)
 
 
-class State(IntEnum):
+class VersionState(IntEnum):
     """The states of ModelVersionStatus."""
 
     START = 10
@@ -30,7 +30,7 @@ class State(IntEnum):
     END = 50
 
 
-_LOADED = (State.AVAILABLE, State.UNLOADING)
+_LOADED = (VersionState.AVAILABLE, VersionState.UNLOADING)
 
 
 @dataclass
@@ -52,8 +52,8 @@ class Version:
     number: int
     path: Path
     aspired: bool = True
-    state: State = State.START
-    error: ServingError | None = None
+    state: VersionState = VersionState.START
+    error: StatusError | None = None
     servable: Servable | None = None
     users: int = 0
 
@@ -117,7 +117,7 @@ class Lifecycle:
             known = versions.get(number)
             if known is None or not (known.aspired or known.state in _LOADED):
                 self._start(name, number)
-            elif known.state is not State.UNLOADING:
+            elif known.state is not VersionState.UNLOADING:
                 known.aspired = True
         if not wanted:
             self._first_try(name).set()
@@ -132,8 +132,8 @@ class Lifecycle:
         """The version that answers: the given one, or the highest that is ready."""
         if number is not None:
             version = self._versions.get(name, {}).get(number)
-            return version if version and version.state is State.AVAILABLE else None
-        ready = (v for v in self.versions(name) if v.state is State.AVAILABLE)
+            return version if version and version.state is VersionState.AVAILABLE else None
+        ready = (v for v in self.versions(name) if v.state is VersionState.AVAILABLE)
         return next(ready, None)
 
     @contextmanager
@@ -149,7 +149,7 @@ class Lifecycle:
     def release(self, version: Version) -> None:
         """Ends one use of a version; the last one lets it be unloaded."""
         version.users -= 1
-        if not version.users and version.state is State.UNLOADING:
+        if not version.users and version.state is VersionState.UNLOADING:
             self._close(version)
 
     async def tried(self, name: str) -> None:
@@ -207,7 +207,7 @@ class Lifecycle:
         wanted = self._wanted.get(name, {})
         return self.find(name, None) is not None or (
             self._first_try(name).is_set()
-            and all(v.state is State.END for v in self.versions(name) if v.number in wanted)
+            and all(v.state is VersionState.END for v in self.versions(name) if v.number in wanted)
         )
 
     def _start(self, name: str, number: int) -> None:
@@ -217,15 +217,15 @@ class Lifecycle:
         self._tasks[name, number] = asyncio.create_task(self._bring_up(version))
 
     async def _bring_up(self, version: Version) -> None:
-        version.state = State.LOADING
+        version.state = VersionState.LOADING
         try:
             version.servable = await self._load_with_retries(version)
-            version.state = State.AVAILABLE
+            version.state = VersionState.AVAILABLE
             log.info("Loaded %s version %d", version.name, version.number)
-        except ServingError as error:
-            version.error, version.state = error, State.END
+        except StatusError as error:
+            version.error, version.state = error, VersionState.END
         except asyncio.CancelledError:
-            version.state = State.END
+            version.state = VersionState.END
             raise
         finally:
             if version.aspired:
@@ -234,7 +234,7 @@ class Lifecycle:
         self._unload_unwanted(version.name)
 
     async def _load_with_retries(self, version: Version) -> Servable:
-        error = ServingError(Code.CANCELLED, "The load was cancelled.")
+        error = StatusError(Code.CANCELLED, "The load was cancelled.")
         for attempt in range(self._retry.retries + 1):
             if attempt:
                 await asyncio.sleep(self._retry.interval)
@@ -250,7 +250,7 @@ class Lifecycle:
                 )
                 raise
             except Exception as raised:  # noqa: BLE001  (what a damaged model raises is open)
-                error = as_serving_error(raised)
+                error = as_status_error(raised)
                 log.error(
                     "Loading %s version %d failed, try %d of %d: %s",
                     version.name,
@@ -268,12 +268,14 @@ class Lifecycle:
             self._changed.notify_all()
 
     def _unload_unwanted(self, name: str) -> None:
-        available = [version for version in self.versions(name) if version.state is State.AVAILABLE]
+        available = [
+            version for version in self.versions(name) if version.state is VersionState.AVAILABLE
+        ]
         unwanted = [version for version in available if not version.aspired]
         ready = len(unwanted) < len(available)
         # Without a wanted version that is ready, the highest unwanted one goes on.
         for version in unwanted if ready or not self._wanted.get(name) else unwanted[1:]:
-            version.state = State.UNLOADING
+            version.state = VersionState.UNLOADING
             if not version.users:
                 self._close(version)
 
@@ -283,7 +285,7 @@ class Lifecycle:
 
         async def unload() -> None:
             await asyncio.to_thread(servable.close)
-            version.state = State.END
+            version.state = VersionState.END
             log.info("Unloaded %s version %d", version.name, version.number)
             if version.number in self._wanted.get(version.name, {}):
                 self._start(version.name, version.number)
@@ -294,7 +296,7 @@ class Lifecycle:
         task.add_done_callback(self._unloading.discard)
 
 
-def not_found(name: str, number: int | None) -> ServingError:
+def not_found(name: str, number: int | None) -> StatusError:
     """The error of a request for a model or version that is not served."""
     asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {asked}")

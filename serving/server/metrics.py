@@ -28,7 +28,7 @@ class _Histogram:
         self.total += value
 
 
-class Metrics:
+class ServerMetrics:
     """Counts requests and measures how long they take; safe to use from any thread."""
 
     def __init__(self) -> None:

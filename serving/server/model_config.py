@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.text_proto import read_text_proto
 
 _PLATFORM = "tensorflow"
@@ -26,7 +26,7 @@ class VersionPolicy:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ServedModelConfig:
     """One model.
 
     Attributes:
@@ -42,31 +42,31 @@ class ModelConfig:
     labels: dict[str, int] = field(default_factory=dict)
 
 
-def read_model_configs(path: Path) -> dict[str, ModelConfig]:
+def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
     """Reads the models from a text file.
 
     Raises:
         PipelineError: The file is not a ModelServerConfig.
-        ServingError: It says something that cannot be.
+        StatusError: It says something that cannot be.
     """
     message = model_server_config_pb2.ModelServerConfig()
     read_text_proto(path, message)
     return model_configs(message)
 
 
-def model_configs(message: Any) -> dict[str, ModelConfig]:
+def model_configs(message: Any) -> dict[str, ServedModelConfig]:
     """The models of a ModelServerConfig, by name.
 
     Raises:
-        ServingError: The configuration is one that TensorFlow Serving refuses.
+        StatusError: The configuration is one that TensorFlow Serving refuses.
     """
     if message.WhichOneof("config") == "custom_model_config":
-        raise ServingError(
+        raise StatusError(
             Code.INVALID_ARGUMENT,
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported",
         )
-    models: dict[str, ModelConfig] = {}
+    models: dict[str, ServedModelConfig] = {}
     for config in message.model_config_list.config:
         if config.name in models:
             raise invalid_argument(
@@ -76,7 +76,7 @@ def model_configs(message: Any) -> dict[str, ModelConfig]:
     return models
 
 
-def _model(config: Any) -> ModelConfig:
+def _model(config: Any) -> ServedModelConfig:
     platform = _PLATFORM if config.model_type == 1 else config.model_platform
     if config.model_type and config.model_platform:
         raise invalid_argument("Illegal setting both model_type(deprecated) and model_platform.")
@@ -86,7 +86,7 @@ def _model(config: Any) -> ModelConfig:
         raise invalid_argument(f"Model {config.name} requests unsupported platform {platform}")
     if not config.name or not config.base_path:
         raise invalid_argument("A model needs a name and a base_path.")
-    return ModelConfig(
+    return ServedModelConfig(
         config.name,
         Path(config.base_path),
         _policy(config.model_version_policy),

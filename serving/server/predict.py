@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow_serving.apis import predict_pb2
 
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import Array, to_array, to_proto, type_name
@@ -18,16 +18,16 @@ def predict_call(servable: Servable, request: Any) -> Call:
     """What a PredictRequest asks of the model.
 
     Raises:
-        ServingError: The signature, an input or an output is not there, or an input is no tensor.
+        StatusError: The signature, an input or an output is not there, or an input is no tensor.
     """
     signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(signature_name)
     if signature is None:
-        raise ServingError(
+        raise StatusError(
             Code.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.'
         )
     if servable.check_method_name and signature.method_name not in _METHODS:
-        raise ServingError(
+        raise StatusError(
             Code.INTERNAL,
             f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
             f" Was: {signature.method_name}",

@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.server.errors import Code, ServingError, as_serving_error, invalid_argument
+from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, shown
 from serving.server.json_examples import fill_example_request
@@ -97,11 +97,11 @@ class RestApi:
             body = await asyncio.wait_for(self._answer(request, path), self._timeout)
             return self._response(body, 200)
         except (TimeoutError, asyncio.TimeoutError):
-            error = ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+            error = StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         except ClientDisconnect:
-            error = ServingError(Code.CANCELLED, "The client has gone.")
+            error = StatusError(Code.CANCELLED, "The client has gone.")
         except Exception as raised:  # noqa: BLE001  (every failure has a status and a text)
-            error = as_serving_error(raised)
+            error = as_status_error(raised)
         return self._response(error_json(error), error.http_status)
 
     def _response(self, body: bytes, status: int) -> Response:
@@ -206,14 +206,14 @@ async def _body(request: Request) -> bytes:
     """The body, unpacked if it is packed.
 
     Raises:
-        ServingError: It is larger than 2 GB, or is said to be gzip and is not.
+        StatusError: It is larger than 2 GB, or is said to be gzip and is not.
     """
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > _MOST_BYTES:
-            raise ServingError(Code.RESOURCE_EXHAUSTED, "The request is larger than 2 GB.")
+            raise StatusError(Code.RESOURCE_EXHAUSTED, "The request is larger than 2 GB.")
         chunks.append(chunk)
     body = b"".join(chunks)
     if request.headers.get("content-encoding", "").lower() != "gzip":

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from serving.server.lifecycle import Lifecycle, Version
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.servable import Call
 from serving.server.tensors import Array
 
@@ -57,7 +57,7 @@ class Workers:
         return await asyncio.wrap_future(future)
 
 
-def run_call(version: Version, call: Call, metrics: Metrics) -> list[Array]:
+def run_call(version: Version, call: Call, metrics: ServerMetrics) -> list[Array]:
     """Runs a call and measures it."""
     assert version.servable is not None
     started = time.perf_counter()
@@ -69,7 +69,7 @@ def run_call(version: Version, call: Call, metrics: Metrics) -> list[Array]:
 class DirectRunner:
     """Runs each call for itself."""
 
-    def __init__(self, workers: Workers, metrics: Metrics) -> None:
+    def __init__(self, workers: Workers, metrics: ServerMetrics) -> None:
         """Uses these threads, and measures.
 
         Args:

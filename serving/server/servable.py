@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from components.plain_path import plain_path
-from serving.server.errors import Code, ServingError, as_serving_error
+from serving.server.errors import Code, StatusError, as_status_error
 from serving.server.tensors import Array
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -75,7 +75,7 @@ class Servable:
             options: How to load it.
 
         Raises:
-            ServingError: It cannot be loaded.
+            StatusError: It cannot be loaded.
         """
         self.name = name
         self.version = version
@@ -126,7 +126,7 @@ class Servable:
                 self._callables.move_to_end(key)
                 return ready
         # Not Session.run: it would convert and check the values in Python, with other errors.
-        made = self._session._make_callable_from_options(
+        made = self._session._make_callable_from_options(  # noqa: SLF001 - TensorFlow offers no other
             config_pb2.CallableOptions(feed=feeds, fetch=fetches)
         )
         with self._lock:
@@ -143,12 +143,12 @@ class Servable:
         gc.collect()
 
 
-def _load_error(error: Exception, path: Path) -> ServingError:
+def _load_error(error: Exception, path: Path) -> StatusError:
     if isinstance(error, OSError):
-        return ServingError(
+        return StatusError(
             Code.NOT_FOUND,
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
         )
     if isinstance(error, tf.errors.OpError):
-        return as_serving_error(error)
-    return ServingError(Code.UNKNOWN, f"Cannot load {path}: {error}")
+        return as_status_error(error)
+    return StatusError(Code.UNKNOWN, f"Cannot load {path}: {error}")

@@ -20,13 +20,13 @@ from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
 from serving.server.configuration import Configuration
 from serving.server.core import ReplacedError, ServerCore
-from serving.server.errors import ServingError
+from serving.server.errors import StatusError
 from serving.server.flags import Flags
 from serving.server.grpc_services import ModelService, PredictionService
 from serving.server.health import Health
 from serving.server.inference import Inference
 from serving.server.lifecycle import Lifecycle, RetryPolicy
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.monitoring_config import MonitoringConfig
 from serving.server.request_log import LogOptions, RequestLog
 from serving.server.rest import RestApi
@@ -67,7 +67,7 @@ async def serve(
         PipelineError: The folder of the request log cannot be made.
     """
     flags = configuration.flags
-    metrics = Metrics()
+    metrics = ServerMetrics()
     lifecycle = Lifecycle(
         _loader(flags),
         RetryPolicy(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6),
@@ -133,7 +133,7 @@ async def keep_models(configuration: Configuration, core: ServerCore, health: He
             await core.reload(taken)
         except ReplacedError as error:
             log.error("%s", error.message)
-        except ServingError as error:
+        except StatusError as error:
             taken = {}
             log.error("%s", error.message)
         await health.set(serving=True)
@@ -193,7 +193,9 @@ def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
     return load
 
 
-def _runner(batching: BatchingParameters | None, lifecycle: Lifecycle, metrics: Metrics) -> Runner:
+def _runner(
+    batching: BatchingParameters | None, lifecycle: Lifecycle, metrics: ServerMetrics
+) -> Runner:
     if batching is None:
         return DirectRunner(Workers(lifecycle, 4 * (os.cpu_count() or 1)), metrics)
     return BatchingRunner(batching, Workers(lifecycle, batching.num_batch_threads), metrics)

@@ -8,7 +8,7 @@ import logging
 import re
 from pathlib import Path
 
-from serving.server.model_config import ModelConfig, VersionPolicy
+from serving.server.model_config import ServedModelConfig, VersionPolicy
 
 _INT64 = 2**63
 
@@ -49,7 +49,7 @@ def choose_versions(versions: dict[int, Path], policy: VersionPolicy) -> dict[in
     return {number: path for number, path in versions.items() if number in wanted}
 
 
-def aspired_versions(model: ModelConfig) -> dict[int, Path] | None:
+def aspired_versions(model: ServedModelConfig) -> dict[int, Path] | None:
     """The versions of a model that should be served now.
 
     Returns:

@@ -62,7 +62,7 @@ def to_array(proto: Any, alias: str) -> Array:
         The array; strings are `bytes` objects.
 
     Raises:
-        ServingError: The message holds no tensor.
+        StatusError: The message holds no tensor.
     """
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     field = _FIELDS.get(proto.dtype)

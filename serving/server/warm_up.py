@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.servable import EXTRAS, WARM_UP_FILE
-from serving.server.errors import Code, ServingError, invalid_argument
+from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
 from serving.server.predict import predict_call
 from serving.server.servable import Servable
@@ -32,7 +32,7 @@ def warm_up(servable: Servable, iterations: int) -> None:
         iterations: How often each request is run.
 
     Raises:
-        ServingError: A record cannot be read, or there are more than 1,000.
+        StatusError: A record cannot be read, or there are more than 1,000.
         tf.errors.OpError: The model fails on a request.
     """
     path = servable.path / EXTRAS / WARM_UP_FILE
@@ -48,7 +48,7 @@ def warm_up(servable: Servable, iterations: int) -> None:
                 )
             _run(servable, _parse(record, path), iterations)
     except tf.errors.DataLossError as error:
-        raise ServingError(
+        raise StatusError(
             Code.DATA_LOSS,
             f"{error.message}. Please verify your warmup data is in TFRecord format.",
         ) from error
@@ -69,7 +69,7 @@ def _run(servable: Servable, entry: Any, iterations: int) -> None:
     if kind is None:
         return
     if kind not in _CALLS:
-        raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+        raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
     call = _CALLS[kind](servable, getattr(entry, kind).request)
     for _ in range(iterations):
         call.respond(servable.run(call.feeds, call.arrays, call.fetches))

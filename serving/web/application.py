@@ -10,12 +10,12 @@ from serving.web.documents import documents
 from serving.web.examples import Examples
 from serving.web.finding import percent
 from serving.web.health import health
-from serving.web.metrics import Metrics
-from serving.web.model import Model
+from serving.web.metrics import PageMetrics
+from serving.web.model import ServedModel
 from serving.web.pages import pages
 from serving.web.requests import follow
 from serving.web.security import secure
-from serving.web.state import KEY, State
+from serving.web.state import KEY, PageState
 from serving.web.uploads import InMemoryRequest
 
 
@@ -37,8 +37,10 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
-    metrics = Metrics()
-    app.extensions[KEY] = State(config, Examples.read(config.examples), Model(config), metrics)
+    metrics = PageMetrics()
+    app.extensions[KEY] = PageState(
+        config, Examples.read(config.examples), ServedModel(config), metrics
+    )
     follow(app, metrics)
     secure(app, config)
     problems.register(app)

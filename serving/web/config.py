@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from components.errors import PipelineError
 from components.servable import MODEL_NAME
 from components.strict_config import StrictConfig
+from components.validation import refusals
 
 _PREFIX = "MRI_WEB_"
 _OWN_NAMES = {"secret_key": "SECRET_KEY", "token": "MRI_SERVER_TOKEN"}
@@ -99,11 +100,8 @@ class WebConfig(StrictConfig):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{variable(str(one['loc'][0]))} {one['msg'].removeprefix('Value error, ')}"
-                for one in error.errors()
-            )
-            raise PipelineError(f"The page's settings are wrong: {wrong}.") from None
+            wrong = refusals(error, cls, name=variable, secret=cls.model_fields)
+            raise PipelineError(f"The page's settings are wrong: {wrong}") from None
 
 
 def variable(field: str) -> str:

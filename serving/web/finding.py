@@ -54,7 +54,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ImageFinding:
     """One result.
 
     Attributes:

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from serving.client import Prediction
 
 
-class Metrics:
+class PageMetrics:
     """The counters of one application."""
 
     def __init__(self) -> None:

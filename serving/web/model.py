@@ -17,7 +17,7 @@ _NOTHING_SEEN: tuple[float, int | None] = (float("-inf"), None)
 _Result = TypeVar("_Result")
 
 
-class Model:
+class ServedModel:
     """Asks the model server, for a few requests at the same time."""
 
     def __init__(self, config: WebConfig) -> None:

@@ -21,7 +21,7 @@ import components.pages
 from components.pages.names import shown
 from serving.web.config import WebConfig
 from serving.web.documents import links
-from serving.web.finding import Finding
+from serving.web.finding import ImageFinding
 from serving.web.problems import ProblemError
 from serving.web.security import limiter, sending_rate
 from serving.web.state import state
@@ -53,7 +53,7 @@ def results() -> Response:
         raise ProblemError(400, "Choose an image first.")
     if len(files) > config.max_files:
         raise ProblemError(413, f"Send at most {config.max_files} images at once.")
-    findings: list[Finding] = []
+    findings: list[ImageFinding] = []
     failures: list[tuple[str, ProblemError]] = []
     for file in files:
         try:
@@ -102,13 +102,13 @@ def _chosen() -> list[FileStorage]:
     return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {example.title}")]
 
 
-def _finding(file: FileStorage, config: WebConfig) -> Finding:
+def _finding(file: FileStorage, config: WebConfig) -> ImageFinding:
     model = state().model
     with model.turn():
         scan = read_scan(file.stream.read(), config)
         result = model.explain(scan.content)
     state().metrics.result(result)
-    return Finding(_name(file), scan, result, links(config, result.version))
+    return ImageFinding(_name(file), scan, result, links(config, result.version))
 
 
 def _name(file: FileStorage) -> str:

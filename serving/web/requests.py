@@ -6,12 +6,12 @@ import time
 
 from flask import Flask, Response, g, request
 
-from serving.web.metrics import Metrics
+from serving.web.metrics import PageMetrics
 
 _LOG = logging.getLogger(__name__)
 
 
-def follow(app: Flask, metrics: Metrics) -> None:
+def follow(app: Flask, metrics: PageMetrics) -> None:
     """Numbers, counts and logs an application's requests."""
 
     @app.before_request

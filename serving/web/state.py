@@ -7,14 +7,14 @@ from flask import current_app
 
 from serving.web.config import WebConfig
 from serving.web.examples import Examples
-from serving.web.metrics import Metrics
-from serving.web.model import Model
+from serving.web.metrics import PageMetrics
+from serving.web.model import ServedModel
 
 KEY = "brain_mri"
 
 
 @dataclass(frozen=True)
-class State:
+class PageState:
     """What requests share.
 
     Attributes:
@@ -26,10 +26,10 @@ class State:
 
     config: WebConfig
     examples: Examples
-    model: Model
-    metrics: Metrics
+    model: ServedModel
+    metrics: PageMetrics
 
 
-def state() -> State:
+def state() -> PageState:
     """What the application of this request holds."""
-    return cast(State, current_app.extensions[KEY])
+    return cast(PageState, current_app.extensions[KEY])

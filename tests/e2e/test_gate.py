@@ -111,7 +111,7 @@ def test_what_was_found_can_be_accepted_with_a_reason(passed, tmp_path):
 def test_accepting_needs_a_reason(tmp_path):
     (tmp_path / "data" / "a").mkdir(parents=True)
     result = run(tmp_path / "data", tmp_path / "work", "--accept-anomalies", "drift")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "--reason" in result.stderr
 
 

@@ -34,7 +34,7 @@ def test_values_get_the_declared_types(compiled):
     ("texts", "says"),
     [
         (["data=x", "spam=7"], "has no parameter 'spam'; did you mean 'span'?"),
-        (["data=x", "zzz=7"], "it has cache, classes, data, min_accuracy, span."),
+        (["data=x", "zzz=7"], "known are cache, classes, data, min_accuracy, span."),
         (["data=x", "span=seven"], "span='seven' must be a whole number"),
         (["data=x", "span=7.5"], "must be a whole number"),
         (["data=x", "min_accuracy=high"], "must be a number"),

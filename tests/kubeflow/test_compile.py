@@ -252,16 +252,19 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
     ("text", "said"),
     [
         ("volume: {mount: relative}", r"volume\.mount"),
-        ("volumes: {}", "volumes: Extra inputs"),
-        ("nodes: {Trainer: {memory: lots}}", r"nodes\.Trainer\.memory: takes a whole number"),
-        ("resources: {memory: 1.5Gi}", r"resources\.memory: takes .* such as 4Gi or 1536Mi"),
+        ("volumes: {}", "no setting 'volumes'; did you mean 'volume'"),
+        (
+            "nodes: {Trainer: {memory: lots}}",
+            r"Trainer\.memory='lots' is refused: takes a whole number",
+        ),
+        ("resources: {memory: 1.5Gi}", r"resources\.memory=.*takes .* such as 4Gi or 1536Mi"),
         (
             "nodes: {Trainer: {memory: 6Gi, memory_limit: 6G}}",
-            r"nodes\.Trainer: memory_limit 6G is less than memory 6Gi: raise the one",
+            r"nodes\.Trainer is refused: memory_limit 6G is less than memory 6Gi: raise the one",
         ),
         ("resources: {cpu: '2', cpu_limit: 1500m}", r"cpu_limit 1500m is less than cpu 2:"),
         ("- a", "must be a mapping"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is not valid YAML"),
     ],
 )
 def test_a_cluster_that_is_refused(text, said, tmp_path):

@@ -136,7 +136,7 @@ def test_a_task_has_the_secrets_that_it_names_and_no_other(stage, monkeypatch):
     ("given", "said"),
     [
         ({"wrod": "x"}, r"no parameter 'wrod'; did you mean 'word'\?"),
-        ({"zzz": "x"}, r"no parameter 'zzz'; it has number, share, word\."),
+        ({"zzz": "x"}, r"no parameter 'zzz'; known are number, share, word\."),
         ({"number": "3.5"}, r"number='3\.5' must be a whole number"),
         ({"share": "half"}, "share='half' must be a number"),
     ],

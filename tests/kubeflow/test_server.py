@@ -51,8 +51,14 @@ def test_in_a_pod_it_is_kubeflows_own():
     [
         ({}, "No Kubeflow Pipelines server is named"),
         ({"host": "kubeflow.example.org"}, "must begin with http:// or https://"),
-        ({"host": "http://localhost", "ca": "nowhere.pem"}, "ca nowhere.pem: there is no such"),
-        ({"host": "http://localhost", "token_file": "/nowhere"}, "token_file /nowhere: there is"),
+        (
+            {"host": "http://localhost", "ca": "nowhere.pem"},
+            "ca='nowhere.pem' is refused: there is",
+        ),
+        (
+            {"host": "http://localhost", "token_file": "/nowhere"},
+            "token_file='/nowhere' is refused",
+        ),
     ],
 )
 def test_wrong_settings_are_said(given, says):

@@ -12,7 +12,7 @@ from rich.console import Console
 from components.errors import PipelineError
 from components.evaluate.report.card import ModelCard
 from pipeline.registry import find_model, read_models
-from pipeline.states import TRANSITIONS, Event, State
+from pipeline.states import TRANSITIONS, Event, ModelState
 
 
 @pytest.fixture
@@ -214,12 +214,12 @@ def test_a_rollback_past_a_model_decides_against_it_too(registry):
 
 
 STATES = {
-    State.REFUSED: lambda registry: registry.add(0, blessed=False),
-    State.WAITS: lambda registry: registry.add(0, push="after_review"),
-    State.REJECTED: lambda registry: _after(registry, "reject", push="after_review"),
-    State.SERVED: lambda registry: registry.add(0),
-    State.PUSHED: lambda registry: (registry.add(0), registry.add(1)),
-    State.WITHDRAWN: lambda registry: _after(registry, "rollback"),
+    ModelState.REFUSED: lambda registry: registry.add(0, blessed=False),
+    ModelState.WAITS: lambda registry: registry.add(0, push="after_review"),
+    ModelState.REJECTED: lambda registry: _after(registry, "reject", push="after_review"),
+    ModelState.SERVED: lambda registry: registry.add(0),
+    ModelState.PUSHED: lambda registry: (registry.add(0), registry.add(1)),
+    ModelState.WITHDRAWN: lambda registry: _after(registry, "rollback"),
 }
 
 

@@ -59,6 +59,14 @@ def test_settings_override_the_preset():
         (["name.first=3"], "name"),
         (["cache.x=1"], "cache"),
         (["name=../../etc"], "name='../../etc' is refused"),
+        (["accept_anomalies=[drift]"], "needs --reason TEXT"),
+        (["accept_anomalies=[drift]", "accept_reason='  \n'"], "needs --reason TEXT"),
+        (
+            ["accept_anomalies=[leak, 'drfit:image/mean']", "accept_reason=new scanner"],
+            "accept_anomalies.1='drfit:image/mean' is refused: the gate finds nothing named "
+            "'drfit:image/mean'; did you mean 'drift'?",
+        ),
+        (["gate.severity={drfit: warn}"], "gate.severity.drfit='drfit' is refused: the gate"),
     ],
 )
 def test_wrong_settings_are_refused_in_words(settings, says):

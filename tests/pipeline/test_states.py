@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from pipeline.states import TRANSITIONS, Event, State
+from pipeline.states import TRANSITIONS, Event, ModelState
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 
@@ -20,10 +20,10 @@ def test_the_chart_of_the_documentation_names_all_states_and_all_that_moves_them
     words = {word.strip().removeprefix("or ") for word in drawn} - {""}
     # Arrows between verdicts stand for themselves.
     judged = {Event.BLESS.value, Event.REFUSE.value, Event.WAIT.value}
-    assert words == {one.value for one in (*State, *Event)} - judged
+    assert words == {one.value for one in (*ModelState, *Event)} - judged
 
 
 def test_every_state_can_be_reached_and_what_a_person_rejects_is_closed():
-    reached = {State.NOT_EVALUATED, *TRANSITIONS.values()}
-    assert reached == set(State)
-    assert not [event for start, event in TRANSITIONS if start is State.REJECTED]
+    reached = {ModelState.NOT_EVALUATED, *TRANSITIONS.values()}
+    assert reached == set(ModelState)
+    assert not [event for start, event in TRANSITIONS if start is ModelState.REJECTED]

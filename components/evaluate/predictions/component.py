@@ -12,7 +12,6 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples, Model
 
-from components.draw import Draw
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.predictions.driver import PredictionsDriver, is_there, saved_model
@@ -34,6 +33,7 @@ from components.evaluate.predictions.table import Header, prediction_writer, wri
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import DuplicatesConfig
 from components.properties import MODEL_ID, text_of
+from components.stratified_sample import StratifiedSample
 from components.transform.preprocessing import CLASS, LABEL
 from components.transform.records import encoded_image, read_records
 
@@ -83,7 +83,7 @@ def Predictions(
         trained["baseline"] = baseline_splits
     settings = DuplicatesConfig.model_validate_json(duplicates)
     known, header = _known(splits, trained, settings, header)
-    brains = Draw[bytes](EACH)
+    brains = StratifiedSample[bytes](EACH)
     with prediction_writer(folder, header) as writer:
         for records in read_records(artifact_utils.get_split_uri([examples], _SPLIT), _BATCH):
             writer.write(_rows(records, asked, baseline, known))

@@ -90,7 +90,7 @@ class Foreign:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PredictionTable:
     """What the model says of every test image; arrays of one length.
 
     Attributes:
@@ -139,7 +139,7 @@ class Predictions:
         """How many images there are."""
         return len(self.labels)
 
-    def only(self, rows: Flags) -> "Predictions":
+    def only(self, rows: Flags) -> "PredictionTable":
         """Some of the images, without the foreign ones.
 
         Args:
@@ -152,7 +152,7 @@ class Predictions:
         return replace(self, **arrays, slices=slices, foreign=None)
 
     @staticmethod
-    def read(folder: Path) -> "Predictions":
+    def read(folder: Path) -> "PredictionTable":
         """Reads an artifact.
 
         Args:
@@ -175,7 +175,7 @@ class Predictions:
         )
         slices["intensity"] = np.array(intensity(_floats(table["mean"])), dtype=str)
         foreign = folder / FOREIGN_FILE
-        return Predictions(
+        return PredictionTable(
             header=header,
             sha256=_names(table["sha256"]),
             groups=_names(table["group"]),

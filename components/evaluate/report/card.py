@@ -6,8 +6,8 @@ from components.disclaimer import DISCLAIMER
 from components.evaluate.report.checklists import Answer, answer, checklists
 from components.evaluate.report.facts import always, gather
 from components.evaluate.report.figures import Figure, Figures
-from components.evaluate.report.lineage import Lineage
-from components.evaluate.verdict import Verdict
+from components.evaluate.report.lineage import ModelLineage
+from components.evaluate.verdict import ModelVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
@@ -71,14 +71,16 @@ class ModelCard(StrictConfig):
     missing: tuple[str, ...]
     limits: tuple[str, ...]
     ethics: tuple[str, ...]
-    lineage: Lineage
+    lineage: ModelLineage
     changelog: tuple[Decision, ...] = ()
     claim: tuple[Answer, ...]
     tripod_ai: tuple[Answer, ...]
     disclaimer: str = DISCLAIMER
 
     @staticmethod
-    def of(figures: Figures, verdict: Verdict, lineage: Lineage, data: IngestReport) -> "ModelCard":
+    def of(
+        figures: Figures, verdict: ModelVerdict, lineage: ModelLineage, data: IngestReport
+    ) -> "ModelCard":
         """Writes a model's card.
 
         Args:

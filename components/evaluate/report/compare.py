@@ -5,7 +5,7 @@ import numpy as np
 from components.evaluate.checks import comparison_problem, set_aside
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.metrics import Answers, Metric, metrics
-from components.evaluate.predictions.table import Floats, Predictions
+from components.evaluate.predictions.table import Floats, PredictionTable
 from components.evaluate.report.bootstrap import (
     GroupBootstrap,
     Weighted,
@@ -19,7 +19,7 @@ _FIGURES = ("tumour_sensitivity", "tumour_specificity", "accuracy", "balanced_ac
 
 
 def compare(
-    predictions: Predictions, config: EvaluateConfig, healthy: str | None
+    predictions: PredictionTable, config: EvaluateConfig, healthy: str | None
 ) -> tuple[Comparison | None, str]:
     """Compares a model with its baseline, on the images that neither knows from training.
 
@@ -49,7 +49,7 @@ def compare(
 
 
 def compare_answers(
-    predictions: Predictions,
+    predictions: PredictionTable,
     other: Floats,
     other_id: int,
     resamples: int,

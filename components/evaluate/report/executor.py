@@ -13,13 +13,13 @@ from tfx.utils import path_utils
 
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.gallery import Choice, exhibits
 from components.evaluate.report.lineage import (
-    Lineage,
+    ModelLineage,
     TrainedSettings,
     code_digest,
     code_version,
@@ -29,7 +29,7 @@ from components.evaluate.report.lineage import (
 from components.evaluate.report.measure import measure
 from components.evaluate.report.page import Content, render
 from components.evaluate.verdict import read_verdict
-from components.gate.verdict import Verdict as GateVerdict
+from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.properties import MODEL_ID
 from components.serve_check.verdict import ServeVerdict
@@ -59,7 +59,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         """
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
         [made], [model] = output_dict["model_report"], input_dict["model"]
-        predictions = Predictions.read(_folder(input_dict, "predictions"))
+        predictions = PredictionTable.read(_folder(input_dict, "predictions"))
         verdict = read_verdict(_folder(input_dict, "evaluation"))
         data = IngestReport.read(_folder(input_dict, "data_report"))
         figures = measure(predictions, config)
@@ -79,7 +79,7 @@ class ReportExecutor(base_executor.BaseExecutor):
                 verdict=verdict,
                 card=card,
                 data=data,
-                gate=GateVerdict.read(_folder(input_dict, "gate_verdict")),
+                gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
                 server=ServeVerdict.read(_folder(input_dict, "infra_blessing")),
                 history=_history(Path(model.uri)),
                 predictions=predictions,
@@ -99,11 +99,11 @@ class ReportExecutor(base_executor.BaseExecutor):
 
     def _lineage(
         self, model: types.Artifact, data: IngestReport, trained: TrainedSettings, note: str
-    ) -> Lineage:
+    ) -> ModelLineage:
         made = datetime.fromtimestamp(
             model.mlmd_artifact.create_time_since_epoch / 1000, tz=timezone.utc
         )
-        return Lineage(
+        return ModelLineage(
             run=(self._context.pipeline_run_id if self._context else None) or "unknown",
             model_id=model.id,
             trained=made.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
@@ -119,7 +119,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         )
 
 
-def report_text(predictions: Predictions) -> str:
+def report_text(predictions: PredictionTable) -> str:
     """scikit-learn's classification report, as its users know it.
 
     Args:

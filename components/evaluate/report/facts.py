@@ -8,7 +8,7 @@ import yaml
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.figures import Figures
-from components.evaluate.report.lineage import Lineage
+from components.evaluate.report.lineage import ModelLineage
 from components.ingest.report import IngestReport
 from components.pages.templates import text_environment
 from components.trainer.layers import EXPLAINED_LAYER
@@ -19,7 +19,7 @@ def always() -> dict[str, tuple[str, ...]]:
     return {name: tuple(sentences) for name, sentences in _sentences()["always"].items()}
 
 
-def gather(figures: Figures, lineage: Lineage, data: IngestReport) -> dict[str, str]:
+def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[str, str]:
     """What is known of a model.
 
     Args:

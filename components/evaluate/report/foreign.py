@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, share_of
 from components.evaluate.report.figures import Figure
 from components.evaluate.report.ranking import Ranking
@@ -10,7 +10,7 @@ from components.evaluate.report.ranking import Ranking
 TEST_IMAGES = "test images"
 
 
-def foreign_figures(predictions: Predictions) -> dict[str, Figure]:
+def foreign_figures(predictions: PredictionTable) -> dict[str, Figure]:
     """How well the score tells foreign images from the test images.
 
     Args:
@@ -40,7 +40,7 @@ def foreign_figures(predictions: Predictions) -> dict[str, Figure]:
 
 
 def in_distribution_figures(
-    predictions: Predictions, bootstrap: GroupBootstrap
+    predictions: PredictionTable, bootstrap: GroupBootstrap
 ) -> dict[str, Figure]:
     """Which share of the images is flagged as foreign: rightly, and of the test images wrongly.
 

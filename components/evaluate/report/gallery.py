@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from components.evaluate.metrics import Answers
 from components.evaluate.predictions.inference import scalar_features
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.transform.records import encoded_image, read_records
 from imaging.reader import decode
 from imaging.thumbnail import data_address
@@ -66,7 +66,7 @@ class Choice:
     uncertain: tuple[int, ...] = ()
 
     @staticmethod
-    def of(predictions: Predictions, healthy: str | None) -> "Choice":
+    def of(predictions: PredictionTable, healthy: str | None) -> "Choice":
         """Chooses the images.
 
         Args:
@@ -100,7 +100,7 @@ class Choice:
 
 
 def exhibits(
-    predictions: Predictions, rows: frozenset[int], examples: str, saved_model: Path
+    predictions: PredictionTable, rows: frozenset[int], examples: str, saved_model: Path
 ) -> dict[int, Exhibit]:
     """Reads images and asks the model where it looked.
 
@@ -159,7 +159,9 @@ class _Explainer:
         return [bytes(one) for one in outputs["overlay_bytes"].numpy()]
 
 
-def _exhibit(predictions: Predictions, row: int, encoded: bytes, overlay: bytes | None) -> Exhibit:
+def _exhibit(
+    predictions: PredictionTable, row: int, encoded: bytes, overlay: bytes | None
+) -> Exhibit:
     label, values = int(predictions.labels[row]), predictions.probabilities[row]
     return Exhibit(
         digest=str(predictions.sha256[row])[:12],

@@ -21,7 +21,7 @@ _DISTRIBUTION = "brain-mri-pipeline"
 UNKNOWN = "unknown"
 
 
-class Lineage(StrictConfig):
+class ModelLineage(StrictConfig):
     """What made a model.
 
     Attributes:

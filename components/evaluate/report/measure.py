@@ -8,7 +8,7 @@ from components.evaluate.checks import computable, problems
 from components.evaluate.config import ONE_CLASS, EvaluateConfig
 from components.evaluate.metrics import Answers, Key, Metric, Share, metrics
 from components.evaluate.predictions.slices import FEATURES, UNKNOWN
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, Statistic, share_of
 from components.evaluate.report.calibration import Reliability
 from components.evaluate.report.compare import compare
@@ -20,7 +20,7 @@ from components.evaluate.report.ranking import Ranking
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
-def measure(predictions: Predictions, config: EvaluateConfig) -> Figures:
+def measure(predictions: PredictionTable, config: EvaluateConfig) -> Figures:
     """Computes every figure that can be computed, and names the others.
 
     Args:
@@ -52,7 +52,7 @@ def measure(predictions: Predictions, config: EvaluateConfig) -> Figures:
     return figures.model_copy(update=found)
 
 
-def _missing_outputs(predictions: Predictions) -> list[str]:
+def _missing_outputs(predictions: PredictionTable) -> list[str]:
     titles = {
         "uncalibrated": "calibration before and after (no output `uncalibrated`)",
         "in_distribution": "foreign images (no output `in_distribution`)",
@@ -66,7 +66,7 @@ def _missing_outputs(predictions: Predictions) -> list[str]:
 
 
 def _figures(
-    predictions: Predictions, bootstrap: GroupBootstrap, healthy: str | None
+    predictions: PredictionTable, bootstrap: GroupBootstrap, healthy: str | None
 ) -> dict[str, object]:
     """The figures of images that all have labels and finite probabilities."""
     answers = Answers(predictions.labels, predictions.probabilities)
@@ -105,7 +105,7 @@ def _of_answers(metric: Metric, answers: Answers) -> Statistic:
     )
 
 
-def _of_scores(predictions: Predictions, healthy: str | None) -> dict[Key, Statistic]:
+def _of_scores(predictions: PredictionTable, healthy: str | None) -> dict[Key, Statistic]:
     everything = np.ones(len(predictions), bool)
     found: dict[Key, Statistic] = {}
     for name, scores in zip(predictions.classes, predictions.probabilities.T, strict=True):
@@ -119,7 +119,7 @@ def _of_scores(predictions: Predictions, healthy: str | None) -> dict[Key, Stati
 
 
 def _of_confidence(
-    predictions: Predictions, answers: Answers, reliability: Mapping[str, Reliability]
+    predictions: PredictionTable, answers: Answers, reliability: Mapping[str, Reliability]
 ) -> dict[Key, Statistic]:
     everything = np.ones(len(predictions), bool)
     found: dict[Key, Statistic] = {
@@ -134,7 +134,7 @@ def _of_confidence(
 
 
 def _slices(
-    predictions: Predictions,
+    predictions: PredictionTable,
     answers: Answers,
     known: Mapping[Key, Metric],
     bootstrap: GroupBootstrap,

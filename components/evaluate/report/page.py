@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from components.evaluate.metrics import Answers
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report import drawings
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import TITLES, Figure, Figures, SliceFigures
 from components.evaluate.report.foreign import TEST_IMAGES
 from components.evaluate.report.gallery import Choice, Exhibit
-from components.evaluate.verdict import Verdict
-from components.gate.verdict import Verdict as GateVerdict
+from components.evaluate.verdict import ModelVerdict
+from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import render_page
 from components.serve_check.verdict import ServeVerdict
@@ -45,13 +45,13 @@ class Content:
     """
 
     figures: Figures
-    verdict: Verdict
+    verdict: ModelVerdict
     card: ModelCard
     data: IngestReport
-    gate: GateVerdict
+    gate: DataVerdict
     server: ServeVerdict
     history: Mapping[str, Sequence[float]]
-    predictions: Predictions
+    predictions: PredictionTable
     choice: Choice
     exhibits: Mapping[int, Exhibit]
     run: str

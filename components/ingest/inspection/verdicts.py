@@ -10,7 +10,7 @@ _UNBALANCED = 3.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FolderVerdict:
     """One thing to know before the images are used.
 
     Attributes:
@@ -24,7 +24,7 @@ class Verdict:
     advice: str
 
 
-def judge(findings: Findings) -> tuple[Verdict, ...]:
+def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
     """Puts the figures into sentences.
 
     Args:
@@ -36,7 +36,7 @@ def judge(findings: Findings) -> tuple[Verdict, ...]:
     return tuple(_verdicts(findings))
 
 
-def _verdicts(findings: Findings) -> Iterator[Verdict]:
+def _verdicts(findings: Findings) -> Iterator[FolderVerdict]:
     yield _files(findings)
     if findings.images:
         yield _leak(findings)
@@ -45,25 +45,25 @@ def _verdicts(findings: Findings) -> Iterator[Verdict]:
         yield _balance(findings)
 
 
-def _files(findings: Findings) -> Verdict:
+def _files(findings: Findings) -> FolderVerdict:
     if not findings.rejected:
-        return Verdict(True, f"All {findings.found:,} files can be used", "")
-    return Verdict(
+        return FolderVerdict(True, f"All {findings.found:,} files can be used", "")
+    return FolderVerdict(
         False,
         f"{findings.rejected:,} of {findings.found:,} files cannot be used",
         "A run leaves them out and lists them with their reasons.",
     )
 
 
-def _leak(findings: Findings) -> Verdict:
+def _leak(findings: Findings) -> FolderVerdict:
     if findings.why_no_test:
-        return Verdict(
+        return FolderVerdict(
             True, "Nothing can match across the split", "The folder has no test images of its own."
         )
     if not findings.near_cross_split:
-        return Verdict(True, "No test image has a match in the training folder", "")
+        return FolderVerdict(True, "No test image has a match in the training folder", "")
     share = findings.near_cross_split / findings.test_images
-    return Verdict(
+    return FolderVerdict(
         False,
         f"{findings.near_cross_split:,} of {findings.test_images:,} test images ({share:.1%}) show "
         "a picture that the training folder has too",
@@ -73,29 +73,29 @@ def _leak(findings: Findings) -> Verdict:
     )
 
 
-def _conflicts(findings: Findings) -> Verdict:
+def _conflicts(findings: Findings) -> FolderVerdict:
     if not findings.label_conflicts:
-        return Verdict(True, "No picture carries two labels", "")
+        return FolderVerdict(True, "No picture carries two labels", "")
     groups = "group" if findings.label_conflicts == 1 else "groups"
-    return Verdict(
+    return FolderVerdict(
         False,
         f"{findings.label_conflicts:,} {groups} of matching images carry different labels",
         "One of the labels is wrong, or two lookalikes were matched: look at them.",
     )
 
 
-def _shortcuts(findings: Findings) -> Verdict:
+def _shortcuts(findings: Findings) -> FolderVerdict:
     shortcuts = findings.shortcuts
     if not shortcuts.tested:
-        return Verdict(
+        return FolderVerdict(
             True, "Shortcuts were not tested", "That takes two classes of five different images."
         )
     if not shortcuts.worrying:
-        return Verdict(True, "No trivial feature predicts the class", "")
+        return FolderVerdict(True, "No trivial feature predicts the class", "")
     told = ", ".join(
         f"{shortcut.feature} {shortcut.balanced_accuracy:.0%}" for shortcut in shortcuts.worrying
     )
-    return Verdict(
+    return FolderVerdict(
         False,
         "The class can be told without a look at the brain",
         f"Share of a class that is found by one feature alone, on average: {told}; by chance "
@@ -103,17 +103,17 @@ def _shortcuts(findings: Findings) -> Verdict:
     )
 
 
-def _balance(findings: Findings) -> Verdict:
+def _balance(findings: Findings) -> FolderVerdict:
     counts = findings.classes
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     if not counts[smallest]:
-        return Verdict(
+        return FolderVerdict(
             False, f"Class {smallest} has no usable image", "Add images or leave it out."
         )
     times = counts[largest] / counts[smallest]
     if times < _UNBALANCED:
-        return Verdict(True, "The classes are of similar size", "")
-    return Verdict(
+        return FolderVerdict(True, "The classes are of similar size", "")
+    return FolderVerdict(
         False,
         f"Class {largest} has {times:.1f} times the images of class {smallest}",
         "Read figures class by class: overall accuracy favours the large one.",

@@ -43,7 +43,7 @@ class Explainer:
         self._trunk = keras.Model(model.input, maps)
         self._head = keras.Model(maps, {"logits": logits_of(model), "features": features_of(model)})
 
-    def __call__(self, pixels: tf.Tensor) -> "Explanation":
+    def __call__(self, pixels: tf.Tensor) -> "BatchExplanation":
         """Explains the likeliest class of each image.
 
         Args:
@@ -60,11 +60,11 @@ class Explainer:
         gradient = tf.cast(tape.gradient(evidence, maps), tf.float32)
         weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
         coarse = tf.reduce_sum(tf.cast(maps, tf.float32) * weights, axis=3)
-        return Explanation(**observed, heat=_heat(coarse, tf.shape(pixels)[1:3]))
+        return BatchExplanation(**observed, heat=_heat(coarse, tf.shape(pixels)[1:3]))
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class BatchExplanation:
     """What an explainer says of a batch.
 
     Attributes:

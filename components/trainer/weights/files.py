@@ -47,7 +47,7 @@ class WeightsError(PipelineError):
     """The weights could not be had, read or applied; the message says what to do."""
 
 
-class UnreadableError(WeightsError):
+class UnreadableWeightsError(WeightsError):
     """The file could not be opened, which says nothing about what is in it."""
 
 
@@ -202,10 +202,10 @@ def _opened(path: Path) -> IO[bytes]:
     """Opens a regular file, never a directory or a pipe."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableError(f"{path} is not a file; give the path of a weights file.")
+            raise UnreadableWeightsError(f"{path} is not a file; give the path of a weights file.")
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise UnreadableError(
+        raise UnreadableWeightsError(
             f"{path} cannot be read ({reason_of(error)}); give the path of a weights file."
         ) from error
 

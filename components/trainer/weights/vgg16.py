@@ -37,7 +37,7 @@ from components.trainer.weights.files import (
     CACHE_FILE,
     IMAGENET_VGG16,
     Tensors,
-    UnreadableError,
+    UnreadableWeightsError,
     VGG16Weights,
     WeightsError,
     check_md5,
@@ -181,7 +181,7 @@ def _present_file(
         except WeightsError as error:
             failures[f"{source} ({file})"] = str(error).removeprefix(f"{file} ")
             _LOG.warning("%s", error)
-            if file is cached and repair and not isinstance(error, UnreadableError):
+            if file is cached and repair and not isinstance(error, UnreadableWeightsError):
                 with contextlib.suppress(OSError):
                     file.unlink()
                     _LOG.warning("Removed the damaged %s; it is fetched again.", file)

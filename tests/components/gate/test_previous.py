@@ -22,7 +22,7 @@ from components.gate.artifacts import GateVerdict
 from components.gate.component import Gate
 from components.gate.config import GateConfig
 from components.gate.previous import LastPassedStrategy
-from components.gate.verdict import Verdict
+from components.gate.verdict import DataVerdict
 from components.ingest.artifacts import IngestReportFile
 from pipeline.launch import compile_pipeline, launch_node, node_ids, set_run_id
 from pipeline.metadata import connect, connection_config
@@ -60,7 +60,7 @@ class _Runs:
         set_run_id(ir, f"run-{self.count}")
         results = {node: launch_node(ir, node, self.connection) for node in node_ids(ir)}
         gate = results["Gate"]
-        verdict = Verdict.read(Path(gate.outputs["verdict"][0].uri))
+        verdict = DataVerdict.read(Path(gate.outputs["verdict"][0].uri))
         resolved = results["PreviousData"].outputs
         previous = {
             Path(resolved[output][0].uri).parent.name

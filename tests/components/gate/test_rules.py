@@ -1,9 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from components.errors import PipelineError
 from components.gate.config import GateConfig
-from components.gate.rules import RULES, check_acceptance, rule_of
+from components.gate.rules import RULES, rule_of
 
 
 @pytest.mark.parametrize("name", [*RULES, "drift:image/mean", "schema:image/label", "range:a:b"])
@@ -17,18 +16,6 @@ def test_known_names_belong_to_a_rule(name):
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match="the gate finds nothing named"):
         rule_of(name)
-
-
-def test_an_accepted_name_that_is_misspelt_is_refused_with_the_nearest():
-    with pytest.raises(PipelineError, match="'drfit:image/mean'; did you mean 'drift'"):
-        check_acceptance(["drfit:image/mean"], "new scanner")
-
-
-@pytest.mark.parametrize("reason", ["", "  \n"])
-def test_accepting_needs_a_reason(reason):
-    with pytest.raises(PipelineError, match="--reason TEXT"):
-        check_acceptance(["drift"], reason)
-    check_acceptance([], reason)
 
 
 def test_severity_is_that_of_the_finding_then_of_the_rule_then_the_default():

@@ -1,6 +1,6 @@
 import pytest
 
-from components.gate.verdict import Finding, StoppedByGate, Verdict, weigh
+from components.gate.verdict import DataVerdict, Finding, StoppedByGate, weigh
 
 
 def _finding(name, severity="stop"):
@@ -46,16 +46,16 @@ def test_findings_come_by_severity_then_by_rule():
 
 
 def test_a_verdict_is_read_as_it_was_written(tmp_path):
-    verdict = Verdict(
+    verdict = DataVerdict(
         outcome="stopped", source="naïve", span=3, findings=(_finding("leak"),), reason="so"
     )
     verdict.write(tmp_path)
-    assert Verdict.read(tmp_path) == verdict
+    assert DataVerdict.read(tmp_path) == verdict
 
 
 def test_the_message_names_what_stopped_and_how_to_go_on(tmp_path):
     findings = (_finding("missing_class"), _finding("drift:image/std"), _finding("leak", "warn"))
-    Verdict(outcome="stopped", source="s", span=0, findings=findings).write(tmp_path)
+    DataVerdict(outcome="stopped", source="s", span=0, findings=findings).write(tmp_path)
     message = str(StoppedByGate(tmp_path))
     assert "stopped the run: missing_class, drift:image/std." in message
     assert str(tmp_path / "index.html") in message

@@ -9,7 +9,7 @@ from ingesting import ingest
 from pydicom.uid import generate_uid
 
 from components.errors import PipelineError
-from imaging.dicom.whose import identify
+from imaging.dicom.patient import identify
 from imaging.identity import PATIENT, STUDY, hashed
 
 pytestmark = pytest.mark.long

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE
 from components.ingest.patients import link_patients, patient_salt
-from imaging.dicom.whose import identify
+from imaging.dicom.patient import identify
 
 pytestmark = pytest.mark.long
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.dicom.codestream import JPEG_LS, is_jpeg2000, jpeg2000_size, read_jpeg, rle_fits
+from imaging.dicom.codestream import is_jpeg2000, jpeg2000_size, read_jpeg, rle_fits
+from imaging.jpeg_segments import JPEG_LS
 
 
 def _jpeg2000(pixels: np.ndarray, **options) -> bytes:

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from kubeflow.runs import Run, Task
+from kubeflow.runs import KubeflowRun, KubeflowTask
 from kubeflow.schedules import Schedule
 from mri.kubeflow.console import print_run, print_runs, print_schedules
 
@@ -13,9 +13,9 @@ def console() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
-def _run(name: str, error: str) -> Run:
-    task = Task(name="trainer", state="FAILED", began=None, ended=None, error=error)
-    return Run(
+def _run(name: str, error: str) -> KubeflowRun:
+    task = KubeflowTask(name="trainer", state="FAILED", began=None, ended=None, error=error)
+    return KubeflowRun(
         run_id="a-run",
         name=name,
         state="FAILED",

@@ -6,7 +6,7 @@ import pytest
 from virtual_time import run_in_virtual_time
 
 from serving.server.admission import Admission
-from serving.server.errors import Code, ServingError
+from serving.server.errors import Code, StatusError
 
 
 async def _answer(after: asyncio.Event | None = None) -> str:
@@ -31,7 +31,7 @@ def test_what_was_taken_ends_and_what_comes_later_is_refused():
         admission, end = Admission(), asyncio.Event()
         taken = await _begun(admission, end)
         admission.close()
-        with pytest.raises(ServingError) as caught:
+        with pytest.raises(StatusError) as caught:
             await admission.run(_answer())
         assert caught.value.code is Code.UNAVAILABLE
         draining = asyncio.create_task(admission.drained(30))
@@ -67,7 +67,7 @@ def test_who_comes_last_is_held_until_the_end():
         async def ask() -> None:
             nonlocal refused
             while True:
-                with pytest.raises(ServingError):
+                with pytest.raises(StatusError):
                     await admission.run(_answer())
                 refused += 1
                 await asyncio.sleep(0.01)  # by a clock that moves at once
@@ -109,6 +109,6 @@ def test_new_clients_again_and_again_are_not_waited_for_for_ever():
         coming.cancel()
         admission.close()
         await asyncio.wait([coming, *held])
-        assert all(isinstance(task.exception(), ServingError) for task in held)
+        assert all(isinstance(task.exception(), StatusError) for task in held)
 
     run_in_virtual_time(scene())

@@ -20,7 +20,7 @@ from components.errors import PipelineError
 from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
 from serving.server.lifecycle import Version
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.servable import Call
 
 pytestmark = pytest.mark.long
@@ -177,7 +177,7 @@ def test_only_who_is_still_there_is_run(tmp_path: Path):
     async def scene() -> None:
         version = Version("m", 1, tmp_path, servable=Model())
         parameters = BatchingParameters(max_batch_size=8, batch_timeout_micros=1_000_000)
-        runner = BatchingRunner(parameters, Workers(), Metrics())
+        runner = BatchingRunner(parameters, Workers(), ServerMetrics())
 
         def ask(count: int) -> asyncio.Task[Any]:
             call = Call("Predict", ("x",), (np.zeros(count, np.float32),), ("y",), list)

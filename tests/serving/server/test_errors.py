@@ -8,7 +8,7 @@ import pytest
 from model_server import Server, spec
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from serving.server.errors import HTTP_STATUS, Code, ServingError
+from serving.server.errors import HTTP_STATUS, Code, StatusError
 
 pytestmark = pytest.mark.long
 
@@ -326,4 +326,4 @@ def test_outside_of_v1_there_is_nothing(server: Server, path):
     ],
 )
 def test_the_status_of_other_codes(code, status):
-    assert ServingError(code, "").http_status == HTTP_STATUS.get(code, 500) == status
+    assert StatusError(code, "").http_status == HTTP_STATUS.get(code, 500) == status

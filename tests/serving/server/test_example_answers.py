@@ -7,7 +7,7 @@ import pytest
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
-from serving.server.errors import ServingError
+from serving.server.errors import StatusError
 from serving.server.examples import CLASSIFY, REGRESS, classify_call, regress_call
 
 
@@ -68,7 +68,7 @@ def test_labels_may_come_without_scores():
 )
 def test_classes_and_scores_that_do_not_fit(classes, scores, said):
     call = classify("classes", "scores")
-    with pytest.raises(ServingError, match=said):
+    with pytest.raises(StatusError, match=said):
         call.respond([classes, scores])
 
 
@@ -87,7 +87,7 @@ def test_a_number_for_each_example(shape):
     ],
 )
 def test_numbers_that_do_not_fit(values, said):
-    with pytest.raises(ServingError, match=said):
+    with pytest.raises(StatusError, match=said):
         regress("outputs").respond([values])
 
 
@@ -103,7 +103,7 @@ def test_numbers_that_do_not_fit(values, said):
     ],
 )
 def test_signatures_that_do_not_fit(ask, outputs, options, code, said):
-    with pytest.raises(ServingError, match=said) as caught:
+    with pytest.raises(StatusError, match=said) as caught:
         ask(*outputs, **options)
     assert caught.value.code.name == code
 
@@ -111,5 +111,5 @@ def test_signatures_that_do_not_fit(ask, outputs, options, code, said):
 def test_the_method_name_counts_only_where_it_is_checked():
     asked = request(regression_pb2.RegressionRequest)
     assert regress_call(servable(CLASSIFY, "outputs"), asked).api == "Regress"
-    with pytest.raises(ServingError, match=f"method_name to be {REGRESS}. Was: {CLASSIFY}"):
+    with pytest.raises(StatusError, match=f"method_name to be {REGRESS}. Was: {CLASSIFY}"):
         regress_call(servable(CLASSIFY, "outputs", check=True), asked)

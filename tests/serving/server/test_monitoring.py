@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from model_server import Server, running_server, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 
 pytestmark = pytest.mark.long
 
@@ -64,14 +64,14 @@ def test_requests_are_counted_and_measured(server: Server):
 
 
 def test_latencies_are_in_microseconds():
-    metrics = Metrics()
+    metrics = ServerMetrics()
     metrics.request_latency("m", "Predict", "REST", 0.5)
     labels = {"model_name": "m", "API": "Predict", "entrypoint": "REST"}
     assert samples(metrics.text())[key("request_latency_sum", **labels)] == 500_000
 
 
 def test_names_from_clients_are_quoted_and_do_not_fill_the_memory():
-    metrics = Metrics()
+    metrics = ServerMetrics()
     metrics.request('a"b\\c\nd', "OK")
     assert samples(metrics.text())[key("request_count", model_name='a"b\\c\nd', status="OK")] == 1
     for number in range(5000):

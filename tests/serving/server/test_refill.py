@@ -10,7 +10,7 @@ from virtual_time import run_in_virtual_time
 from serving.server.batching import BatchingRunner
 from serving.server.batching_config import BatchingParameters
 from serving.server.lifecycle import Version
-from serving.server.metrics import Metrics
+from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill
 from serving.server.servable import Call
 
@@ -104,7 +104,7 @@ def test_clients_that_ask_at_once_share_full_batches(tmp_path):
     async def scene() -> None:
         version = Version("m", 1, tmp_path, servable=servable)
         parameters = BatchingParameters(max_batch_size=16, num_batch_threads=1)
-        runner = BatchingRunner(parameters, Workers(), Metrics())
+        runner = BatchingRunner(parameters, Workers(), ServerMetrics())
         call = Call("Predict", ("x",), (np.float32([300]),), ("y",), list)
 
         async def client() -> None:

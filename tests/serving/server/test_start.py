@@ -90,7 +90,7 @@ def test_a_port_in_use(toys, flag):
         ((), "Both --model_base_path and --model_config_file are empty."),
         (
             ("--model_basepath=/m",),
-            "Unknown flag --model_basepath; did you mean --model_base_path?",
+            "Unknown flag --model_basepath; did you mean '--model_base_path'?",
         ),
         (("--port=x",), "--port needs a number, not 'x'."),
         (("--port=99999",), "--port=99999 is not a port."),

@@ -16,11 +16,11 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.predictions import inference
-from components.evaluate.predictions.component import Predictions as PredictionsNode
+from components.evaluate.predictions.component import Predictions
 from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
 from components.evaluate.predictions.foreign import EACH, foreign_images
 from components.evaluate.predictions.slices import describe, intensity
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import DuplicatesConfig
 from components.ingest.history import HISTORY_FILE, History
@@ -115,7 +115,7 @@ def _predict(
     baseline: Path | None = None,
     policy: str = "leak_free",
     **splits: Path,
-) -> Predictions:
+) -> PredictionTable:
     source = artifact(standard_artifacts.Examples, examples)
     source.split_names = artifact_utils.encode_split_names(["train", "test"])
     made = artifact(PredictionsFile, out / "predictions")
@@ -127,8 +127,8 @@ def _predict(
         record.set_string_custom_property("policy", policy)
         inputs[name] = record if name == "splits" else [record]
     duplicates = DuplicatesConfig().model_dump_json()
-    PredictionsNode.test_call(**inputs, predictions=made, duplicates=duplicates, code="")
-    found = Predictions.read(out / "predictions")
+    Predictions.test_call(**inputs, predictions=made, duplicates=duplicates, code="")
+    found = PredictionTable.read(out / "predictions")
     assert made.get_int_custom_property("images") == len(found)
     assert made.get_int_custom_property("model_id") == 7
     return found

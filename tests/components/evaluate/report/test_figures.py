@@ -6,14 +6,14 @@ from predicting import CLASSES, cut, predictions, probabilities, write_predictio
 from sklearn import metrics
 
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import Predictions
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.measure import measure
 
 CONFIG = EvaluateConfig(resamples=200)
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Predictions:
+def good(tmp_path_factory) -> PredictionTable:
     return predictions(tmp_path_factory.mktemp("predictions"), 400, 0.8)
 
 
@@ -62,7 +62,7 @@ def test_figures_of_each_class_equal_scikit_learn(good, figures):
 def test_tied_scores_count_as_scikit_learn_counts_them(tmp_path):
     labels = np.arange(200) % 4
     coarse = np.round(probabilities(labels, 0.7) * 8) / 8 + 0.01
-    found = Predictions.read(write_predictions(tmp_path, labels, coarse))
+    found = PredictionTable.read(write_predictions(tmp_path, labels, coarse))
     row = measure(found, CONFIG).by_class["glioma"]
     scores = found.probabilities[:, 0]
     assert row["auc"].value == pytest.approx(metrics.roc_auc_score(labels == 0, scores), abs=1e-6)
@@ -83,7 +83,9 @@ def test_every_share_lies_in_its_interval(figures):
 
 def test_a_model_that_misses_nothing_still_has_an_interval(tmp_path):
     labels = np.arange(120) % 4
-    found = Predictions.read(write_predictions(tmp_path, labels, np.eye(4)[labels] * 0.9 + 0.025))
+    found = PredictionTable.read(
+        write_predictions(tmp_path, labels, np.eye(4)[labels] * 0.9 + 0.025)
+    )
     headline = measure(found, CONFIG).headline
     sensitivity = headline["tumour_sensitivity"]
     assert sensitivity.value == sensitivity.high == 1
@@ -132,14 +134,16 @@ def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):
     labels = np.full(30, -1)
     values = np.full((30, 4), 0.25)
     unlabelled = measure(
-        Predictions.read(write_predictions(tmp_path / "u", labels, values)), CONFIG
+        PredictionTable.read(write_predictions(tmp_path / "u", labels, values)), CONFIG
     )
     values = values.copy()
     values[3, 1] = np.nan
     labels = np.arange(30) % 4
-    undefined = measure(Predictions.read(write_predictions(tmp_path / "n", labels, values)), CONFIG)
+    undefined = measure(
+        PredictionTable.read(write_predictions(tmp_path / "n", labels, values)), CONFIG
+    )
     empty = measure(
-        Predictions.read(write_predictions(tmp_path / "e", labels[:0], values[:0])), CONFIG
+        PredictionTable.read(write_predictions(tmp_path / "e", labels[:0], values[:0])), CONFIG
     )
     for found, words in (
         (unlabelled, "30 of 30 test images have no label"),
@@ -156,7 +160,7 @@ def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):
 def test_one_class_has_no_figures_against_the_others(tmp_path):
     labels = np.zeros(30, int)
     values = probabilities(labels, 0.8)
-    found = measure(Predictions.read(write_predictions(tmp_path, labels, values)), CONFIG)
+    found = measure(PredictionTable.read(write_predictions(tmp_path, labels, values)), CONFIG)
     assert "no image of meningioma, notumor, pituitary" in found.missing[0]
     assert found.by_class["meningioma"]["recall"].value is None
     assert found.by_class["glioma"]["auc"].value is None

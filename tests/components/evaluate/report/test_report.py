@@ -14,7 +14,7 @@ from components.disclaimer import DISCLAIMER
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
-from components.evaluate.verdict import Verdict
+from components.evaluate.verdict import ModelVerdict
 from components.serve_check.verdict import ServeVerdict
 
 pytestmark = pytest.mark.long
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.long
 LABELS = np.arange(120) % 4
 CONFIG = EvaluateConfig(resamples=200)
 HOSTILE = '"><script>document.title="broken"</script><img src=http://example.invalid/x>'
-BLESSED = Verdict(blessed=True, reasons=(), examples=120)
+BLESSED = ModelVerdict(blessed=True, reasons=(), examples=120)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 _Item = TypeVar("_Item")
 
 
-class Draw(Generic[_Item]):
+class StratifiedSample(Generic[_Item]):
     """Draws some of the images that pass by, and holds no more than may still be drawn.
 
     Each class gets its share of the sample, and one image at least, as far as there is room. Which

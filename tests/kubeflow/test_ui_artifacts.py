@@ -5,7 +5,7 @@ import json
 import pytest
 from trained import trained
 
-from kubeflow.shown import ExecutorOutputs, show
+from kubeflow.ui_artifacts import ExecutorOutputs, show
 from pipeline.exit_code import ExitCode
 from pipeline.launch import NodeResult
 

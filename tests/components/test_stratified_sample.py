@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from components.draw import Draw
+from components.stratified_sample import StratifiedSample
 
 IMAGES = [
     (f"image {index}".encode(), int(index >= 300) + int(index >= 390)) for index in range(400)
@@ -11,7 +11,7 @@ IMAGES = [
 
 
 def _drawn(images, count, seed=0):
-    draw = Draw(count, seed)
+    draw = StratifiedSample(count, seed)
     for content, label in images:
         draw.offer(content, label, (content, label))
     return draw.drawn()

@@ -114,9 +114,9 @@ def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:
     from components.evaluate.metrics import Answers
-    from components.evaluate.predictions.table import Predictions
+    from components.evaluate.predictions.table import PredictionTable
 
-    told = Predictions.read(Path(made["predictions"][0].uri))
+    told = PredictionTable.read(Path(made["predictions"][0].uri))
     known = told.labels >= 0
     [counts] = Answers(told.labels[known], told.probabilities[known]).tally().counts
     outputs.confusion(list(told.classes), counts.astype(int).tolist())
