@@ -146,7 +146,7 @@ def test_packages_can_be_shown_from_another_place(built: Checkout, tmp_path: Pat
 
     result = built.run("-c", "import mri; print(mri.__file__)", env=environ)
 
-    assert result.stdout == f"{tmp_path / 'pipeline.py'}\n"
+    assert result.stdout == f"{tmp_path / 'mri.py'}\n"
 
 
 def test_a_second_start_builds_nothing(built: Checkout):
