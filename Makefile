@@ -5,8 +5,8 @@ TESTS := tests
 # A process a core; each holds a TensorFlow of its own. The tests of a file share what they make. In
 # the order of tests/conftest.py, whole pipelines first: the last file would keep one process alone.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.10 --generate-hashes \
-	--no-emit-index-url --no-header --quiet
+# Each lock file begins with its command, in the form that Renovate reads: options with "=".
+LOCK := $(PYTHON) -m uv pip compile --universal --python-version=3.10 --generate-hashes --quiet
 
 # The wheel is built from the source distribution, in a directory that is removed afterwards, so
 # that no file left over from an earlier build can be in it.
@@ -82,8 +82,9 @@ sbom: ## Write what is locked as a CycloneDX bill of materials into dist/
 	@echo "dist/sbom.json"
 
 lock: ## Make the lock files anew from requirements/*.in, with the versions kept that still fit
-	@cd requirements && ../$(LOCK) base.in kubeflow.in web.in dicom.in sample.in dev.in -o lock.txt
-	@cd requirements && ../$(LOCK) gpu.in --constraints lock.txt -o lock-gpu.txt
+	@cd requirements && ../$(LOCK) --output-file=lock.txt \
+		base.in kubeflow.in web.in dicom.in sample.in dev.in
+	@cd requirements && ../$(LOCK) --output-file=lock-gpu.txt --constraints=lock.txt gpu.in
 
 wheel: ## Build the source distribution and the wheel into dist/
 	@$(PYTHON) -m build --no-isolation --outdir dist .

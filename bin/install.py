@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +93,15 @@ def uv_requirement(lock: str) -> str:
     raise ValueError("The lock file does not pin uv: add it to a file in requirements/, make lock.")
 
 
+def keep_path_safe() -> None:
+    """Teaches Python 3.10 in this environment what PYTHONSAFEPATH means."""
+    if sys.version_info >= (3, 11):
+        return
+    packages = Path(sysconfig.get_path("purelib"))
+    shutil.copyfile(Path(__file__).with_name("safe_path.py"), packages / "safe_path.py")
+    (packages / "safe_path.pth").write_text("import safe_path; safe_path.activate()\n", "utf-8")
+
+
 def install(locks: list[Path], cache: Path, only: Path | None = None) -> None:
     """Installs what the lock files name, each file checked by its hash.
 
@@ -144,6 +155,7 @@ def main() -> int:
     parser.add_argument("lock", type=Path, nargs="+", help="a lock file with hashes")
     arguments = parser.parse_args()
     try:
+        keep_path_safe()
         install(arguments.lock, arguments.cache, arguments.only)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,7 @@
 import errno
 import multiprocessing
 import os
+from pathlib import Path
 
 import postgres
 import pytest
@@ -136,14 +137,14 @@ def test_storage_that_is_away_for_a_while_is_not_recorded_as_gone(store, work, m
     uri = work.artifacts / "away"
     uri.mkdir(parents=True)
     store.put_artifacts([pb.Artifact(type_id=type_id, uri=str(uri), state=pb.Artifact.LIVE)])
-    real = os.stat
+    real = Path.stat
 
-    def away(path, *how, **more):
-        if str(path) == str(uri):
+    def away(path, **how):
+        if path == uri:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return real(path, *how, **more)
+        return real(path, **how)
 
-    monkeypatch.setattr(os, "stat", away)
+    monkeypatch.setattr(Path, "stat", away)
     with pytest.raises(PipelineError, match="cannot be told now .*Stale file handle.*run again"):
         forget_missing(store, work)
     monkeypatch.undo()

@@ -72,6 +72,12 @@ def _eight_bits(pixels: np.ndarray) -> bytes:
     return encode(pixels.astype(np.uint8), "JPEG")
 
 
+def _high_throughput(pixels: np.ndarray, **options) -> bytes:
+    if not hasattr(imagecodecs, "htj2k_encode"):
+        pytest.skip("imagecodecs for Python 3.10 reads HTJ2K, and does not write it")
+    return imagecodecs.htj2k_encode(pixels, **options)
+
+
 SMOOTH = (np.add.outer(np.arange(48) * 11, np.arange(40) * 9)).astype(np.uint16)  # up to 868
 ENCODERS = {
     JPEGBaseline8Bit: (_eight_bits, 8, 3),
@@ -82,9 +88,9 @@ ENCODERS = {
     JPEGLSNearLossless: (lambda pixels: imagecodecs.jpegls_encode(pixels, level=2), 16, 2),
     JPEG2000Lossless: (_jpeg2000, 16, 0),
     JPEG2000: (lambda pixels: _jpeg2000(pixels, 100), 16, 2),
-    HTJ2KLossless: (imagecodecs.htj2k_encode, 16, 0),
-    HTJ2KLosslessRPCL: (imagecodecs.htj2k_encode, 16, 0),
-    HTJ2K: (lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=False), 16, 2),
+    HTJ2KLossless: (_high_throughput, 16, 0),
+    HTJ2KLosslessRPCL: (_high_throughput, 16, 0),
+    HTJ2K: (lambda pixels: _high_throughput(pixels, reversible=False), 16, 2),
 }
 """For a transfer syntax: what encodes, how many bits, and by how many levels it may be off."""
 
@@ -360,7 +366,7 @@ def test_eight_bits_in_sixteen(shows, syntax):
         JPEGLSLossless: imagecodecs.jpegls_encode,
         JPEGLosslessSV1: _lossless,
         JPEG2000Lossless: _jpeg2000,
-        HTJ2K: imagecodecs.htj2k_encode,
+        HTJ2K: _high_throughput,
     }[syntax]
     frame = write(values.astype(np.uint8))
     for bits in (8, 16):
