@@ -8,44 +8,37 @@ from pathlib import Path
 
 import pytest
 from killing import kill_a_training
-from toy_run import NODES, RESOLVERS, arguments, assert_whole, node_states, run, store
+from toy_run import (
+    NODES,
+    RESOLVERS,
+    arguments,
+    assert_whole,
+    node_states,
+    run,
+    run_process,
+    store,
+)
 
 _KILLED_RUN = Path(__file__).parents[1] / "fixtures" / "killed_run.py"
 
 
-def _kill(node: str, moment: str, data: Path, work: Path) -> None:
+def _kill(node: str, moment: str, data: Path, work: Path, *more: str) -> None:
     result = subprocess.run(
-        [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work)],
+        [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work, *more)],
         capture_output=True,
         text=True,
         check=False,
         env=dict(os.environ),
     )
     assert result.returncode == -signal.SIGKILL, result.stdout + result.stderr
+    assert not list(work.glob("serving/*/[0-9]*")) or node == "Pusher"
+    types = {artifact.type for artifact in store(work).get_artifacts()}
+    assert ("ModelBlessing" in types) == (NODES.index(node) > NODES.index("Evaluator"))
 
 
-_SOME = ["Ingest", "Gate", "Trainer", "Evaluator", "Pusher"]
-
-
-@pytest.mark.parametrize(
-    ("moment", "nodes"),
-    [
-        ("before", _SOME),
-        pytest.param("before", NODES, marks=pytest.mark.slow),
-        pytest.param("after", NODES, marks=pytest.mark.slow),
-    ],
-)
-def test_killed_in_node_after_node(moment, nodes, make_folder, tmp_path):
-    data, work = make_folder(train=20, test=5), tmp_path / "work"
-    for node in nodes:
-        _kill(node, moment, data, work)
-        assert not list(work.glob("serving/*/[0-9]*")) or node == "Pusher"
-        recorded = store(work).get_artifacts()
-        types = {artifact.type for artifact in recorded}
-        assert ("ModelBlessing" in types) == (NODES.index(node) > NODES.index("Evaluator"))
-
-    result = run(data, work)
-
+def _go_on(data: Path, work: Path, *more: str) -> None:
+    """Runs to the end, which is Pusher's work alone by now."""
+    result = run(data, work, *more)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "cut off in" in result.stdout
     states = node_states(result.stdout)
@@ -56,19 +49,24 @@ def test_killed_in_node_after_node(moment, nodes, make_folder, tmp_path):
     assert (version / "saved_model.pb").exists()
 
 
-def test_killed_in_the_middle_of_training(make_folder, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_in_node_after_node(moment, make_folder, tmp_path):
+    data, work = make_folder(train=20, test=5), tmp_path / "work"
+    for node in NODES:
+        _kill(node, moment, data, work)
+    _go_on(data, work)
+
+
+def test_killed_in_the_middle_of_training_and_in_nodes_around_it(make_folder, tmp_path):
     data, work = make_folder(train=20, test=5), tmp_path / "work"
     more = ("--set", "train.epochs=3")
-    killed = run(data, work, *more, **kill_a_training(tmp_path / "armed"))
+    _kill("Gate", "before", data, work, *more)
+    killed = run_process(data, work, *more, **kill_a_training(tmp_path / "armed"))
     assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    assert "cut off in Gate" in killed.stdout
     assert not list(work.glob("serving/*/*"))
-
-    result = run(data, work, *more)
-
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "cut off in Trainer" in result.stdout
-    states = node_states(result.stdout)
-    assert {states[name] for name in ("Ingest", "Transform")} == {"cached"}
+    _kill("Pusher", "before", data, work, *more)
     logs = "".join(path.read_text() for path in work.glob("runs/*/log.txt"))
     assert "going on after epoch 1, where training was interrupted" in logs
-    assert_whole(store(work))
+    _go_on(data, work, *more)

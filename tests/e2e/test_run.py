@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import draw, encode
-from toy_run import NODES, RESOLVERS, assert_whole, mri, node_states, run, store
+from toy_run import (
+    NODES,
+    RESOLVERS,
+    arguments,
+    assert_whole,
+    mri,
+    node_states,
+    run,
+    run_process,
+    store,
+)
+
+_PLANTED_RUN = Path(__file__).parents[1] / "fixtures" / "planted_run.py"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +47,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def first(data, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     work = tmp_path_factory.mktemp("run") / "work"
-    return work, run(data, work)
+    return work, run_process(data, work)
 
 
 def _pushed(work: Path) -> Path:
@@ -101,8 +113,9 @@ assert not {"tfx", "keras", "components", "tensorflow_transform"} & set(sys.modu
 _KERAS_ALONE = """
 import json, sys
 import keras, numpy as np
-pixels = np.load(sys.argv[2]).astype("float32")
-print(json.dumps(keras.models.load_model(sys.argv[1], compile=False)(pixels).numpy().tolist()))
+pixels = np.load(sys.argv[1]).astype("float32")
+models = [keras.models.load_model(name, compile=False) for name in sys.argv[2:]]
+print(json.dumps([model(pixels).numpy().tolist() for model in models]))
 assert not {"tfx", "components", "tensorflow_transform"} & set(sys.modules)
 """
 
@@ -143,8 +156,8 @@ def test_saved_model_keras_and_h5_say_what_transform_and_model_say(first, data, 
     served = _probabilities(_TENSORFLOW_ALONE, _pushed(work), *images)
     np.testing.assert_allclose(served, expected, atol=1e-4)
     np.save(tmp_path / "pixels.npy", pixels)
-    for name in ("model.keras", "model.h5"):
-        alone = _probabilities(_KERAS_ALONE, _model(work) / name, tmp_path / "pixels.npy")
+    files = [_model(work) / name for name in ("model.keras", "model.h5")]
+    for alone in _probabilities(_KERAS_ALONE, tmp_path / "pixels.npy", *files):
         np.testing.assert_allclose(alone, expected, atol=1e-4)
 
 
@@ -204,15 +217,39 @@ def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(
     assert {sides[name] for name in sides if name.startswith("Testing")} == {"test"}
 
 
-def test_a_model_that_falls_short_is_not_pushed(first, data, tmp_path):
-    work = tmp_path / "work"
-    shutil.copytree(first[0], work, ignore=shutil.ignore_patterns("lock"))
+@pytest.fixture
+def copy(first, tmp_path) -> Path:
+    """A work folder that knows what the first run has made, and may be changed."""
+    return shutil.copytree(first[0], tmp_path / "work", ignore=shutil.ignore_patterns("lock"))
+
+
+def test_a_model_that_falls_short_is_not_pushed(copy, data):
+    work = copy
     result = run(data, work, "--set", "evaluate.min_accuracy=1.0", "--set", "train.seed=5")
     assert result.returncode == 4, result.stdout + result.stderr
     assert "refused" in result.stdout
     assert "at least 1.000 is demanded" in result.stdout
     assert "nothing pushed" in result.stdout
     assert len(list((work / "serving" / "brain_mri").iterdir())) == 1
+
+
+def test_a_model_whose_graph_fails_on_png_is_refused_and_not_pushed(copy, data):
+    command = arguments(data, copy, "--set", "train.seed=5")
+    result = subprocess.run(
+        [sys.executable, str(_PLANTED_RUN), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert result.returncode == 4, result.stdout + result.stderr
+    said = " ".join(result.stdout.split())
+    assert "blessing blessed: every threshold is met" in said
+    assert "serving refused: The exported graph fails on test image 1" in said
+    assert "There is no decoder for this." in said
+    assert len(list((copy / "serving" / "brain_mri").iterdir())) == 1
+    blessings = (copy / "artifacts" / "ServeCheck" / "blessing").iterdir()
+    assert (max(blessings, key=lambda one: int(one.name)) / "INFRA_NOT_BLESSED").exists()
 
 
 def test_a_pushed_version_that_was_deleted_is_pushed_again(first, data):

@@ -2,20 +2,11 @@ import subprocess
 import sys
 
 import pytest
+from mri_command import mri
 
 pytestmark = pytest.mark.long
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "numpy", "pydantic", "ml_metadata")
-
-
-def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mri", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
 
 
 @pytest.mark.parametrize(
@@ -24,7 +15,7 @@ def _mri(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
      ["serve", "bench"], ["serve", "files"], ["schedule"], ["watch"], ["clean"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command):
-    result = _mri(*command, "--help")
+    result = mri(*command, "--help")
     assert result.returncode == 0
     assert "Usage:" in result.stdout
     if command not in ([], ["doctor"]):
@@ -63,7 +54,7 @@ def test_help_imports_nothing_heavy():
     ],
 )
 def test_wrong_use_is_answered_in_words(tmp_path, arguments, code, says):
-    result = _mri(*arguments, cwd=tmp_path)
+    result = mri(*arguments, folder=tmp_path)
     assert result.returncode == code
     assert says in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stderr
@@ -80,8 +71,8 @@ def test_wrong_use_is_answered_in_words(tmp_path, arguments, code, says):
 )
 def test_unusable_data_folders_are_answered_in_words(tmp_path, make, says):
     make(tmp_path / "data")
-    result = _mri(
-        "run", "--preset", "ci", "--data", "data", "--set", "model.weights=random", cwd=tmp_path
+    result = mri(
+        "run", "--preset", "ci", "--data", "data", "--set", "model.weights=random", folder=tmp_path
     )
     assert result.returncode == 1
     assert says in " ".join(result.stderr.split())
@@ -89,7 +80,7 @@ def test_unusable_data_folders_are_answered_in_words(tmp_path, make, says):
 
 
 def test_doctor_finds_what_a_run_needs(tmp_path):
-    result = _mri("doctor", "--work", str(tmp_path / "work"))
+    result = mri("doctor", "--work", str(tmp_path / "work"))
     assert result.returncode == 0, result.stdout
     for subject in ("tensorflow", "tfx", "Python", "memory", "disk", "VGG16 weights"):
         assert subject in result.stdout
@@ -98,6 +89,6 @@ def test_doctor_finds_what_a_run_needs(tmp_path):
 
 def test_doctor_finds_a_file_where_the_work_folder_should_be(tmp_path):
     (tmp_path / "work").touch()
-    result = _mri("doctor", "--work", str(tmp_path / "work"))
+    result = mri("doctor", "--work", str(tmp_path / "work"))
     assert result.returncode == 1
     assert "is a file: choose another" in " ".join(result.stdout.split())

@@ -1,16 +1,15 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from confidence_fits import fit_on_noise
 from drawing import draw, encode
+from mri_command import mri, mri_process
 from PIL import Image
 from small_model import save
-from toy_run import mri
 
 from components.errors import PipelineError
 from components.trainer.config import ModelConfig
@@ -46,12 +45,7 @@ def image(tmp_path) -> Path:
 
 
 def _predict(work: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mri", "predict", "--work", str(work), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return mri("predict", "--work", str(work), *map(str, arguments))
 
 
 def test_the_newest_version_is_taken(work):
@@ -145,7 +139,7 @@ def test_whatever_an_image_is_called(work, image, tmp_path, monkeypatch, name):
 
 def test_bars_figure_and_disclaimer(work, image, tmp_path):
     figure = tmp_path / "result.png"
-    result = _predict(work, image, "--figure", figure)
+    result = mri_process("predict", "--work", str(work), str(image), "--figure", str(figure))
     assert result.returncode == 0, result.stderr
     assert "scan [1] é.png" in result.stdout
     assert "%" in result.stdout

@@ -83,7 +83,8 @@ def _records(root: Path) -> Iterator[str]:
 
 
 EACH_FAULT = pytest.mark.parametrize(
-    "fault", ["fails", "is full", pytest.param("is killed", marks=pytest.mark.slow)]
+    "fault",
+    ["is full", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fails", "is killed"))],
 )
 
 

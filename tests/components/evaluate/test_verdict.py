@@ -24,7 +24,8 @@ def _verdict(tmp_path, values, labels=LABELS, config=None, **settings):
 def test_tfma_says_what_scikit_learn_says(tmp_path):
     values = probabilities(LABELS, 0.85)
     predicted = values.argmax(1)
-    verdict, blessing = _verdict(tmp_path, values)
+    folder = write_predictions(tmp_path / "predictions", LABELS, values)
+    verdict, blessing = evaluate(folder, tmp_path, curves=True)
     assert verdict.blessed
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_int_custom_property("current_model_id") == 7

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -9,8 +11,9 @@ from transformed import SIZE, images, toy_model
 from components.errors import PipelineError
 from components.trainer.config import AugmentConfig, TrainConfig
 from components.trainer.features import FrozenPrefix
+from components.trainer.history import History
 from components.trainer.split_model import split_model
-from components.trainer.training import train
+from components.trainer.training import _learning_rate, train
 
 pytestmark = pytest.mark.long
 
@@ -23,11 +26,12 @@ class _KilledError(Exception):
     """Stands for the signal that ends a process."""
 
 
-@pytest.fixture
-def splits(tmp_path):
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("splits")
     parts = split_model(toy_model(), "float32")
-    frozen = FrozenPrefix(parts.prefix, SIZE, tmp_path / "cache", 1e9)
-    found = images(tmp_path / "train", 20), images(tmp_path / "eval", 10, first=100)
+    frozen = FrozenPrefix(parts.prefix, SIZE, folder / "cache", 1e9)
+    found = images(folder / "train", 20), images(folder / "eval", 10, first=100)
     return frozen.features(*((lambda split=split: split, CONFIG.augment) for split in found))
 
 
@@ -47,6 +51,22 @@ def _assert_equal(first: keras.Model, second: keras.Model, tolerance: float = 0.
         np.testing.assert_allclose(one, other, atol=tolerance, rtol=0)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A training that nobody interrupted."""
+
+    tail: keras.Model
+    history: History
+    state: Path
+
+
+@pytest.fixture(scope="module")
+def whole(splits, tmp_path_factory) -> Whole:
+    """A training by CONFIG; not to be changed."""
+    state = tmp_path_factory.mktemp("whole") / "state"
+    return Whole(*_train(splits, state), state)
+
+
 def test_the_loss_falls(splits, tmp_path):
     config = CONFIG.model_copy(update={"epochs": 12, "mixup": 0.0})
     _, history = _train(splits, tmp_path / "state", config)
@@ -54,20 +74,19 @@ def test_the_loss_falls(splits, tmp_path):
     assert {len(values) for values in history.values()} == {12}
 
 
-def test_a_training_that_has_ended_is_not_done_again(splits, tmp_path):
-    first, history = _train(splits, tmp_path / "state")
-    second, again = _train(splits, tmp_path / "state", callbacks=(_KillAt(0, 0),))
-    _assert_equal(first, second)
-    assert again == history
+def test_a_training_that_has_ended_is_not_done_again(splits, whole, tmp_path):
+    state = shutil.copytree(whole.state, tmp_path / "state")
+    tail, history = _train(splits, state, callbacks=(_KillAt(0, 0),))
+    _assert_equal(whole.tail, tail)
+    assert history == whole.history
 
 
-def test_same_seed_same_weights(splits, tmp_path):
-    first, _ = _train(splits, tmp_path / "one")
-    second, _ = _train(splits, tmp_path / "two")
-    other, _ = _train(splits, tmp_path / "three", CONFIG.model_copy(update={"seed": 5}))
-    _assert_equal(first, second)
+def test_same_seed_same_weights(splits, whole, tmp_path):
+    again, _ = _train(splits, tmp_path / "again")
+    other, _ = _train(splits, tmp_path / "other", CONFIG.model_copy(update={"seed": 5}))
+    _assert_equal(whole.tail, again)
     with pytest.raises(AssertionError):
-        _assert_equal(first, other, 1e-4)
+        _assert_equal(whole.tail, other, 1e-4)
 
 
 class _KillAt(keras.callbacks.Callback):
@@ -84,20 +103,28 @@ class _KillAt(keras.callbacks.Callback):
             raise _KilledError
 
 
-@pytest.mark.parametrize("keep_best", [False, True])
-def test_a_killed_training_ends_as_if_it_had_not_been(splits, tmp_path, keep_best):
-    config = CONFIG.model_copy(update={"keep_best": keep_best})
-    whole, history = _train(splits, tmp_path / "whole", config)
+def test_a_killed_training_ends_as_if_it_had_not_been(splits, whole, tmp_path):
+    with pytest.raises(_KilledError):
+        _train(splits, tmp_path, callbacks=(_KillAt(2, 1),))
+    resumed, history = _train(splits, tmp_path)
+    _assert_equal(whole.tail, resumed)
+    assert history == whole.history
+
+
+def test_the_best_epoch_is_kept_through_a_kill(splits, tmp_path):
+    config = CONFIG.model_copy(update={"keep_best": True})
+    best, history = _train(splits, tmp_path / "whole", config)
     with pytest.raises(_KilledError):
         _train(splits, tmp_path / "killed", config, callbacks=(_KillAt(2, 1),))
     resumed, again = _train(splits, tmp_path / "killed", config)
-    _assert_equal(whole, resumed)
+    _assert_equal(best, resumed)
     assert again == history
 
 
 @pytest.mark.parametrize("file", ["history.json", "best.weights.h5", "last.weights.h5"])
-def test_killed_while_its_state_is_written_it_ends_the_same(splits, tmp_path, monkeypatch, file):
-    whole, history = _train(splits, tmp_path / "whole")
+def test_killed_while_its_state_is_written_it_ends_the_same(
+    splits, whole, tmp_path, monkeypatch, file
+):
     replace = Path.replace
     epochs = []
 
@@ -110,10 +137,10 @@ def test_killed_while_its_state_is_written_it_ends_the_same(splits, tmp_path, mo
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", die)
         with pytest.raises(_KilledError):
-            _train(splits, tmp_path / "killed")
-    resumed, again = _train(splits, tmp_path / "killed")
-    _assert_equal(whole, resumed)
-    assert again == history
+            _train(splits, tmp_path)
+    resumed, history = _train(splits, tmp_path)
+    _assert_equal(whole.tail, resumed)
+    assert history == whole.history
 
 
 def test_the_best_epoch_is_kept_and_waiting_ends(splits, tmp_path):
@@ -178,36 +205,36 @@ class _Rates(keras.callbacks.Callback):
         self.rates.append(float(self.model.optimizer.learning_rate))
 
 
-@pytest.mark.parametrize(
-    ("schedule", "warmup_epochs", "expected"),
-    [
-        ("constant", 0, [1, 1, 1, 1]),
-        ("constant", 1, [0, 1, 1, 1]),
-        ("cosine", 0, [1, 0.854, 0.5, 0.146]),
-        ("cosine", 1, [0, 1, 0.75, 0.25]),
-    ],
-)
-def test_the_step_size_rises_and_falls_as_the_recipe_says(
-    splits, tmp_path, schedule, warmup_epochs, expected
+_SCHEDULES = {
+    ("constant", 0): [1, 1, 1, 1],
+    ("constant", 1): [0, 1, 1, 1],
+    ("cosine", 0): [1, 0.854, 0.5, 0.146],
+    ("cosine", 1): [0, 1, 0.75, 0.25],
+}
+
+
+@pytest.mark.parametrize(("schedule", "warmup_epochs"), _SCHEDULES)
+def test_the_step_size_rises_and_falls_as_the_recipe_says(schedule, warmup_epochs):
+    settings = {"schedule": schedule, "warmup_epochs": warmup_epochs}
+    rate = _learning_rate(3, CONFIG.model_copy(update=settings))
+    rates = [float(rate(step)) if callable(rate) else rate for step in range(0, 12, 3)]
+    expected = _SCHEDULES[schedule, warmup_epochs]
+    np.testing.assert_allclose(np.array(rates) / 1e-2, expected, atol=2e-3)
+
+
+def test_the_step_size_is_that_of_each_step_and_weights_decay_if_they_are_to(
+    splits, whole, tmp_path
 ):
-    config = CONFIG.model_copy(update={"schedule": schedule, "warmup_epochs": warmup_epochs})
     seen = _Rates()
-    _train(splits, tmp_path / "state", config, callbacks=(seen,))
-    np.testing.assert_allclose(np.array(seen.rates[::3]) / 1e-2, expected, atol=2e-3)
-
-
-def test_smoothed_labels_are_never_wholly_right(splits, tmp_path):
-    plain = CONFIG.model_copy(update={"mixup": 0.0})
-    smooth = plain.model_copy(update={"label_smoothing": 0.4})
-    _, history = _train(splits, tmp_path / "plain", plain)
-    _, smoothed = _train(splits, tmp_path / "smooth", smooth)
-    assert smoothed["loss"] != history["loss"]
-    assert min(smoothed["loss"]) > 0.50  # the entropy of 0.8 and 0.2
-
-
-def test_weights_decay_if_they_are_to(splits, tmp_path):
-    plain, _ = _train(splits, tmp_path / "plain")
-    decaying = CONFIG.model_copy(update={"weight_decay": 1.0})
-    decayed, _ = _train(splits, tmp_path / "decayed", decaying)
-    norms = [np.linalg.norm(tail.get_layer("dense").kernel) for tail in (plain, decayed)]
+    config = CONFIG.model_copy(update={"warmup_epochs": 1, "weight_decay": 1.0})
+    decayed, _ = _train(splits, tmp_path, config, callbacks=(seen,))
+    np.testing.assert_allclose(np.array(seen.rates[::3]) / 1e-2, _SCHEDULES["cosine", 1], atol=2e-3)
+    norms = [np.linalg.norm(tail.get_layer("dense").kernel) for tail in (whole.tail, decayed)]
     assert norms[1] < 0.99 * norms[0]
+
+
+def test_smoothed_labels_are_never_wholly_right(splits, whole, tmp_path):
+    smooth = CONFIG.model_copy(update={"label_smoothing": 0.4})
+    _, smoothed = _train(splits, tmp_path, smooth)
+    assert smoothed["loss"] != whole.history["loss"]
+    assert min(smoothed["loss"]) > 0.50  # the entropy of 0.8 and 0.2

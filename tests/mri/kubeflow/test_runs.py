@@ -1,4 +1,4 @@
-"""The command itself, in a process of its own, against a server on loopback."""
+"""The command itself, against a server on loopback."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import kfp_server
+import mri_command
 import pytest
 
 pytestmark = pytest.mark.long
@@ -25,15 +26,14 @@ def server():
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _no_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MRI_KFP")]:
+        monkeypatch.delenv(name)
+
+
 def mri(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MRI_KFP")}
-    return subprocess.run(
-        [sys.executable, "-m", "mri", "kubeflow", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**kept, "COLUMNS": "160", **variables},
-    )
+    return mri_command.mri("kubeflow", *map(str, arguments), **variables)
 
 
 @pytest.mark.parametrize(
