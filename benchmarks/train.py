@@ -96,7 +96,7 @@ def _notebook(data: str, limit: int | None, epochs: int, versions: int) -> dict[
     import numpy as np
     from PIL import Image, ImageEnhance
 
-    from components.trainer.recipe import initial_network
+    from components.trainer.parts import initial_network
 
     files = _files(data, "Training", limit)
     recipe = _recipe(epochs, versions)
@@ -137,7 +137,8 @@ def _ours(data: str, limit: int | None, epochs: int, versions: int) -> dict[str,
 
     from components.trainer.complexity import complexity
     from components.trainer.inputs import decode_pixels, read_images
-    from components.trainer.recipe import fit, frozen_prefix, initial_network, training_parts
+    from components.trainer.parts import frozen_prefix, initial_network, training_parts
+    from components.trainer.training import fit
 
     recipe, second = _recipe(epochs, versions), _recipe(epochs, versions, dense_units=64)
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from components.errors import PipelineError
+
 
 class LazyGroup(TyperGroup):
     """Lists its commands by a table, and imports a command's module when that command is run.
@@ -38,7 +40,13 @@ class LazyGroup(TyperGroup):
             name: Its name.
         """
         module, _ = self.table[name]
-        app: typer.Typer = import_module(module).app
+        try:
+            app: typer.Typer = import_module(module).app
+        except ModuleNotFoundError as error:
+            raise PipelineError(
+                f"mri {name} needs {error.name}, which is not installed: docs/install.md says "
+                "which extra has it."
+            ) from error
         # One that has no commands but those of its table is no group to typer.
         is_lazy = isinstance(app.info.cls, type)
         command = typer.main.get_group(app) if is_lazy else typer.main.get_command(app)

@@ -47,7 +47,6 @@ TRANSITIONS: dict[tuple[ModelState, Event], ModelState] = {
     (ModelState.SERVED, Event.OVERTAKE): ModelState.PUSHED,
     (ModelState.SERVED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
     (ModelState.PUSHED, Event.PUSH): ModelState.SERVED,
-    (ModelState.PUSHED, Event.WAIT): ModelState.WAITS,
     (ModelState.PUSHED, Event.ROLL_BACK_TO): ModelState.SERVED,
     (ModelState.PUSHED, Event.ROLL_BACK_PAST): ModelState.WITHDRAWN,
     (ModelState.WITHDRAWN, Event.ROLL_BACK_TO): ModelState.SERVED,
@@ -81,7 +80,7 @@ def state_of(
         return ModelState.REJECTED
     if standing.withdrawn:
         return ModelState.WITHDRAWN
-    if versions and not (waiting and standing.blessed):
+    if versions:
         return ModelState.PUSHED
     if standing.blessed is None:
         return ModelState.NOT_EVALUATED

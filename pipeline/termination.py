@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -22,6 +24,37 @@ def raise_at_sigterm() -> None:
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Has SIGTERM raise `Terminated` in the main thread, whoever had it; gives it back after."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def stopping_deferred() -> Iterator[None]:
+    """Lets what must not be half done end first: SIGTERM and ctrl-C count when it has."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [(one, signal.signal(one, lambda number, _: came.append(number))) for one in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

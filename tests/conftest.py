@@ -60,9 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.long)
     # What takes long comes first, or one worker would be left with it while the others are idle.
-    items.sort(
-        key=lambda item: ("e2e" not in item.path.parts, item.get_closest_marker("long") is None)
-    )
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: ("e2e" not in item.path.parts, item.path not in long))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

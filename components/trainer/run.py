@@ -24,8 +24,8 @@ from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
 from components.trainer.inputs import TransformedImage, decode_pixels, read_images
 from components.trainer.layers import FEATURE_LAYER
-from components.trainer.recipe import fit
 from components.trainer.split_model import copy_model
+from components.trainer.training import fit
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 64

@@ -16,8 +16,7 @@ from tfx.components.tuner.component import TunerFnResult
 from components.trainer.config import Recipe, Training, TuneConfig
 from components.trainer.history import kept_epoch
 from components.trainer.identity import identity, initial_weights
-from components.trainer.recipe import fit
-from components.trainer.training import DivergedError
+from components.trainer.training import DivergedError, fit
 
 _LOG = logging.getLogger(__name__)
 _OBJECTIVE = keras_tuner.Objective("val_loss", "min")

@@ -8,19 +8,17 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import PipelineError
-from mri.options import spread
 from samples.kaggle import EXPECTED, PAGE, FetchError, fetch
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")
-@spread
 def fetch_images(
-    console: Console,
     out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
 ) -> None:
     """Fetch the 7,023 public images from Kaggle; a download that was cut goes on."""
+    console = Console(highlight=False, emoji=False)
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     try:
         fetched = fetch(out.absolute())

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -54,26 +53,23 @@ def tell(hook: list[str], facts: Mapping[str, object], say: Callable[[str], None
         return
     environment = {f"MRI_{name.upper()}": str(value) for name, value in facts.items()}
     try:
-        with tempfile.TemporaryFile() as given:
-            given.write(json.dumps(facts).encode())
-            given.seek(0)
-            child = start(
-                hook,
-                stdin=given,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
+        child = start(
+            hook,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
     except OSError as error:
         say(f"the hook cannot be started ({error.strerror}): {hook[0]}")
         return
     begun = time.monotonic()
     try:
-        child.wait(HOOK_SECONDS)
+        child.communicate(json.dumps(facts).encode(), HOOK_SECONDS)
     except STOPPED:
         with suppress(subprocess.TimeoutExpired):
-            child.wait(GRACE_SECONDS)
+            child.communicate(timeout=GRACE_SECONDS)
         raise
     except subprocess.TimeoutExpired:
         pass  # said below

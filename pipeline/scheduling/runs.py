@@ -17,7 +17,7 @@ from components.child_process import tail
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.hook import GRACE_SECONDS, end_group, tell
-from pipeline.termination import STOPPED, Terminated, raise_at_sigterm
+from pipeline.termination import STOPPED, sigterm_raises, stopping_deferred
 from pipeline.work import Work
 
 LOOK_SECONDS = 0.5
@@ -98,7 +98,7 @@ class Runs:
         log = self._work.schedule / "logs" / f"{stamp}-{title}.txt"
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("wb") as output:
+            with log.open("wb") as output, stopping_deferred():
                 # The lock goes along: a run that outlives a killed scheduler still holds it.
                 child = subprocess.Popen(
                     [*self._command, *more],
@@ -173,12 +173,12 @@ def runs_in(
                 "another folder with --work."
             )
         runs = Runs(work, command, console, hook, running)
-        raise_at_sigterm()
-        try:
-            yield runs
-        except Terminated:
-            runs.say("stopped")
-            raise
+        with sigterm_raises():
+            try:
+                yield runs
+            except STOPPED:
+                runs.say("stopped")
+                raise
 
 
 def _hold(lock: IO[bytes]) -> bool:

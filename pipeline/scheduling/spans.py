@@ -43,7 +43,7 @@ class Arrivals:
         seen, self._seen = self._seen, {}
         with os.scandir(self.folder) as entries:
             paths = [Path(entry) for entry in entries]
-        self._spans = number_spans(path for path in paths if path.is_dir())
+        self._spans = number_spans(path for path in paths if _is_folder(path))
         found = sorted(self._spans)
         if not os.access(self.folder, os.X_OK):  # names can be read, and nothing behind them
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
@@ -52,7 +52,7 @@ class Arrivals:
 
     def is_there(self, number: int) -> bool:
         """Whether a span that was present still is; one that is not settles anew."""
-        there = os.path.isdir(self._spans[number])  # noqa: PTH112 - False where it cannot be told
+        there = _is_folder(self._spans[number])
         if not there:
             self._seen.pop(number, None)
         return there
@@ -76,7 +76,13 @@ class Arrivals:
                 folders[:] = [name for name in folders if not Path(place, name).is_symlink()]
             for name in names:
                 path = os.path.join(place, name)  # noqa: PTH118 - millions of names
-                with suppress(OSError):  # removed meanwhile, or a link that leads nowhere
-                    facts = os.stat(path)  # noqa: PTH116 - millions of names
+                with suppress(OSError):  # removed meanwhile
+                    # A link that leads nowhere is for the run to explain.
+                    facts = os.stat(path) if os.path.exists(path) else os.lstat(path)  # noqa: PTH110, PTH116 - millions of names
                     found.add((path, facts.st_size, facts.st_mtime_ns))
         return frozenset(found)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; not if that cannot be told."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises

@@ -13,7 +13,7 @@ from pipeline.scheduling.cron import WEEKDAYS, read_cron
 from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import ScheduleRecord, read_record, write_record
 from pipeline.scheduling.runs import now, runs_in
-from pipeline.termination import Terminated
+from pipeline.termination import Terminated, stopping_deferred
 from pipeline.work import Work
 
 BACKWARDS = timedelta(hours=1)
@@ -46,7 +46,7 @@ def schedule_runs(
         record = read_record(file, ScheduleRecord)
         if record is None or record.cron != cron:
             record = ScheduleRecord(cron=cron, last=now())
-            write_record(file, record)
+        write_record(file, record)  # also to learn before the first run that it can be written
         while True:
             clock = now()
             if clock + BACKWARDS < record.last:
@@ -64,8 +64,9 @@ def schedule_runs(
                 continue
             # Whatever was missed, and why, makes one run; a clock set back a little repeats none.
             ended = runs.run("cron", f"a run was due at {due:%Y-%m-%d %H:%M %Z}")
-            record.last = max(record.last, ended.begun)
-            write_record(file, record)
+            with stopping_deferred():
+                record.last = max(record.last, ended.begun)
+                write_record(file, record)
             runs.tell(ended)
 
 

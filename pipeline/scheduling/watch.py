@@ -13,7 +13,7 @@ from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import SpanRecord, State, WatchRecord, read_record, write_record
 from pipeline.scheduling.runs import Runs, runs_in
 from pipeline.scheduling.spans import Arrivals
-from pipeline.termination import Terminated
+from pipeline.termination import Terminated, stopping_deferred
 from pipeline.work import Work
 
 TRIES = 3
@@ -147,10 +147,11 @@ class _Watcher:
         if ended.code == ExitCode.USAGE:
             self._runs.tell(ended)
             raise PipelineError(f"Every span would fail, so watching ends: {ended.reason}")
-        there, state = self._arrivals.is_there(number), _FINAL.get(ended.code)
-        tries = span.tries + (state is None and there)
-        state = state or ("failed" if tries >= TRIES else "running")
-        self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
+        with stopping_deferred():
+            there, state = self._arrivals.is_there(number), _FINAL.get(ended.code)
+            tries = span.tries + (state is None and there)
+            state = state or ("failed" if tries >= TRIES else "running")
+            self._note(number, SpanRecord(state=state, tries=tries, log=str(ended.log)))
         self._runs.tell(ended)
         if state != "running":
             self._codes.add(ExitCode.FAILED if state == "failed" else ExitCode(ended.code))

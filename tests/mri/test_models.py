@@ -252,22 +252,6 @@ def test_what_people_may_decide_is_what_the_table_of_states_holds(registry, stat
         assert now() == state.value
 
 
-@pytest.mark.parametrize(
-    ("decision", "state", "served"),
-    [("approve", "served", "graph 0"), ("reject", "rejected", "graph 1")],
-)
-def test_of_a_model_that_another_took_over_from_and_that_waits_again_a_person_decides(
-    registry, decision, state, served
-):
-    first = registry.add(0)
-    registry.add(1)
-    registry.judge_again(2, first, blessed=True, push="after_review")
-    assert _states(registry) == ["served", "waits for review"]
-    _said(decide, registry, RUNS[0], decision, "seen once more")
-    assert _states(registry)[-1] == state
-    assert registry.served() == served
-
-
 def test_a_rollback_leaves_the_models_of_other_pipelines_alone(registry):
     registry.add(0)
     registry.add(1)

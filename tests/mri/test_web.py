@@ -157,7 +157,7 @@ def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(tmp_path: 
     process = command("--work", str(tmp_path), "--port", port)
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
-        with all_end_with(process.pid, "serving.server", "pipeline web"):
+        with all_end_with(process.pid, "serving.server", "mri web"):
             process.kill()
             process.wait()
     finally:

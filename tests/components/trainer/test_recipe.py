@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from transformed import SIZE, TOY, plain_recipe, write_split
 
-from components.trainer import recipe as recipe_module
+from components.trainer import parts
 from components.trainer.config import AugmentConfig, Recipe, TrainConfig
-from components.trainer.recipe import fit
+from components.trainer.training import fit
 from components.transform.config import TransformConfig
 
 pytestmark = pytest.mark.long
@@ -54,7 +54,7 @@ if strategy == "mirrored":
     [device] = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(device, two)
-from components.trainer.recipe import fit
+from components.trainer.training import fit
 from transformed import plain_recipe
 
 class Hold(keras.callbacks.Callback):
@@ -111,14 +111,14 @@ def test_a_training_of_other_weights_does_not_go_on_from_this_one(tmp_path, monk
     files = _files(tmp_path)
     with pytest.raises(_KilledError):
         fit(RECIPE, *files, tmp_path / "cache", (_KillIn(2),))
-    build = recipe_module.build_model
+    build = parts.build_model
 
     def other(*arguments, **options):
         model = build(*arguments, **options)
         model.get_layer("block1_conv1").bias.assign([1.0] * 4)
         return model
 
-    monkeypatch.setattr(recipe_module, "build_model", other)
+    monkeypatch.setattr(parts, "build_model", other)
     expected = fit(RECIPE, *files, tmp_path / "other").history
     assert fit(RECIPE, *files, tmp_path / "cache").history == expected
 
@@ -127,7 +127,7 @@ def test_a_training_of_another_precision_does_not_go_on_from_this_one(tmp_path, 
     files = _files(tmp_path)
     auto = RECIPE.with_values({"train.precision": "auto"})
     chosen = iter(["float32", "mixed_bfloat16"])
-    monkeypatch.setattr(recipe_module, "resolve_precision", lambda _: next(chosen))
+    monkeypatch.setattr(parts, "resolve_precision", lambda _: next(chosen))
     with pytest.raises(_KilledError):
         fit(auto, *files, tmp_path / "cache", (_KillIn(2),))
     epochs = []
