@@ -81,6 +81,8 @@ def _fields_at(model: type[BaseModel], path: list[int | str]) -> list[str]:
         section = next(
             kind
             for kind in (annotation, *get_args(annotation))
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
+            if get_origin(kind) is None  # which Python 3.10 takes for a class
+            and isinstance(kind, type)
+            and issubclass(kind, BaseModel)
         )
     return list(section.model_fields)

@@ -150,7 +150,7 @@ class _ToExample(beam.DoFn):
         record, group, seen = chosen
         assert record.kept is not None
         yield record.to_example(
-            self._kept.get(record.kept),
+            self._kept.get(record.kept, record.sha256),
             class_index=self._class_index[record.label],
             source=self._source,
             group=group,

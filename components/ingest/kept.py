@@ -1,10 +1,13 @@
 """Keeps the pictures that were looked at until they are written as Examples."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
+
+from components.errors import PipelineError
 
 
 class Place(NamedTuple):
@@ -23,7 +26,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class KeptPictures:
-    """Encoded pictures in a folder: a file a writer, one picture behind the other.
+    """Encoded pictures in a folder: a file a writer, one picture after the other.
 
     Attributes:
         folder: An existing folder that every worker reaches.
@@ -35,11 +38,28 @@ class KeptPictures:
         """A writer with a file of its own."""
         return PictureWriter(self.folder / f"pictures-{secrets.token_hex(16)}")
 
-    def get(self, place: Place) -> bytes:
-        """The picture that was put in a place."""
+    def get(self, place: Place, sha256: str) -> bytes:
+        """Reads a picture.
+
+        Args:
+            place: Where it was put.
+            sha256: Its digest.
+
+        Returns:
+            The picture.
+
+        Raises:
+            PipelineError: What is there now is not it.
+        """
         with (self.folder / place.file).open("rb") as file:
             file.seek(place.start)
-            return file.read(place.size)
+            encoded = file.read(place.size)
+        if hashlib.sha256(encoded).hexdigest() != sha256:
+            raise PipelineError(
+                f"{self.folder} does not give back what was written there: see to its file system, "
+                "and run again."
+            )
+        return encoded
 
 
 class PictureWriter:
@@ -56,7 +76,7 @@ class PictureWriter:
         self._lock = Lock()
 
     def put(self, encoded: bytes) -> Place:
-        """Keeps a picture; it can be read after the next `flush`.
+        """Keeps a picture; it can be read once the file is closed.
 
         Args:
             encoded: A JPEG or PNG file.
@@ -72,14 +92,10 @@ class PictureWriter:
             self._file.write(encoded)
         return place
 
-    def flush(self) -> None:
-        """Lets others read what was put.
+    def close(self) -> None:
+        """Ends the file, so that others can read it, on a shared file system too.
 
         Raises:
             OSError: There is no room.
         """
-        self._file.flush()
-
-    def close(self) -> None:
-        """Ends the file."""
         self._file.close()

@@ -189,16 +189,16 @@ class _Look(beam.DoFn):
 
     def setup(self) -> None:
         self._pool = ThreadPoolExecutor(os.cpu_count())
+
+    def start_bundle(self) -> None:
         self._writer = self._kept.writer() if self._kept else None
 
     def finish_bundle(self) -> None:
         if self._writer:
-            self._writer.flush()
+            self._writer.close()
 
     def teardown(self) -> None:
         self._pool.shutdown()
-        if self._writer:
-            self._writer.close()
 
     def process(self, files: list[FoundFile]) -> Iterator[dict[str, Any]]:
         for rows in self._pool.map(self._look, files):

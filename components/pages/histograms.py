@@ -1,6 +1,7 @@
 """Histograms of statistics, drawn for pages."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -82,7 +83,7 @@ class Chart:
 def read_charts(
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList],
 ) -> list[Chart]:
-    """Reads every numeric feature that has a distribution.
+    """Reads every numeric feature that has a distribution between finite ends.
 
     Args:
         statistics: By the name of the line that each shall be.
@@ -98,20 +99,27 @@ def read_charts(
                 if numbers.common_stats.num_non_missing and _histogram(numbers):
                     by_feature.setdefault(".".join(feature.path.step), {})[name] = numbers
     return [
-        _chart(feature, by_feature[feature])
+        _chart(feature, by_feature[feature], *ends)
         for feature in sorted(by_feature)
-        if feature not in _LEFT_OUT
+        if feature not in _LEFT_OUT and (ends := _ends(by_feature[feature].values()))
     ]
+
+
+def _ends(numbers: Collection[statistics_pb2.NumericStatistics]) -> tuple[float, float] | None:
+    """From where to where a chart goes; None if nothing finite lies between."""
+    low, high = min(n.min for n in numbers), max(n.max for n in numbers)
+    if low == high:
+        low, high = low - 1, high + 1
+    return (low, high) if 0 < high - low < math.inf else None
 
 
 def _histogram(numbers: statistics_pb2.NumericStatistics) -> Histogram | None:
     return next((h for h in numbers.histograms if h.type == Histogram.STANDARD and h.buckets), None)
 
 
-def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]) -> Chart:
-    low, high = min(n.min for n in numbers.values()), max(n.max for n in numbers.values())
-    if low == high:
-        low, high = low - 1, high + 1
+def _chart(
+    feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics], low: float, high: float
+) -> Chart:
     return Chart(
         feature=feature,
         low=low,

@@ -11,10 +11,10 @@ from tfx.utils import proto_utils
 from components.driver import Driver
 from components.evaluate.standing import Standing, read_standings
 from components.evaluate.verdict import WITHDRAWN
-from components.push.place import version_for, version_in_place
+from components.push.place import version_for
 
 VERSION = "version"
-"""As which version the model is served or would be; 0 if it would have to be approved first."""
+"""As which version the model is served or would be."""
 
 
 class PushDriver(Driver):
@@ -30,10 +30,7 @@ class PushDriver(Driver):
         with self._mlmd_connection as handle:
             standing = read_standings(handle.store).get(model.id, Standing())
         base = base_directory(execution_info.exec_properties)
-        if execution_info.exec_properties["push"] == "auto":
-            version = version_for(base, model.mlmd_artifact)
-        else:
-            version = version_in_place(base, model.mlmd_artifact) or 0
+        version = version_for(base, model.mlmd_artifact)
         return {WITHDRAWN: int(standing.withdrawn), VERSION: version}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from components.errors import PipelineError
 from components.trainer.weights.exported import exported_digest
 
 _DECIDE_NOTHING = ("weights", "cache", "cache_gigabytes")
@@ -40,12 +41,20 @@ def initial_weights(weights: str | Path) -> str:
 
     Returns:
         Of a file its digest, as another one may have its name by the next run; else the setting.
+
+    Raises:
+        PipelineError: The file cannot be read now, which says nothing of the file.
     """
     if isinstance(weights, Path):
         try:
             return exported_digest(weights.expanduser())
-        except OSError:  # which is explained where it is loaded
-            pass
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # explained where it is loaded
+        except OSError as error:
+            raise PipelineError(
+                f"This machine could not read {weights} ({error.strerror}): run again when that is "
+                "mended."
+            ) from error
     return str(weights)
 
 

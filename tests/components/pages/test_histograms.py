@@ -65,3 +65,11 @@ def test_one_value_alone_has_a_width():
     values = chart.line("train").outline[:, 0]
     assert values.min() == 3
     assert 3 < values.max() < 4
+
+
+@pytest.mark.parametrize("value", [1e17, float("inf"), float("nan")])
+def test_what_has_no_scale_is_not_drawn(value):
+    made = _statistics(mean=[3, 3], std=[1, 2])
+    [numbers] = (one.num_stats for one in made.datasets[0].features if "mean" in one.path.step[0])
+    numbers.min = numbers.max = value
+    assert [chart.feature for chart in read_charts({"train": made})] == ["image/std"]
