@@ -27,16 +27,23 @@ def raise_at_sigterm() -> None:
 
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Has SIGTERM raise `Terminated` in the main thread, whoever had it; gives it back after."""
+def stopping_raises() -> Iterator[None]:
+    """Has SIGTERM and SIGINT raise one of `STOPPED` in the main thread, whoever had them before.
+
+    A shell has what it starts in the background ignore SIGINT.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

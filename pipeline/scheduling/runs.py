@@ -17,7 +17,7 @@ from components.child_process import tail
 from components.errors import PipelineError
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.hook import GRACE_SECONDS, end_group, tell
-from pipeline.termination import STOPPED, sigterm_raises, stopping_deferred
+from pipeline.termination import STOPPED, stopping_deferred, stopping_raises
 from pipeline.work import Work
 
 LOOK_SECONDS = 0.5
@@ -173,7 +173,7 @@ def runs_in(
                 "another folder with --work."
             )
         runs = Runs(work, command, console, hook, running)
-        with sigterm_raises():
+        with stopping_raises():
             try:
                 yield runs
             except STOPPED:
