@@ -61,7 +61,7 @@ def test_one_has_a_while_left_where_a_scheduler_is_ended(tmp_path, monkeypatch, 
         child = child_process.start(*given, **options)
         wait = child.wait
 
-        def stopped(_seconds: float) -> None:
+        def stopped(**_: float) -> None:
             child.wait = wait
             raise Terminated
 
