@@ -2,14 +2,17 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeAlias
 
 
 class Terminated(BaseException):
     """SIGTERM has come; it is not an error, which libraries would catch."""
 
+
+Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
 STOPPED = (KeyboardInterrupt, Terminated)
 """What a person or a system stops a command with."""
@@ -32,36 +35,41 @@ def stopping_raises() -> Iterator[None]:
 
     A shell has what it starts in the background ignore SIGINT.
     """
+    with _handled_by(_terminate, signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def stopping_deferred() -> Iterator[None]:
+    """Lets what must not be half done end first: SIGTERM and ctrl-C count when it has."""
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    try:
+        with _handled_by(note, note):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def _handled_by(at_sigterm: Handler, at_sigint: Handler) -> Iterator[None]:
+    """Sets the handlers of both signals, which the main thread alone can, and gives them back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate),
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGTERM, at_sigterm), (signal.SIGINT, at_sigint))
     }
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def stopping_deferred() -> Iterator[None]:
-    """Lets what must not be half done end first: SIGTERM and ctrl-C count when it has."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [(one, signal.signal(one, lambda number, _: came.append(number))) for one in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -96,6 +96,7 @@ class Runs:
         begun = now()
         stamp = begun.replace(tzinfo=None).isoformat(timespec="milliseconds").replace(":", "-")
         log = self._work.schedule / "logs" / f"{stamp}-{title}.txt"
+        child: subprocess.Popen[bytes] | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output, stopping_deferred():
@@ -108,15 +109,15 @@ class Runs:
                     start_new_session=True,
                     pass_fds=[self._running.fileno()],
                 )
+            code = child.wait()
+        except STOPPED:
+            if child is not None:
+                end_group(child, GRACE_SECONDS)
+            raise
         except OSError as error:
             raise PipelineError(
                 f"The run for {title} cannot be started ({error.strerror}): {error.filename}."
             ) from error
-        try:
-            code = child.wait()
-        except STOPPED:
-            end_group(child, GRACE_SECONDS)
-            raise
         ended = Ended(title, begun, code, _reason(code, log), log)
         self.say(f"{title} ended: {ended.reason or 'done'}; log: {log}")
         return ended

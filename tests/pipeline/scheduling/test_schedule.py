@@ -15,6 +15,7 @@ from components.errors import PipelineError
 from mri.run_flags import RunFlags
 from mri.unattended import run_command
 from pipeline.scheduling import runs, timetable
+from pipeline.termination import Terminated
 from pipeline.work import Work
 
 _LIMIT = 300
@@ -239,3 +240,19 @@ def test_where_another_scheduler_is_it_is_refused(live, tmp_path):
     with runs.runs_in(Work(tmp_path / "work"), [], Console(), []):
         with pytest.raises(PipelineError, match="Another `mri schedule` or `mri watch` uses"):
             live(NOON, NOON)
+
+
+def test_a_run_that_has_just_begun_ends_with_its_scheduler(tmp_path, monkeypatch):
+    started = []
+    start = subprocess.Popen
+
+    def interrupted(*given, **options):
+        started.append(start(*given, **options))
+        signal.raise_signal(signal.SIGTERM)
+        return started[0]
+
+    monkeypatch.setattr(runs.subprocess, "Popen", interrupted)
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    with pytest.raises(Terminated), runs.runs_in(Work(tmp_path), command, Console(), []) as begun:
+        begun.run("cron", "due")
+    assert started[0].returncode == -signal.SIGTERM
