@@ -55,7 +55,7 @@ def clean(
         bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove old runs' artifacts and caches, never what is served, waits or was blessed last."""
+    """Remove what old runs left, but never a model that is served, waits or was blessed last."""
     folder = Work(work.absolute())
     if not folder.root.is_dir():
         raise PipelineError(f"There is no work folder {folder.root}: name it with --work.")

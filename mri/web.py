@@ -48,7 +48,7 @@ def web(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
 ) -> None:
-    """Show a page that takes images and shows what the pushed model says of them."""
+    """Start a web page that shows what the pushed model says about an image."""
     folder = Work(work.absolute())
     _demand_free(host, port)
     own_key = secrets.token_hex(32) if is_loopback(host) else None

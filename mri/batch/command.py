@@ -49,7 +49,7 @@ def batch(
     shard_size: Annotated[int, typer.Option(min=1, help="Files a results file.")] = 256,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once through the model.")] = 16,
 ) -> None:
-    """Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing."""
+    """Classify many images into Parquet or CSV; a bad file gets an error in its row."""
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
     saved_model = find_saved_model(model, work).absolute()
