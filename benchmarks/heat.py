@@ -55,9 +55,9 @@ def _measure(work: Path, sample: Path, masks: Path, limit: int | None) -> dict[s
     import numpy as np
     import tensorflow as tf
 
-    from mri.served import latest_pushed
+    from mri.served import find_saved_model
 
-    model = tf.saved_model.load(str(latest_pushed(work)))
+    model = tf.saved_model.load(str(find_saved_model(None, work)))
     explain, predict = model.signatures["explain"], model.signatures["serving_default"]
     files = [
         path
@@ -132,9 +132,9 @@ def _randomisation(work: Path, files: list[Path]) -> dict[str, Any]:
     from components.trainer.export.explain import check_randomisation
     from components.transform.config import TransformConfig
     from components.transform.preprocessing import preprocess
-    from mri.served import latest_pushed
+    from mri.served import find_saved_model
 
-    extras = latest_pushed(work) / "assets.extra" / "metadata.json"
+    extras = find_saved_model(None, work) / "assets.extra" / "metadata.json"
     config = json.loads(extras.read_text(encoding="utf-8"))["preprocessing"]
     newest = max((work / "artifacts" / "Trainer" / "model").iterdir(), key=lambda p: int(p.name))
     model = keras.models.load_model(newest / "model.keras", compile=False)

@@ -93,7 +93,8 @@ raise SystemExit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; t
       return 0
     fi
     [ -z "${BRAIN_MRI_PYTHON:-}" ] ||
-      fail "BRAIN_MRI_PYTHON=$name is no Python 3.10 to 3.13: name one that is, or unset it."
+      fail "BRAIN_MRI_PYTHON=$name is not Python 3.10 to 3.13: name one that is, or unset the" \
+        "variable."
   done
   return 1
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,15 +45,13 @@ def pip_settings() -> dict[str, str]:
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout
-    ranks = {"global": 0, "install": 1, ":env:": 2}
-    found: dict[str, tuple[int, str]] = {}
-    for line in listing.splitlines():
-        name, _, value = line.partition("=")
-        section, _, setting = name.rpartition(".")
-        rank = ranks.get(section, -1)
-        if rank >= found.get(setting, (0, ""))[0]:
-            found[setting] = (rank, str(ast.literal_eval(value)))
-    return {setting: value for setting, (_, value) in found.items()}
+    found: dict[str, str] = {}
+    for section in ("global.", "install.", ":env:."):
+        for line in listing.splitlines():
+            if line.startswith(section):
+                setting, _, value = line.removeprefix(section).partition("=")
+                found[setting] = str(ast.literal_eval(value))
+    return found
 
 
 def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -83,14 +82,12 @@ def uv_requirement(lock: str) -> str:
     Raises:
         ValueError: The lock file does not pin uv.
     """
-    lines = iter(lock.splitlines())
-    for line in lines:
-        if line.startswith("uv=="):
-            requirement = [line]
-            while requirement[-1].endswith("\\"):
-                requirement.append(next(lines))
-            return "\n".join(requirement) + "\n"
-    raise ValueError("The lock file does not pin uv: add it to a file in requirements/, make lock.")
+    found = re.search(r"^uv==(.*\\\n)*.*\n", lock, re.MULTILINE)
+    if found is None:
+        raise ValueError(
+            "The lock file does not pin uv: add it to a file in requirements/, make lock."
+        )
+    return found[0]
 
 
 def keep_path_safe() -> None:
@@ -136,9 +133,9 @@ def install(locks: list[Path], cache: Path, only: Path | None = None) -> None:
         # uv checks the hashes of constraints, too.
         constraints = [part for lock in locks for part in ("--constraint", str(lock))]
         what = ["install", "--requirement", str(only), *constraints]
+    flags = ["--compile-bytecode", "--no-progress", "--python", sys.executable]
     subprocess.run(
-        [str(uv), "pip", *what, "--compile-bytecode", "--no-progress"]
-        + ["--python", sys.executable],
+        [str(uv), "pip", *what, *flags],
         check=True,
         env=environment,
         cwd=locks[0].parent,  # uv would read the settings of a project around the caller

@@ -30,14 +30,11 @@ from pipeline.work import Work
 
 app = typer.Typer(add_completion=False)
 
-_RUN_FOLDERS = "run folders"
 _CACHES = {
     "features": "cached features",
     "training": "states of trainings",
     "tuning": "states of searches",
 }
-_WORKING_FOLDERS = "working folders of nodes"
-_LEAVINGS = "leavings of failed nodes"
 
 
 @app.command(
@@ -47,38 +44,32 @@ _LEAVINGS = "leavings of failed nodes"
 def clean(
     console: Console,
     keep: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Keep all that the N newest runs used.")
+        int, typer.Option(min=0, metavar="N", help="Keep everything that the N newest runs used.")
     ],
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be removed, without removing it.")
     ] = False,
 ) -> None:
-    """Remove old runs' artifacts and caches, never what is served, waits or was blessed last."""
+    """Remove what old runs left, but never a model that is served, waits or was blessed last."""
     folder = Work(work.absolute())
+    say = partial(console.print, markup=False, soft_wrap=True)
     if not folder.root.is_dir():
         raise PipelineError(f"There is no work folder {folder.root}: name it with --work.")
     with folder.shared() if dry_run else folder.exclusively():
         recorded = metadata is not None or folder.metadata.exists()
-        if not recorded:
-            removal, needed = Removal(folder.root, (), dry_run), []
-        else:
+        removal, needed = Removal(folder.root, (), dry_run), []
+        if recorded:
             store = connect(connection_config(metadata, folder))
             if not dry_run:
-                say = partial(console.print, markup=False, soft_wrap=True)
                 finish_what_was_cut_off(store, folder, say)
             removal = _clean(store, folder, keep, dry_run=dry_run)
-            needed = [
-                path for entry in unfinished(store, folder) for path in needed_by(entry.destination)
-            ]
+            decided = unfinished(store, folder)
+            needed = [path for entry in decided for path in needed_by(entry.destination)]
         remove_orphans(folder, removal, needed)
     if not recorded and not removal.freed and not removal.failures:
-        console.print(
-            f"No run was recorded in {folder.root}, so there is nothing to remove.",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(f"No run was recorded in {folder.root}, so there is nothing to remove.")
         return
     _print(console, removal)
     if removal.failures:
@@ -107,10 +98,10 @@ def _clean(store: mlmd.MetadataStore, work: Work, keep: int, *, dry_run: bool) -
     for artifact in going:
         removal.remove(artifact.type, Path(artifact.uri))
     if old:
+        start = newest[0].started / 1000 if newest else math.inf
         _remove_leavings(store, work, lineage, old, newest, removal)
-        _remove_working_folders(work, newest, removal)
-        _remove_caches(work, newest, removal)
-        _remove_run_folders(work, old, newest, removal)
+        _remove_unused(work, start, removal)
+        _remove_run_folders(work, old, newest, start, removal)
     return removal
 
 
@@ -154,53 +145,45 @@ def _remove_leavings(
     """Removes what nodes left that did not come to their end, and closes those left open."""
     current = {execution for run in newest for execution in run.executions}
     for run in old:
-        failed = {
+        failed = [
             identity
             for identity in run.executions - current
             if lineage.executions[identity].last_known_state not in SUCCESSFUL
-        }
-        if not failed:
-            continue
-        for node, execution in run_executions(store, run.name):
+        ]
+        for node, execution in run_executions(store, run.name) if failed else ():
             if execution.id not in failed:
                 continue
             if not removal.dry_run:
                 close(store, execution)
             for path in sorted(work.artifacts.glob(f"{node}/**/{execution.id}")):
                 if removal.allows(path):
-                    removal.remove(_LEAVINGS, path)
+                    removal.remove("leavings of failed nodes", path)
 
 
-def _remove_working_folders(work: Work, newest: Sequence[Run], removal: Removal) -> None:
-    """Removes what TFX wrote beside a node's outputs: `.system/KIND/EXECUTION`."""
+def _remove_unused(work: Work, start: float, removal: Removal) -> None:
+    """Removes what no kept run can have used: using it would have changed its time.
+
+    Caches are that, and what TFX wrote beside a node's outputs: `.system/KIND/EXECUTION`.
+    """
+    places = {work.cache / name: kind for name, kind in _CACHES.items()}
     for node in _folders(work.artifacts, removal):
-        for kind in _folders(node / ".system", removal):
-            for folder in _folders(kind, removal):
-                if _changed(folder) < _start(newest) and removal.allows(folder):
-                    # What is half removed has changed just now.
-                    removal.remove(_WORKING_FOLDERS, folder, at_once=True)
-
-
-def _remove_caches(work: Work, newest: Sequence[Run], removal: Removal) -> None:
-    """Removes what no kept run can have used: using it would have changed its time."""
-    for name, kind in _CACHES.items():
-        for folder in _folders(work.cache / name, removal):
-            if _changed(folder) < _start(newest) and removal.allows(folder):
+        places |= dict.fromkeys(_folders(node / ".system", removal), "working folders of nodes")
+    for place, kind in places.items():
+        for folder in _folders(place, removal):
+            if _changed(folder) < start and removal.allows(folder):
                 removal.remove(kind, folder, at_once=True)
 
 
 def _remove_run_folders(
-    work: Work, old: Sequence[Run], newest: Sequence[Run], removal: Removal
+    work: Work, old: Sequence[Run], newest: Sequence[Run], start: float, removal: Removal
 ) -> None:
     """Removes old runs' folders, and those of runs that never came to their first node."""
     names = {run.name for run in old}
     current = {run.name for run in newest}
     for folder in _folders(work.runs, removal):
-        is_old = folder.name in names or (
-            folder.name not in current and _begun(folder.name) < _start(newest)
-        )
-        if is_old and removal.allows(folder):
-            removal.remove(_RUN_FOLDERS, folder)
+        came_to_nothing = folder.name not in current and _begun(folder.name) < start
+        if (folder.name in names or came_to_nothing) and removal.allows(folder):
+            removal.remove("run folders", folder)
 
 
 def _folders(parent: Path, removal: Removal) -> list[Path]:
@@ -211,11 +194,6 @@ def _folders(parent: Path, removal: Removal) -> list[Path]:
     except OSError as error:
         removal.fail(error, parent)
         return []
-
-
-def _start(newest: Sequence[Run]) -> float:
-    """The second since 1970 when the oldest of the kept runs started."""
-    return newest[0].started / 1000 if newest else math.inf
 
 
 def _changed(folder: Path) -> float:
@@ -236,24 +214,23 @@ def _begun(name: str) -> float:
 
 def _print(console: Console, removal: Removal) -> None:
     if removal.freed:
-        table = Table()
-        table.add_column("kind")
+        table = Table("kind")
         table.add_column("entries", justify="right")
         table.add_column("bytes", justify="right")
         for kind, freed in sorted(removal.freed.items()):
             table.add_row(kind, f"{freed.count:,}", f"{freed.size:,}")
+        count = sum(freed.count for freed in removal.freed.values())
         total = sum(freed.size for freed in removal.freed.values())
         table.add_section()
-        count = sum(freed.count for freed in removal.freed.values())
         table.add_row("all", f"{count:,}", f"{total:,}")
         console.print(table)
         said = "would be freed; nothing was removed" if removal.dry_run else "freed"
         console.print(f"{total:,} bytes {said}")
     elif not removal.failures:
         console.print("There is nothing to remove.")
-    for path in removal.links:
-        console.print(f"left alone, behind a symbolic link: {path}", markup=False, soft_wrap=True)
-    for failure in removal.failures:
-        console.print(f"could not be removed: {failure}", markup=False, soft_wrap=True)
+    lines = [f"left alone, behind a symbolic link: {path}" for path in removal.links]
+    lines += [f"could not be removed: {failure}" for failure in removal.failures]
     if removal.failures:
-        console.print("Correct the permissions, and the next clean removes the rest.")
+        lines.append("Correct the permissions, and run `mri clean` again for the rest.")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

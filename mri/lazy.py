@@ -14,15 +14,17 @@ class LazyGroup(TyperGroup):
     """Lists its commands by a table, and imports a command's module when that command is run.
 
     Attributes:
-        table: By a command's name its module, which has a `typer.Typer` called `app`, and its line
-            in the group's help: the first of the command's own.
+        package: Where a command's module is, which is called like the command and has a
+            `typer.Typer` called `app`.
+        table: By a command's name its line in the group's help: the first of the command's own.
     """
 
-    table: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    package: ClassVar[str]
+    table: ClassVar[Mapping[str, str]]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        for name, (_, line) in self.table.items():
+        for name, line in self.table.items():
             self.add_command(TyperCommand(name, help=line))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
@@ -39,9 +41,8 @@ class LazyGroup(TyperGroup):
         Args:
             name: Its name.
         """
-        module, _ = self.table[name]
         try:
-            app: typer.Typer = import_module(module).app
+            app: typer.Typer = import_module(f"{self.package}.{name}").app
         except ModuleNotFoundError as error:
             raise PipelineError(
                 f"mri {name} needs {error.name}, which is not installed: docs/install.md says "
@@ -57,6 +58,5 @@ class LazyGroup(TyperGroup):
         """Puts all commands, and those of groups among them, in the place of their lines."""
         for name in self.table:
             self.load(name)
-            command = self.commands[name]
-            if isinstance(command, LazyGroup):
+            if isinstance(command := self.commands[name], LazyGroup):
                 command.load_all()

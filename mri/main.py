@@ -18,55 +18,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 class MriCommands(LazyGroup):
     """All that `mri` can do."""
 
+    package = "mri"
     table = {
-        "run": ("mri.run", "Run the pipeline: ingest, validate, train, evaluate and push."),
-        "schedule": (
-            "mri.schedule",
-            "Run the pipeline whenever a cron time comes, one run at a time.",
-        ),
-        "watch": (
-            "mri.watch",
-            "Run the pipeline for every span that arrives in a folder, in order, one at a time.",
-        ),
-        "predict": (
-            "mri.predict",
-            "Classify images with the pushed model, or with a model server.",
-        ),
-        "batch": (
-            "mri.batch.command",
-            "Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing.",
-        ),
-        "web": (
-            "mri.web",
-            "Show a page that takes images and shows what the pushed model says of them.",
-        ),
-        "monitor": (
-            "mri.monitor",
-            "Compare what the served model is asked with what it was trained on.",
-        ),
-        "serve": (
-            "mri.serve",
-            "Serve the pushed model over TensorFlow Serving's gRPC and REST; new versions are "
-            "taken up.",
-        ),
-        "report": ("mri.report", "Print where a model's report is, or its figures."),
-        "tensorboard": ("mri.tensorboard", "Show the curves of all trainings in a browser."),
-        "models": ("mri.models", "See and decide which model is served."),
-        "data": ("mri.data", "Make and look at image folders."),
-        "kubeflow": (
-            "mri.kubeflow",
-            "Run the pipeline on Kubeflow Pipelines; rehearse that here.",
-        ),
-        "doctor": (
-            "mri.doctor",
-            "Check what this machine has: versions, processor, memory, disk, weights, pushed "
-            "model.",
-        ),
-        "clean": (
-            "mri.clean",
-            "Remove old runs' artifacts and caches, never what is served, waits or was blessed "
-            "last.",
-        ),
+        "run": "Run the pipeline: ingest, validate, train, evaluate and push.",
+        "schedule": "Run the pipeline at the times of a cron expression, one run at a time.",
+        "watch": "Run the pipeline for each span that arrives in a folder, one at a time and in "
+        "order.",
+        "predict": "Classify images with the pushed model, or with a model server.",
+        "batch": "Classify many images into Parquet or CSV; a bad file gets an error in its row.",
+        "web": "Start a web page that shows what the pushed model says about an image.",
+        "monitor": "Compare the images that the served model is asked about with those that it was "
+        "trained on.",
+        "serve": "Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new "
+        "versions.",
+        "report": "Print where a model's report is, or its figures.",
+        "tensorboard": "Show the curves of all trainings in a browser.",
+        "models": "Show models, and decide which one is served.",
+        "data": "Make, fetch and inspect folders of images.",
+        "kubeflow": "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
+        "doctor": "Check what this machine has: versions, processor, memory, disk, weights, pushed "
+        "model.",
+        "clean": "Remove what old runs left, but never a model that is served, waits or was "
+        "blessed last.",
     }
 
 
@@ -77,23 +50,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="From a folder of brain MRI images to a reviewed, served classifier.\n\n"
+    help="Turn a folder of brain MRI images into a reviewed, served classifier.\n\n"
     "Decision support, never a diagnosis.",
 )
 
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    _debug(debug)
-
-
-def _debug(value: bool | None = None) -> bool:
-    """Whether traces are shown; told once by --debug."""
-    if value is not None:
-        os.environ[DEBUG_VARIABLE] = "1" if value else ""
-    return bool(os.environ.get(DEBUG_VARIABLE))
+    os.environ[DEBUG_VARIABLE] = "1" if debug else ""
 
 
 def main() -> None:
@@ -102,11 +68,11 @@ def main() -> None:
     try:
         app(prog_name="mri")
     except PipelineError as error:
-        if _debug():
+        if os.environ.get(DEBUG_VARIABLE):
             raise
         sys.stderr.write(f"mri: {error}\n")
         sys.exit(error.exit_code)
     except STOPPED as error:
-        sys.stderr.write("mri: stopped; the next run goes on from what is whole.\n")
+        sys.stderr.write("mri: stopped; the next run continues from what is whole.\n")
         told = isinstance(error, Terminated)
         sys.exit(ExitCode.TERMINATED if told else ExitCode.INTERRUPTED)

@@ -20,7 +20,7 @@ from pipeline.states import Event
 from pipeline.work import Work
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="See and decide which model is served."
+    add_completion=False, no_args_is_help=True, help="Show models, and decide which one is served."
 )
 
 Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]

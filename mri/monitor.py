@@ -69,7 +69,7 @@ def monitor(
     as_json: AsJson = False,
     metadata: Metadata = None,
 ) -> None:
-    """Compare what the served model is asked with what it was trained on."""
+    """Compare the images that the served model is asked about with those that it was trained on."""
     folder = Work(work.absolute())
     begin = _begin(since, datetime.now(timezone.utc))
     with console.status("comparing requests with the training images"):

@@ -22,9 +22,10 @@ from imaging.reader import read_file
 from mri.classified import Classified
 from mri.options import AsJson, WorkFolder, spread
 from mri.served import find_saved_model
-from mri.server_predictor import ServerPredictor
+from mri.server_predictor import ask_server
 from pipeline.exit_code import ExitCode
 from pipeline.paths import printable
+from serving.client import Client
 
 app = typer.Typer(add_completion=False)
 
@@ -33,47 +34,57 @@ app = typer.Typer(add_completion=False)
     epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
     "  mri predict scan.jpg --figure result.png\n\n"
     "  mri predict scan.dcm --server https://mri.example.org\n\n"
-    "Exit codes: 0 every image was classified, 1 failed, or some image could not be."
+    "Exit codes: 0 every image was classified; 1 the command failed, or an image could not be "
+    "classified."
 )
 @spread
 def predict(
     console: Console,
     images: Annotated[
-        list[Path], typer.Argument(help="JPEG or PNG files; with --server DICOM and TIFF, too.")
+        list[Path], typer.Argument(help="JPEG, PNG, GIF, BMP, TIFF, DICOM or NIfTI files.")
     ],
     work: WorkFolder = Path("work"),
     model: Annotated[
         Path | None,
         typer.Option(
             help="A pushed model's name, or a SavedModel; default: the only pushed model. With "
-            "--server: the model's name."
+            "--server, the name of the served model."
         ),
     ] = None,
     as_json: AsJson = False,
     figure: Annotated[
-        Path | None, typer.Option(help="Write a picture: each image beside its result.")
+        Path | None, typer.Option(help="Write a picture with each image beside its result.")
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Ask a model server: HOST:8500, http:// or https://."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ask the model server at this address: HOST:8500, http:// or https://.",
+        ),
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(envvar="MRI_SERVER_TOKEN", show_envvar=True, help="For its proxy."),
+        typer.Option(
+            envvar="MRI_SERVER_TOKEN",
+            show_envvar=True,
+            help="Bearer token for the proxy in front of the server.",
+        ),
     ] = None,
-    ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for the server.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM file with the certificates to trust.")
+    ] = None,
 ) -> None:
     """Classify images with the pushed model, or with a model server."""
     if server is not None:
-        with ServerPredictor(server, str(model or MODEL_NAME), token, ca) as asked:
-            predictions = [asked(image) for image in images]
+        with Client(server, model=str(model or MODEL_NAME), token=token, ca=ca) as client:
+            predictions = [ask_server(client, server, image) for image in images]
         source, name = server, f"at {server}"
     else:
         saved_model = find_saved_model(model, work)
-        from mri.predictor import Predictor
+        from mri.predictor import classify_file, load_saved_model
 
-        predictor = Predictor(saved_model)
-        predictions = [predictor(image) for image in images]
+        loaded = load_saved_model(saved_model)
+        predictions = [classify_file(loaded, image) for image in images]
         source, name = str(saved_model), saved_model.name
     if as_json:
         console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
@@ -101,16 +112,14 @@ def _as_json(model: str, predictions: Sequence[Classified]) -> str:
 
 
 def _print_bars(prediction: Classified, console: Console) -> None:
-    name = printable(prediction.path)
-    console.print(name, style="bold", markup=False, soft_wrap=True)
+    console.print(printable(prediction.path), style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
         console.print(f"  {prediction.error}", style="red", markup=False)
         return
     if prediction.doubt is not None:
         console.print(f"  {prediction.doubt}", style="yellow", markup=False)
     table = Table.grid(padding=(0, 1))
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    for label, probability in ranked:
+    for label, probability in sorted(prediction.probabilities.items(), key=lambda one: -one[1]):
         style = "bold" if label == prediction.label else "dim"
         bar = ProgressBar(total=1.0, completed=probability, width=32)
         table.add_row(Text(f"  {label}"), bar, f"{probability:6.1%}", style=style)
@@ -120,7 +129,7 @@ def _print_bars(prediction: Classified, console: Console) -> None:
 def _draw(predictions: Sequence[Classified], path: Path) -> None:
     drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
     if not drawn:
-        raise PipelineError("No image could be classified, so there is no figure to draw.")
+        raise PipelineError("No image could be classified, so no picture was written.")
     figure = Figure(figsize=(8, 2.8 * len(drawn)), layout="constrained")
     figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
     rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))

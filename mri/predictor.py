@@ -17,39 +17,6 @@ _SIGNATURE = "serving_default"
 """What images are classified by."""
 
 
-class Predictor:
-    """A loaded SavedModel."""
-
-    def __init__(self, path: Path) -> None:
-        """Loads the model.
-
-        Args:
-            path: The SavedModel's folder.
-
-        Raises:
-            PipelineError: It cannot be loaded, or is another kind of model.
-        """
-        self._model = load_saved_model(path)
-
-    def __call__(self, image: Path) -> Classified:
-        """Classifies one image file; what is wrong with it is said in the answer.
-
-        Args:
-            image: A file of any format that `imaging.reader` knows; of several frames or slices,
-                the middle one.
-
-        Returns:
-            The answer.
-        """
-        try:
-            encoded = read_file(image, ONE_PICTURE).images[0].encoded
-            return Classified.of(str(image), classify(self._model, [encoded]))
-        except (RejectedImageError, ReadFailedError) as error:
-            return Classified(str(image), error=str(error))
-        except tf.errors.InvalidArgumentError:  # of a model of before, that takes fewer files
-            return Classified(str(image), error="the model cannot decode it")
-
-
 def load_saved_model(path: Path) -> Any:
     """Loads a SavedModel that classifies images.
 
@@ -90,3 +57,23 @@ def classify(model: Any, images: Sequence[bytes]) -> dict[str, Any]:
     """
     outputs = model.signatures[_SIGNATURE](image_bytes=tf.constant(list(images)))
     return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def classify_file(model: Any, image: Path) -> Classified:
+    """Classifies one image file; what is wrong with it is said in the answer.
+
+    Args:
+        model: What `load_saved_model` gave.
+        image: A file of any format that `imaging.reader` knows; of several frames or slices, the
+            middle one.
+
+    Returns:
+        The answer.
+    """
+    try:
+        encoded = read_file(image, ONE_PICTURE).images[0].encoded
+        return Classified.of(str(image), classify(model, [encoded]))
+    except (RejectedImageError, ReadFailedError) as error:
+        return Classified(str(image), error=str(error))
+    except tf.errors.InvalidArgumentError:  # of a model of before, that takes fewer files
+        return Classified(str(image), error="the model cannot decode it")

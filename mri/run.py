@@ -1,8 +1,6 @@
 """`mri run`: data, run, summary."""
 
-import errno
 import logging
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +54,9 @@ def run(
     ] = None,
     hyperparameters: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="What an earlier --tune found, for this run."),
+        typer.Option(
+            metavar="FOLDER", help="Use the hyperparameters that an earlier --tune found."
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait while another run is using the work folder.")
@@ -64,8 +64,8 @@ def run(
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate and push.
 
-    Without --data it makes and uses a [bold]synthetic[/] sample. What has run before on the same
-    inputs is answered from cache.
+    Without --data it makes and uses a [bold]synthetic[/] sample. A node that has run before on the
+    same inputs is answered from cache.
     """
     tuned = tuned_settings(hyperparameters) if hyperparameters else ()
     blessed = run_pipeline(
@@ -106,15 +106,14 @@ def run_pipeline(
         PipelineError: It cannot go on.
     """
     work = Work(root)
-    say = partial(Console(highlight=False, emoji=False).print, markup=False, soft_wrap=True)
-    with work.exclusively(say if wait else None):
+    with work.exclusively(typer.echo if wait else None):
         run = work.new_run()
         log_file = run / LOG_FILE
         with libraries_to(log_file) as console:
             try:
-                data = config.data.absolute() if config.data else work.sample
                 if config.data is None:
                     ensure_sample(work.sample, console, **config.sample.model_dump())
+                data = (config.data or work.sample).absolute()
                 # What can be known to be wrong is better known before TFX starts.
                 list_images(
                     data,
@@ -133,13 +132,13 @@ def run_pipeline(
                     from_nodes=from_nodes,
                     to_nodes=to_nodes,
                 )
-                summary = Summary.of(result, log_file)
+                summary = Summary(result, log_file)
+                summary.print(console)
             except PipelineError:
                 raise
             except Exception as error:
                 _LOG.exception("the run failed")
                 raise PipelineError(_explain(error, work, log_file)) from error
-            summary.print(console)
     return summary.blessed
 
 
@@ -155,10 +154,9 @@ def _fetch_weights(config: ModelConfig, console: Console) -> None:
 
 def _explain(error: Exception, work: Work, log_file: Path) -> str:
     """The first line of an unexpected error, and where the rest is."""
-    no_space = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    if no_space or "disk is full" in str(error) or "No space left" in str(error):
+    if "disk is full" in str(error) or "No space left" in str(error):
         return (
-            f"The disk that holds {work.root} is full: free some space, and the next run goes on "
+            f"The disk that holds {work.root} is full: free some space; the next run continues "
             "from what is whole."
         )
     reason = (str(error).strip().splitlines() or [""])[0][:300]

@@ -1,9 +1,9 @@
 """Flags of the commands that start runs, and the settings that they stand for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,8 +27,8 @@ Labels = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="CSV with the columns path, patient or study, and label, and perhaps split; instead "
-        "of class folders.",
+        help="CSV file that replaces class folders: path, patient or study, then label and "
+        "optionally split.",
     ),
 ]
 
@@ -44,13 +44,16 @@ class RunFlags:
     ] = None
     accept_anomalies: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Findings that the gate lets pass, with --reason."),
+        typer.Option(metavar="NAME,...", help="Findings of the gate to accept; needs --reason."),
     ] = None
     reason: Annotated[
-        str, typer.Option("--reason", help="Why they are accepted; kept in the metadata.")
+        str, typer.Option("--reason", help="Why the findings are accepted; kept in the metadata.")
     ] = ""
     tune: Annotated[
-        bool, typer.Option("--tune", help="Look for a better recipe on eval before training.")
+        bool,
+        typer.Option(
+            "--tune", help="Search for a better recipe on the eval split before training."
+        ),
     ] = False
 
     def config(
@@ -77,33 +80,31 @@ class RunFlags:
             PipelineError: A path is not UTF-8.
         """
         given = [parse_setting(text) for text in self.settings or ()]
-        flags = self._settings(data, span, labels)
-        return load_config(self.preset, [*tuned, *given, *flags])
-
-    def _settings(
-        self, data: Path | None, span: int | None, labels: Path | None
-    ) -> Iterator[Setting]:
-        paths = {"data": data, "ingest.labels": labels, "model.weights": self.weights}
-        for key, path in paths.items():
+        flags: dict[str, Any] = {"ingest.span": span, "tune.enabled": self.tune or None}
+        for key, path in ("data", data), ("ingest.labels", labels), ("model.weights", self.weights):
             if path is not None:
                 demand_text(path.absolute(), f"path for {key}")
-                yield key, path.absolute()
-        if span is not None:
-            yield "ingest.span", span
-        if self.tune:
-            yield "tune.enabled", True
+                flags[key] = path.absolute()
         if self.accept_anomalies is not None:
             names = (name.strip() for name in self.accept_anomalies.split(","))
-            yield "accept_anomalies", tuple(name for name in names if name)
-            yield "accept_reason", self.reason
+            flags["accept_anomalies"] = tuple(name for name in names if name)
+            flags["accept_reason"] = self.reason
+        told = [(key, value) for key, value in flags.items() if value is not None]
+        return load_config(self.preset, [*tuned, *given, *told])
 
-    def words(self) -> list[str]:
-        """The flags as they are written on a command line."""
-        words = [f"--preset={self.preset}", *(f"--set={text}" for text in self.settings or ())]
-        if self.weights is not None:
-            words.append(f"--weights={self.weights.absolute()}")
-        if self.tune:
-            words.append("--tune")
-        if self.accept_anomalies is not None:
-            words += [f"--accept-anomalies={self.accept_anomalies}", f"--reason={self.reason}"]
-        return words
+    def words(self, **more: object) -> list[str]:
+        """The flags as they are written on a command line.
+
+        Args:
+            more: Values of further flags of `mri run`; None: not given.
+        """
+        given = {
+            "preset": self.preset,
+            "weights": self.weights and self.weights.absolute(),
+            "accept-anomalies": self.accept_anomalies,
+            "reason": self.reason or None,
+            **more,
+        }
+        words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        words += [f"--set={text}" for text in self.settings or ()]
+        return [*words, "--tune"] if self.tune else words

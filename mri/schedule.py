@@ -31,7 +31,7 @@ def schedule(
     metadata: Metadata = None,
     on_failure: OnFailure = None,
 ) -> None:
-    """Run the pipeline whenever a cron time comes, one run at a time."""
+    """Run the pipeline at the times of a cron expression, one run at a time."""
     schedule_runs(
         Work(work.absolute()),
         cron,

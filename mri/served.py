@@ -57,24 +57,9 @@ def newest_version(model: Path) -> Path:
     Returns:
         The version's folder.
     """
-    newest = pushed_versions(model)[-1]
     # A person may have written zeros before it.
-    return next(p for p in model.iterdir() if is_version(p.name) and int(p.name) == newest)
-
-
-def latest_pushed(work: Path) -> Path:
-    """The newest version of the only model that was pushed.
-
-    Args:
-        work: The work folder.
-
-    Returns:
-        Its folder.
-
-    Raises:
-        PipelineError: Nothing was pushed yet, or several models.
-    """
-    return newest_version(served_model(work / "serving", None))
+    versions = (path for path in model.iterdir() if is_version(path.name))
+    return max(versions, key=lambda path: int(path.name))
 
 
 def find_saved_model(model: Path | None, work: Path) -> Path:
@@ -91,11 +76,11 @@ def find_saved_model(model: Path | None, work: Path) -> Path:
     Raises:
         PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
     """
-    if model is None:
-        return latest_pushed(work)
     serving = work / "serving"
-    if not model.exists() and str(model) in served_models(serving):
-        model = served_model(serving, str(model))
+    if model is None:
+        model = served_model(serving, None)
+    elif not model.exists() and str(model) in served_models(serving):
+        model = serving / model
     if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
         model = newest_version(model)
     if not (model / SAVED_MODEL_FILE).is_file():

@@ -14,7 +14,9 @@ from pipeline.environment import METADATA_VARIABLE
 
 OnFailure = Annotated[
     str | None,
-    typer.Option(metavar="COMMAND", help="Told of a failure; see docs/schedule.md."),
+    typer.Option(
+        metavar="COMMAND", help="Program to start when a run fails; see docs/schedule.md."
+    ),
 ]
 
 
@@ -51,9 +53,5 @@ def run_command(
         checked_beam_options(config.beam)
     if metadata is not None:
         os.environ[METADATA_VARIABLE] = metadata
-    words = [f"--work={work.absolute()}", *flags.words()]
-    if data is not None:
-        words.append(f"--data={data.absolute()}")
-    if span is not None:
-        words.append(f"--span={span}")
+    words = flags.words(work=work.absolute(), data=data and data.absolute(), span=span)
     return [sys.executable, "-m", "mri", "run", "--wait", *words]

@@ -38,7 +38,7 @@ def watch(
         float, typer.Option(min=0, help="Seconds for which a span must stay the same.")
     ] = 10.0,
 ) -> None:
-    """Run the pipeline for every span that arrives in a folder, in order, one at a time."""
+    """Run the pipeline for each span that arrives in a folder, one at a time and in order."""
     ended = watch_folder(
         Work(work.absolute()),
         folder.absolute(),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -40,42 +40,38 @@ app = typer.Typer(add_completion=False)
 )
 def web(
     work: WorkFolder = Path("work"),
-    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; default: the only one.")
+    ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="REST of a running model server, or a URL."),
+        typer.Option(
+            metavar="HOST:PORT", help="REST address of a running model server, or its URL."
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
 ) -> None:
-    """Show a page that takes images and shows what the pushed model says of them."""
+    """Start a web page that shows what the pushed model says about an image."""
     folder = Work(work.absolute())
     _demand_free(host, port)
     own_key = secrets.token_hex(32) if is_loopback(host) else None
-    key = os.environ.get("SECRET_KEY") or own_key
-    if server is not None:
-        _run(folder, host, port, secret_key=key, server=_url(server), model=model)
-        return
-    base_path = served_model(folder.serving, model)
-    with _embedded_server(base_path) as address:
-        _run(
-            folder,
-            host,
-            port,
-            secret_key=key,
-            server=address,
-            model=base_path.name,
-            models=str(base_path),
+    settings = {"secret_key": os.environ.get("SECRET_KEY") or own_key, "model": model}
+    behind: AbstractContextManager[str]
+    if server is None:
+        models = served_model(folder.serving, model)
+        settings |= {"model": models.name, "models": str(models)}
+        behind = _embedded_server(models)
+    else:
+        behind = nullcontext(server if "://" in server else f"http://{server}")
+    with behind as address:
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
         )
-
-
-def _run(work: Work, host: str, port: int, **settings: str | None) -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    page = create_app(WebConfig.from_environment(os.environ, examples=_examples(work), **settings))
-    Gunicorn(page, host, port).run()
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        settings |= {"server": address, "examples": _examples(folder)}
+        page = create_app(WebConfig.from_environment(os.environ, **settings))
+        Gunicorn(page, host, port).run()
 
 
 @contextmanager
@@ -84,9 +80,7 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
     port, parent = _free_port(), os.getpid()
     process = start(
         [
-            sys.executable,
-            "-m",
-            "serving.server",
+            *(sys.executable, "-m", "serving.server"),
             f"--port={_free_port()}",
             f"--rest_api_port={port}",
             f"--model_name={base_path.name}",
@@ -118,7 +112,7 @@ def _end_with(process: "subprocess.Popen[bytes]", told: threading.Event) -> None
     """
     process.wait()
     if not told.is_set():
-        _LOG.error("the model server ended by itself, and so does the page")
+        _LOG.error("the model server ended unexpectedly, so the page ends too")
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -137,21 +131,13 @@ def _examples(work: Work) -> str | None:
     folder = work.cache / f"examples-{GENERATOR_VERSION}"
     if not folder.is_dir():
         command = ["data", "sample", str(folder), "--per-class=1", f"--seed={_EXAMPLES_SEED}"]
-        with start(
-            [sys.executable, "-m", "mri", *command],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as maker:
-            _, said = maker.communicate()
-        if maker.returncode:
-            _LOG.warning("no synthetic examples: %s", said.strip())
+        made = subprocess.run(
+            [sys.executable, "-m", "mri", *command], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            _LOG.warning("no synthetic examples: %s", made.stderr.strip())
             return None
     return str(folder)
-
-
-def _url(server: str) -> str:
-    return server if "://" in server else f"http://{server}"
 
 
 def _demand_free(host: str, port: int) -> None:
@@ -162,10 +148,9 @@ def _demand_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         reason = error.strerror or "no such address"
-        raise PipelineError(f"The page cannot listen at {host}:{port}: {reason}.") from None
+        raise PipelineError(f"The page cannot listen on {host}:{port}: {reason}.") from None
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

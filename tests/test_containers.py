@@ -7,9 +7,10 @@ import os
 import re
 import shlex
 import subprocess
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import distribution, distributions, packages_distributions
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 
 import httpx
@@ -195,13 +196,9 @@ def _normal(name: str) -> str:
 @contextmanager
 def only(folder: Path, *files: str) -> Iterator[dict[str, str]]:
     """Variables under which Python imports no other package than those of the requirements."""
-    wanted = names_of(*files)
-    packages = packages_distributions()
-    hidden = {
-        package
-        for package, owners in packages.items()
-        if not wanted & {_normal(owner) for owner in owners}
-    }
+    shown = {path.parts[0] for name in names_of(*files) for path in distribution(name).files or ()}
+    installed = {path.name for path in Path(sysconfig.get_path("purelib")).iterdir()}
+    hidden = {name.partition(".")[0] for name in installed - shown}
     ours = {"mri", "pipeline", "components", "imaging", "serving", "samples", "schema", "kubeflow"}
     (folder / "sitecustomize.py").write_text(
         f"""

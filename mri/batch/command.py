@@ -12,7 +12,6 @@ from imaging.leftovers import Leftovers
 from mri.batch.inputs import list_files
 from mri.options import WorkFolder, spread
 from mri.served import find_saved_model
-from pipeline.config import LOCAL_BEAM
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer(add_completion=False)
@@ -21,8 +20,8 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri batch scans results\n\n"
     "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
-    "The same command again goes on where it was cut off.\n\n"
-    "Exit codes: 0 done, 1 failed, or not one file could be classified."
+    "Give the same command again, and it continues where it was cut off.\n\n"
+    "Exit codes: 0 done; 1 the command failed, or no file could be classified."
 )
 @spread
 def batch(
@@ -31,7 +30,7 @@ def batch(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="Folder, glob pattern in quotes, or .txt file with a path a line. "
+            help="Folder, glob pattern in quotes, or .txt file with one path on each line. "
             "JPEG, PNG, GIF, BMP, TIFF or DICOM.",
         ),
     ],
@@ -44,39 +43,38 @@ def batch(
         ),
     ] = None,
     format: Annotated[  # noqa: A002 - as users call it
-        Literal["parquet", "csv"], typer.Option(help="Of the results.")
+        Literal["parquet", "csv"], typer.Option(help="Format of the results.")
     ] = "parquet",
-    shard_size: Annotated[int, typer.Option(min=1, help="Files a results file.")] = 256,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once through the model.")] = 16,
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Images in each file of results (one shard).")
+    ] = 256,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images that the model takes at once.")
+    ] = 16,
 ) -> None:
-    """Classify many images into Parquet or CSV; a bad file gets an error, and ends nothing."""
+    """Classify many images into Parquet or CSV; a bad file gets an error in its row."""
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
     saved_model = find_saved_model(model, work).absolute()
     with console.status("starting TensorFlow and Beam"):
-        from mri.batch.shards import open_batch, run_batch
-    opened = open_batch(out, files, saved_model, shard_size, format)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    skipped = 0
+        from mri.batch.shards import run_batch
+    shards = run_batch(
+        out, files, saved_model, shard_size=shard_size, format=format, batch_size=batch_size
+    )
+    columns = TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("files", total=len(files))
-
-        def done(count: int, there: bool) -> None:
-            nonlocal skipped
-            skipped += there
-            progress.advance(task, count)
-
-        rows, errors = run_batch(
-            opened, files, saved_model, out,
-            batch_size=batch_size, beam_options=LOCAL_BEAM, done=done,
-        )  # fmt: skip
+        task = progress.add_task("", total=len(files))
+        done = []
+        for shard in shards:
+            done.append(shard)
+            progress.advance(task, shard.files)
+    rows, errors, skipped = map(sum, zip(*done, strict=True))
     if leftovers.count:
-        console.print(f"{leftovers.count:,} files and folders that systems left passed over")
+        console.print(
+            f"{leftovers.count:,} files and folders that systems left behind were passed over"
+        )
     if skipped:
-        console.print(f"{skipped:,} of {opened.shards:,} shards were there already")
+        console.print(f"{skipped:,} of {len(done):,} shards were there already")
     console.print(
         f"{rows:,} files, {rows - errors:,} classified, {errors:,} with an error; model "
         f"{saved_model.name}; results in {out}",

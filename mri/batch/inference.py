@@ -22,6 +22,7 @@ Numbered: TypeAlias = tuple[int, bytes]
 """A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
 
 _UNREADABLE = "the model cannot decode it"
+_load = lru_cache(maxsize=1)(load_saved_model)
 
 
 class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
@@ -77,7 +78,8 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
         for number, name in batch:
             path = os.fsdecode(name)
             try:
-                readable.append((number, printable(path), _read(path)))
+                encoded = read_file(path, ONE_PICTURE).images[0].encoded
+                readable.append((number, printable(path), encoded))
             except MissingReaderError as error:
                 raise PipelineError(f"{error}; {printable(path)} is such a file") from error
             except RejectedImageError as error:
@@ -103,12 +105,3 @@ def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Cla
         return number, Classified(path, error=_UNREADABLE)
     except tf.errors.OpError as error:
         raise PipelineError(f"the model failed on {path}: {type(error).__name__}") from error
-
-
-def _read(path: str) -> bytes:
-    return read_file(path, ONE_PICTURE).images[0].encoded
-
-
-@lru_cache(maxsize=1)
-def _load(path: Path) -> Any:
-    return load_saved_model(path)

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -60,24 +60,21 @@ def count_errors(path: Path) -> tuple[int, int]:
 
 
 def _table(rows: Sequence[Classified]) -> pa.Table:
-    columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
-    columns["probabilities"] = [
-        None if value is None else list(value.items()) for value in columns["probabilities"]
+    values = [
+        {**asdict(row), "probabilities": row.probabilities and list(row.probabilities.items())}
+        for row in rows
     ]
-    return pa.table(columns, schema=_SCHEMA)
+    return pa.Table.from_pylist(values, schema=_SCHEMA)
 
 
 def _write_csv(rows: Sequence[Classified], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _SCHEMA.names)
         writer.writeheader()
-        writer.writerows(_as_text(row) for row in rows)
+        writer.writerows(
+            {name: _text(value) for name, value in asdict(row).items()} for row in rows
+        )
 
 
-def _as_text(row: Classified) -> dict[str, Any]:
-    return dict(_texts(asdict(row)))
-
-
-def _texts(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in fields.items():
-        yield name, json.dumps(value) if isinstance(value, bool | dict) else value
+def _text(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, bool | dict) else value

@@ -6,9 +6,10 @@ What a killed run has finished, the next one skips, unless a file holds somethin
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
@@ -24,6 +25,7 @@ from mri.batch.inference import SavedModelHandler
 from mri.batch.inputs import digest
 from mri.batch.rows import Format, count_errors, write_rows
 from mri.classified import Classified
+from pipeline.config import LOCAL_BEAM
 
 _MANIFEST = "_batch.json"
 _CONTENTS = "_contents"
@@ -34,7 +36,7 @@ _CODE = "mri.batch.inference"
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be done; the same again goes on where it was cut off.
+    """What is to be done; given again, it continues where it was cut off.
 
     Attributes:
         files: How many files.
@@ -60,30 +62,61 @@ class Batch:
         return out / f"shard-{shard:05}-of-{self.shards:05}.{self.format}"
 
 
-def open_batch(
+class Shard(NamedTuple):
+    """A shard that is done.
+
+    Attributes:
+        files: How many files it is of.
+        errors: How many of them could not be classified.
+        there: Whether it was done before.
+    """
+
+    files: int
+    errors: int
+    there: bool
+
+
+def run_batch(
     out: Path,
     files: Sequence[str],
     model: Path,
+    *,
     shard_size: int,
     format: Format,  # noqa: A002 - as users call it
-) -> Batch:
-    """Begins a batch in a folder, or finds the same batch there.
+    batch_size: int,
+) -> Iterator[Shard]:
+    """Begins a batch in a folder, or continues it; classifies what is not done yet or has changed.
 
     Args:
-        out: The folder of the results; made where it is not there.
+        out: The folder of the results; made if it is not there.
         files: The sorted listing.
         model: The SavedModel's folder.
         shard_size: How many files make a shard.
         format: Of the results.
+        batch_size: How many images go through the model at once.
 
-    Returns:
-        The batch.
+    Yields:
+        Each shard when it is done.
 
     Raises:
-        PipelineError: The folder holds something else or cannot be written, or the model cannot be
-            read.
+        PipelineError: The folder holds something else or cannot be written, the model cannot be
+            read or loaded, or this machine cannot read or classify files now.
     """
     batch = Batch(len(files), digest(files), _model_digest(model), shard_size, format)
+    _open(out, batch)
+    handler = SavedModelHandler(model, batch_size)
+    handler.load_model()  # here, where it can be told in words that it cannot be
+    for shard in range(batch.shards):
+        first = shard * shard_size
+        slice_ = files[first : first + shard_size]
+        path = batch.path(shard, out)
+        there = path.exists() and _is_of(slice_, path)
+        if not there:
+            _run_shard(handler, slice_, path, format)
+        yield Shard(*count_errors(path), there)
+
+
+def _open(out: Path, batch: Batch) -> None:
     manifest = out / _MANIFEST
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -96,51 +129,6 @@ def open_batch(
                 file.write_text(json.dumps(asdict(batch), indent=2) + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PipelineError(f"The results cannot be written to {out}: {error}.") from error
-    return batch
-
-
-def run_batch(
-    batch: Batch,
-    files: Sequence[str],
-    model: Path,
-    out: Path,
-    *,
-    batch_size: int,
-    beam_options: Sequence[str],
-    done: Callable[[int, bool], None],
-) -> tuple[int, int]:
-    """Classifies every file whose shard is not done yet, or of other contents.
-
-    Args:
-        batch: What `open_batch` gave.
-        files: The sorted listing.
-        model: The SavedModel's folder.
-        out: The folder of the results.
-        batch_size: How many images go through the model at once.
-        beam_options: Options for Apache Beam.
-        done: Called after each shard with its number of files, and whether it was there before.
-
-    Returns:
-        How many rows there are in all shards, and how many of them have an error.
-
-    Raises:
-        PipelineError: The model cannot be loaded, this machine cannot read or classify files now,
-            or the results cannot be written.
-    """
-    handler = SavedModelHandler(model, batch_size)
-    handler.load_model()  # here, where it can be told in words that it cannot be
-    rows = errors = 0
-    for shard in range(batch.shards):
-        first = shard * batch.shard_size
-        slice_ = files[first : first + batch.shard_size]
-        path = batch.path(shard, out)
-        there = path.exists() and _is_of(slice_, path)
-        if not there:
-            _run_shard(handler, slice_, path, batch.format, beam_options)
-        counted, failed = count_errors(path)
-        rows, errors = rows + counted, errors + failed
-        done(len(slice_), there)
-    return rows, errors
 
 
 def _run_shard(
@@ -148,12 +136,11 @@ def _run_shard(
     files: Sequence[str],
     path: Path,
     format: Format,  # noqa: A002
-    beam_options: Sequence[str],
 ) -> None:
     try:
         _record_of(path).unlink(missing_ok=True)  # its rows are about to go
         before = _contents(files)
-        with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
+        with through_beam(), beam.Pipeline(options=PipelineOptions(list(LOCAL_BEAM))) as pipeline:
             _ = (
                 pipeline
                 | "Files" >> beam.Create(list(enumerate(map(os.fsencode, files))), reshuffle=False)
@@ -165,7 +152,7 @@ def _run_shard(
     except (OSError, RuntimeError, PipelineError) as error:  # Beam's, whatever a worker raised
         reason = str(error).strip().rsplit("\n", 1)[-1].rstrip(".")[:300]
         raise PipelineError(
-            f"{path} was not finished: {reason}. The same command goes on from what is whole."
+            f"{path} was not finished: {reason}. The same command continues from what is whole."
         ) from error
 
 
@@ -204,7 +191,6 @@ def _write(rows: Sequence[tuple[int, Classified]], path: Path, format: Format) -
 
 def _check_same(before: dict[str, object], batch: Batch, out: Path) -> None:
     words = {
-        "files": "another listing",
         "listing": "another listing",
         "model": "another model",
         "shard_size": "shards of another size",
@@ -221,9 +207,7 @@ def _model_digest(model: Path) -> str:
     total = hashlib.sha256()
     try:
         for file in [model / SAVED_MODEL_FILE, *sorted((model / "variables").glob("*"))]:
-            with file.open("rb") as opened:
-                while piece := opened.read(1 << 20):
-                    total.update(piece)
+            total.update(file.read_bytes())
     except OSError as error:
         raise PipelineError(f"The model {model} cannot be read: {error}.") from error
     return total.hexdigest()

@@ -8,19 +8,12 @@ from mri.lazy import LazyGroup
 class DataCommands(LazyGroup):
     """Where images come from, and what is in them."""
 
+    package = __name__
     table = {
-        "sample": (
-            "mri.data.sample",
-            "Make a folder of [bold]synthetic[/] brain MRI images with planted tumours.",
-        ),
-        "inspect": (
-            "mri.data.inspect",
-            "Say what is in a folder of images, and whether figures measured on it can be trusted.",
-        ),
-        "fetch": (
-            "mri.data.fetch",
-            "Fetch the 7,023 public images from Kaggle; a download that was cut goes on.",
-        ),
+        "sample": "Make a folder of [bold]synthetic[/] brain MRI images with planted tumours.",
+        "inspect": "Say what is in a folder of images, and whether figures measured on it can be "
+        "trusted.",
+        "fetch": "Fetch the 7,023 public images from Kaggle; a download that was cut goes on.",
     }
 
 
@@ -28,5 +21,5 @@ app = typer.Typer(
     cls=DataCommands,
     add_completion=False,
     no_args_is_help=True,
-    help="Make and look at image folders.",
+    help="Make, fetch and inspect folders of images.",
 )

@@ -8,20 +8,15 @@ from mri.lazy import LazyGroup
 class KubeflowCommands(LazyGroup):
     """From a compiled file to runs on a server."""
 
+    package = __name__
     table = {
-        "compile": ("mri.kubeflow.compile", "Compile the pipeline for Kubeflow Pipelines v2."),
-        "rehearse": (
-            "mri.kubeflow.rehearse",
-            "Run a compiled pipeline here as a cluster would: every task's command in its own "
-            "process.",
-        ),
-        "submit": ("mri.kubeflow.submit", "Run a compiled pipeline on Kubeflow."),
-        "schedule": (
-            "mri.kubeflow.schedule",
-            "Run a compiled pipeline on Kubeflow again and again.",
-        ),
-        "runs": ("mri.kubeflow.runs", "See and stop runs on Kubeflow."),
-        "schedules": ("mri.kubeflow.schedules", "See and change schedules on Kubeflow."),
+        "compile": "Compile the pipeline for Kubeflow Pipelines v2.",
+        "rehearse": "Run a compiled pipeline here as a cluster would: every task's command in its "
+        "own process.",
+        "submit": "Run a compiled pipeline on Kubeflow.",
+        "schedule": "Run a compiled pipeline on Kubeflow again and again.",
+        "runs": "See and stop runs on Kubeflow.",
+        "schedules": "See and change schedules on Kubeflow.",
     }
 
 
@@ -29,5 +24,5 @@ app = typer.Typer(
     cls=KubeflowCommands,
     add_completion=False,
     no_args_is_help=True,
-    help="Run the pipeline on Kubeflow Pipelines; rehearse that here.",
+    help="Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
 )

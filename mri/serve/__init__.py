@@ -19,12 +19,10 @@ from serving.tf_serving.files import batching_config
 class ServeCommands(LazyGroup):
     """What is done beside serving."""
 
+    package = __name__
     table = {
-        "bench": ("mri.serve.bench", "Load a model server, and measure throughput and latency."),
-        "files": (
-            "mri.serve.files",
-            "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
-        ),
+        "bench": "Load a model server, and measure throughput and latency.",
+        "files": "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
     }
 
 
@@ -51,7 +49,7 @@ def serve(
         typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving's."),
     ] = None,
 ) -> None:
-    """Serve the pushed model over TensorFlow Serving's gRPC and REST; new versions are taken up."""
+    """Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new versions."""
     if context.invoked_subcommand:
         return
     folder = Work(work.absolute())

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,8 @@ def _content() -> bytes:
 
 
 def _as_json(result: Prediction) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "label": result.label,
-        "confidence": result.confidence,
-        "probabilities": result.probabilities,
-        "in_distribution": result.in_distribution,
-        "ood_score": result.ood_score,
-        "refer": result.refer,
-        "version": result.version,
-        "notice": DISCLAIMER,
-    }
+    body = {**asdict(result), "notice": DISCLAIMER}
     if isinstance(result, Explanation):
-        body["crop_box"] = list(result.crop_box)
+        del body["heatmap"]
         body["overlay"] = base64.b64encode(result.overlay).decode()
     return body

@@ -3,12 +3,13 @@
 from flask import Flask
 
 from components.disclaimer import DISCLAIMER
+from imaging.thumbnail import data_address
 from serving.web import problems
 from serving.web.api import api
 from serving.web.config import WebConfig
 from serving.web.documents import documents
 from serving.web.examples import Examples
-from serving.web.finding import percent
+from serving.web.finding import percent, words
 from serving.web.health import health
 from serving.web.metrics import PageMetrics
 from serving.web.model import ServedModel
@@ -35,7 +36,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app = Flask("serving.web")
     app.request_class = InMemoryRequest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["percent"] = percent
+    app.jinja_env.filters.update(percent=percent, words=words, data_address=data_address)
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = PageMetrics()
     app.extensions[KEY] = PageState(

@@ -13,6 +13,7 @@ from components.strict_config import StrictConfig
 from components.validation import refusals
 
 _PREFIX = "MRI_WEB_"
+_URL = "^https?://"
 _OWN_NAMES = {"secret_key": "SECRET_KEY", "token": "MRI_SERVER_TOKEN"}
 
 
@@ -40,10 +41,10 @@ class WebConfig(StrictConfig):
     """
 
     secret_key: SecretStr = Field(min_length=16)
-    server: str = "http://127.0.0.1:8501"
+    server: str = Field("http://127.0.0.1:8501", pattern=_URL)
     model: str = MODEL_NAME
     token: SecretStr | None = None
-    model_card: str | None = None
+    model_card: str | None = Field(None, pattern=_URL)
     models: Path | None = None
     examples: Path | None = None
     max_files: int = Field(20, ge=1)
@@ -56,13 +57,6 @@ class WebConfig(StrictConfig):
     timeout: float = Field(30.0, gt=0)
     https: bool = False
     proxies: int = Field(0, ge=0, le=5)
-
-    @field_validator("server", "model_card")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value
 
     @field_validator("rate")
     @classmethod
@@ -89,12 +83,9 @@ class WebConfig(StrictConfig):
         Raises:
             PipelineError: SECRET_KEY is missing, or a value is wrong; the text holds no value.
         """
-        found: dict[str, str] = {
-            field: environment[variable(field)]
-            for field in cls.model_fields
-            if environment.get(variable(field))
-        }
-        found.update({name: value for name, value in values.items() if value is not None})
+        told = {field: environment.get(variable(field)) or None for field in cls.model_fields}
+        told |= {name: value for name, value in values.items() if value is not None}
+        found = {field: value for field, value in told.items() if value is not None}
         if "secret_key" not in found:
             raise PipelineError("The page needs a secret: set SECRET_KEY to a long random text.")
         try:

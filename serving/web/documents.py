@@ -3,12 +3,10 @@
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, render_template, url_for
+from flask import Blueprint, Response, abort, render_template, url_for
 
 from components.evaluate.report.card import CARD_JSON, ModelCard
 from components.servable import EXTRAS, REPORT_FILE
-from serving.web.config import WebConfig
-from serving.web.finding import Link
 from serving.web.security import talisman
 from serving.web.state import state
 
@@ -24,50 +22,48 @@ _REPORT_POLICY = {
     "frame-ancestors": "'none'",
     "sandbox": "",
 }
+_DOCUMENTS = (
+    ("Model card", CARD_JSON, "documents.card"),
+    ("Evaluation report", REPORT_FILE, "documents.report"),
+)
 
 
-def links(config: WebConfig, version: int | None) -> tuple[Link, ...]:
+def links(version: int | None) -> list[tuple[str, str]]:
     """The documents of a version: its own where its folder is known, else the card of the settings.
 
     Args:
-        config: The settings.
         version: What answered, if it is known.
 
     Returns:
-        The card, then the report, as far as they are there.
+        Titles and addresses of the card and the report, as far as they are there.
     """
+    config = state().config
     found = []
-    if version is not None and (folder := _extras(config, str(version))):
-        for title, file, endpoint in (
-            ("Model card", CARD_JSON, "documents.card"),
-            ("Evaluation report", REPORT_FILE, "documents.report"),
-        ):
-            if (folder / file).is_file():
-                found.append(Link(title, url_for(endpoint, version=version)))
+    if version is not None and config.models:
+        folder = config.models / str(version) / EXTRAS
+        found = [
+            (title, url_for(endpoint, version=version))
+            for title, file, endpoint in _DOCUMENTS
+            if (folder / file).is_file()
+        ]
     if not found and config.model_card:
-        found.append(Link("Model card", config.model_card))
-    return tuple(found)
+        found = [("Model card", config.model_card)]
+    return found
 
 
 @documents.get("/models/<version>/card")
 def card(version: str) -> str:
     """A version's model card."""
-    folder = _extras(state().config, version)
+    folder = _extras(version)
     try:
-        found = ModelCard.read(folder) if folder else None
+        found = ModelCard.read(folder)
     except (OSError, ValueError):
-        found = None
-    if folder is None or found is None:
         abort(404)
-    figures = [(name, figure.words, figure.images) for name, figure in found.figures.items()]
-    lineage = found.lineage.model_dump(exclude={"parameters", "environment"})
-    report = url_for("documents.report", version=version)
     return render_template(
         "card.html",
         card=found,
-        figures=figures,
-        lineage=lineage,
-        report=report if (folder / REPORT_FILE).is_file() else None,
+        lineage=found.lineage.model_dump(exclude={"parameters", "environment"}),
+        version=version if (folder / REPORT_FILE).is_file() else None,
     )
 
 
@@ -75,21 +71,16 @@ def card(version: str) -> str:
 @talisman(content_security_policy=_REPORT_POLICY)
 def report(version: str) -> Response:
     """The page that a version was judged by, as it was written."""
-    folder = _extras(state().config, version)
     try:
-        page = (folder / REPORT_FILE).read_bytes() if folder else None
+        page = (_extras(version) / REPORT_FILE).read_bytes()
     except OSError:
-        page = None
-    if page is None:
         abort(404)
-    response = make_response(page)
-    response.content_type = "text/html; charset=utf-8"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(page, mimetype="text/html", headers={"Cache-Control": "no-store"})
 
 
-def _extras(config: WebConfig, version: str) -> Path | None:
-    """The folder of a version's documents; what is no whole number names no folder."""
-    if config.models is None or not _VERSION.fullmatch(version):
-        return None
-    return config.models / version / EXTRAS
+def _extras(version: str) -> Path:
+    """The folder of a version's documents; what is not a whole number names no folder."""
+    models = state().config.models
+    if models is None or not _VERSION.fullmatch(version):
+        abort(404)
+    return models / version / EXTRAS

@@ -1,7 +1,7 @@
 """Synthetic images to try the page with, from a folder that `mri data sample` has made."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from components.pages.names import shown
 from imaging.picture import RejectedImageError
 from imaging.reader import decode
 from imaging.thumbnail import thumbnail
-from serving.web.finding import words
 
 _MANIFEST = "sample.json"
 _LONGEST_EDGE = 160  # twice what is shown, for fine screens
@@ -21,19 +20,12 @@ class Example:
     """A synthetic image.
 
     Attributes:
-        name: The class that was painted: its name in addresses and forms.
         content: The file's bytes.
         thumbnail: A small JPEG file of it.
     """
 
-    name: str
     content: bytes
     thumbnail: bytes
-
-    @property
-    def title(self) -> str:
-        """The class in words."""
-        return words(self.name)
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,7 @@ class Examples:
 
     Attributes:
         notice: Where they come from.
-        images: By name.
+        images: By the class that was painted, which names them in addresses and forms.
     """
 
     notice: str = ""
@@ -56,7 +48,7 @@ class Examples:
             folder: A synthetic sample; None: there are no examples.
 
         Raises:
-            PipelineError: It is no synthetic sample, or cannot be read.
+            PipelineError: It is not a synthetic sample, or cannot be read.
         """
         if folder is None:
             return Examples()
@@ -64,19 +56,16 @@ class Examples:
             manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
             if manifest["kind"] != "synthetic":
                 raise ValueError("other images")
-            images = {example.name: example for example in _first_of_each(folder / "Testing")}
+            places = sorted(path for path in (folder / "Testing").iterdir() if path.is_dir())
+            images = {place.name: _read(min(place.glob("*.jpg"))) for place in places}
             return Examples(str(manifest["notice"]), images)
         except (OSError, ValueError, KeyError, TypeError, RejectedImageError):
             raise PipelineError(
-                f"{shown(str(folder))} is no synthetic sample: make one elsewhere with "
-                "`mri data sample FOLDER`, or name none."
+                f"{shown(str(folder))} is not a synthetic sample: make one elsewhere with "
+                "`mri data sample FOLDER`, or leave the variable empty."
             ) from None
 
 
-def _first_of_each(folder: Path) -> Iterator[Example]:
-    for place in sorted(folder.iterdir()):
-        for file in sorted(place.glob("*.jpg"))[:1]:
-            content = file.read_bytes()
-            yield Example(
-                place.name, content, thumbnail(decode(content), _LONGEST_EDGE, quality=80)
-            )
+def _read(file: Path) -> Example:
+    content = file.read_bytes()
+    return Example(content, thumbnail(decode(content), _LONGEST_EDGE, quality=80))

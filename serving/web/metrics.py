@@ -17,12 +17,8 @@ class PageMetrics:
         self._seconds = Histogram(
             "mri_page_seconds", "Seconds to an answer.", ["endpoint"], registry=self._registry
         )
-        self._results = Counter(
-            "mri_page_results",
-            "Results by what a person is told.",
-            ["state"],
-            registry=self._registry,
-        )
+        told = "Results by what a person is told."
+        self._results = Counter("mri_page_results", told, ["state"], registry=self._registry)
 
     def request(self, endpoint: str, status: int, seconds: float) -> None:
         """Counts an answer."""

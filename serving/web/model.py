@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from serving.client import Client, Explanation, Prediction, ServingError
@@ -27,12 +28,9 @@ class ServedModel:
             config: Where the server is.
         """
         token = config.token.get_secret_value() if config.token else None
-        self._client = Client(
-            config.server, model=config.model, timeout=config.timeout, attempts=2, token=token
-        )
-        self._status = Client(
-            config.server, model=config.model, timeout=_STATUS_TIMEOUT, attempts=1, token=token
-        )
+        client = partial(Client, config.server, model=config.model, token=token)
+        self._client = client(timeout=config.timeout, attempts=2)
+        self._status = client(timeout=_STATUS_TIMEOUT, attempts=1)
         self._turns = threading.BoundedSemaphore(config.at_once)
         self._wait = config.wait
         self._seen = _NOTHING_SEEN

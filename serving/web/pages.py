@@ -4,16 +4,7 @@ import io
 import ntpath
 from pathlib import Path
 
-from flask import (
-    Blueprint,
-    Response,
-    abort,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -21,7 +12,7 @@ import components.pages
 from components.pages.names import shown
 from serving.web.config import WebConfig
 from serving.web.documents import links
-from serving.web.finding import ImageFinding
+from serving.web.finding import ImageFinding, words
 from serving.web.problems import ProblemError
 from serving.web.security import limiter, sending_rate
 from serving.web.state import state
@@ -29,6 +20,8 @@ from serving.web.uploads import read_scan
 
 pages = Blueprint("pages", __name__)
 _BASE = Path(components.pages.__file__).parent / "base.css"
+_KEPT = 3600
+"""Seconds for which browsers keep what seldom changes."""
 
 
 @pages.get("/")
@@ -61,13 +54,11 @@ def results() -> Response:
         except ProblemError as error:
             failures.append((_name(file), error))
     template = "cards.html" if "X-Fragment" in request.headers else "results.html"
-    response = make_response(
-        render_template(template, findings=findings, failures=failures, config=config)
+    return Response(
+        render_template(template, findings=findings, failures=failures),
+        status=200 if findings else max(error.status for _, error in failures),
+        headers={"Cache-Control": "no-store"},
     )
-    if failures and not findings:
-        response.status_code = max(error.status for _, error in failures)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @pages.get("/examples/<name>.jpg")
@@ -76,19 +67,13 @@ def thumbnail(name: str) -> Response:
     example = state().examples.images.get(name)
     if example is None:
         abort(404)
-    response = make_response(example.thumbnail)
-    response.content_type = "image/jpeg"
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    return response
+    return send_file(io.BytesIO(example.thumbnail), "image/jpeg", max_age=_KEPT)
 
 
 @pages.get("/base.css")
 def base_css() -> Response:
     """The look that this project's pages share."""
-    response = make_response(_BASE.read_bytes())
-    response.content_type = "text/css; charset=utf-8"
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    return response
+    return send_file(_BASE, max_age=_KEPT)
 
 
 def _chosen() -> list[FileStorage]:
@@ -98,8 +83,8 @@ def _chosen() -> list[FileStorage]:
         return [file for file in request.files.getlist("image") if file.filename]
     example = state().examples.images.get(name)
     if example is None:
-        raise ProblemError(400, "There is no such example: reload the page.")
-    return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {example.title}")]
+        raise ProblemError(400, "This example does not exist: reload the page.")
+    return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {words(name)}")]
 
 
 def _finding(file: FileStorage, config: WebConfig) -> ImageFinding:
@@ -108,7 +93,7 @@ def _finding(file: FileStorage, config: WebConfig) -> ImageFinding:
         scan = read_scan(file.stream.read(), config)
         result = model.explain(scan.content)
     state().metrics.result(result)
-    return ImageFinding(_name(file), scan, result, links(config, result.version))
+    return ImageFinding(_name(file), scan, result, links(result.version))
 
 
 def _name(file: FileStorage) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from traceback import extract_tb
 
 from flask import Flask, Response, g, json, make_response, render_template, request
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
@@ -13,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 _PIECE, _MOST_DRAINED = 1 << 16, 200_000_000
 _SENTENCES = {
     400: "The request cannot be understood.",
-    404: "There is no such page.",
+    404: "This page does not exist.",
     405: "This address does not take that kind of request.",
     413: "That is more than can be sent at once: send fewer or smaller images.",
     429: "Too many images in a short time: wait a minute and try again.",
@@ -74,10 +75,8 @@ def register(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _unknown(error: Exception) -> Response:
         # The trace stays here, and so does its text, which may quote a file.
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "-"
+        place = extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}:{place.lineno}"
         _LOG.error("request %s: %s at %s", g.get("request_id", "-"), type(error).__name__, where)
         return answer(500, _SENTENCES[500])
 
@@ -85,25 +84,20 @@ def register(app: Flask) -> None:
 def answer(status: int, detail: str) -> Response:
     """The answer to a request that failed, in the form that its sender reads."""
     title = HTTPStatus(status).phrase
+    content_type = None
     if request.path.startswith(("/api/", "/readyz", "/healthz", "/metrics")):
-        problem = {
-            "type": "about:blank",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "request_id": g.get("request_id", ""),
-        }
-        response = make_response(json.dumps(problem))
-        response.content_type = "application/problem+json"
+        number = g.get("request_id", "")
+        problem = {"title": title, "status": status, "detail": detail, "request_id": number}
+        body = json.dumps({"type": "about:blank", **problem})
+        content_type = "application/problem+json"
     elif "X-Fragment" in request.headers:
-        response = make_response(render_template("failure.html", detail=detail))
+        body = render_template("failure.html", detail=detail)
     else:
-        response = make_response(render_template("error.html", title=title, detail=detail))
-    response.status_code = status
-    response.headers["Cache-Control"] = "no-store"
+        body = render_template("error.html", title=title, detail=detail)
+    headers = {"Cache-Control": "no-store"}
     if status in _TRY_AGAIN:
-        response.headers["Retry-After"] = _TRY_AGAIN[status]
-    return response
+        headers["Retry-After"] = _TRY_AGAIN[status]
+    return Response(body, status, headers, content_type=content_type)
 
 
 def _sentence(error: HTTPException, status: int) -> str:

@@ -40,7 +40,6 @@ def secure(app: Flask, config: WebConfig) -> None:
         MAX_FORM_MEMORY_SIZE=1_000_000,
         MAX_FORM_PARTS=config.max_files + 20,
         SESSION_COOKIE_NAME="mri",
-        SESSION_COOKIE_SAMESITE="Strict",
         # A page may stay open all day; the token ends with the browser's session.
         WTF_CSRF_TIME_LIMIT=None,
         # Over TLS a Referer would be demanded, which the policy below keeps browsers from sending.

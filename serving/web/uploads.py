@@ -9,7 +9,7 @@ from flask import Request
 from imaging.config import ONE_PICTURE
 from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.reader import file_format, read_content
-from imaging.thumbnail import data_address, thumbnail
+from imaging.thumbnail import thumbnail
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError
 
@@ -20,14 +20,7 @@ _LONGEST_SHOWN_EDGE = 768
 class InMemoryRequest(Request):
     """A request whose files stay in memory: by default, large ones go to the disk."""
 
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        del total_content_length, content_type, filename, content_length
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
         return io.BytesIO()
 
 
@@ -46,11 +39,6 @@ class Scan:
     picture: bytes
     width: int
     height: int
-
-    @property
-    def address(self) -> str:
-        """The picture as a data: address."""
-        return data_address(self.picture)
 
 
 def read_scan(content: bytes, config: WebConfig) -> Scan:

@@ -15,95 +15,145 @@ from carding import card
 from descendants import all_end_with
 from fake_server import running
 from model_server import HANGS, free_port, wait_until
+from mri_command import mri
 from page import model, png
 from web_command import command, serving
 
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
     with running(model()) as started:
         yield started
 
 
-def test_a_running_server_is_used(server: Any) -> None:
-    address = server.address.removeprefix("http://")
-    with serving("--server", address, "--port", str(free_port())) as page:
-        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=HANGS)
-        assert answer.json()["label"] == "glioma"
-        assert answer.json()["version"] == 7
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page below may write: its home, its temporary folder, and where it was started."""
+    folder = tmp_path_factory.mktemp("places")
+    for name in ("HOME", "TMPDIR", "here"):
+        (folder / name).mkdir()
+    return folder
 
 
-def test_fifty_at_once_are_all_answered(server: Any) -> None:
+@pytest.fixture(scope="module")
+def page_address(server: Any, places: Path) -> Iterator[str]:
+    """A page in front of a running server; it waits as long as a busy machine needs."""
+    arguments = ("--server", server.address.removeprefix("http://"), "--port", str(free_port()))
     patient = {"MRI_WEB_WAIT": str(HANGS), "MRI_WEB_TIMEOUT": str(HANGS)}
-    with serving("--server", server.address, "--port", str(free_port()), **patient) as page:
-        with ThreadPoolExecutor(50) as pool, httpx.Client(timeout=HANGS) as client:
-            answers = list(
-                pool.map(lambda n: client.post(f"{page}/api/v1/predict", content=png(n)), range(50))
-            )
+    own = {name: str(places / name) for name in ("HOME", "TMPDIR")}
+    with serving(*arguments, folder=places / "here", **patient, **own) as address:
+        yield address
+    assert sorted(path.name for path in places.rglob("*")) == ["HOME", "TMPDIR", "here"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with a pushed model and its card."""
+    from small_model import save
+
+    folder = tmp_path_factory.mktemp("work")
+    extras = save(folder / "serving" / "brain_mri" / "3") / "assets.extra"
+    extras.mkdir()
+    card().write(extras)
+    return folder
+
+
+def test_a_running_server_is_used(page_address: str) -> None:
+    answer = httpx.post(f"{page_address}/api/v1/predict", content=png(), timeout=HANGS)
+    assert answer.json()["label"] == "glioma"
+    assert answer.json()["version"] == 7
+
+
+def test_fifty_at_once_are_all_answered(page_address: str) -> None:
+    address = f"{page_address}/api/v1/predict"
+    with ThreadPoolExecutor(50) as pool, httpx.Client(timeout=HANGS) as client:
+        answers = list(pool.map(lambda n: client.post(address, content=png(n)), range(50)))
     assert {answer.status_code for answer in answers} == {200}
 
 
-def test_a_page_for_others_needs_a_secret(server: Any) -> None:
+def test_a_connection_that_is_dropped_holds_up_nobody(page_address: str) -> None:
+    host, port = page_address.removeprefix("http://").split(":")
+    for _ in range(40):  # more than there are threads
+        with socket.create_connection((host, int(port))) as sender:
+            sender.sendall(
+                b"POST /api/v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n"
+                b"Content-Length: 100000\r\n\r\n" + png()[:100]
+            )
+    answer = httpx.post(f"{page_address}/api/v1/predict", content=png(), timeout=HANGS)
+    assert answer.status_code == 200
+
+
+def test_an_upload_leaves_no_file(page_address: str, places: Path) -> None:
+    large = {"image": ("x.png", png() + bytes(2_000_000))}
+    answer = httpx.post(f"{page_address}/api/v1/predict", files=large, timeout=HANGS)
+    assert answer.status_code == 200
+    assert [path for path in places.rglob("*") if not path.is_dir()] == []
+
+
+def test_a_page_for_others_needs_a_secret(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
     arguments = ("--server", server.address, "--host", "0.0.0.0", "--port", str(free_port()))
-    process = command(*arguments)
-    _, said = process.communicate(timeout=HANGS)
-    assert process.returncode == 1
-    assert "set SECRET_KEY" in said
-    assert "Traceback" not in said
+    refused = mri("web", *arguments)
+    assert refused.returncode == 1
+    assert "set SECRET_KEY" in refused.stderr
+    assert "Traceback" not in refused.stderr
     with serving(*arguments, SECRET_KEY="0123456789abcdef") as page:
         assert httpx.get(page.replace("0.0.0.0", "127.0.0.1")).status_code == 200
 
 
 def test_an_address_in_use_is_told(server: Any) -> None:
-    process = command("--server", server.address, "--port", str(server.server_address[1]))
-    _, said = process.communicate(timeout=HANGS)
-    assert process.returncode == 1
-    assert "cannot listen at" in said
+    refused = mri("web", "--server", server.address, "--port", str(server.server_address[1]))
+    assert refused.returncode == 1
+    assert "cannot listen on" in refused.stderr
 
 
-def test_without_a_model_it_says_what_to_do(tmp_path: Any) -> None:
-    process = command("--work", str(tmp_path), "--port", str(free_port()))
-    _, said = process.communicate(timeout=HANGS)
-    assert process.returncode == 1
-    assert "run `mri run` first" in said
+def test_without_a_model_it_says_what_to_do(tmp_path: Path) -> None:
+    refused = mri("web", "--work", str(tmp_path), "--port", str(free_port()))
+    assert refused.returncode == 1
+    assert "run `mri run` first" in refused.stderr
 
 
-def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(tmp_path: Any) -> None:
-    from small_model import save
-
-    (tmp_path / "serving" / "brain_mri").mkdir(parents=True)
-    version = save(tmp_path / "serving" / "brain_mri" / "3")
-    (version / "assets.extra").mkdir()
-    card().write(version / "assets.extra")
-    with serving("--work", str(tmp_path), "--port", str(free_port())) as page:
+def test_the_pushed_model_is_served_with_its_card_and_ends_with_the_page(work: Path) -> None:
+    with serving("--work", str(work), "--port", str(free_port())) as page:
         with httpx.Client(timeout=HANGS) as client:
             wait_until(lambda: client.get(f"{page}/readyz").status_code == 200)
             assert client.get(f"{page}/readyz").json() == {"status": "ready", "version": 3}
             answer = client.post(f"{page}/api/v1/predict", content=png())
             assert "Intended use" in client.get(f"{page}/models/3/card").text
+            assert "MNI152" in client.get(page).text  # whose template examples are drawn from
             assert client.get(f"{page}/examples/glioma.jpg").status_code == 200
     assert answer.status_code == 200
-    assert _processes_of(str(tmp_path)) == []
+    assert _processes_of(str(work)) == []
 
 
-def test_the_page_ends_when_its_model_server_has_died(tmp_path: Path) -> None:
-    from small_model import save
-
-    save(tmp_path / "serving" / "brain_mri" / "3")
+def test_the_page_ends_when_its_model_server_has_died(work: Path) -> None:
     port = str(free_port())
-    process = command("--work", str(tmp_path), "--port", port)
+    process = command("--work", str(work), "--port", port)
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
-        [server] = _processes_of(f"--model_base_path={tmp_path}")
+        [server] = _processes_of(f"--model_base_path={work}")
         os.kill(server, signal.SIGKILL)
         _, said = process.communicate(timeout=HANGS)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert "the model server ended by itself" in said
+    assert "the model server ended unexpectedly" in said
     assert "Traceback" not in said
+
+
+def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(work: Path) -> None:
+    port = str(free_port())
+    process = command("--work", str(work), "--port", port)
+    try:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        with all_end_with(process.pid, "serving.server", "mri web"):
+            process.kill()
+            process.wait()
+    finally:
+        process.kill()
+        process.stderr.close()
 
 
 def _processes_of(word: str) -> list[int]:
@@ -121,45 +171,3 @@ def _answers(address: str) -> bool:
         return httpx.get(address, timeout=HANGS).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def test_an_upload_leaves_no_file(server: Any, tmp_path: Path) -> None:
-    places = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR")}
-    here = tmp_path / "here"
-    for place in (here, *places.values()):
-        Path(place).mkdir()
-    arguments = ("--server", server.address, "--port", str(free_port()))
-    with serving(*arguments, folder=here, **places) as page:
-        large = {"image": ("x.png", png() + bytes(2_000_000))}
-        assert httpx.post(f"{page}/api/v1/predict", files=large, timeout=HANGS).status_code == 200
-        assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["HOME", "TMPDIR", "here"]
-
-
-def test_a_connection_that_is_dropped_holds_up_nobody(server: Any) -> None:
-    with serving("--server", server.address, "--port", str(free_port())) as page:
-        host, port = page.removeprefix("http://").split(":")
-        for _ in range(40):  # more than there are threads
-            with socket.create_connection((host, int(port))) as sender:
-                sender.sendall(
-                    b"POST /api/v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n"
-                    b"Content-Length: 100000\r\n\r\n" + png()[:100]
-                )
-        answer = httpx.post(f"{page}/api/v1/predict", content=png(), timeout=HANGS)
-        assert answer.status_code == 200
-
-
-def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(tmp_path: Path) -> None:
-    from small_model import save
-
-    save(tmp_path / "serving" / "brain_mri" / "3")
-    port = str(free_port())
-    process = command("--work", str(tmp_path), "--port", port)
-    try:
-        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
-        with all_end_with(process.pid, "serving.server", "mri web"):
-            process.kill()
-            process.wait()
-    finally:
-        process.kill()
-        process.stderr.close()

@@ -10,7 +10,7 @@ from drawing import draw, encode
 from toy_run import mri
 
 from components.errors import PipelineError
-from mri.predictor import Predictor
+from mri.predictor import classify_file, load_saved_model
 from pipeline.paths import demand_text
 from pipeline.work import Work
 
@@ -63,8 +63,8 @@ def test_a_model_may_lie_anywhere(tmp_path: Path, name: str) -> None:
 
     image = tmp_path / "scan [1]*.png"
     image.write_bytes(encode(draw(1)))
-    predictor = Predictor(save(tmp_path / name / "3"))
-    assert predictor(image).label in ("glioma", "notumor")
+    model = load_saved_model(save(tmp_path / name / "3"))
+    assert classify_file(model, image).label in ("glioma", "notumor")
 
 
 def test_predict_and_batch_in_folders_of_odd_names(tmp_path):

@@ -17,8 +17,7 @@ from toy_run import mri
 from components.errors import PipelineError
 from imaging.leftovers import Leftovers
 from mri.batch.inputs import list_files
-from mri.batch.shards import open_batch, run_batch
-from pipeline.config import Config
+from mri.batch.shards import run_batch
 
 pytestmark = pytest.mark.long
 
@@ -55,9 +54,15 @@ def _batch(images: object, out: Path, model: Path, *more: str) -> subprocess.Com
     return mri("batch", str(images), str(out), "--model", str(model), *more)
 
 
-def test_every_file_has_a_row_and_a_bad_one_its_error(images, model, tmp_path):
-    out = tmp_path / "out"
-    result = _batch(images, out, model, "--shard-size", "4", "--batch-size", "3")
+@pytest.fixture(scope="module")
+def whole(images, model, tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
+    """A batch in three shards that nothing cut off, and what it said."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    return _batch(images, out, model, "--shard-size", "4", "--batch-size", "3"), out
+
+
+def test_every_file_has_a_row_and_a_bad_one_its_error(whole):
+    result, out = whole
     assert result.returncode == 0, result.stderr
     assert "11 files, 7 classified, 4 with an error; model 7" in result.stdout
     rows = _rows(out)
@@ -77,21 +82,20 @@ def test_every_file_has_a_row_and_a_bad_one_its_error(images, model, tmp_path):
     assert not list(out.glob(".*"))
 
 
-def test_a_killed_run_goes_on_with_what_is_left(images, model, tmp_path):
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    _batch(images, whole, model, "--shard-size", "2")
+def test_a_killed_run_goes_on_with_what_is_left(images, model, whole, tmp_path):
+    out = tmp_path / "out"
     killed = subprocess.run(
-        [sys.executable, str(_KILLED_BATCH), "3", "batch", str(images), str(out),
-         "--model", str(model), "--shard-size", "2"],
+        [sys.executable, str(_KILLED_BATCH), "1", "batch", str(images), str(out),
+         "--model", str(model), "--shard-size", "4"],
         capture_output=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
     done = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*")}
-    assert len(done) == 3
-    result = _batch(images, out, model, "--shard-size", "2")
-    assert "3 of 6 shards were there already" in result.stdout
+    assert len(done) == 1
+    result = _batch(images, out, model, "--shard-size", "4")
+    assert "1 of 3 shards were there already" in result.stdout
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done
-    assert _rows(out) == _rows(whole)
+    assert _rows(out) == _rows(whole[1])
 
 
 @pytest.mark.parametrize(("good", "code"), [(0, 1), (1, 0)])
@@ -112,11 +116,8 @@ def test_it_fails_where_not_one_file_could_be_classified(model, tmp_path, good, 
 def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):
     """The same without a process of its own."""
     files = list_files(str(source), out)
-    batch = open_batch(out, files, model, shard_size, format)
-    run_batch(
-        batch, files, model, out,
-        batch_size=16, beam_options=Config().beam, done=lambda count, there: None,
-    )  # fmt: skip
+    given = {"shard_size": shard_size, "format": format, "batch_size": 16}
+    return list(run_batch(out, files, model, **given))
 
 
 def test_other_results_in_the_folder_are_not_mixed_with(images, model, tmp_path):
@@ -194,7 +195,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_shard(images, model, tmp_path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mri.batch.rows.os.fsync", full)
-    with pytest.raises(PipelineError, match="No space left on device.*goes on"):
+    with pytest.raises(PipelineError, match="No space left on device.*continues"):
         _here(images / "a", tmp_path / "out", model)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["_batch.json"]
 

@@ -11,8 +11,7 @@ from small_model import brightness_answer, save
 
 from components.errors import PipelineError
 from mri.batch.inputs import list_files
-from mri.batch.shards import open_batch, run_batch
-from pipeline.config import Config
+from mri.batch.shards import run_batch
 
 pytestmark = pytest.mark.long
 
@@ -34,12 +33,8 @@ def images(tmp_path) -> Path:
 def _run(images: Path, out: Path, model: Path) -> tuple[list[dict[str, str]], list[bool]]:
     """The rows of all shards, of two files each, and which shards were there before."""
     files = list_files(str(images), out)
-    batch = open_batch(out, files, model, 2, "csv")
-    there: list[bool] = []
-    run_batch(
-        batch, files, model, out,
-        batch_size=16, beam_options=Config().beam, done=lambda _, before: there.append(before),
-    )  # fmt: skip
+    shards = run_batch(out, files, model, shard_size=2, format="csv", batch_size=16)
+    there = [shard.there for shard in shards]
     rows = []
     for shard in sorted(out.glob("*.csv")):
         with shard.open(encoding="utf-8", newline="") as file:
@@ -108,7 +103,7 @@ def test_rows_of_what_was_there_in_between_are_not_served(images, model, tmp_pat
     assert _run(images, tmp_path / "out", model) == (rows, [True, False])
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
 def test_what_the_machine_cannot_read_now_is_no_result(
     images, model, tmp_path, monkeypatch, number
 ):
@@ -120,7 +115,9 @@ def test_what_the_machine_cannot_read_now_is_no_result(
         return real(path, *how, **more)
 
     monkeypatch.setattr("imaging.reader.os.open", failing)
-    with pytest.raises(PipelineError, match=rf"{os.strerror(number)}.*goes on from what is whole"):
+    with pytest.raises(
+        PipelineError, match=rf"{os.strerror(number)}.*continues from what is whole"
+    ):
         _run(images, tmp_path / "out", model)
     monkeypatch.undo()
     rows, there = _run(images, tmp_path / "out", model)

@@ -1,5 +1,6 @@
 """A browser, and the page at an address that it can open."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,13 +9,13 @@ from typing import Any
 
 import pytest
 from carding import card
+from drawing import draw, encode
 from fake_server import running
 from page import model, page
 from werkzeug.serving import make_server
 
 from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
-from samples.synthetic import write_sample
 
 _HANGS = 300.0
 """Seconds after which a browser is taken to hang, also on a machine that does much else."""
@@ -55,10 +56,14 @@ def site() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of synthetic examples."""
-    return write_sample(
-        tmp_path_factory.mktemp("examples") / "sample", per_class=1, size=(64, 80)
-    ).path
+    """A folder as `mri data sample` makes it; tests/mri/test_web.py reads such a one."""
+    folder = tmp_path_factory.mktemp("examples")
+    manifest = {"kind": "synthetic", "notice": "Computer-generated pictures."}
+    (folder / "sample.json").write_text(json.dumps(manifest))
+    for seed, name in enumerate(("glioma", "meningioma", "notumor", "pituitary")):
+        (folder / "Testing" / name).mkdir(parents=True)
+        (folder / "Testing" / name / "0.jpg").write_bytes(encode(draw(seed, (64, 80)), "JPEG"))
+    return folder
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_schemathesis_finds_no_failure() -> None:
         assert len(operations) == 4
         for operation in operations:
             few = settings(
-                max_examples=25,
+                max_examples=10,
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),

@@ -39,23 +39,21 @@ def finished(tab: Any, words: str) -> None:
 
 
 @pytest.fixture
-def screenshot(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Any], None]:
-    """Keeps what a tab shows, in MRI_TEST_SCREENSHOTS or with the test's files."""
-    folder = Path(os.environ.get("MRI_TEST_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
+def screenshot(request: pytest.FixtureRequest) -> Callable[[Any], None]:
+    """Keeps what a tab shows, in light and in dark, if MRI_TEST_SCREENSHOTS names a folder."""
+    folder = os.environ.get("MRI_TEST_SCREENSHOTS")
     name = re.sub(r"\W+", "-", request.node.name)
 
     def keep(tab: Any) -> None:
-        tab.screenshot(path=str(folder / f"{name}.png"), full_page=True)
+        for scheme in ("light", "dark") if folder else ():
+            tab.emulate_media(color_scheme=scheme)
+            tab.screenshot(path=str(Path(folder) / f"{name}-{scheme}.png"), full_page=True)
 
     return keep
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_dropped_file_is_classified(
-    site: Site, open_tab: Tab, screenshot: Any, scheme: str
-) -> None:
-    tab = open_tab(color_scheme=scheme)
+def test_a_dropped_file_is_classified(site: Site, open_tab: Tab, screenshot: Any) -> None:
+    tab = open_tab()
     tab.goto(site())
     content = base64.b64encode(encode(draw(1, (256, 220)))).decode()
     transfer = tab.evaluate_handle(
@@ -103,7 +101,7 @@ def test_several_files_and_a_bad_one(site: Site, open_tab: Tab, screenshot: Any)
 def test_doubt_is_told(
     site: Site, open_tab: Tab, screenshot: Any, values: dict[str, Any], words: str
 ) -> None:
-    tab = open_tab(color_scheme="dark")
+    tab = open_tab()
     tab.goto(site(**values))
     choose(tab, image(1, "photograph.jpg"))
     finished(tab, "1 result.")
@@ -171,9 +169,8 @@ def test_without_javascript(site: Site, open_tab: Tab, screenshot: Any) -> None:
     screenshot(tab)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone(site: Site, open_tab: Tab, screenshot: Any, scheme: str) -> None:
-    tab = open_tab(color_scheme=scheme, **PHONE)
+def test_on_a_phone(site: Site, open_tab: Tab, screenshot: Any) -> None:
+    tab = open_tab(**PHONE)
     tab.goto(site(refer=True))
     choose(tab, image(1, "a-name-that-is-" + "long-" * 20 + ".png"))
     finished(tab, "1 result.")

@@ -34,7 +34,7 @@ def press(client: FlaskClient, name: str, **files: Any) -> Any:
 def test_each_class_has_a_button_with_a_picture(client: FlaskClient) -> None:
     html = client.get("/").text
     assert "<em>synthetic</em>" in html
-    assert "MNI152" in html  # whose template they are drawn from
+    assert "Computer-generated pictures." in html
     for name in ("glioma", "meningioma", "notumor", "pituitary"):
         assert f'name="example" value="{name}"' in html
         answer = client.get(f"/examples/{name}.jpg")
@@ -60,7 +60,7 @@ def test_a_pressed_example_is_what_the_model_sees(
 def test_an_example_that_is_not_there_is_told(client: FlaskClient, name: str) -> None:
     answer = press(client, name)
     assert answer.status_code == 400
-    assert "no such example" in answer.text
+    assert "This example does not exist" in answer.text
     assert "<b>" not in answer.text
 
 
@@ -75,7 +75,7 @@ def test_without_examples_none_are_offered(server: FakeServer) -> None:
 def test_a_folder_of_other_images_is_refused(tmp_path: Path, manifest: str | None) -> None:
     if manifest is not None:
         (tmp_path / "sample.json").write_text(manifest)
-    with pytest.raises(PipelineError, match="no synthetic sample"):
+    with pytest.raises(PipelineError, match="not a synthetic sample"):
         Examples.read(tmp_path)
 
 
@@ -84,5 +84,5 @@ def test_an_image_that_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sample.json").write_text(json.dumps(manifest))
     (tmp_path / "Testing" / "glioma").mkdir(parents=True)
     (tmp_path / "Testing" / "glioma" / "x.jpg").write_bytes(b"no image")
-    with pytest.raises(PipelineError, match="no synthetic sample"):
+    with pytest.raises(PipelineError, match="not a synthetic sample"):
         Examples.read(tmp_path)
