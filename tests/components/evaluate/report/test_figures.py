@@ -242,7 +242,7 @@ def test_a_model_of_unknown_training_is_not_compared(tmp_path):
     found = predictions(tmp_path, 80, baseline=np.eye(4)[labels], training_unknown=unknown)
     figures = measure(found, CONFIG)
     assert figures.comparison is None
-    assert "this model knows from its training cannot be told" in figures.comparison_missing
+    assert "this model knows from its training cannot be determined" in figures.comparison_missing
     assert unknown in figures.comparison_missing
 
 
