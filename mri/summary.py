@@ -11,7 +11,7 @@ from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
-from components.evaluate.verdict import ModelVerdict, read_verdict
+from components.evaluate.verdict import ModelVerdict
 from components.push.pushed import PUSHED_DESTINATION, WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline import node_ids
@@ -54,7 +54,7 @@ class Summary:
         destination = pushed.custom_properties[PUSHED_DESTINATION].string_value if pushed else ""
         return Summary(
             result=result,
-            verdict=read_verdict(evaluation.uri) if evaluation else None,
+            verdict=ModelVerdict.read(evaluation.uri) if evaluation else None,
             serving=ServeVerdict.read(Path(served.uri)) if served else None,
             report=Path(report.uri) if report else None,
             waiting=bool(pushed and pushed.custom_properties[WAITING].int_value),
