@@ -148,7 +148,7 @@ def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):
     for found, words in (
         (unlabelled, "30 of 30 test images have no label"),
         (undefined, "no finite probabilities for 1 of 30"),
-        (empty, "no image"),
+        (empty, "test split is empty"),
     ):
         assert words in found.missing[0]
         assert found.headline == {}
