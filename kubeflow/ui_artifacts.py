@@ -9,7 +9,7 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
-from components.evaluate.verdict import read_verdict
+from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.whole_file import whole_file
 from pipeline import node_ids
@@ -123,7 +123,7 @@ def _predictions(made: Artifacts, outputs: ExecutorOutputs) -> None:
 
 
 def _evaluator(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    verdict = read_verdict(made["evaluation"][0].uri)
+    verdict = ModelVerdict.read(made["evaluation"][0].uri)
     recalls = {f"recall {label}": value for label, value in verdict.accuracy_by_class.items()}
     outputs.metrics({**verdict.figures, **recalls, "blessed": float(verdict.blessed)})
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -80,10 +79,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
     if as_json:
         content = {
             "models": [
-                {
-                    "run": model.run,
-                    "headline": {k: v.model_dump() for k, v in one.headline.items()},
-                }
+                {"run": model.run, **one.model_dump(include={"headline"})}
                 for model, one in zip((first, second), figures, strict=True)
             ],
             "comparison": comparison.model_dump() if comparison else None,
@@ -111,7 +107,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
         )
     if unknown:
         console.print(
-            f"Which test images the model of {unknown} knows from its training is not known: "
+            f"It is not known which test images the model of {unknown} knows from its training, so "
             "difference and p may flatter it."
         )
     console.print(
@@ -139,30 +135,24 @@ def _paired(
     one: PredictionTable | None, other: PredictionTable | None, other_id: int, healthy: str | None
 ) -> tuple[Comparison | None, str]:
     if one is None or other is None:
-        return None, "the predictions of one are no longer there"
+        return None, "the predictions of one model no longer exist"
     if one.classes != other.classes:
         return None, "they know different classes"
     if not computable(one) or not computable(other):
         return None, "figures of one cannot be computed"
-    rows, same_rows = _in_order(one), _in_order(other)
-    if not np.array_equal(one.sha256[rows], other.sha256[same_rows]):
+    # In one order; copies of an image, which there may be, by their class.
+    one, other = (table.only(np.lexsort((table.labels, table.sha256))) for table in (one, other))
+    if not np.array_equal(one.sha256, other.sha256):
         return None, "they were not tested on the same images"
-    same, known = np.empty_like(other.probabilities), np.empty_like(other.known_to_model)
-    same[rows], known[rows] = other.probabilities[same_rows], other.known_to_model[same_rows]
-    new = ~(one.known_to_model | known)
+    new = ~(one.known_to_model | other.known_to_model)
     aside = f"{int((~new).sum()):,} of {len(new):,} test images match images that one of the two "
     aside += "models was trained on"
     if int(new.sum()) < min(len(new), EvaluateConfig().min_compared):
         return None, f"{aside}, and the others are too few"
     comparison = compare_answers(
-        one.only(new), same[new], other_id, EvaluateConfig().resamples, healthy
+        one.only(new), other.probabilities[new], other_id, EvaluateConfig().resamples, healthy
     )
     return comparison.model_copy(update={"set_aside": "" if new.all() else aside}), ""
-
-
-def _in_order(predictions: PredictionTable) -> npt.NDArray[np.intp]:
-    """Rows by image; copies of an image, which there may be, by their class."""
-    return np.lexsort((predictions.labels, predictions.sha256))
 
 
 def _predictions(model: Model) -> PredictionTable | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
-from components.evaluate.verdict import ModelVerdict, read_verdict
+from components.evaluate.verdict import ModelVerdict
 from components.push.pushed import PUSHED_DESTINATION, WAITING
 from components.serve_check.verdict import ServeVerdict
 from pipeline import node_ids
@@ -73,7 +73,7 @@ class Summary:
         if report:
             console.print(Path(report.uri, TEXT_FILE).read_text(encoding="utf-8"), markup=False)
         if evaluation := self.result.artifact(node_ids.EVALUATOR, "evaluation"):
-            _print_verdict(read_verdict(evaluation.uri), console)
+            _print_verdict(ModelVerdict.read(evaluation.uri), console)
         if served := self.result.artifact(node_ids.SERVE_CHECK, "blessing"):
             reasons = ServeVerdict.read(Path(served.uri)).reasons
             if reasons:

@@ -8,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
-from components.evaluate.verdict import read_verdict
+from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import PAGE_FILE, DataVerdict
 from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
@@ -103,7 +103,7 @@ def _model(outputs: Outputs) -> str:
 
 
 def _evaluation(outputs: Outputs) -> str:
-    verdict = read_verdict(outputs["evaluation"][0].uri)
+    verdict = ModelVerdict.read(outputs["evaluation"][0].uri)
     accuracy = "unknown" if verdict.accuracy is None else f"{verdict.accuracy:.3f}"
     return f"test accuracy {accuracy}, {'blessed' if verdict.blessed else 'not blessed'}"
 

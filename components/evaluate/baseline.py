@@ -15,7 +15,6 @@ from components.evaluate.verdict import CURRENT_MODEL_ID
 from components.ingest.artifacts import SplitAssignment
 from components.properties import number_of
 
-_CANDIDATE = "candidate"
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,38 +41,35 @@ class LatestBlessedBaselineStrategy(resolver.ResolverStrategy):
             The candidate, and one model with its blessing or none of either; and for each the
             splits whose images it was made with, where all of them are still there.
         """
-        candidates, blessings = input_dict[_CANDIDATE], input_dict["model_blessing"]
-        known = {
-            _CANDIDATE: candidates,
-            "candidate_splits": _trained_on(store, candidates[0].id),
-        }
+        [candidate] = input_dict["candidate"]
         said = read_standings(store)
-        standing = {model.id: said.get(model.id, Standing()) for model in input_dict["model"]}
-        none: list[types.Artifact] = []
-        chosen = max(
-            (
-                model
-                for model in input_dict["model"]
-                if standing[model.id].may_be_baseline
-                and model.id not in {artifact.id for artifact in candidates}
-            ),
-            key=lambda model: baseline_order(standing[model.id], model.id),
-            default=None,
-        )
-        if chosen is None:
-            return {**known, "model": none, "model_blessing": none, "splits": none}
-        last = standing[chosen.id].blessing
-        of_it = [
+        models = {
+            model.id: model
+            for model in input_dict["model"]
+            if model.id != candidate.id and said.get(model.id, Standing()).may_be_baseline
+        }
+        found: dict[str, list[types.Artifact]] = {
+            "candidate": [candidate],
+            "candidate_splits": _trained_on(store, candidate.id),
+            "model": [],
+            "model_blessing": [],
+            "splits": [],
+        }
+        if not models:
+            return found
+        chosen = max(models, key=lambda identity: baseline_order(said[identity], identity))
+        blessings = [
             blessing
-            for blessing in blessings
-            if number_of(blessing.mlmd_artifact, CURRENT_MODEL_ID) == chosen.id
+            for blessing in input_dict["model_blessing"]
+            if number_of(blessing.mlmd_artifact, CURRENT_MODEL_ID) == chosen
         ]
-        found = [blessing for blessing in of_it if last and blessing.id == last.id] or of_it
+        last = said[chosen].blessing
+        blessings.sort(key=lambda blessing: last is not None and blessing.id == last.id)
         return {
-            **known,
-            "model": [chosen],
-            "model_blessing": found[-1:],
-            "splits": _trained_on(store, chosen.id),
+            **found,
+            "model": [models[chosen]],
+            "model_blessing": blessings[-1:],
+            "splits": _trained_on(store, chosen),
         }
 
 

@@ -20,21 +20,21 @@ def problems(predictions: PredictionTable, config: EvaluateConfig) -> list[str]:
     """
     images = len(predictions)
     if images == 0:
-        return ["the test split holds no image, so no figure can be computed"]
+        return ["the test split is empty, so figures cannot be computed"]
     found = [*_of_labels(predictions, images), *_of_probabilities(predictions, images)]
     if images < LEAST_IMAGES and not found:
-        found.append("the test split holds one image: no figure of it means anything")
+        found.append("the test split has one image, which is too few for any figure")
     if config.healthy_class is not None and config.healthy_class not in predictions.classes:
         found.append(
             f"no class is named {config.healthy_class!r}, so the sensitivity for tumour cannot be "
             "computed; set evaluate.healthy_class to the class without a tumour, or to null"
         )
     if unknown := {t.of for t in config.thresholds if t.of} - set(predictions.classes):
-        found.append(f"a threshold names a class that is not there: {', '.join(sorted(unknown))}")
+        found.append(f"a threshold names a class that does not exist: {', '.join(sorted(unknown))}")
     if config.compare and (problem := comparison_problem(predictions, config)):
         found.append(
             f"the comparison cannot be computed: {problem}; "
-            "evaluate.compare=false starts anew without one"
+            "evaluate.compare=false starts again without a comparison"
         )
     return found
 
@@ -58,14 +58,14 @@ def comparison_problem(predictions: PredictionTable, config: EvaluateConfig) -> 
     ):
         if unknown:
             return (
-                f"which of the test images {whose} knows from its training cannot be told, as "
-                f"{unknown}"
+                f"which of the test images {whose} knows from its training cannot be determined, "
+                f"because {unknown}"
             )
     left, images = int(predictions.new_to_both.sum()), len(predictions)
     if left == images or left >= config.min_compared:
         return ""
     return (
-        f"{set_aside(predictions)}, and on the {left:,} that are left nothing can be said "
+        f"{set_aside(predictions)}, and the {left:,} that are left are too few to say anything "
         f"(evaluate.min_compared={config.min_compared})"
     )
 
@@ -88,9 +88,7 @@ def set_aside(predictions: PredictionTable) -> str:
 def computable(predictions: PredictionTable) -> bool:
     """Whether every image has a label and finite probabilities, and there is any."""
     images = len(predictions)
-    return images > 0 and not (
-        _unlabelled(predictions) or [*_of_probabilities(predictions, images)]
-    )
+    return images > 0 and not (_unlabelled(predictions) or _of_probabilities(predictions, images))
 
 
 def _of_labels(predictions: PredictionTable, images: int) -> list[str]:
@@ -99,11 +97,8 @@ def _of_labels(predictions: PredictionTable, images: int) -> list[str]:
             f"{unlabelled:,} of {images:,} test images have no label that the model knows, so "
             "nothing that compares with the truth can be computed"
         ]
-    absent = [
-        name
-        for index, name in enumerate(predictions.classes)
-        if not (predictions.labels == index).any()
-    ]
+    classes = enumerate(predictions.classes)
+    absent = [name for index, name in classes if index not in predictions.labels]
     if absent and images >= LEAST_IMAGES:
         return [
             f"the test split holds no image of {', '.join(absent)}, so the figures of "
@@ -113,19 +108,20 @@ def _of_labels(predictions: PredictionTable, images: int) -> list[str]:
 
 
 def _of_probabilities(predictions: PredictionTable, images: int) -> list[str]:
-    found = []
-    for values, whose in (
-        (predictions.probabilities, "the model"),
-        (predictions.baseline, "the last blessed model"),
-    ):
-        if values is None:
-            continue
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        if bad:
-            found.append(
-                f"{whose} gave no finite probabilities for {bad:,} of {images:,} test images"
-            )
-    return found
+    answers = {
+        "the model": predictions.probabilities,
+        "the last blessed model": predictions.baseline,
+    }
+    bad = {
+        whose: int((~np.isfinite(values)).any(axis=1).sum())
+        for whose, values in answers.items()
+        if values is not None
+    }
+    return [
+        f"{whose} gave no finite probabilities for {count:,} of {images:,} test images"
+        for whose, count in bad.items()
+        if count
+    ]
 
 
 def _unlabelled(predictions: PredictionTable) -> int:

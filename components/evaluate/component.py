@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -19,14 +20,8 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation
 
 from components.evaluate.artifacts import PredictionsFile
-from components.evaluate.checks import (
-    comparison_problem,
-    computable,
-    problems,
-    set_aside,
-)
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.judgement import judge
+from components.evaluate.judgement import BySlice, judge, read_results
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.thresholds import (
     BASELINE,
@@ -35,9 +30,7 @@ from components.evaluate.thresholds import (
     NO,
     PREDICTION_KEY,
     YES,
-    eval_config,
 )
-from components.evaluate.verdict import ModelVerdict
 
 _UNKNOWN = "unknown"
 _ROWS = 1000
@@ -71,65 +64,39 @@ def Evaluator(
         baseline_model: The model to beat, or none.
         beam_pipeline: TFX's.
     """
-    demanded = EvaluateConfig.model_validate_json(config)
     made = PredictionTable.read(Path(predictions.uri))
     folder = Path(evaluation.uri)
-    found = problems(made, demanded)
-    verdict = ModelVerdict(blessed=False, reasons=(), examples=len(made))
-    if computable(made):
-        verdict = _evaluate(made, demanded, folder, beam_pipeline)
-    verdict = verdict.model_copy(
-        update={
-            "blessed": verdict.blessed and not found,
-            "reasons": (*found, *verdict.reasons),
-        }
-    )
+
+    def measure(settings: config_pb2.EvalConfig) -> tuple[BySlice, Any]:
+        with beam_pipeline as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(_batches(made))
+                | tfma.ExtractEvaluateAndWriteResults(
+                    eval_shared_model=[_answered(spec) for spec in settings.model_specs],
+                    eval_config=settings,
+                    output_path=str(folder),
+                )
+            )
+        return read_results(folder, settings, made.classes)
+
+    verdict = judge(made, EvaluateConfig.model_validate_json(config), measure)
     verdict.write(folder)
     _LOG.info("blessed" if verdict.blessed else f"refused: {'; '.join(verdict.reasons)}")
     _bless(blessing, model, baseline_model, blessed=verdict.blessed)
 
 
-def _evaluate(
-    predictions: PredictionTable, config: EvaluateConfig, folder: Path, beam_pipeline: beam.Pipeline
-) -> ModelVerdict:
-    if config.healthy_class not in predictions.classes:
-        config = config.model_copy(update={"healthy_class": None})
-    has_baseline = (
-        config.compare
-        and predictions.baseline is not None
-        and not comparison_problem(predictions, config)
-    )
-    settings = eval_config(config, predictions.classes, has_baseline=has_baseline)
-    with beam_pipeline as pipeline:
-        _ = (
-            pipeline
-            | beam.Create(_batches(predictions, has_baseline=has_baseline))
-            | tfma.ExtractEvaluateAndWriteResults(
-                eval_shared_model=[
-                    _materialized(spec, has_baseline) for spec in settings.model_specs
-                ],
-                eval_config=settings,
-                output_path=str(folder),
-            )
-        )
-    verdict = judge(folder, config, predictions.classes, has_baseline=has_baseline)
-    compared = int(predictions.new_to_both.sum()) if has_baseline else None
-    aside = set_aside(predictions) if compared not in (None, len(predictions)) else ""
-    return verdict.model_copy(update={"compared": compared, "set_aside": aside})
-
-
-def _materialized(spec: config_pb2.ModelSpec, has_baseline: bool) -> tfma.types.EvalSharedModel:
-    """A model that has answered already; without a baseline, changes are not demanded of it."""
+def _answered(spec: config_pb2.ModelSpec) -> tfma.types.EvalSharedModel:
+    """A model whose answers are in the columns."""
     return tfma.types.EvalSharedModel(
         model_name=spec.name,
         model_type=tfma.constants.MATERIALIZED_PREDICTION,
         include_default_metrics=False,
-        rubber_stamp=not has_baseline,
         is_baseline=spec.is_baseline,
     )
 
 
-def _batches(predictions: PredictionTable, *, has_baseline: bool) -> list[pa.RecordBatch]:
+def _batches(predictions: PredictionTable) -> list[pa.RecordBatch]:
     """The columns that TFMA reads, some rows at a time."""
     columns = {
         LABEL_KEY: pa.array([[int(label)] for label in predictions.labels]),
@@ -139,7 +106,7 @@ def _batches(predictions: PredictionTable, *, has_baseline: bool) -> list[pa.Rec
             for name, values in predictions.slices.items()
         },
     }
-    if has_baseline and predictions.baseline is not None:
+    if predictions.baseline is not None:
         columns[BASELINE] = pa.array(predictions.baseline.tolist())
         columns[COMPARED] = pa.array([[YES if new else NO] for new in predictions.new_to_both])
     return list(pa.table(columns).to_batches(max_chunksize=_ROWS))
@@ -153,21 +120,10 @@ def _bless(
     blessed: bool,
 ) -> None:
     """Marks the blessing as TFX's own Evaluator does, which resolvers and Pusher read."""
-    blessing.set_string_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
-    )
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-    if baseline is not None:
-        blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
-        )
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id
-        )
-    name, value = (
-        (constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE)
-        if blessed
-        else (constants.NOT_BLESSED_FILE_NAME, constants.NOT_BLESSED_VALUE)
-    )
+    for role, one in {"current": model, "baseline": baseline}.items():
+        if one is not None:
+            blessing.set_string_custom_property(f"{role}_model_uri", one.uri)
+            blessing.set_int_custom_property(f"{role}_model_id", one.id)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+    name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
     (Path(blessing.uri) / name).touch()
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)

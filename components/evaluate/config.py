@@ -34,7 +34,7 @@ class Threshold(StrictConfig):
 
     Attributes:
         metric: Which figure.
-        of: The class, where the metric is one of a class; without one the threshold holds for each.
+        of: The class, if the metric is of one class; without it the threshold holds for each class.
         slice: `FEATURE=VALUE`, such as `seen=novel`; empty for all test images.
         min: The least that is allowed.
         max: The most that is allowed.
@@ -73,12 +73,12 @@ class EvaluateConfig(StrictConfig):
         max_tumour_sensitivity_drop: How far it may lie below that of the last blessed model.
         min_class_recall: Least share of the images of each class that are recognised.
         thresholds: More of them.
-        healthy_class: The class without a tumour; null where no class is, then nothing is said of
-            tumours.
+        healthy_class: The class without a tumour; null if there is none, and then nothing is said
+            about tumours.
         compare: Whether the last blessed model is what a candidate must match. Without, a model of
             other classes can start anew.
-        min_compared: Least test images for a comparison where others are set aside, as one of the
-            two models was trained on a match of them. With fewer the candidate is refused.
+        min_compared: Least test images for a comparison if others are set aside because one of
+            the two models was trained on a match of them. With fewer the candidate is refused.
         resamples: Bootstrap samples behind each interval.
     """
 

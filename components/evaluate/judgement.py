@@ -1,141 +1,106 @@
-"""Reads what TFMA wrote: every figure, and which thresholds it found missed."""
+"""From predictions to a verdict: what TFMA measured, and which thresholds it found missed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import (
-    LOWER_IS_BETTER,
-    ONE_CLASS,
-    OVERALL,
-    EvaluateConfig,
-    Threshold,
-)
-from components.evaluate.thresholds import (
-    CANDIDATE,
-    bounds,
-    change,
-    compared,
-    metric_name,
-    slice_of,
-    slice_words,
-)
+from components.evaluate.checks import comparison_problem, computable, problems, set_aside
+from components.evaluate.config import OVERALL, EvaluateConfig
+from components.evaluate.metrics import metric_name
+from components.evaluate.predictions.table import PredictionTable
+from components.evaluate.thresholds import CANDIDATE, Demand, demands, eval_config, slice_words
 from components.evaluate.verdict import Check, ModelVerdict, SliceAccuracy
 
 _CLASS_ID = "classId:"
-_BY_SLICE = dict[str, dict[str, float]]
-_MISSED = set[tuple[str, str, bytes]]
+
+BySlice = dict[str, dict[str, float]]
+"""Values by slice (`FEATURE=VALUE`, or empty) and figure."""
+Measure = Callable[[config_pb2.EvalConfig], tuple[BySlice, Any]]
+"""Gives TFMA's figures and its ValidationResult."""
+_Missed = set[tuple[str, str, bytes]]
 """Metric, slice in words, and bounds as TFMA has them, of thresholds."""
 
 
-def judge(
-    evaluation: Path, config: EvaluateConfig, classes: Sequence[str], *, has_baseline: bool
-) -> ModelVerdict:
-    """Turns TFMA's results into a verdict.
+def judge(predictions: PredictionTable, config: EvaluateConfig, measure: Measure) -> ModelVerdict:
+    """Judges a model. What is wrong with the predictions is a reason to refuse it.
 
     Args:
-        evaluation: Where TFMA wrote.
-        config: The thresholds.
-        classes: Class names.
-        has_baseline: Whether TFMA compared with a baseline.
+        predictions: Of the test images.
+        config: What it takes to be blessed.
+        measure: Computes figures; not called where none can be.
 
     Returns:
         The verdict; whether a threshold is met is TFMA's word.
     """
-    figures = _figures(evaluation, CANDIDATE if has_baseline else None, classes)
-    overall = figures.get(OVERALL, {})
-    validation = tfma.load_validation_result(str(evaluation))
+    found = problems(predictions, config)
+    if not computable(predictions):
+        return ModelVerdict(blessed=False, reasons=tuple(found), examples=len(predictions))
+    if config.healthy_class not in predictions.classes:
+        config = config.model_copy(update={"healthy_class": None})
+    has_baseline = (
+        config.compare
+        and predictions.baseline is not None
+        and not comparison_problem(predictions, config)
+    )
+    classes = predictions.classes
+    demanded = demands(config, classes, has_baseline=has_baseline)
+    settings = eval_config(config, classes, demanded, has_baseline=has_baseline)
+    figures, validation = measure(settings)
     missed = _missed(validation)
-    checks = [
-        check
-        for threshold in config.all_thresholds()
-        for name in _classes_of(threshold, classes)
-        for check in _checks(threshold, name, figures, missed, has_baseline=has_baseline)
-    ]
-    reasons = [check.reason for check in checks if not check.met]
+    checks = tuple(_check(one, figures, missed) for one in demanded)
+    reasons = found + [check.reason for check in checks if not check.met]
     if not validation.validation_ok and not reasons:
-        reasons.append("TFMA refuses the model: a threshold is on something that is not there")
+        reasons.append(
+            "TFMA refuses the model: a threshold is on a figure, class or slice that does not exist"
+        )
+    overall = figures.get(OVERALL, {})
+    compared = int(predictions.new_to_both.sum()) if has_baseline else None
     return ModelVerdict(
-        blessed=bool(validation.validation_ok) and not reasons,
+        blessed=not reasons,
         reasons=tuple(reasons),
-        examples=int(overall.get("example_count", 0)),
+        examples=len(predictions),
         figures={name: _number(value) for name, value in sorted(overall.items())},
         accuracy_by_class={
             name: recall
             for name in classes
-            if math.isfinite(recall := overall.get(metric_name("recall", name), math.nan))
+            if (recall := _number(overall.get(metric_name("recall", name)))) is not None
         },
-        seen=_accuracy(figures.get("seen=seen")),
-        novel=_accuracy(figures.get("seen=novel")),
-        checks=tuple(checks),
+        seen=_accuracy(figures.get("seen=seen", {})),
+        novel=_accuracy(figures.get("seen=novel", {})),
+        checks=checks,
+        compared=compared,
+        set_aside=set_aside(predictions) if compared not in (None, len(predictions)) else "",
     )
 
 
-def _classes_of(threshold: Threshold, classes: Sequence[str]) -> Sequence[str | None]:
-    if threshold.metric not in ONE_CLASS:
-        return [None]
-    return [threshold.of] if threshold.of is not None else list(classes)
+def read_results(
+    evaluation: Path, settings: config_pb2.EvalConfig, classes: Sequence[str]
+) -> tuple[BySlice, Any]:
+    """Reads what TFMA wrote.
 
+    Args:
+        evaluation: Where it wrote.
+        settings: What it was told.
+        classes: Class names.
 
-def _checks(
-    threshold: Threshold,
-    of: str | None,
-    figures: _BY_SLICE,
-    missed: _MISSED,
-    *,
-    has_baseline: bool,
-) -> list[Check]:
-    name = metric_name(threshold.metric, of)
-    made = []
-    if (demanded := bounds(threshold)) is not None:
-        found = figures.get(threshold.slice, {})
-        words = (
-            f"{words} {bound:.3f}"
-            for words, bound in (("at least", threshold.min), ("at most", threshold.max))
-            if bound is not None
-        )
-        made.append(
-            Check(
-                figure=name,
-                slice=threshold.slice,
-                demanded=" and ".join(words),
-                value=_number(found.get(name)),
-                met=(name, threshold.slice, _key(demanded)) not in missed and name in found,
-            )
-        )
-    if has_baseline and threshold.max_drop is not None and (drop := change(threshold)) is not None:
-        images = slice_words(compared(slice_of(threshold)))
-        sign = 1 if threshold.metric in LOWER_IS_BETTER else -1
-        difference = figures.get(images, {}).get(f"{name}_diff")
-        made.append(
-            Check(
-                figure=f"how far {name} lies "
-                f"{'above' if sign > 0 else 'below'} the last blessed model's",
-                slice=threshold.slice,
-                demanded=f"at most {threshold.max_drop:.3f}",
-                value=None if difference is None else _number(sign * difference),
-                met=(name, images, _key(drop)) not in missed and difference is not None,
-            )
-        )
-    return made
-
-
-def _figures(evaluation: Path, model: str | None, classes: Sequence[str]) -> _BY_SLICE:
-    """Values by slice (`FEATURE=VALUE`, or empty) and metric."""
-    found: _BY_SLICE = {}
+    Returns:
+        The candidate's figures, and TFMA's ValidationResult.
+    """
+    found: BySlice = {}
+    model = CANDIDATE if len(settings.model_specs) > 1 else None
     result = tfma.load_eval_result(str(evaluation), model_name=model)
     for slice_key, by_output in result.slicing_metrics:
-        words = slice_words(dict(slice_key))
+        of_slice = found.setdefault(slice_words(dict(slice_key)), {})
         for sub_key, metrics in by_output[""].items():
             for name, value in metrics.items():
                 number = next(iter(value.values()), None) if isinstance(value, dict) else None
                 if isinstance(number, float | int):
-                    found.setdefault(words, {})[_name(name, sub_key, classes)] = float(number)
-    return found
+                    of_slice[_name(name, sub_key, classes)] = float(number)
+    return found, tfma.load_validation_result(str(evaluation))
 
 
 def _name(metric: str, sub_key: str, classes: Sequence[str]) -> str:
@@ -145,7 +110,7 @@ def _name(metric: str, sub_key: str, classes: Sequence[str]) -> str:
     return metric_name(metric, classes[int(sub_key.removeprefix(_CLASS_ID))])
 
 
-def _missed(validation: Any) -> _MISSED:
+def _missed(validation: Any) -> _Missed:
     """Every threshold that is missed."""
     found = set()
     for one in validation.metric_validations_per_slice:
@@ -156,12 +121,24 @@ def _missed(validation: Any) -> _MISSED:
     return found
 
 
+def _check(demanded: Demand, figures: BySlice, missed: _Missed) -> Check:
+    images = slice_words(demanded.images)
+    value = figures.get(images, {}).get(demanded.value)
+    return Check(
+        figure=demanded.figure,
+        slice=demanded.slice,
+        demanded=demanded.allowed,
+        value=None if value is None else _number(demanded.sign * value),
+        met=(demanded.metric, images, _key(demanded.bound)) not in missed and value is not None,
+    )
+
+
 def _key(threshold: config_pb2.MetricThreshold) -> bytes:
     return bytes(threshold.SerializeToString(deterministic=True))
 
 
-def _accuracy(figures: dict[str, float] | None) -> SliceAccuracy | None:
-    if not figures or "accuracy" not in figures:
+def _accuracy(figures: dict[str, float]) -> SliceAccuracy | None:
+    if "accuracy" not in figures:
         return None
     return SliceAccuracy(
         accuracy=figures["accuracy"], examples=int(figures.get("example_count", 0))

@@ -4,9 +4,8 @@ A figure follows from sums over images. TFMA adds them up by slice (`tfma_metric
 weighs the images anew for every bootstrap sample (`report.measure`, `report.compare`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,20 @@ from components.evaluate.predictions.table import Flags, Floats
 
 Key = tuple[str, str | None]
 """A metric's name, and the class where it is a figure of one class against the rest."""
+
+
+def metric_name(metric: str, of: str | None = None) -> str:
+    """The name of a metric in TFMA's results, as it also reads in a sentence.
+
+    Args:
+        metric: The figure.
+        of: Name of the class, for a figure of one class.
+
+    Returns:
+        Such as `recall of glioma`.
+    """
+    words = metric.replace("_", " ")
+    return f"{words} of {of}" if of is not None else words
 
 
 @dataclass(frozen=True)
@@ -86,91 +99,75 @@ class Answers:
         return Tally(counts, weights @ self._squares)
 
 
-class Metric(Protocol):
-    """A figure."""
-
-    @property
-    def about(self) -> Flags:
-        """Which images it is about, [true, predicted]."""
-
-    def __call__(self, tally: Tally) -> Floats:
-        """The figure of each weighting, NaN where it would be a share of nothing."""
-
-
 @dataclass(frozen=True)
-class Share:
-    """How many of some images count.
+class Metric:
+    """A figure.
 
     Attributes:
+        about: Which images it is about, [true, predicted].
+        of: From a tally to the figure of each weighting, NaN where it would be a share of nothing.
+        hits: Where it is a share of these images, those that count, among others.
+    """
+
+    about: Flags
+    of: Callable[[Tally], Floats]
+    hits: Flags | None = None
+
+
+def share(about: Flags, hits: Flags) -> Metric:
+    """How many of some images count.
+
+    Args:
         about: Some images, [true, predicted].
         hits: Those that count, among others, [true, predicted].
     """
-
-    about: Flags
-    hits: Flags
-
-    def __call__(self, tally: Tally) -> Floats:
-        """The share of each weighting."""
-        return ratio(_within(tally, self.about & self.hits), _within(tally, self.about))
+    both = about & hits
+    return Metric(about, lambda tally: ratio(_within(tally, both), _within(tally, about)), hits)
 
 
-@dataclass(frozen=True)
-class F1:
+def f1(true: Flags, called: Flags) -> Metric:
     """The harmonic mean of precision and recall of a class.
 
-    Attributes:
-        about: Images of the class, [true, predicted].
+    Args:
+        true: Images of the class, [true, predicted].
         called: Images that are taken for it, [true, predicted].
     """
 
-    about: Flags
-    called: Flags
+    def of(tally: Tally) -> Floats:
+        hits = _within(tally, true & called)
+        return ratio(2 * hits, _within(tally, true) + _within(tally, called))
 
-    def __call__(self, tally: Tally) -> Floats:
-        """The figure of each weighting."""
-        hits = _within(tally, self.about & self.called)
-        return ratio(2 * hits, _within(tally, self.about) + _within(tally, self.called))
+    return Metric(true, of)
 
 
-@dataclass(frozen=True)
-class Mean:
+def mean(about: Flags, parts: Sequence[Metric], where: Sequence[Metric]) -> Metric:
     """The mean of a figure of each class, a class that is never predicted counting 0.
 
     As in scikit-learn it is over the classes that there are: balanced accuracy leaves out those
     without an image, the others only those that are not predicted either.
 
-    Attributes:
+    Args:
         about: All images, [true, predicted].
         parts: The figure of each class.
         where: Of each class, a figure that is not computable where there is no such class.
     """
 
-    about: Flags
-    parts: Sequence[Metric]
-    where: Sequence[Metric]
-
-    def __call__(self, tally: Tally) -> Floats:
-        """The mean of each weighting."""
+    def of(tally: Tally) -> Floats:
         values, defined = (
-            np.stack([metric(tally) for metric in by_class], -1)
-            for by_class in (self.parts, self.where)
+            np.stack([metric.of(tally) for metric in by_class], -1) for by_class in (parts, where)
         )
         return ratio(np.nansum(values, -1), np.isfinite(defined).sum(-1))
 
+    return Metric(about, of)
 
-@dataclass(frozen=True)
-class Brier:
+
+def brier(about: Flags) -> Metric:
     """Mean squared distance of probabilities from the truth, summed over classes: 0 to 2.
 
-    Attributes:
+    Args:
         about: All images, [true, predicted].
     """
-
-    about: Flags
-
-    def __call__(self, tally: Tally) -> Floats:
-        """The score of each weighting."""
-        return ratio(tally.squares, _within(tally, self.about))
+    return Metric(about, lambda tally: ratio(tally.squares, _within(tally, about)))
 
 
 def metrics(classes: Sequence[str], healthy: str | None) -> dict[Key, Metric]:
@@ -190,21 +187,21 @@ def metrics(classes: Sequence[str], healthy: str | None) -> dict[Key, Metric]:
         true = np.zeros((size, size), bool)
         true[index] = True
         called = true.T
-        of_class["precision", name] = Share(called, true)
-        of_class["recall", name] = Share(true, called)
-        of_class["specificity", name] = Share(~true, ~called)
-        of_class["f1", name] = F1(true, called)
+        of_class["precision", name] = share(called, true)
+        of_class["recall", name] = share(true, called)
+        of_class["specificity", name] = share(~true, ~called)
+        of_class["f1", name] = f1(true, called)
     precisions, recalls, _, f1s = ([of_class[one, name] for name in classes] for one in ONE_CLASS)
     found: dict[Key, Metric] = {}
     if healthy is not None:
         # A tumour of any kind is found where the image is not taken for one without.
         found["tumour_sensitivity", None] = of_class["specificity", healthy]
         found["tumour_specificity", None] = of_class["recall", healthy]
-    found["accuracy", None] = Share(everything, right)
-    found["balanced_accuracy", None] = Mean(everything, recalls, recalls)
-    found["macro_precision", None] = Mean(everything, precisions, f1s)
-    found["macro_f1", None] = Mean(everything, f1s, f1s)
-    found["brier", None] = Brier(everything)
+    found["accuracy", None] = share(everything, right)
+    found["balanced_accuracy", None] = mean(everything, recalls, recalls)
+    found["macro_precision", None] = mean(everything, precisions, f1s)
+    found["macro_f1", None] = mean(everything, f1s, f1s)
+    found["brier", None] = brier(everything)
     return found | of_class
 
 

@@ -11,66 +11,64 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from components.evaluate.metrics import Answers, Tally, metrics
+from components.evaluate.metrics import Answers, Tally, metric_name, metrics
 
 _Key = metric_types.MetricKey
 
 
-class TallyMetric(metric_types.Metric):
-    """A figure that follows from a tally of the images."""
+class TallyMetrics(metric_types.Metric):
+    """All figures that follow from a tally of the images, each under its name in words."""
 
     def __init__(
-        self,
-        metric: str,
-        classes: Sequence[str],
-        of: str | None = None,
-        healthy: str | None = None,
-        name: str | None = None,
+        self, classes: Sequence[str], healthy: str | None = None, name: str = "tally"
     ) -> None:
-        """Describes the metric; TFMA calls this with the JSON of a MetricConfig.
+        """Describes the figures; TFMA calls this with the JSON of a MetricConfig.
 
         Args:
-            metric: A name in `metrics`.
             classes: Class names in the order of the probabilities.
-            of: The class, for a figure of one class.
             healthy: The class without a tumour, for figures about tumours.
-            name: The metric's name in TFMA's results.
+            name: What TFMA calls them together.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
-            metric=metric,
             classes=classes,
-            of=of,
             healthy=healthy,
-            name=name or metric,
+            name=name,
         )
 
 
-metric_types.register_metric(TallyMetric)
+metric_types.register_metric(TallyMetrics)
 
 
 def _computations(
-    metric: str,
     classes: Sequence[str],
-    of: str | None,
     healthy: str | None,
     name: str,
     eval_config: Any = None,
     model_name: str = "",
     output_name: str = "",
 ) -> list[Any]:
-    tally = _Key(name="_tally", model_name=model_name, output_name=output_name)
-    key = _Key(name=name, model_name=model_name, output_name=output_name)
-    figure = metrics(classes, healthy)[metric, of]
+    def key(words: str) -> Any:
+        # Thresholds that stand beside metrics are looked up without a word on weights.
+        return _Key(
+            name=words, model_name=model_name, output_name=output_name, example_weighted=None
+        )
+
+    tally, figures = key(f"_{name}"), metrics(classes, healthy)
 
     def result(found: dict[Any, Any]) -> dict[Any, float]:
-        return {key: float(figure(found[tally])[0])}
+        return {
+            key(metric_name(*one)): float(metric.of(found[tally])[0])
+            for one, metric in figures.items()
+        }
 
     return [
         metric_types.MetricComputation(
             keys=[tally], preprocessors=None, combiner=_Sum(tally, len(classes), eval_config)
         ),
-        metric_types.DerivedMetricComputation(keys=[key], result=result),
+        metric_types.DerivedMetricComputation(
+            keys=[key(metric_name(*one)) for one in figures], result=result
+        ),
     ]
 
 
@@ -94,12 +92,8 @@ class _Sum(beam.CombineFn):
             )
         )
         labels = np.asarray(label, np.int64).reshape(-1)
-        return (
-            accumulator
-            + Answers(
-                labels, np.asarray(probabilities, np.float64).reshape(len(labels), -1)
-            ).tally()
-        )
+        rows = np.asarray(probabilities, np.float64).reshape(len(labels), -1)
+        return accumulator + Answers(labels, rows).tally()
 
     def merge_accumulators(self, accumulators: Iterable[Tally]) -> Tally:
         return sum(accumulators, self.create_accumulator())

@@ -1,145 +1,184 @@
-"""The TFMA configuration: which metrics, on which slices, and which values bless a model."""
+"""What TFMA is told: which figures to compute, on which slices, and which values bless a model."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluate.config import LOWER_IS_BETTER, EvaluateConfig, Threshold
-from components.evaluate.metrics import metrics
+from components.evaluate.config import LOWER_IS_BETTER, ONE_CLASS, EvaluateConfig, Threshold
+from components.evaluate.metrics import metric_name, metrics
 from components.evaluate.predictions.slices import FEATURES
-from components.evaluate.tfma_metric import TallyMetric
+from components.evaluate.tfma_metric import TallyMetrics
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 LABEL_KEY, PREDICTION_KEY = "label", "probabilities"
 COMPARED, YES, NO = "compared", "yes", "no"
 """A column of the images: whether the two models may be compared on them."""
 _ROUNDING = 1e-9
+_AUC = '{"num_thresholds": 1000}'
+"""TFMA's own 10,000 take most of an evaluation's time; the report's area is exact."""
 
 Slice = Mapping[str, str]
 """Values by feature; empty for all images."""
 
 
-def metric_name(metric: str, of: str | None = None) -> str:
-    """The name of a metric in TFMA's results, as it also reads in a sentence.
+@dataclass(frozen=True)
+class Demand:
+    """What a threshold asks of one figure, in TFMA's terms and in words.
+
+    Attributes:
+        metric: The figure's name in TFMA's results.
+        images: Those that it is computed on.
+        bound: What is allowed.
+        value: The name of the value that the bound is on: the metric's, or of its difference.
+        figure: The value in words.
+        slice: The threshold's.
+        allowed: The bound in words.
+        sign: -1 where words and value count in opposite directions.
+    """
+
+    metric: str
+    images: Slice
+    bound: config_pb2.MetricThreshold
+    value: str
+    figure: str
+    slice: str
+    allowed: str
+    sign: int = 1
+
+
+def demands(
+    config: EvaluateConfig, classes: Sequence[str], *, has_baseline: bool
+) -> tuple[Demand, ...]:
+    """All that is asked of a model, in the order of the thresholds.
 
     Args:
-        metric: The figure.
-        of: Name of the class, for a figure of one class.
-
-    Returns:
-        Such as `recall of glioma`.
+        config: The thresholds; one that names no class holds for each.
+        classes: Class names.
+        has_baseline: Whether there are predictions of a baseline.
     """
-    words = metric.replace("_", " ")
-    return f"{words} of {of}" if of is not None else words
+    found = []
+    for threshold in config.all_thresholds():
+        of_all = threshold.of is None and threshold.metric in ONE_CLASS
+        for of in classes if of_all else [threshold.of]:
+            name = metric_name(threshold.metric, of)
+            if threshold.min is not None or threshold.max is not None:
+                found.append(_bound(threshold, name))
+            if threshold.max_drop is not None and has_baseline:
+                found.append(_drop(threshold, name, threshold.max_drop))
+    return tuple(found)
+
+
+def _bound(threshold: Threshold, name: str) -> Demand:
+    """On the figure itself."""
+    bound, words = config_pb2.MetricThreshold(), []
+    if threshold.min is not None:
+        bound.value_threshold.lower_bound.value = threshold.min
+        words.append(f"at least {threshold.min:.3f}")
+    if threshold.max is not None:
+        bound.value_threshold.upper_bound.value = threshold.max
+        words.append(f"at most {threshold.max:.3f}")
+    images = _slice_of(threshold)
+    return Demand(name, images, bound, name, name, threshold.slice, " and ".join(words))
+
+
+def _drop(threshold: Threshold, name: str, allowed: float) -> Demand:
+    """On its change against the baseline."""
+    lower = threshold.metric in LOWER_IS_BETTER
+    way, sign = ("above", 1) if lower else ("below", -1)
+    change = config_pb2.GenericChangeThreshold(
+        absolute={"value": sign * (allowed + _ROUNDING)},
+        direction="LOWER_IS_BETTER" if lower else "HIGHER_IS_BETTER",
+    )
+    return Demand(
+        metric=name,
+        images={**_slice_of(threshold), COMPARED: YES},
+        bound=config_pb2.MetricThreshold(change_threshold=change),
+        value=f"{name}_diff",
+        figure=f"how far {name} lies {way} the last blessed model's",
+        slice=threshold.slice,
+        allowed=f"at most {allowed:.3f}",
+        sign=sign,
+    )
 
 
 def eval_config(
-    config: EvaluateConfig, classes: Sequence[str], *, has_baseline: bool
+    config: EvaluateConfig,
+    classes: Sequence[str],
+    demanded: Sequence[Demand],
+    *,
+    has_baseline: bool,
 ) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
     Args:
-        config: The thresholds.
+        config: The class without a tumour.
         classes: Class names in the order of the probabilities.
+        demanded: What is asked of the model.
         has_baseline: Whether there are predictions of a baseline.
 
     Returns:
         All figures, overall and by slice, for columns that `evaluate` makes of the predictions.
     """
     # TFMA names the only model of an evaluation ''.
-    specs = [
-        config_pb2.ModelSpec(
-            name=CANDIDATE if has_baseline else "",
-            label_key=LABEL_KEY,
-            prediction_key=PREDICTION_KEY,
-        )
-    ]
+    models = {CANDIDATE if has_baseline else "": PREDICTION_KEY}
     if has_baseline:
-        specs.append(
-            config_pb2.ModelSpec(
-                name=BASELINE, label_key=LABEL_KEY, prediction_key=BASELINE, is_baseline=True
-            )
-        )
-    ours = [
-        _metric(metric, of, classes, config, has_baseline=has_baseline)
-        for metric, of in metrics(classes, config.healthy_class)
-    ]
-    others = [
-        config_pb2.MetricConfig(class_name="ExampleCount"),
-        config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-        config_pb2.MetricConfig(
-            class_name="MultiClassConfusionMatrixAtThresholds", config='{"thresholds": [0.0]}'
-        ),
-    ]
-    one_against_rest = config_pb2.MetricsSpec(
-        metrics=[
-            config_pb2.MetricConfig(class_name="AUC"),
-            config_pb2.MetricConfig(class_name="AUCPrecisionRecall"),
-            config_pb2.MetricConfig(class_name="Calibration"),
+        models[BASELINE] = BASELINE
+    slices: list[Slice] = [{COMPARED: YES}] if has_baseline else []
+    slices += [one.images for one in demanded if COMPARED in one.images]
+    different = {slice_words(images): images for images in slices}
+    known = {metric_name(*key) for key in metrics(classes, config.healthy_class)}
+    tally = {"classes": list(classes), "healthy": config.healthy_class}
+    settings = config_pb2.EvalConfig(
+        model_specs=[
+            {
+                "name": name,
+                "label_key": LABEL_KEY,
+                "prediction_key": column,
+                "is_baseline": column == BASELINE,
+            }
+            for name, column in models.items()
         ],
-        binarize=config_pb2.BinarizationOptions(class_ids={"values": range(len(classes))}),
-    )
-    return config_pb2.EvalConfig(
-        model_specs=specs,
         slicing_specs=[
-            config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=[name]) for name in FEATURES),
-            *(_compared_slices(config.all_thresholds()) if has_baseline else ()),
+            {},
+            *({"feature_keys": [name]} for name in FEATURES),
+            *({"feature_values": images} for images in different.values()),
         ],
         metrics_specs=[
-            config_pb2.MetricsSpec(metrics=[*ours, *others]),
-            one_against_rest,
+            {
+                "metrics": [
+                    {
+                        "class_name": TallyMetrics.__name__,
+                        "module": TallyMetrics.__module__,
+                        "config": json.dumps(tally),
+                    },
+                    {"class_name": "ExampleCount"},
+                    {"class_name": "SparseCategoricalCrossentropy"},
+                    {
+                        "class_name": "MultiClassConfusionMatrixAtThresholds",
+                        "config": '{"thresholds": [0.0]}',
+                    },
+                ]
+            },
+            {
+                "metrics": [
+                    {"class_name": "AUC", "config": _AUC},
+                    {"class_name": "AUCPrecisionRecall", "config": _AUC},
+                    {"class_name": "Calibration"},
+                ],
+                "binarize": {"class_ids": {"values": range(len(classes))}},
+            },
         ],
     )
-
-
-def bounds(threshold: Threshold) -> config_pb2.MetricThreshold | None:
-    """What a threshold demands of the figure itself, as TFMA wants it; None where that is nothing.
-
-    Args:
-        threshold: The threshold.
-    """
-    made = config_pb2.MetricThreshold()
-    if threshold.min is not None:
-        made.value_threshold.lower_bound.value = threshold.min
-    if threshold.max is not None:
-        made.value_threshold.upper_bound.value = threshold.max
-    return made if made.HasField("value_threshold") else None
-
-
-def change(threshold: Threshold) -> config_pb2.MetricThreshold | None:
-    """What it demands of the change against the baseline; None where that is nothing.
-
-    Args:
-        threshold: The threshold.
-    """
-    made = config_pb2.MetricThreshold()
-    if threshold.max_drop is not None:
-        lower = threshold.metric in LOWER_IS_BETTER
-        allowed = threshold.max_drop + _ROUNDING
-        made.change_threshold.absolute.value = allowed if lower else -allowed
-        made.change_threshold.direction = (
-            config_pb2.MetricDirection.LOWER_IS_BETTER
-            if lower
-            else config_pb2.MetricDirection.HIGHER_IS_BETTER
-        )
-    return made if made.HasField("change_threshold") else None
-
-
-def slice_of(threshold: Threshold) -> Slice:
-    """The images that a threshold holds for: values by feature.
-
-    Args:
-        threshold: The threshold.
-    """
-    feature, _, value = threshold.slice.partition("=")
-    return {feature: value} if threshold.slice else {}
-
-
-def compared(images: Slice) -> Slice:
-    """Those of a slice that two models may be compared on."""
-    return {**images, COMPARED: YES}
+    # A plain threshold would hold for every slice too.
+    bounds = settings.metrics_specs[0].per_slice_thresholds
+    for one in demanded:
+        if one.metric in known:
+            bounds[one.metric].thresholds.add(
+                slicing_specs=[{"feature_values": one.images}], threshold=one.bound
+            )
+    return settings
 
 
 def slice_words(images: Slice) -> str:
@@ -147,44 +186,6 @@ def slice_words(images: Slice) -> str:
     return " ".join(f"{feature}={value}" for feature, value in sorted(images.items()))
 
 
-def _metric(
-    metric: str,
-    of: str | None,
-    classes: Sequence[str],
-    config: EvaluateConfig,
-    *,
-    has_baseline: bool,
-) -> config_pb2.MetricConfig:
-    """A metric with all thresholds on it; one that names no class holds for each."""
-    described = {
-        "name": metric_name(metric, of),
-        "metric": metric,
-        "of": of,
-        "classes": list(classes),
-        "healthy": config.healthy_class,
-    }
-    return config_pb2.MetricConfig(
-        class_name=TallyMetric.__name__,
-        module=TallyMetric.__module__,
-        config=json.dumps(described),
-        # A plain threshold would hold for every slice too.
-        per_slice_thresholds=[
-            config_pb2.PerSliceMetricThreshold(
-                slicing_specs=[config_pb2.SlicingSpec(feature_values=images)], threshold=demanded
-            )
-            for threshold in config.all_thresholds()
-            if threshold.metric == metric and threshold.of in (None, of)
-            for images, demanded in (
-                (slice_of(threshold), bounds(threshold)),
-                (compared(slice_of(threshold)), change(threshold)),
-            )
-            if demanded is not None and (has_baseline or COMPARED not in images)
-        ],
-    )
-
-
-def _compared_slices(thresholds: Sequence[Threshold]) -> list[config_pb2.SlicingSpec]:
-    """Besides those of all images, the slices that changes are computed on."""
-    wanted: list[Slice] = [{}, *(slice_of(one) for one in thresholds if one.max_drop is not None)]
-    different = {slice_words(images): compared(images) for images in wanted}
-    return [config_pb2.SlicingSpec(feature_values=images) for images in different.values()]
+def _slice_of(threshold: Threshold) -> Slice:
+    feature, _, value = threshold.slice.partition("=")
+    return {feature: value} if threshold.slice else {}

@@ -159,8 +159,8 @@ def _read(file: Path) -> str:
         return ""
     except OSError as error:
         raise PipelineError(
-            f"{file} cannot be read ({error.strerror}), so that it cannot be told whether a model "
-            "began with it: put that right, and run again."
+            f"{file} cannot be read ({error.strerror}), so it is not known whether a model "
+            "began with it: correct that, and run again."
         ) from error
 
 

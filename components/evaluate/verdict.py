@@ -1,7 +1,5 @@
 """What an evaluation came to: figures on the test split and, in words, why a model is refused."""
 
-from pathlib import Path
-
 from components.json_file import JsonFile
 from components.strict_config import StrictConfig
 
@@ -85,15 +83,3 @@ class ModelVerdict(JsonFile):
     def accuracy(self) -> float | None:
         """Accuracy on the whole test split, 0 to 1; None where it cannot be computed."""
         return self.figures.get("accuracy")
-
-
-def read_verdict(evaluation: str | Path) -> ModelVerdict:
-    """Reads an Evaluator's verdict.
-
-    Args:
-        evaluation: The ModelEvaluation artifact's folder.
-
-    Returns:
-        Figures and blessing.
-    """
-    return ModelVerdict.read(evaluation)

@@ -1,7 +1,7 @@
 """Histograms of statistics, drawn for pages."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ _COLOURS = {"eval": GOOD, "test": BAD, "before": QUIET, "training": QUIET}
 _WIDTH, _HEIGHT = 3.2, 1.12
 _HEADROOM = 1.05
 
-Histogram: TypeAlias = statistics_pb2.Histogram
+Bucket: TypeAlias = statistics_pb2.Histogram.Bucket
 
 
 @dataclass(frozen=True)
@@ -95,50 +95,36 @@ def read_charts(
     for name, of_name in statistics.items():
         for dataset in of_name.datasets:
             for feature in dataset.features:
-                numbers = feature.num_stats
-                if numbers.common_stats.num_non_missing and _histogram(numbers):
-                    by_feature.setdefault(".".join(feature.path.step), {})[name] = numbers
-    return [
-        _chart(feature, by_feature[feature], *ends)
-        for feature in sorted(by_feature)
-        if feature not in _LEFT_OUT and (ends := _ends(by_feature[feature].values()))
-    ]
+                path, numbers = ".".join(feature.path.step), feature.num_stats
+                counted = numbers.common_stats.num_non_missing and path not in _LEFT_OUT
+                if counted and _buckets(numbers):
+                    by_feature.setdefault(path, {})[name] = numbers
+    charts = (_chart(feature, numbers) for feature, numbers in sorted(by_feature.items()))
+    return [chart for chart in charts if chart]
 
 
-def _ends(numbers: Collection[statistics_pb2.NumericStatistics]) -> tuple[float, float] | None:
-    """From where to where a chart goes; None if nothing finite lies between."""
-    low, high = min(n.min for n in numbers), max(n.max for n in numbers)
+def _chart(feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics]) -> Chart | None:
+    """The chart of a feature; none if nothing finite lies between its ends."""
+    low, high = min(n.min for n in numbers.values()), max(n.max for n in numbers.values())
     if low == high:
         low, high = low - 1, high + 1
-    return (low, high) if 0 < high - low < math.inf else None
-
-
-def _histogram(numbers: statistics_pb2.NumericStatistics) -> Histogram | None:
-    return next((h for h in numbers.histograms if h.type == Histogram.STANDARD and h.buckets), None)
-
-
-def _chart(
-    feature: str, numbers: Mapping[str, statistics_pb2.NumericStatistics], low: float, high: float
-) -> Chart:
-    return Chart(
-        feature=feature,
-        low=low,
-        high=high,
-        lines=tuple(
-            Line(
-                name=name,
-                outline=_outline(_histogram(n), low, high),
-                mean=n.mean,
-                images=n.common_stats.num_non_missing,
-            )
-            for name, n in numbers.items()
-        ),
+    if not 0 < high - low < math.inf:
+        return None
+    lines = (
+        Line(name, _outline(_buckets(n), low, high), n.mean, n.common_stats.num_non_missing)
+        for name, n in numbers.items()
     )
+    return Chart(feature, low, high, tuple(lines))
 
 
-def _outline(histogram: Histogram | None, low: float, high: float) -> npt.NDArray[np.float64]:
+def _buckets(numbers: statistics_pb2.NumericStatistics) -> Sequence[Bucket]:
+    kind = statistics_pb2.Histogram.STANDARD
+    found = (one.buckets for one in numbers.histograms if one.type == kind and one.buckets)
+    return next(found, ())
+
+
+def _outline(buckets: Sequence[Bucket], low: float, high: float) -> npt.NDArray[np.float64]:
     """The corners of a histogram, from floor to floor; a bucket without width gets some."""
-    buckets = histogram.buckets if histogram else ()
     total = sum(bucket.sample_count for bucket in buckets) or 1.0
     least = (high - low) / 60
     corners = []

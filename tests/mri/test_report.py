@@ -111,7 +111,9 @@ def test_without_predictions_there_is_no_paired_test(tmp_path):
     registry.add(0)
     registry.add(1)
     shutil.rmtree(registry.work.artifacts / "Predictions" / "predictions" / "0")
-    assert "no longer there" in _said(registry, compare=(RUNS[0], RUNS[1]))
+    assert "the predictions of one model no longer exist" in _said(
+        registry, compare=(RUNS[0], RUNS[1])
+    )
 
 
 def test_a_run_without_a_report_is_named(tmp_path):

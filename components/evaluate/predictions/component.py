@@ -20,7 +20,7 @@ from components.evaluate.predictions.inference import (
     PROBABILITIES,
     ExportedModel,
     encoded_example,
-    row_outputs,
+    rows_of,
     scalar_features,
 )
 from components.evaluate.predictions.seen_before import (
@@ -76,25 +76,31 @@ def Predictions(
     """
     folder = Path(predictions.uri)
     asked = ExportedModel(saved_model(model))
-    header = Header(classes=asked.classes, model_id=model.id, missing=asked.missing)
-    baseline, header = _baseline(baseline_model, header)
+    baseline, said = _baseline(baseline_model, asked.classes)
     trained = {"model": model_splits}
     if baseline_model is not None:
         trained["baseline"] = baseline_splits
     settings = DuplicatesConfig.model_validate_json(duplicates)
-    known, header = _known(splits, trained, settings, header)
+    known, unknown = _known(splits, trained, settings)
+    header = Header(
+        classes=asked.classes, model_id=model.id, missing=asked.missing, **said, **unknown
+    )
     brains = StratifiedSample[bytes](EACH)
-    with prediction_writer(folder, header) as writer:
+    images = 0
+    with prediction_writer(folder, header) as write:
         for records in read_records(artifact_utils.get_split_uri([examples], _SPLIT), _BATCH):
-            writer.write(_rows(records, asked, baseline, known))
-            for record in records:
+            described = [scalar_features(record) for record in records]
+            earlier = baseline(records) if baseline else None
+            write(_rows(described, asked(records), earlier, known))
+            for record, features in zip(records, described, strict=True):
                 encoded = encoded_image(record)
-                brains.offer(encoded, scalar_features(record).get(CLASS, -1), encoded)
-            _LOG.info("%s test images", f"{writer.images:,}")
+                brains.offer(encoded, features.get(CLASS, -1), encoded)
+            images += len(records)
+            _LOG.info("%s test images", f"{images:,}")
     if not {"in_distribution", "ood_score"} & set(asked.missing):
         write_foreign(folder, _foreign_rows(asked, brains.drawn()))
     predictions.set_int_custom_property(MODEL_ID, model.id)
-    predictions.set_int_custom_property("images", writer.images)
+    predictions.set_int_custom_property("images", images)
     predictions.set_int_custom_property("baseline", int(baseline is not None))
 
 
@@ -102,44 +108,41 @@ Predictions.DRIVER_CLASS = PredictionsDriver
 
 
 def _baseline(
-    artifact: types.Artifact | None, header: Header
-) -> tuple[ExportedModel | None, Header]:
-    """The model to compare with, unless there is none or nothing can be compared."""
+    artifact: types.Artifact | None, classes: tuple[str, ...]
+) -> tuple[ExportedModel | None, dict[str, Any]]:
+    """The model to compare with, unless there is none or it cannot be; and what the header says."""
     if artifact is None:
-        return None, header
-    found: dict[str, Any] = {"baseline_id": artifact.id}
-    baseline = None
+        return None, {}
+    said: dict[str, Any] = {"baseline_id": artifact.id}
     try:
-        if is_there(artifact):
-            baseline = ExportedModel(saved_model(artifact))
-            found["baseline_classes"] = baseline.classes
-        else:
-            found["baseline_problem"] = "the last blessed model's files are gone"
+        if not is_there(artifact):
+            return None, {**said, "baseline_problem": "the last blessed model's files are gone"}
+        baseline = ExportedModel(saved_model(artifact))
     except PipelineError as error:  # it is whole, and of another kind
         _LOG.warning("the last blessed model cannot be asked: %s", error)
-        found["baseline_problem"] = "the last blessed model cannot be asked"
+        return None, {**said, "baseline_problem": "the last blessed model cannot be asked"}
     except (OSError, ValueError, tf.errors.OpError) as error:
         # It may be the moment's fault, or mended, so that no comparison may be kept that lacks it.
         raise PipelineError(
             f"The last blessed model, in {artifact.uri}, cannot be loaded "
             f"({' '.join(str(error).split())[:300]}): run again, restore it, or delete that folder "
-            "to go on without it."
+            "to continue without it."
         ) from error
-    if baseline is not None and baseline.classes != header.classes:
-        found["baseline_problem"] = (
-            f"the last blessed model knows other classes ({', '.join(baseline.classes)}) than "
-            f"this one ({', '.join(header.classes)})"
-        )
-        baseline = None
-    return baseline, header.model_copy(update=found)
+    said["baseline_classes"] = baseline.classes
+    if baseline.classes == classes:
+        return baseline, said
+    problem = (
+        f"the last blessed model knows other classes ({', '.join(baseline.classes)}) than "
+        f"this one ({', '.join(classes)})"
+    )
+    return None, {**said, "baseline_problem": problem}
 
 
 def _known(
     tested: types.Artifact,
     trained: Mapping[str, Sequence[types.Artifact] | None],
     config: DuplicatesConfig,
-    header: Header,
-) -> tuple[dict[str, frozenset[str]], Header]:
+) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
     """By column, the groups of test images that a training knows; and where that is unknown."""
     groups, unknown = {}, {}
     for whose, splits in trained.items():
@@ -151,46 +154,42 @@ def _known(
         except UnknownTrainingError as error:
             name = "training_unknown" if whose == "model" else "baseline_unknown"
             unknown[name] = str(error)
-            _LOG.warning("which test images the %s knows cannot be told: %s", whose, error)
-    return groups, header.model_copy(update=unknown)
+            _LOG.warning("it is not known which test images the %s knows: %s", whose, error)
+    return groups, unknown
 
 
 def _rows(
-    records: list[bytes],
-    model: ExportedModel,
-    baseline: ExportedModel | None,
-    known: dict[str, frozenset[str]],
+    described: Sequence[Mapping[str, Any]],
+    outputs: Mapping[str, Any],
+    earlier: Mapping[str, Any] | None,
+    known: Mapping[str, frozenset[str]],
 ) -> list[dict[str, Any]]:
-    outputs = model(records)
-    earlier = baseline(records)[PROBABILITIES] if baseline else None
-    rows = []
-    for index, record in enumerate(records):
-        features = scalar_features(record)
-        label = features.get(CLASS)
-        group = features.get("image/group", b"").decode()
-        rows.append(
-            {
-                "sha256": features.get("image/sha256", b"").decode(),
-                "group": group,
-                "label": features[LABEL].decode() if LABEL in features else None,
-                "class": label if label is not None and 0 <= label < len(model.classes) else None,
-                "mean": features.get("image/mean"),
-                **describe(features),
-                **row_outputs(outputs, index),
-                "baseline": None if earlier is None else earlier[index].tolist(),
-                **{name: group in groups for name, groups in known.items()},
-            }
-        )
+    """What is written of some images: their features, and what both models say of them."""
+    classes = outputs[PROBABILITIES].shape[1]
+    rows = rows_of(outputs)
+    for index, (row, features) in enumerate(zip(rows, described, strict=True)):
+        label, group = features.get(CLASS, -1), _text(features, "image/group")
+        row |= {
+            "sha256": _text(features, "image/sha256"),
+            "group": group,
+            "label": _text(features, LABEL) if LABEL in features else None,
+            "class": label if 0 <= label < classes else None,
+            "mean": features.get("image/mean"),
+            **describe(features),
+            "baseline": earlier[PROBABILITIES][index].tolist() if earlier else None,
+            **{name: group in groups for name, groups in known.items()},
+        }
     return rows
+
+
+def _text(features: Mapping[str, Any], name: str) -> str:
+    return str(features.get(name, b"").decode())
 
 
 def _foreign_rows(model: ExportedModel, encoded: list[bytes]) -> list[dict[str, Any]]:
+    kinds, images = zip(*foreign_images(encoded), strict=True)
+    examples = [encoded_example(image) for image in images]
     rows = []
-    images = list(foreign_images(encoded))
-    for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        outputs = model([encoded_example(png) for _, png in batch])
-        rows += [
-            {"kind": kind, **row_outputs(outputs, index)} for index, (kind, _) in enumerate(batch)
-        ]
-    return rows
+    for start in range(0, len(examples), _BATCH):
+        rows += rows_of(model(examples[start : start + _BATCH]))
+    return [{"kind": kind, **row} for kind, row in zip(kinds, rows, strict=True)]

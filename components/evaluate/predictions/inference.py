@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from components.errors import PipelineError
+from components.evaluate.predictions.table import OPTIONAL
 from components.servable import EXTRAS, METADATA_FILE
 from components.transform.preprocessing import ENCODED
 
 SIGNATURE = "evaluate"
 PROBABILITIES = "probabilities"
-OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
-"""Outputs that older models do not have."""
 
 
 class ExportedModel:
@@ -40,7 +38,7 @@ class ExportedModel:
         if SIGNATURE not in self._model.signatures or not metadata.is_file():
             raise PipelineError(
                 f"The model in {path} has no signature {SIGNATURE!r} or no {METADATA_FILE}: train "
-                "it anew."
+                "it again."
             )
         self._evaluate = self._model.signatures[SIGNATURE]
         self.classes = tuple(json.loads(metadata.read_text(encoding="utf-8"))["classes"])
@@ -97,10 +95,7 @@ def encoded_example(encoded: bytes) -> bytes:
     return bytes(example.SerializeToString())
 
 
-def row_outputs(outputs: Mapping[str, Any], row: int) -> dict[str, Any]:
-    """One image's share of the outputs, as plain values."""
-    return {
-        name: np.asarray(values[row]).tolist()
-        for name, values in outputs.items()
-        if name in (PROBABILITIES, *OPTIONAL)
-    }
+def rows_of(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each image's share of the outputs, as plain values."""
+    kept = {name: outputs[name].tolist() for name in (PROBABILITIES, *OPTIONAL) if name in outputs}
+    return [dict(zip(kept, row, strict=True)) for row in zip(*kept.values(), strict=True)]

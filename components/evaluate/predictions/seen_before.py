@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,50 +36,20 @@ class Record:
     policy: str
 
 
-@dataclass(frozen=True)
-class _Images:
-    """Images of some ingestions.
+class _Image(NamedTuple):
+    """An image of some ingestion.
 
     Attributes:
-        pictures: Digests of the decoded pixels.
-        links: What each may be linked to others by.
-        groups: Of the test images that match, each by its own ingestion.
-        signatures: int8 [images, 80, 80], zero where none was kept.
+        picture: Digest of the decoded pixels.
+        links: What it may be linked to others by.
+        group: Of the images that match, by its own ingestion.
+        signature: int8 [80, 80], zero where none was kept.
     """
 
-    pictures: tuple[str, ...]
-    links: tuple[Links, ...]
-    groups: tuple[str, ...]
-    signatures: np.ndarray[Any, np.dtype[np.int8]]
-
-    @staticmethod
-    def read(folder: Path, sides: Sequence[str]) -> "_Images":
-        """Reads the images of all groups of which one stands on some sides."""
-        found, remembered = Sides.read(folder), History.read(folder)
-        named = zip(found.groups, found.splits, strict=True)
-        on_side = {group for group, side in named if side in sides}
-        rows = [row for row, group in enumerate(found.groups) if group in on_side]
-        places = {picture: place for place, picture in enumerate(remembered.pictures)}
-        signatures = np.zeros((len(rows), *SIGNATURE_SHAPE), np.int8)
-        for place, row in enumerate(rows):
-            if (known := places.get(found.pictures[row])) is not None:
-                signatures[place] = remembered.signatures[known]
-        return _Images(
-            tuple(found.pictures[row] for row in rows),
-            tuple(found.links[row] for row in rows),
-            tuple(found.groups[row] for row in rows),
-            signatures,
-        )
-
-    @staticmethod
-    def joined(parts: Sequence["_Images"]) -> "_Images":
-        """The images of several ingestions."""
-        return _Images(
-            tuple(chain.from_iterable(part.pictures for part in parts)),
-            tuple(chain.from_iterable(part.links for part in parts)),
-            tuple(chain.from_iterable(part.groups for part in parts)),
-            np.concatenate([part.signatures for part in parts]),
-        )
+    picture: str
+    links: Links
+    group: str
+    signature: np.ndarray[Any, np.dtype[np.int8]]
 
 
 def known_groups(
@@ -105,30 +74,46 @@ def known_groups(
     if not trained:
         raise UnknownTrainingError("the record of its training images is gone or cannot be read")
     try:
-        asked = _Images.read(tested, [_TESTED])
+        asked = _read(tested, [_TESTED])
     except FileNotFoundError as error:  # any other error is the moment's, and no answer
         raise UnknownTrainingError("the record of the test images is gone") from error
-    known = _Images.joined([_trained_on(record) for record in trained])
-    _check_salts(asked.links, known.links)
-    count = len(asked.pictures)
-    matched = np.isin(np.array(asked.pictures, object), np.array(known.pictures, object))
-    patients = link_patients([*asked.links, *known.links])
-    trained_patients = set(patients[count:]) - {None}
-    matched |= np.array([patient in trained_patients for patient in patients[:count]], bool)
-    matched |= _near(asked, known, config)
-    return frozenset(group for group, found in zip(asked.groups, matched, strict=True) if found)
+    known = [image for record in trained for image in _trained_on(record)]
+    _check_salts(asked, known)
+    pictures = {image.picture for image in known} | _near(asked, known, config)
+    patients = link_patients([image.links for image in (*asked, *known)])
+    trained_patients = set(patients[len(asked) :]) - {None}
+    return frozenset(
+        image.group
+        for image, patient in zip(asked, patients, strict=False)
+        if image.picture in pictures or patient in trained_patients
+    )
 
 
-def _trained_on(record: Record) -> _Images:
+def _read(folder: Path, sides: Sequence[str]) -> list[_Image]:
+    """Reads the images of all groups of which one stands on some sides."""
+    found, remembered = Sides.read(folder), History.read(folder)
+    signatures = dict(zip(remembered.pictures, remembered.signatures, strict=True))
+    nothing = np.zeros(SIGNATURE_SHAPE, np.int8)
+    on_side = {
+        group for group, side in zip(found.groups, found.splits, strict=True) if side in sides
+    }
+    return [
+        _Image(picture, links, group, signatures.get(picture, nothing))
+        for picture, links, group in zip(found.pictures, found.links, found.groups, strict=True)
+        if group in on_side
+    ]
+
+
+def _trained_on(record: Record) -> list[_Image]:
     """The images that an ingestion gave to training, and at times others that it remembered."""
     try:
-        return _Images.read(record.folder, _TRAINED)
+        return _read(record.folder, _TRAINED)
     except FileNotFoundError:
         # An earlier version wrote no sides. It remembered these images among those before them.
         return _remembered(record)
 
 
-def _remembered(record: Record) -> _Images:
+def _remembered(record: Record) -> list[_Image]:
     """All images that ever were on a side of training, as an earlier version wrote them."""
     try:
         history = History.read(record.folder)
@@ -139,35 +124,27 @@ def _remembered(record: Record) -> _Images:
             "its training images were ingested with split_policy=as_is by an earlier version, "
             "which recorded no sides of theirs"
         )
-    rows = [row for row, split in enumerate(history.splits) if split in _TRAINED]
-    return _Images(
-        tuple(history.pictures[row] for row in rows),
-        tuple(history.links[row] for row in rows),
-        ("",) * len(rows),
-        history.signatures[rows],
-    )
+    columns = (history.pictures, history.links, history.signatures, history.splits)
+    return [
+        _Image(picture, links, "", signature)
+        for picture, links, signature, split in zip(*columns, strict=True)
+        if split in _TRAINED
+    ]
 
 
-def _near(
-    asked: _Images, known: _Images, config: DuplicatesConfig
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which images are near duplicates of known ones."""
-    count = len(asked.pictures)
-    _, own, copies = np.unique(asked.pictures, return_index=True, return_inverse=True)
-    _, others = np.unique(known.pictures, return_index=True)
-    found = np.zeros(count, bool)
-    if not len(own) or not len(others):
-        return found
-    signatures = np.concatenate([asked.signatures[own], known.signatures[others]])
+def _near(asked: Sequence[_Image], known: Sequence[_Image], config: DuplicatesConfig) -> set[str]:
+    """The asked pictures that are near duplicates of known ones."""
+    own, others = ({one.picture: one.signature for one in images} for images in (asked, known))
+    if not own or not others:
+        return set()
+    signatures = np.stack([*own.values(), *others.values()])
     pairs = find_pairs(signatures, config, new=np.arange(len(own)))
     across = (pairs.first < len(own)) & (pairs.second >= len(own))
-    pictures = np.zeros(len(own), bool)
-    pictures[pairs.first[across]] = True
-    found |= pictures[copies]
-    return found
+    pictures = list(own)
+    return {pictures[index] for index in pairs.first[across]}
 
 
-def _check_salts(asked: Sequence[Links], known: Sequence[Links]) -> None:
+def _check_salts(asked: Sequence[_Image], known: Sequence[_Image]) -> None:
     one, other = _salts(asked), _salts(known)
     if one and other == {EARLIER_SALT}:
         raise UnknownTrainingError(
@@ -181,5 +158,6 @@ def _check_salts(asked: Sequence[Links], known: Sequence[Links]) -> None:
         )
 
 
-def _salts(links: Sequence[Links]) -> set[str]:
-    return {link.split()[1] for several in links for link in several if link.startswith(PATIENT)}
+def _salts(images: Sequence[_Image]) -> set[str]:
+    links = (link for image in images for link in image.links)
+    return {link.split()[1] for link in links if link.startswith(PATIENT)}

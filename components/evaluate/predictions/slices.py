@@ -1,5 +1,7 @@
 """The parts of the test images that figures are also computed on: what could be a shortcut."""
 
+from bisect import bisect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ UNKNOWN = ""
 """The value of a feature that an image does not have; it makes no slice."""
 
 
-def describe(feature: dict[str, Any]) -> dict[str, str]:
+def describe(feature: Mapping[str, Any]) -> dict[str, str]:
     """Says which slices an image belongs to, as far as one image alone tells.
 
     Args:
@@ -45,16 +47,9 @@ def intensity(means: npt.NDArray[np.float64]) -> list[str]:
     if len(np.unique(known)) < 3:
         return [UNKNOWN] * len(means)
     low, high = np.quantile(known, [1 / 3, 2 / 3])
-    return [
-        UNKNOWN
-        if not np.isfinite(mean)
-        else "dark"
-        if mean <= low
-        else "medium"
-        if mean <= high
-        else "bright"
-        for mean in means
-    ]
+    thirds = np.searchsorted([low, high], means)
+    names = np.array(["dark", "medium", "bright", UNKNOWN])
+    return list(names[np.where(np.isfinite(means), thirds, 3)].tolist())
 
 
 def _text(value: bytes | None) -> str:
@@ -64,15 +59,11 @@ def _text(value: bytes | None) -> str:
 def _size(height: int | None, width: int | None) -> str:
     if height is None or width is None:
         return UNKNOWN
-    longest = max(height, width)
-    if longest < 256:
-        return "under 256 px"
-    if longest < 512:
-        return "256 to 511 px"
-    return "512 px" if longest == 512 else "over 512 px"
+    names = ("under 256 px", "256 to 511 px", "512 px", "over 512 px")
+    return names[bisect([256, 512, 513], max(height, width))]
 
 
 def _border(share: float | None) -> str:
     if share is None:
         return UNKNOWN
-    return "none" if share < 0.02 else "narrow" if share < 0.2 else "wide"
+    return ("none", "narrow", "wide")[bisect([0.02, 0.2], share)]

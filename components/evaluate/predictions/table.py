@@ -1,7 +1,6 @@
 """The predictions as a Parquet file: written image by image, read as arrays."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,27 +22,22 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Names = npt.NDArray[np.str_]
 
+Rows = Sequence[Mapping[str, Any]]
+"""Values by column; what a row does not have is null."""
+
+OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
+"""Outputs that older models do not have."""
+
 _HEADER = b"predictions"
-_VECTOR = pa.list_(pa.float32())
 _STORED = tuple(name for name in FEATURES if name not in ("class", "intensity"))
-_SCHEMA = pa.schema(
-    [
-        ("sha256", pa.string()),
-        ("group", pa.string()),
-        ("label", pa.string()),
-        ("class", pa.int64()),
-        ("mean", pa.float32()),
-        *((name, pa.string()) for name in _STORED),
-        ("probabilities", _VECTOR),
-        ("uncalibrated", _VECTOR),
-        ("in_distribution", pa.bool_()),
-        ("ood_score", pa.float32()),
-        ("refer", pa.bool_()),
-        ("baseline", _VECTOR),
-        ("known_to_model", pa.bool_()),
-        ("known_to_baseline", pa.bool_()),
-    ]
-)
+_COLUMNS = {
+    pa.string(): ("sha256", "group", "label", *_STORED),
+    pa.int64(): ("class",),
+    pa.float32(): ("mean", "ood_score"),
+    pa.bool_(): ("in_distribution", "refer", "known_to_model", "known_to_baseline"),
+    pa.list_(pa.float32()): ("probabilities", "uncalibrated", "baseline"),
+}
+_SCHEMA = pa.schema([(name, kind) for kind, names in _COLUMNS.items() for name in names])
 _FOREIGN_SCHEMA = pa.schema(
     [("kind", pa.string()), ("in_distribution", pa.bool_()), ("ood_score", pa.float32())]
 )
@@ -87,6 +81,11 @@ class Foreign:
     kinds: Names
     in_distribution: Flags
     ood_score: Floats
+
+    @property
+    def by_kind(self) -> dict[str, Flags]:
+        """Which images are of each kind."""
+        return {str(kind): self.kinds == kind for kind in np.unique(self.kinds)}
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,11 @@ class PredictionTable:
         """How many images there are."""
         return len(self.labels)
 
-    def only(self, rows: Flags) -> "PredictionTable":
+    def only(self, rows: Flags | npt.NDArray[np.intp]) -> "PredictionTable":
         """Some of the images, without the foreign ones.
 
         Args:
-            rows: Which.
+            rows: Which, as flags or in a new order.
         """
         arrays: dict[str, Any] = {
             name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)
@@ -168,63 +167,29 @@ class PredictionTable:
             header = header.model_copy(
                 update={"training_unknown": older, "baseline_unknown": older}
             )
-        labels = table["class"].fill_null(-1).to_numpy()
-        slices = {name: _names(table[name].fill_null(UNKNOWN)) for name in _STORED}
-        slices["class"] = np.array(
-            [header.classes[label] if label >= 0 else UNKNOWN for label in labels], dtype=str
-        )
-        slices["intensity"] = np.array(intensity(_floats(table["mean"])), dtype=str)
-        foreign = folder / FOREIGN_FILE
+        columns = _arrays(table, len(header.classes))
+        slices = {name: columns[name] for name in _STORED}
+        slices["class"] = np.array([*header.classes, UNKNOWN])[columns["class"]]
+        slices["intensity"] = np.array(intensity(columns["mean"]), dtype=str)
+        has_baseline = header.baseline_id is not None and not header.baseline_problem
+        nobody = np.zeros(table.num_rows, bool)
         return PredictionTable(
             header=header,
-            sha256=_names(table["sha256"]),
-            groups=_names(table["group"]),
-            labels=labels,
+            sha256=columns["sha256"],
+            groups=columns["group"],
+            labels=columns["class"],
             slices=slices,
-            probabilities=_matrix(table["probabilities"], len(header.classes)),
-            uncalibrated=_optional(table, "uncalibrated", header, _matrix),
-            in_distribution=_optional(table, "in_distribution", header, _flags),
-            ood_score=_optional(table, "ood_score", header, _floats),
-            refer=_optional(table, "refer", header, _flags),
-            baseline=_matrix(table["baseline"], len(header.classes))
-            if header.baseline_id is not None and not header.baseline_problem
-            else None,
-            known_to_model=_known(table, "known_to_model"),
-            known_to_baseline=_known(table, "known_to_baseline"),
-            foreign=_read_foreign(foreign) if foreign.is_file() else None,
+            probabilities=columns["probabilities"],
+            **{name: None if name in header.missing else columns[name] for name in OPTIONAL},
+            baseline=columns["baseline"] if has_baseline else None,
+            known_to_model=columns.get("known_to_model", nobody),
+            known_to_baseline=columns.get("known_to_baseline", nobody),
+            foreign=_read_foreign(folder / FOREIGN_FILE),
         )
-
-
-class PredictionWriter:
-    """Writes predictions as they come.
-
-    Attributes:
-        images: How many were written.
-    """
-
-    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
-        """Begins with none.
-
-        Args:
-            file: Where they go.
-            schema: The file's.
-        """
-        self._file, self._schema = file, schema
-        self.images = 0
-
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Appends rows; a key that is left out is null.
-
-        Args:
-            rows: Values by column.
-        """
-        columns = [pa.array([row.get(f.name) for row in rows], f.type) for f in self._schema]
-        self._file.write_batch(pa.record_batch(columns, schema=self._schema))
-        self.images += len(rows)
 
 
 @contextmanager
-def prediction_writer(folder: Path, header: Header) -> Iterator[PredictionWriter]:
+def prediction_writer(folder: Path, header: Header) -> Iterator[Callable[[Rows], None]]:
     """Opens the file, which appears under its name when all predictions are there.
 
     Args:
@@ -232,14 +197,14 @@ def prediction_writer(folder: Path, header: Header) -> Iterator[PredictionWriter
         header: What holds for all rows.
 
     Yields:
-        What writes them.
+        A function that appends rows.
     """
     schema = _SCHEMA.with_metadata({_HEADER: header.model_dump_json()})
     with whole_file(folder / PREDICTIONS_FILE) as path, pq.ParquetWriter(path, schema) as file:
-        yield PredictionWriter(file, schema)
+        yield lambda rows: file.write_batch(pa.RecordBatch.from_pylist(rows, schema))
 
 
-def write_foreign(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_foreign(folder: Path, rows: Rows) -> None:
     """Writes what the model says of foreign images.
 
     Args:
@@ -247,48 +212,28 @@ def write_foreign(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         rows: Values by column: `kind`, `in_distribution`, `ood_score`.
     """
     with whole_file(folder / FOREIGN_FILE) as file:
-        pq.write_table(pa.Table.from_pylist(list(rows), _FOREIGN_SCHEMA), file)
+        pq.write_table(pa.Table.from_pylist(rows, _FOREIGN_SCHEMA), file)
 
 
-def read_header(folder: Path) -> Header:
-    """Reads what holds for all rows, and no row."""
-    schema = pq.read_schema(folder / PREDICTIONS_FILE)
-    return Header.model_validate(json.loads(schema.metadata[_HEADER]))
-
-
-def _read_foreign(path: Path) -> Foreign:
-    table = pq.read_table(path)
-    return Foreign(
-        _names(table["kind"]), _flags(table["in_distribution"]), _floats(table["ood_score"])
-    )
-
-
-def _optional(table: Any, name: str, header: Header, read: Any) -> Any:
-    if name in header.missing:
+def _read_foreign(file: Path) -> Foreign | None:
+    if not file.is_file():
         return None
-    column = table[name]
-    return read(column, len(header.classes)) if read is _matrix else read(column)
+    columns = _arrays(pq.read_table(file), 0)
+    return Foreign(columns["kind"], columns["in_distribution"], columns["ood_score"])
 
 
-def _names(column: Any) -> Names:
-    return np.array(column.to_pylist(), dtype=str)
+def _arrays(table: Any, classes: int) -> dict[str, Any]:
+    """Columns by name; what a row does not have is empty, false, -1 or NaN."""
+    return {name: _array(table[name], classes) for name in table.column_names}
 
 
-def _floats(column: Any) -> Floats:
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _flags(column: Any) -> Flags:
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _known(table: Any, name: str) -> Flags:
-    """Whether a training knows each image; where the header says that nobody can tell, false."""
-    if name not in table.column_names:
-        return np.zeros(table.num_rows, bool)
-    return _flags(table[name].fill_null(False))
-
-
-def _matrix(column: Any, width: int) -> Floats:
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values, dtype=np.float64).reshape(-1, width)
+def _array(column: Any, classes: int) -> Any:
+    kind = column.type
+    if pa.types.is_list(kind):
+        values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return values.astype(np.float64).reshape(-1, classes)
+    if pa.types.is_string(kind):
+        return np.array(column.fill_null(UNKNOWN).to_pylist(), dtype=str)
+    if pa.types.is_floating(kind):
+        return column.to_numpy().astype(np.float64)
+    return column.fill_null(False if pa.types.is_boolean(kind) else -1).to_numpy()

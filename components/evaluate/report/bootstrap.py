@@ -101,19 +101,16 @@ class GroupBootstrap:
         Returns:
             Values by name, [samples]. Nothing where there is no image.
         """
-        if not self.group_count:
+        if not self.group_count or not statistics:
             return {}
-        parts: dict[_Name, list[Floats]] = {name: [] for name in statistics}
-        for weights in self.weights():
-            for name, statistic in statistics.items():
-                parts[name].append(np.asarray(statistic(weights), np.float64))
-        return {name: np.concatenate(values) for name, values in parts.items()}
+        parts = [[one(weights) for one in statistics.values()] for weights in self.weights()]
+        return dict(zip(statistics, np.concatenate(parts, axis=1), strict=True))
 
     def _figure(self, statistic: Statistic, samples: Floats) -> Figure:
         about, hits = statistic.about, statistic.hits
         value, images = float(statistic.of(np.ones((1, len(about))))[0]), int(about.sum())
         if not np.isfinite(value):
-            return Figure(value=None, images=images, missing="it would be a share of no image")
+            return Figure(value=None, images=images, missing="it would be a share of zero images")
         if hits is not None and int((hits & about).sum()) in (0, images):
             groups = len(np.unique(self._group_of[about]))
             low, high = exact_interval(groups if value > 0 else 0, groups)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.checklists import Answer, answer, checklists
-from components.evaluate.report.facts import always, gather
+from components.evaluate.report.facts import gather, sentences
 from components.evaluate.report.figures import Figure, Figures
 from components.evaluate.report.lineage import ModelLineage
 from components.evaluate.verdict import ModelVerdict
 from components.ingest.report import IngestReport
+from components.json_file import JsonFile
 from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
 
@@ -34,7 +35,7 @@ class Decision(StrictConfig):
     version: str | None = None
 
 
-class ModelCard(StrictConfig):
+class ModelCard(JsonFile):
     """A model card.
 
     Attributes:
@@ -57,6 +58,8 @@ class ModelCard(StrictConfig):
         tripod_ai: The items of TRIPOD+AI, answered.
         disclaimer: What it is not.
     """
+
+    FILE = CARD_JSON
 
     name: str
     version: str | None = None
@@ -92,7 +95,7 @@ class ModelCard(StrictConfig):
         Returns:
             The card.
         """
-        facts, of_all = gather(figures, lineage, data), always()
+        facts, always = gather(figures, lineage, data), sentences()["always"]
         by_class = {
             f"{figure} of {name}": value
             for name, values in figures.by_class.items()
@@ -102,7 +105,7 @@ class ModelCard(StrictConfig):
         return ModelCard(
             name=facts["method"],
             intended_use=facts["intended_use"],
-            out_of_scope=of_all["out_of_scope"],
+            out_of_scope=always["out_of_scope"],
             blessed=verdict.blessed,
             reasons=verdict.reasons,
             data=facts["data"],
@@ -110,8 +113,8 @@ class ModelCard(StrictConfig):
             disjoint=facts["disjoint"],
             figures={**headline, **by_class},
             missing=figures.missing,
-            limits=of_all["limits"],
-            ethics=of_all["ethics"],
+            limits=always["limits"],
+            ethics=always["ethics"],
             lineage=lineage,
             claim=answer(checklists().claim, facts),
             tripod_ai=answer(checklists().tripod_ai, facts),
@@ -125,11 +128,6 @@ class ModelCard(StrictConfig):
 
     def write(self, folder: Path) -> None:
         """Writes the card into a folder, as JSON and as Markdown."""
-        (folder / CARD_JSON).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        super().write(folder)
         template = text_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name)
         (folder / CARD_MARKDOWN).write_text(template.render(card=self), encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> "ModelCard":
-        """Reads what `write` wrote."""
-        return ModelCard.model_validate_json((folder / CARD_JSON).read_bytes())

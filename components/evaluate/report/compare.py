@@ -72,23 +72,21 @@ def compare_answers(
     compared = {name: known[name, None] for name in _FIGURES if (name, None) in known}
 
     def difference(metric: Metric) -> Weighted:
-        return lambda weights: metric(mine.tally(weights)) - metric(others.tally(weights))
+        return lambda weights: metric.of(mine.tally(weights)) - metric.of(others.tally(weights))
 
     bootstrap = GroupBootstrap(predictions.groups, resamples)
     samples = bootstrap.samples({name: difference(metric) for name, metric in compared.items()})
     differences, p_values, own, values = {}, {}, {}, {}
     for name, metric in compared.items():
-        first, second = (float(metric(one.tally())[0]) for one in (mine, others))
-        own[name] = first if np.isfinite(first) else None
-        values[name] = second if np.isfinite(second) else None
+        first, second = (float(metric.of(one.tally())[0]) for one in (mine, others))
+        own[name], values[name] = _finite(first), _finite(second)
+        p_values[name] = _finite(two_sided_p(samples[name]))
         low, high = interval(samples[name]) or (None, None)
         differences[name] = (
             Figure(value=first - second, low=low, high=high, images=len(predictions))
             if np.isfinite(first - second)
-            else Figure(value=None, missing="it would be a share of no image")
+            else Figure(value=None, missing="it would be a share of zero images")
         )
-        p = two_sided_p(samples[name])
-        p_values[name] = p if np.isfinite(p) else None
     return Comparison(
         model_id=other_id,
         differences=differences,
@@ -100,3 +98,7 @@ def compare_answers(
         other=values,
         images=len(predictions),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

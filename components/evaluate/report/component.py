@@ -18,14 +18,15 @@ from components.source_digest import source_digest
 
 
 class ReportSpec(types.ComponentSpec):
-    """What the Report takes and gives."""
+    """What the Report takes and gives.
+
+    In come the predictions of the test images, the Evaluator's verdict, the candidate, ingest's raw
+    Examples for the images that are shown, and what ingest, data gate and serve check found.
+    """
 
     PARAMETERS = {
-        "config": ExecutionParameter(type=str),
-        "parameters": ExecutionParameter(type=str),
-        "data_note": ExecutionParameter(type=str),
-        "push": ExecutionParameter(type=str),
-        "code": ExecutionParameter(type=str),
+        name: ExecutionParameter(type=str)
+        for name in ("config", "parameters", "data_note", "push", "code")
     }
     INPUTS = {
         "predictions": ChannelParameter(type=PredictionsFile),
@@ -48,42 +49,24 @@ class Report(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        predictions: types.BaseChannel,
-        evaluation: types.BaseChannel,
-        model: types.BaseChannel,
-        examples: types.BaseChannel,
-        data_report: types.BaseChannel,
-        gate_verdict: types.BaseChannel,
-        infra_blessing: types.BaseChannel,
         config: EvaluateConfig,
         parameters: Mapping[str, Any],
         data_note: str,
         push: str,
+        **channels: types.BaseChannel,
     ) -> None:
         """Specifies the component.
 
         Args:
-            predictions: Of the test images.
-            evaluation: The Evaluator's verdict.
-            model: The candidate.
-            examples: Ingest's raw Examples, for the images that are shown.
-            data_report: What ingest counted.
-            gate_verdict: What the data gate found.
-            infra_blessing: What the serve check found.
             config: Thresholds, and how figures are computed.
             parameters: What the model was made with, for its lineage.
             data_note: What the data folder says of itself, if anything.
             push: `auto` or `after_review`.
+            **channels: What `ReportSpec` takes.
         """
         super().__init__(
             ReportSpec(
-                predictions=predictions,
-                evaluation=evaluation,
-                model=model,
-                examples=examples,
-                data_report=data_report,
-                gate_verdict=gate_verdict,
-                infra_blessing=infra_blessing,
+                **channels,
                 config=config.model_dump_json(),
                 parameters=json.dumps(dict(parameters), sort_keys=True),
                 data_note=data_note,

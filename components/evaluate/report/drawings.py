@@ -1,6 +1,7 @@
 """The report's figures, drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> s
     """
     import seaborn as sns
 
-    counts = np.array(matrix)
+    counts, names = np.array(matrix), [_label(name) for name in classes]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     with canvas("confusion", 1.2 + 0.9 * len(classes), 0.9 + 0.72 * len(classes)) as (axes, svg):
         sns.heatmap(
@@ -41,8 +42,8 @@ def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> s
             cbar=False,
             linewidths=2,
             linecolor=PAPER,
-            xticklabels=[_label(name) for name in classes],
-            yticklabels=[_label(name) for name in classes],
+            xticklabels=names,
+            yticklabels=names,
             annot_kws={"fontsize": 12},
             ax=axes,
         )
@@ -66,9 +67,9 @@ def draw_roc(truth: Mapping[str, Flags], scores: Mapping[str, Floats]) -> str:
 
     with canvas("roc", 4.6, 4.2) as (axes, svg):
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
-        for index, name in enumerate(truth):
+        for name, style in _lines(truth):
             false_positive, true_positive, _ = roc_curve(truth[name], scores[name])
-            axes.plot(false_positive, true_positive, **_line(index), label=_label(name))
+            axes.plot(false_positive, true_positive, **style)
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1), ylim=(0, 1.02))
         axes.legend(frameon=False, loc="lower right")
     return svg()
@@ -87,9 +88,9 @@ def draw_precision_recall(truth: Mapping[str, Flags], scores: Mapping[str, Float
     from sklearn.metrics import precision_recall_curve
 
     with canvas("precision-recall", 4.6, 4.2) as (axes, svg):
-        for index, name in enumerate(truth):
+        for name, style in _lines(truth):
             precision, recall, _ = precision_recall_curve(truth[name], scores[name])
-            axes.step(recall, precision, where="post", **_line(index), label=_label(name))
+            axes.step(recall, precision, where="post", **style)
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axes.legend(frameon=False, loc="lower left")
     return svg()
@@ -105,25 +106,19 @@ def draw_reliability(curves: Mapping[str, Sequence[Bin]]) -> str:
         SVG.
     """
     with canvas("reliability", 4.6, 4.2) as (axes, svg):
-        low = min((one.confidence for bins in curves.values() for one in bins), default=0.0)
-        lowest = min((one.accuracy for bins in curves.values() for one in bins), default=0.0)
-        start = max(0.0, min(low, lowest) - 0.05)
+        points = {
+            name: np.array([(one.confidence, one.accuracy) for one in bins])
+            for name, bins in curves.items()
+        }
+        start = max(0.0, min(found.min() for found in points.values()) - 0.05)
         axes.plot([start, 1], [start, 1], color=LINE, linewidth=1)
         styles = {
             "uncalibrated": {"color": QUIET, "linestyle": "--", "markerfacecolor": PAPER},
             "calibrated": {"color": ACCENT},
         }
         for name, style in styles.items():
-            if name in curves:
-                axes.plot(
-                    [one.confidence for one in curves[name]],
-                    [one.accuracy for one in curves[name]],
-                    marker="o",
-                    markersize=4,
-                    linewidth=1.4,
-                    label=name,
-                    **style,
-                )
+            if name in points:
+                axes.plot(*points[name].T, marker="o", ms=4, lw=1.4, label=name, **style)
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(start, 1.01), ylim=(start, 1.02))
         axes.legend(frameon=False, loc="upper left")
     return svg()
@@ -143,15 +138,15 @@ def draw_coverage(curve: CoverageRisk, referred: float | None) -> str:
         axes.plot(curve.coverage, curve.risk, color=ACCENT, drawstyle="steps-post")
         if referred is not None:
             axes.axvline(1 - referred, color=QUIET, linestyle="--", linewidth=1)
-            axes.annotate(
+            across = axes.get_xaxis_transform()
+            axes.text(
+                0.99 - referred,
+                0.97,
                 "as configured",
-                (1 - referred, 0.97),
-                xycoords=("data", "axes fraction"),
+                transform=across,
+                color=QUIET,
                 ha="right",
                 va="top",
-                color=QUIET,
-                xytext=(-5, 0),
-                textcoords="offset points",
             )
         axes.set(xlabel="share of images answered", ylabel="share of answers that are wrong")
         axes.set(xlim=(0, 1.01), ylim=(0, max(0.02, float(curve.risk.max()) * 1.1)))
@@ -175,9 +170,7 @@ def draw_training(history: Mapping[str, Sequence[float]], metric: str) -> str:
         for key, name, colour, dashes in styles:
             if values := history.get(key):
                 epochs = range(1, len(values) + 1)
-                axes.plot(
-                    epochs, values, dashes, color=colour, marker="o", markersize=3, label=name
-                )
+                axes.plot(epochs, values, dashes, color=colour, marker="o", ms=3, label=name)
         axes.set(xlabel="epoch", ylabel=metric)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
@@ -222,9 +215,8 @@ def _label(name: str) -> str:
     return visible if len(visible) <= _LONGEST_LABEL else f"{visible[: _LONGEST_LABEL - 1]}…"
 
 
-def _line(index: int) -> dict[str, Any]:
-    return {
-        "color": _CLASS_COLOURS[index % len(_CLASS_COLOURS)],
-        "linestyle": _DASHES[index % len(_DASHES)],
-        "linewidth": 1.6,
-    }
+def _lines(classes: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How the line of each class looks."""
+    looks = zip(cycle(_CLASS_COLOURS), cycle(_DASHES), strict=False)
+    for name, (colour, dashes) in zip(classes, looks, strict=False):
+        yield name, {"color": colour, "ls": dashes, "lw": 1.6, "label": _label(name)}

@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import classification_report
 from tfx import types
 from tfx.dsl.components.base import base_executor
@@ -15,27 +16,23 @@ from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
-from components.evaluate.report.figures import Figures
+from components.evaluate.report.figures import TITLES, Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
-from components.evaluate.report.gallery import Choice, exhibits
-from components.evaluate.report.lineage import (
-    ModelLineage,
-    TrainedSettings,
-    code_digest,
-    code_version,
-    environment,
-    trained_settings,
-)
+from components.evaluate.report.foreign import TEST_IMAGES
+from components.evaluate.report.gallery import exhibits, galleries
+from components.evaluate.report.lineage import trace
 from components.evaluate.report.measure import measure
-from components.evaluate.report.page import Content, render
-from components.evaluate.verdict import read_verdict
+from components.evaluate.report.page import draw, worst_first
+from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
+from components.pages.templates import render_page
 from components.properties import MODEL_ID
 from components.serve_check.verdict import ServeVerdict
 from components.trainer.history import HISTORY_FILE
 
 _SPLIT = "test"
+_PAGE = Path(__file__).with_name("page.html")
 
 
 class ReportExecutor(base_executor.BaseExecutor):
@@ -60,35 +57,45 @@ class ReportExecutor(base_executor.BaseExecutor):
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
         [made], [model] = output_dict["model_report"], input_dict["model"]
         predictions = PredictionTable.read(_folder(input_dict, "predictions"))
-        verdict = read_verdict(_folder(input_dict, "evaluation"))
+        verdict = ModelVerdict.read(_folder(input_dict, "evaluation"))
         data = IngestReport.read(_folder(input_dict, "data_report"))
+        history = Path(model.uri, HISTORY_FILE)
+        epochs = json.loads(history.read_text(encoding="utf-8")) if history.is_file() else {}
+        server = ServeVerdict.read(_folder(input_dict, "infra_blessing"))
         figures = measure(predictions, config)
         saved_model = Path(path_utils.serving_model_path(model.uri))
-        trained = trained_settings(saved_model, json.loads(exec_properties["parameters"]))
-        lineage = self._lineage(model, data, trained, exec_properties["data_note"])
+        made_at = model.mlmd_artifact.create_time_since_epoch / 1000
+        lineage = trace(
+            saved_model,
+            json.loads(exec_properties["parameters"]),
+            data,
+            run=(self._context.pipeline_run_id if self._context else None) or "unknown",
+            model_id=model.id,
+            trained=f"{datetime.fromtimestamp(made_at, tz=timezone.utc):%Y-%m-%d %H:%M:%S} UTC",
+            data_note=exec_properties["data_note"],
+        )
         card = ModelCard.of(figures, verdict, lineage, data)
-        choice = Choice()
-        shown = {}
-        if computable(predictions):
-            choice = Choice.of(predictions, figures.healthy_class)
-            examples = artifact_utils.get_split_uri(input_dict["examples"], _SPLIT)
-            shown = exhibits(predictions, choice.rows, examples, saved_model)
-        page = render(
-            Content(
-                figures=figures,
-                verdict=verdict,
-                card=card,
-                data=data,
-                gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
-                server=ServeVerdict.read(_folder(input_dict, "infra_blessing")),
-                history=_history(Path(model.uri)),
-                predictions=predictions,
-                choice=choice,
-                exhibits=shown,
-                run=lineage.run,
-                push=exec_properties["push"],
-                computable=computable(predictions),
-            )
+        # Of answers that allow no figure, none is shown.
+        shown = predictions.only(np.full(len(predictions), computable(predictions)))
+        chosen = galleries(shown, figures.healthy_class)
+        rows = {row for gallery in chosen for row in gallery.rows}
+        examples = artifact_utils.get_split_uri(input_dict["examples"], _SPLIT)
+        page = render_page(
+            _PAGE,
+            figures=figures,
+            verdict=verdict,
+            server=server,
+            reasons=(*verdict.reasons, *server.reasons),
+            card=card,
+            data=data,
+            gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
+            titles=TITLES,
+            drawings=draw(figures, predictions, epochs),
+            slices=worst_first(figures.slices),
+            test_images=TEST_IMAGES,
+            galleries=chosen,
+            exhibits=exhibits(shown, rows, examples, saved_model),
+            push=exec_properties["push"],
         )
         folder = Path(made.uri)
         (folder / PAGE_FILE).write_text(page, encoding="utf-8")
@@ -96,27 +103,6 @@ class ReportExecutor(base_executor.BaseExecutor):
         figures.write(folder)
         card.write(folder)
         _describe(made, figures, digest=page_digest(folder), blessed=verdict.blessed)
-
-    def _lineage(
-        self, model: types.Artifact, data: IngestReport, trained: TrainedSettings, note: str
-    ) -> ModelLineage:
-        made = datetime.fromtimestamp(
-            model.mlmd_artifact.create_time_since_epoch / 1000, tz=timezone.utc
-        )
-        return ModelLineage(
-            run=(self._context.pipeline_run_id if self._context else None) or "unknown",
-            model_id=model.id,
-            trained=made.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00") + " UTC",
-            code_version=code_version(),
-            code_digest=code_digest(),
-            data=data.source,
-            data_fingerprint=data.fingerprint,
-            data_note=note,
-            policy=data.policy,
-            parameters=trained.parameters,
-            tuned=trained.tuned,
-            environment=environment(),
-        )
 
 
 def report_text(predictions: PredictionTable) -> str:
@@ -129,7 +115,7 @@ def report_text(predictions: PredictionTable) -> str:
         A table, or a sentence where it cannot be computed.
     """
     if not computable(predictions):
-        return "No classification report: figures cannot be computed.\n"
+        return "There is no classification report, because figures cannot be computed.\n"
     return str(
         classification_report(
             predictions.labels,
@@ -144,14 +130,6 @@ def report_text(predictions: PredictionTable) -> str:
 
 def _folder(input_dict: dict[str, list[types.Artifact]], name: str) -> Path:
     return Path(artifact_utils.get_single_uri(input_dict[name]))
-
-
-def _history(model: Path) -> dict[str, list[float]]:
-    file = model / HISTORY_FILE
-    if not file.is_file():
-        return {}
-    found: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8"))
-    return found
 
 
 def _describe(artifact: types.Artifact, figures: Figures, *, digest: str, blessed: bool) -> None:

@@ -14,11 +14,6 @@ from components.pages.templates import text_environment
 from components.trainer.layers import EXPLAINED_LAYER
 
 
-def always() -> dict[str, tuple[str, ...]]:
-    """What is true of every model: `out_of_scope`, `limits` and `ethics`."""
-    return {name: tuple(sentences) for name, sentences in _sentences()["always"].items()}
-
-
 def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[str, str]:
     """What is known of a model.
 
@@ -32,12 +27,12 @@ def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[
     """
 
     def settings(section: str) -> str:
-        of_it = {
-            path.removeprefix(f"{section}."): value
+        inside = f"{section}."
+        return ", ".join(
+            f"{path.removeprefix(inside)}={value}"
             for path, value in lineage.parameters.items()
-            if path.startswith(f"{section}.")
-        }
-        return ", ".join(f"{name}={value}" for name, value in of_it.items())
+            if path.startswith(inside)
+        )
 
     environment = text_environment()
     environment.globals.update(
@@ -45,20 +40,21 @@ def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[
         worst=min(figures.slices, key=lambda one: one.accuracy.value or 0.0, default=None),
         lineage=lineage,
         data=data,
-        always=always(),
+        always=sentences()["always"],
         disclaimer=DISCLAIMER,
         layer=EXPLAINED_LAYER,
         settings=settings,
     )
     facts: dict[str, str] = {}
-    for name, template in _sentences()["facts"].items():
+    for name, template in sentences()["facts"].items():
         if words := environment.from_string(template).render(facts=facts):
             facts[name] = words
     return facts
 
 
 @cache
-def _sentences() -> dict[str, Any]:
+def sentences() -> dict[str, Any]:
+    """Reads them: `always`, what is true of every model by part of the card; and `facts`."""
     text = resources.files(__package__).joinpath("facts.yaml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
     return found

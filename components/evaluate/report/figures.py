@@ -1,10 +1,7 @@
 """All figures of a model as data: what the page, the terminal, the card and `--json` show."""
 
-from pathlib import Path
-
+from components.json_file import JsonFile
 from components.strict_config import StrictConfig
-
-FIGURES_FILE = "figures.json"
 
 TITLES = {
     "tumour_sensitivity": "Sensitivity for tumour",
@@ -112,7 +109,7 @@ class Bin(StrictConfig):
     images: int
 
 
-class Figures(StrictConfig):
+class Figures(JsonFile):
     """Everything that is known of a model from the test images.
 
     Attributes:
@@ -134,6 +131,8 @@ class Figures(StrictConfig):
         comparison_missing: Why there is none.
     """
 
+    FILE = "figures.json"
+
     model_id: int
     classes: tuple[str, ...]
     healthy_class: str | None
@@ -150,13 +149,3 @@ class Figures(StrictConfig):
     flagged: dict[str, Figure] = {}
     comparison: Comparison | None = None
     comparison_missing: str = ""
-
-    def write(self, folder: Path) -> None:
-        """Writes the figures into a folder."""
-        path = folder / FIGURES_FILE
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-    @staticmethod
-    def read(folder: Path) -> "Figures":
-        """Reads what `write` wrote."""
-        return Figures.model_validate_json((folder / FIGURES_FILE).read_bytes())

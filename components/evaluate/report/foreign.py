@@ -23,19 +23,16 @@ def foreign_figures(predictions: PredictionTable) -> dict[str, Figure]:
     foreign = predictions.foreign
     if foreign is None or predictions.ood_score is None or not len(predictions):
         return {}
-    kinds = np.unique(foreign.kinds)
     found = {}
-    for name in ("all", *kinds):
-        scores = foreign.ood_score if name == "all" else foreign.ood_score[foreign.kinds == name]
+    for name, inside in {"all": np.ones(len(foreign.kinds), bool), **foreign.by_kind}.items():
+        scores = foreign.ood_score[inside]
         together = np.r_[predictions.ood_score, scores]
-        if not np.isfinite(together).all():
-            found[str(name)] = Figure(
-                value=None, images=len(scores), missing="a score is not a number"
-            )
-            continue
-        is_foreign = np.r_[np.zeros(len(predictions), bool), np.ones(len(scores), bool)]
-        area = Ranking(is_foreign, together).roc_auc(np.ones((1, len(together))))
-        found[str(name)] = Figure(value=float(area[0]), images=len(scores))
+        if np.isfinite(together).all():
+            is_foreign = np.arange(len(together)) >= len(predictions)
+            area = Ranking(is_foreign, together).roc_auc(np.ones((1, len(together))))
+            found[name] = Figure(value=float(area[0]), images=len(scores))
+        else:
+            found[name] = Figure(value=None, images=len(scores), missing="a score is not a number")
     return found
 
 
@@ -56,8 +53,7 @@ def in_distribution_figures(
     flagged = ~predictions.in_distribution
     found = bootstrap.figures({TEST_IMAGES: share_of(np.ones_like(flagged), flagged)})
     if predictions.foreign is not None:
-        for kind in np.unique(predictions.foreign.kinds):
-            inside = predictions.foreign.kinds == kind
+        for kind, inside in predictions.foreign.by_kind.items():
             share = float((~predictions.foreign.in_distribution[inside]).mean())
-            found[str(kind)] = Figure(value=share, images=int(inside.sum()))
+            found[kind] = Figure(value=share, images=int(inside.sum()))
     return found

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ from components.evaluate.predictions.inference import scalar_features
 from components.evaluate.predictions.table import PredictionTable
 from components.transform.records import encoded_image, read_records
 from imaging.reader import decode
-from imaging.thumbnail import data_address
-from imaging.thumbnail import thumbnail as small_copy
+from imaging.thumbnail import data_address, thumbnail
 
 EACH = 20
 MOST_MISSED = 400
@@ -34,7 +33,7 @@ class Exhibit:
 
     Attributes:
         digest: The start of the sha256 of the JPEG or PNG that ingest took in.
-        label: Its true class, or None.
+        label: Its true class.
         predicted: The likeliest class.
         confidence: Of that class.
         image: As a data URI.
@@ -42,7 +41,7 @@ class Exhibit:
     """
 
     digest: str
-    label: str | None
+    label: str
     predicted: str
     confidence: float
     image: str
@@ -50,62 +49,61 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Rows of the predictions to show, the most telling first.
+class Gallery:
+    """Images side by side.
 
     Attributes:
-        missed: Images with a tumour that were called free of one.
-        missed_in_all: How many there are, shown or not.
-        mistakes: The most confident wrong answers.
-        uncertain: The least confident answers.
+        title: What they have in common.
+        sentence: Which of them are shown.
+        rows: Those to show, as rows of the predictions, the most telling first.
+        count: How many there are, shown or not.
     """
 
-    missed: tuple[int, ...] = ()
-    missed_in_all: int = 0
-    mistakes: tuple[int, ...] = ()
-    uncertain: tuple[int, ...] = ()
+    title: str
+    sentence: str
+    rows: tuple[int, ...]
+    count: int
 
-    @staticmethod
-    def of(predictions: PredictionTable, healthy: str | None) -> "Choice":
-        """Chooses the images.
 
-        Args:
-            predictions: All with labels and finite probabilities.
-            healthy: The class without a tumour.
+def galleries(predictions: PredictionTable, healthy: str | None) -> list[Gallery]:
+    """Chooses images to show.
 
-        Returns:
-            The rows.
-        """
-        answers = Answers(predictions.labels, predictions.probabilities)
-        predicted, confidence = answers.predicted, answers.confidence
-        # Of equally confident answers, as there are many at 1, digests draw: rows are by class.
-        doubtful = np.lexsort((predictions.labels, predictions.sha256, confidence))
-        sure = np.lexsort((predictions.labels, predictions.sha256, -confidence))
-        mistakes = [int(row) for row in sure if not answers.right[row]]
-        missed: list[int] = []
-        if healthy is not None:
-            index = predictions.classes.index(healthy)
-            missed = [row for row in mistakes if predicted[row] == index]
-        return Choice(
-            missed=tuple(missed[:MOST_MISSED]),
-            missed_in_all=len(missed),
-            mistakes=tuple(mistakes[:EACH]),
-            uncertain=tuple(int(row) for row in doubtful[:EACH]),
-        )
+    Args:
+        predictions: All with labels and finite probabilities.
+        healthy: The class without a tumour.
 
-    @property
-    def rows(self) -> frozenset[int]:
-        """All of them."""
-        return frozenset((*self.missed, *self.mistakes, *self.uncertain))
+    Returns:
+        The missed tumours, where a class is without one, mistakes, and uncertain images.
+    """
+    answers = Answers(predictions.labels, predictions.probabilities)
+    # Of equally confident answers, as there are many at 1, digests draw: rows are by class.
+    doubtful, sure = (
+        np.lexsort((predictions.labels, predictions.sha256, order)).tolist()
+        for order in (answers.confidence, -answers.confidence)
+    )
+    mistakes = [row for row in sure if not answers.right[row]]
+    found = [
+        ("Most confident mistakes", "Of any kind, the surest first.", mistakes[:EACH]),
+        ("Most uncertain images", "Right or wrong, the least sure first.", doubtful[:EACH]),
+    ]
+    chosen = [Gallery(title, words, tuple(rows), len(rows)) for title, words, rows in found]
+    if healthy is None:
+        return chosen
+    index = predictions.classes.index(healthy)
+    missed = [row for row in mistakes if answers.predicted[row] == index]
+    more = len(missed) - MOST_MISSED
+    words = f"Every test image with a tumour that the model calls {healthy}"
+    words += f"; {more:,} more are not shown." if more > 0 else "."
+    return [Gallery("Missed tumours", words, tuple(missed[:MOST_MISSED]), len(missed)), *chosen]
 
 
 def exhibits(
-    predictions: PredictionTable, rows: frozenset[int], examples: str, saved_model: Path
+    predictions: PredictionTable, rows: Collection[int], examples: str, saved_model: Path
 ) -> dict[int, Exhibit]:
     """Reads images and asks the model where it looked.
 
     Args:
-        predictions: Of all images.
+        predictions: All with labels and finite probabilities.
         rows: Those to show.
         examples: The folder of ingest's test Examples.
         saved_model: The model's folder.
@@ -113,13 +111,23 @@ def exhibits(
     Returns:
         Exhibits by row. An image that is no longer there has none.
     """
+    if not rows:
+        return {}
     wanted: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         wanted[str(predictions.sha256[row])].append(row)
-    explainer = _Explainer(saved_model) if wanted else None
+    # The signatures alone do not keep the model's variables alive.
+    model: Any = tf.saved_model.load(str(saved_model))
+    explain = model.signatures.get(EXPLAIN)
+    if explain is None:
+        _LOG.warning("the model has no signature %r: images come without overlays", EXPLAIN)
     shown: dict[int, Exhibit] = {}
     for batch in _chosen(examples, wanted):
-        overlays = explainer([encoded for _, encoded in batch]) if explainer else []
+        images = tf.constant([encoded for _, encoded in batch])
+        outputs = explain(image_bytes=images) if explain else {}
+        overlays = (
+            outputs["overlay_bytes"].numpy() if "overlay_bytes" in outputs else [None] * len(batch)
+        )
         for (digest, encoded), overlay in zip(batch, overlays, strict=True):
             for row in wanted[digest]:
                 shown[row] = _exhibit(predictions, row, encoded, overlay)
@@ -129,7 +137,7 @@ def exhibits(
 def _chosen(examples: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
     """Images by their digests, each once, however many rows are of it."""
     left, batch = set(wanted), []
-    for records in read_records(examples, _BATCH) if wanted else ():
+    for records in read_records(examples, _BATCH):
         for record in records:
             digest = scalar_features(record).get("image/sha256", b"").decode()
             if digest in left:
@@ -142,44 +150,20 @@ def _chosen(examples: str, wanted: Collection[str]) -> Iterator[list[tuple[str, 
         yield batch
 
 
-class _Explainer:
-    """A SavedModel, asked where it looked."""
-
-    def __init__(self, saved_model: Path) -> None:
-        # The signatures alone do not keep the model's variables alive.
-        self._model: Any = tf.saved_model.load(str(saved_model))
-        self._explain = self._model.signatures.get(EXPLAIN)
-        if self._explain is None:
-            _LOG.warning("the model has no signature %r: images come without overlays", EXPLAIN)
-
-    def __call__(self, encoded: Sequence[bytes]) -> list[bytes | None]:
-        outputs = self._explain(image_bytes=tf.constant(list(encoded))) if self._explain else {}
-        if "overlay_bytes" not in outputs:
-            return [None] * len(encoded)
-        return [bytes(one) for one in outputs["overlay_bytes"].numpy()]
-
-
 def _exhibit(
     predictions: PredictionTable, row: int, encoded: bytes, overlay: bytes | None
 ) -> Exhibit:
-    label, values = int(predictions.labels[row]), predictions.probabilities[row]
+    values = predictions.probabilities[row]
     return Exhibit(
         digest=str(predictions.sha256[row])[:12],
-        label=predictions.classes[label] if label >= 0 else None,
+        label=predictions.classes[predictions.labels[row]],
         predicted=predictions.classes[int(values.argmax())],
         confidence=float(values.max()),
-        image=thumbnail(encoded),
-        overlay=None if overlay is None else thumbnail(overlay),
+        image=_thumbnail(encoded),
+        overlay=None if overlay is None else _thumbnail(overlay),
     )
 
 
-def thumbnail(encoded: bytes) -> str:
-    """A small copy of an image as a data URI.
-
-    Args:
-        encoded: JPEG or PNG file, as ingest stores it.
-
-    Returns:
-        A JPEG file of at most 192 pixels a side.
-    """
-    return data_address(small_copy(decode(encoded), _SIDE))
+def _thumbnail(encoded: bytes) -> str:
+    """A small copy of an image as a data URI."""
+    return data_address(thumbnail(decode(encoded), _SIDE))

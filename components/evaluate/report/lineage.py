@@ -5,8 +5,9 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
+from components.ingest.report import IngestReport
 from components.servable import EXTRAS, METADATA_FILE
 from components.source_digest import source_digest
 from components.strict_config import StrictConfig
@@ -53,46 +54,22 @@ class ModelLineage(StrictConfig):
     environment: dict[str, str]
 
 
-class TrainedSettings(NamedTuple):
-    """What a model was trained with.
+def trace(
+    saved_model: Path, configured: Mapping[str, Any], data: IngestReport, **known: Any
+) -> ModelLineage:
+    """Says what made a model.
 
-    Attributes:
-        parameters: Settings by their path.
-        tuned: Paths of those that a search chose.
-    """
-
-    parameters: dict[str, str]
-    tuned: tuple[str, ...]
-
-
-def code_version() -> str:
-    """This package's version, where it is installed."""
-    return _version(_DISTRIBUTION)
-
-
-def code_digest() -> str:
-    """Digest of the code that reads images, trains and evaluates."""
-    return source_digest(*_CODE)
-
-
-def environment() -> dict[str, str]:
-    """Versions of what computes."""
-    return {
-        "Python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        **{name: _version(name) for name in _PACKAGES},
-    }
-
-
-def trained_settings(saved_model: Path, configured: Mapping[str, Any]) -> TrainedSettings:
-    """Asks the model itself: a search, or an earlier run, may have had other settings than this.
+    The model itself says what it was trained with, as far as it does: a search, or an earlier run,
+    may have had other settings than this one.
 
     Args:
         saved_model: The SavedModel's folder.
-        configured: Sections of the configuration, for what the model does not say.
+        configured: Sections of the configuration.
+        data: What ingest counted.
+        **known: `run`, `model_id`, `trained` and `data_note`.
 
     Returns:
-        The settings.
+        The lineage. Settings are given as `--set` takes them; of files only the names.
     """
     file = saved_model / EXTRAS / METADATA_FILE
     said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -100,21 +77,21 @@ def trained_settings(saved_model: Path, configured: Mapping[str, Any]) -> Traine
     sections = {name: recipe[name] for name in ("model", "train") if name in recipe}
     if "preprocessing" in said:
         sections["transform"] = said["preprocessing"]
-    return TrainedSettings(
-        flatten({**configured, **sections}), tuple(sorted(recipe.get("tuned", {})))
+    return ModelLineage(
+        **known,
+        code_version=_version(_DISTRIBUTION),
+        code_digest=source_digest(*_CODE),
+        data=data.source,
+        data_fingerprint=data.fingerprint,
+        policy=data.policy,
+        parameters=dict(_leaves({**configured, **sections}, "")),
+        tuned=tuple(sorted(recipe.get("tuned", {}))),
+        environment={
+            "Python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            **{name: _version(name) for name in _PACKAGES},
+        },
     )
-
-
-def flatten(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Settings by their path, as `--set` takes them; of files only the names.
-
-    Args:
-        parameters: Sections of the configuration.
-
-    Returns:
-        Values as text.
-    """
-    return dict(_leaves(parameters, ""))
 
 
 def _leaves(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """Computes all figures of a model from its predictions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from components.evaluate.checks import computable, problems
 from components.evaluate.config import ONE_CLASS, EvaluateConfig
-from components.evaluate.metrics import Answers, Key, Metric, Share, metrics
+from components.evaluate.metrics import Answers, Key, Metric, metrics
 from components.evaluate.predictions.slices import FEATURES, UNKNOWN
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, Statistic, share_of
@@ -31,25 +32,22 @@ def measure(predictions: PredictionTable, config: EvaluateConfig) -> Figures:
         The figures.
     """
     healthy = config.healthy_class if config.healthy_class in predictions.classes else None
-    figures = Figures(
+    bootstrap = GroupBootstrap(predictions.groups, config.resamples)
+    found: dict[str, Any] = {"comparison_missing": "this model's own figures cannot be computed"}
+    if computable(predictions):
+        found = _figures(predictions, bootstrap, healthy)
+        found["comparison"], found["comparison_missing"] = compare(predictions, config, healthy)
+    return Figures(
         model_id=predictions.header.model_id,
         classes=predictions.classes,
         healthy_class=healthy,
         images=len(predictions),
-        groups=len(np.unique(predictions.groups)),
+        groups=bootstrap.group_count,
         missing=(*problems(predictions, config), *_missing_outputs(predictions)),
+        flagged=in_distribution_figures(predictions, bootstrap),
+        foreign=foreign_figures(predictions),
+        **found,
     )
-    bootstrap = GroupBootstrap(predictions.groups, config.resamples)
-    found: dict[str, object] = {
-        "flagged": in_distribution_figures(predictions, bootstrap),
-        "foreign": foreign_figures(predictions),
-    }
-    if computable(predictions):
-        found |= _figures(predictions, bootstrap, healthy)
-        found["comparison"], found["comparison_missing"] = compare(predictions, config, healthy)
-    else:
-        found["comparison_missing"] = "this model's own figures cannot be computed"
-    return figures.model_copy(update=found)
 
 
 def _missing_outputs(predictions: PredictionTable) -> list[str]:
@@ -59,7 +57,7 @@ def _missing_outputs(predictions: PredictionTable) -> list[str]:
         "refer": "the share that is referred to a reader (no output `refer`)",
     }
     return [
-        f"the model's graph does not say what is needed for {words}"
+        f"the model's graph does not have the outputs that are needed for {words}"
         for name, words in titles.items()
         if name in predictions.header.missing
     ]
@@ -67,7 +65,7 @@ def _missing_outputs(predictions: PredictionTable) -> list[str]:
 
 def _figures(
     predictions: PredictionTable, bootstrap: GroupBootstrap, healthy: str | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The figures of images that all have labels and finite probabilities."""
     answers = Answers(predictions.labels, predictions.probabilities)
     reliability = {"calibrated": Reliability(answers.confidence, answers.right)}
@@ -78,8 +76,7 @@ def _figures(
     values = bootstrap.figures(
         {
             **{key: _of_answers(metric, answers) for key, metric in known.items()},
-            **_of_scores(predictions, healthy),
-            **_of_confidence(predictions, answers, reliability),
+            **_of_scores(predictions, answers, reliability, healthy),
         }
     )
     curve = CoverageRisk.of(answers.confidence, answers.right)
@@ -99,34 +96,32 @@ def _figures(
 
 def _of_answers(metric: Metric, answers: Answers) -> Statistic:
     return Statistic(
-        of=lambda weights: metric(answers.tally(weights)),
+        of=lambda weights: metric.of(answers.tally(weights)),
         about=answers.among(metric.about),
-        hits=answers.among(metric.hits) if isinstance(metric, Share) else None,
+        hits=None if metric.hits is None else answers.among(metric.hits),
     )
 
 
-def _of_scores(predictions: PredictionTable, healthy: str | None) -> dict[Key, Statistic]:
-    everything = np.ones(len(predictions), bool)
-    found: dict[Key, Statistic] = {}
-    for name, scores in zip(predictions.classes, predictions.probabilities.T, strict=True):
-        true = predictions.labels == predictions.classes.index(name)
-        ranking = Ranking(true, scores)
-        found["auc", name] = Statistic(ranking.roc_auc, everything)
-        found["average_precision", name] = Statistic(ranking.average_precision, true)
-        if name == healthy:
-            found["tumour_auc", None] = Statistic(Ranking(~true, 1 - scores).roc_auc, everything)
-    return found
-
-
-def _of_confidence(
-    predictions: PredictionTable, answers: Answers, reliability: Mapping[str, Reliability]
+def _of_scores(
+    predictions: PredictionTable,
+    answers: Answers,
+    reliability: Mapping[str, Reliability],
+    healthy: str | None,
 ) -> dict[Key, Statistic]:
+    """Figures of probabilities, which do not follow from a tally."""
     everything = np.ones(len(predictions), bool)
     found: dict[Key, Statistic] = {
         (name, None): Statistic(reliability[when].error, everything)
         for name, when in (("ece", "calibrated"), ("ece_uncalibrated", "uncalibrated"))
         if when in reliability
     }
+    for index, name in enumerate(predictions.classes):
+        true, scores = predictions.labels == index, predictions.probabilities[:, index]
+        ranking = Ranking(true, scores)
+        found["auc", name] = Statistic(ranking.roc_auc, everything)
+        found["average_precision", name] = Statistic(ranking.average_precision, true)
+        if name == healthy:
+            found["tumour_auc", None] = Statistic(Ranking(~true, 1 - scores).roc_auc, everything)
     if predictions.refer is not None:
         found["referred", None] = share_of(everything, predictions.refer)
         found["accuracy_unreferred", None] = share_of(~predictions.refer, answers.right)
@@ -149,11 +144,11 @@ def _slices(
         {
             (name, part): share_of(inside & answers.among(share.about), answers.among(share.hits))
             for name in ("accuracy", "tumour_sensitivity")
-            if isinstance(share := known.get((name, None)), Share)
+            if (share := known.get((name, None))) and share.hits is not None
             for part, inside in parts.items()
         }
     )
-    nothing = Figure(value=None, missing="no class is the one without a tumour")
+    nothing = Figure(value=None, missing="no class is named as the one without a tumour")
     return tuple(
         SliceFigures(
             feature=part[0],

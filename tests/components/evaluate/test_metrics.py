@@ -8,7 +8,7 @@ from predicting import CLASSES, probabilities
 from sklearn import metrics as sklearn
 
 from components.evaluate.config import ONE_CLASS, MetricName
-from components.evaluate.metrics import Answers, Share, metrics
+from components.evaluate.metrics import Answers, metrics
 
 
 def test_what_can_have_a_threshold_is_what_is_defined():
@@ -25,7 +25,7 @@ def test_a_tally_of_all_images_is_the_sum_of_those_of_its_parts():
     parts = [Answers(labels[part], values[part]).tally() for part in np.split(np.arange(60), 6)]
     added = sum(parts[1:], parts[0])
     for metric in metrics(CLASSES, "notumor").values():
-        np.testing.assert_allclose(metric(added), metric(whole), rtol=1e-12)
+        np.testing.assert_allclose(metric.of(added), metric.of(whole), rtol=1e-12)
 
 
 def test_a_weight_of_two_is_the_same_image_twice():
@@ -36,7 +36,7 @@ def test_a_weight_of_two_is_the_same_image_twice():
     for row, weight in enumerate(weights.astype(int)):
         repeated = Answers(np.repeat(labels, weight), np.repeat(values, weight, axis=0)).tally()
         for key, metric in metrics(CLASSES, "notumor").items():
-            assert metric(weighed)[row] == pytest.approx(metric(repeated)[0]), key
+            assert metric.of(weighed)[row] == pytest.approx(metric.of(repeated)[0]), key
 
 
 def test_a_class_that_is_never_predicted_or_not_there_counts_as_scikit_learn_has_it():
@@ -52,17 +52,16 @@ def test_a_class_that_is_never_predicted_or_not_there_counts_as_scikit_learn_has
         "tumour_sensitivity": sklearn.recall_score(labels != 2, predicted != 2),
         "tumour_specificity": sklearn.recall_score(labels == 2, predicted == 2),
     }.items():
-        assert known[name, None](tally)[0] == pytest.approx(expected), name
-    assert np.isnan(known["recall", "pituitary"](tally)[0])
-    assert np.isnan(known["precision", "meningioma"](tally)[0])
-    assert known["recall", "meningioma"](tally)[0] == 0
+        assert known[name, None].of(tally)[0] == pytest.approx(expected), name
+    assert np.isnan(known["recall", "pituitary"].of(tally)[0])
+    assert np.isnan(known["precision", "meningioma"].of(tally)[0])
+    assert known["recall", "meningioma"].of(tally)[0] == 0
 
 
 def test_a_share_knows_its_images():
     labels, predicted = np.array([0, 0, 1, 2]), np.array([0, 1, 0, 2])
     answers = Answers(labels, np.eye(4)[predicted])
     recall = metrics(CLASSES, None)["recall", "glioma"]
-    assert isinstance(recall, Share)
     np.testing.assert_array_equal(answers.among(recall.about), labels == 0)
     np.testing.assert_array_equal(
         answers.among(recall.about & recall.hits), (labels == 0) & (predicted == 0)

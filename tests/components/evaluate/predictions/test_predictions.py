@@ -1,7 +1,10 @@
 """Predictions' function, run as the launcher does, on models that are a few lines long."""
 
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,10 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
-from components.evaluate.predictions import inference
+from components.evaluate.predictions import component, foreign, inference
 from components.evaluate.predictions.component import Predictions
 from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
-from components.evaluate.predictions.foreign import EACH, foreign_images
+from components.evaluate.predictions.foreign import foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import PredictionTable
 from components.ingest.artifacts import SplitAssignment
@@ -30,12 +33,14 @@ from imaging.signature import SIGNATURE_SHAPE
 pytestmark = pytest.mark.long
 
 CLASSES = ("glioma", "notumor")
+FOREIGN = 6
+"""Images of each kind, of which the pipeline asks about 24."""
 
 
 class _Brightness(tf.Module):
     """Takes bright images for gliomas; says what is bright and whether it is sure of it."""
 
-    def __init__(self, *, sharpness: float = 4.0, complete: bool = True) -> None:
+    def __init__(self, *, sharpness: float, complete: bool) -> None:
         super().__init__()
         # A variable, as real models have them: it must be alive when the signature is called.
         self._sharpness = tf.Variable(sharpness)
@@ -63,10 +68,21 @@ class _Brightness(tf.Module):
         return outputs
 
 
-def _model(folder: Path, classes=CLASSES, **settings) -> Path:
-    module = _Brightness(**settings)
+@cache
+def _saved(sharpness: float, complete: bool) -> "tempfile.TemporaryDirectory[str]":
+    """A SavedModel, made once; it is deleted when the process ends."""
+    folder = tempfile.TemporaryDirectory()
+    module = _Brightness(sharpness=sharpness, complete=complete)
+    tf.saved_model.save(module, folder.name, signatures={"evaluate": module.evaluate})
+    return folder
+
+
+def _model(
+    folder: Path, classes=CLASSES, *, sharpness: float = 4.0, complete: bool = False
+) -> Path:
+    """A model; one that is not complete is asked about no foreign images."""
     saved = folder / "Format-Serving"
-    tf.saved_model.save(module, str(saved), signatures={"evaluate": module.evaluate})
+    shutil.copytree(_saved(sharpness, complete).name, saved)
     (saved / "assets.extra").mkdir()
     (saved / "assets.extra" / "metadata.json").write_text(json.dumps({"classes": classes}))
     return folder
@@ -134,8 +150,23 @@ def _predict(
     return found
 
 
-def test_every_test_image_is_answered_once(tmp_path):
-    found = _predict(tmp_path, _examples(tmp_path / "e", 37), _model(tmp_path / "m"))
+@pytest.fixture(scope="module", autouse=True)
+def _few_foreign_images():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (component, foreign):
+            patch.setattr(module, "EACH", FOREIGN)
+        yield
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory) -> PredictionTable:
+    folder = tmp_path_factory.mktemp("answered")
+    model = _model(folder / "m", complete=True)
+    return _predict(folder, _examples(folder / "e", 37), model)
+
+
+def test_every_test_image_is_answered_once(answered):
+    found = answered
     assert len(found) == 37  # more than two batches, and not a whole number of them
     assert found.classes == CLASSES
     np.testing.assert_array_equal(found.labels, np.arange(37) % 2)
@@ -162,46 +193,47 @@ def test_no_more_than_a_batch_of_images_is_held(tmp_path, monkeypatch):
         return ask(self, examples)
 
     monkeypatch.setattr(inference.ExportedModel, "__call__", counted)
-    model = _model(tmp_path / "m", complete=False)
-    _predict(tmp_path, _examples(tmp_path / "e", 50), model)
-    assert sizes == [16, 16, 16, 2]
+    _predict(tmp_path, _examples(tmp_path / "e", 34), _model(tmp_path / "m"))
+    assert sizes == [16, 16, 2]
 
 
-def test_foreign_images_are_asked_about_too(tmp_path):
-    foreign = _predict(tmp_path, _examples(tmp_path / "e", 30), _model(tmp_path / "m")).foreign
-    kinds, counts = np.unique(foreign.kinds, return_counts=True)
+def test_foreign_images_are_asked_about_too(answered):
+    found = answered.foreign
+    kinds, counts = np.unique(found.kinds, return_counts=True)
     assert set(kinds) == {"photograph", "noise", "text", "inverted MRI", "shuffled MRI"}
-    assert set(counts) == {EACH}
-    np.testing.assert_array_equal(foreign.in_distribution, foreign.ood_score < 0.5)
+    assert set(counts) == {FOREIGN}
+    np.testing.assert_array_equal(found.in_distribution, found.ood_score < 0.5)
 
 
 def test_foreign_images_are_made_of_all_classes_and_are_the_same_in_any_order(tmp_path):
-    by_class = sorted(range(80), key=lambda index: index % 2)
+    by_class = sorted(range(20), key=lambda index: index % 2)
     scores = []
     for name, order in (("a", by_class), ("b", by_class[::-1])):
-        examples = _examples(tmp_path / name / "e", 80, order)
-        found = _predict(tmp_path / name, examples, _model(tmp_path / name / "m")).foreign
+        examples = _examples(tmp_path / name / "e", 20, order)
+        model = _model(tmp_path / name / "m", complete=True)
+        found = _predict(tmp_path / name, examples, model).foreign
         scores.append(found.ood_score[found.kinds == "inverted MRI"])
     dark = scores[0] > 0.85  # inverted, the darker class is the brighter one
-    assert dark.sum() == EACH / 2
+    assert dark.sum() == FOREIGN / 2
     np.testing.assert_array_equal(*scores)
 
 
 def test_foreign_images_are_the_same_every_time():
     encoded = [encode(draw(index)) for index in range(3)]
-    assert list(foreign_images(encoded)) == list(foreign_images(encoded))
+    made = list(foreign_images(encoded))
+    assert made == list(foreign_images(encoded))
+    assert len(made) == 3 * FOREIGN + 2 * len(encoded)
 
 
 def test_a_graph_without_the_newer_outputs_is_asked_all_the_same(tmp_path):
-    model = _model(tmp_path / "m", complete=False)
-    found = _predict(tmp_path, _examples(tmp_path / "e", 5), model)
+    found = _predict(tmp_path, _examples(tmp_path / "e", 5), _model(tmp_path / "m"))
     assert found.header.missing == ("uncalibrated", "in_distribution", "ood_score", "refer")
     assert found.ood_score is None
     assert found.foreign is None
 
 
 def test_the_baseline_answers_for_the_same_images(tmp_path):
-    baseline = _model(tmp_path / "b", sharpness=-4.0, complete=False)
+    baseline = _model(tmp_path / "b", sharpness=-4.0)
     found = _predict(tmp_path, _examples(tmp_path / "e", 20), _model(tmp_path / "m"), baseline)
     assert found.header.baseline_id == 3
     np.testing.assert_allclose(found.baseline, 1 - found.probabilities, atol=1e-6)

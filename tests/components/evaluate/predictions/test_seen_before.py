@@ -96,9 +96,15 @@ def test_patients_are_known_however_different_their_images_look(tmp_path, monkey
     )
     earlier = ingest(before, tmp_path / "earlier")
     assert _known(ingest(data, tmp_path / "now"), earlier) == {"same.dcm"}
-    monkeypatch.setenv("MRI_PATIENT_SALT", "two")
+
+
+def test_patients_of_another_salt_cannot_be_compared(tmp_path):
+    tested, trained = (
+        _sides(tmp_path / salt, split, "a", links=(f"{PATIENT} {salt * 16} 1",))
+        for salt, split in (("1", "test"), ("2", "train"))
+    )
     with pytest.raises(UnknownTrainingError, match="another salt"):
-        _known(ingest(data, tmp_path / "salted"), earlier)
+        _groups(tested, trained)
 
 
 def test_what_only_an_earlier_model_was_trained_on_is_not_known_to_this_one(tmp_path, earlier):
@@ -149,8 +155,9 @@ def _remembered(folder: Path, **splits: str) -> Path:
     return folder
 
 
-def _tested(folder: Path, *pictures: str, links: tuple[str, ...] = ()) -> Path:
-    sides = dict.fromkeys(pictures, "test")
+def _sides(folder: Path, split: str, *pictures: str, links: tuple[str, ...] = ()) -> Path:
+    """What is written today of pictures on one side."""
+    sides = dict.fromkeys(pictures, split)
     _remembered(folder, **sides)
     count = len(pictures)
     Sides(pictures, (links,) * count, pictures, tuple(sides.values())).write(folder)
@@ -158,7 +165,7 @@ def _tested(folder: Path, *pictures: str, links: tuple[str, ...] = ()) -> Path:
 
 
 def test_what_an_earlier_version_remembered_says_what_was_trained_on(tmp_path):
-    tested = _tested(tmp_path / "tested", "a", "b", "c", "d", "e")
+    tested = _sides(tmp_path / "tested", "test", "a", "b", "c", "d", "e")
     trained = _remembered(tmp_path / "trained", a="train", b="eval", c="test", x="train")
     assert _groups(tested, trained) == {"a", "b"}
     assert _groups(tested, trained, "group") == {"a", "b"}
@@ -169,7 +176,7 @@ def test_what_an_earlier_version_remembered_says_what_was_trained_on(tmp_path):
 
 def test_patients_that_an_earlier_version_hashed_cannot_be_compared(tmp_path):
     trained = _remembered(tmp_path / "trained", p="train")
-    assert _groups(_tested(tmp_path / "nobodys", "a"), trained) == set()
-    tested = _tested(tmp_path / "tested", "a", links=(f"{PATIENT} {'0' * 16} 1",))
+    assert _groups(_sides(tmp_path / "nobodys", "test", "a"), trained) == set()
+    tested = _sides(tmp_path / "tested", "test", "a", links=(f"{PATIENT} {'0' * 16} 1",))
     with pytest.raises(UnknownTrainingError, match="by an earlier version, in another way"):
         _groups(tested, trained)

@@ -19,7 +19,7 @@ def test_every_item_is_answered_or_declared_unknown(tmp_path):
     assert all(answers.values())
     assert answers["44"] == "unknown"  # nobody told the pipeline who paid
     assert "leak" not in answers["20"]
-    assert "same patient where that is known" in answers["20"]
+    assert "same patient, if that is known" in answers["20"]
     assert "0.900 (95 % interval 0.850 to 0.950)" in answers["38"]
 
 
@@ -50,7 +50,7 @@ def test_the_card_says_what_the_model_is_for_and_how_good_it_is(tmp_path):
         "## Limits",
         "## Ethical considerations",
         "| accuracy | 0.900 (95 % interval 0.850 to 0.950) | 40 |",
-        "not computable: it would be a share of no image",
+        "not computable: it would be a share of zero images",
         "## CLAIM",
         "## TRIPOD+AI",
         "Not served.",

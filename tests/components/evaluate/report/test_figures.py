@@ -148,7 +148,7 @@ def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):
     for found, words in (
         (unlabelled, "30 of 30 test images have no label"),
         (undefined, "no finite probabilities for 1 of 30"),
-        (empty, "no image"),
+        (empty, "test split is empty"),
     ):
         assert words in found.missing[0]
         assert found.headline == {}
@@ -242,7 +242,7 @@ def test_a_model_of_unknown_training_is_not_compared(tmp_path):
     found = predictions(tmp_path, 80, baseline=np.eye(4)[labels], training_unknown=unknown)
     figures = measure(found, CONFIG)
     assert figures.comparison is None
-    assert "this model knows from its training cannot be told" in figures.comparison_missing
+    assert "this model knows from its training cannot be determined" in figures.comparison_missing
     assert unknown in figures.comparison_missing
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluating import evaluate
 from gating import report as counts
+from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
 from reporting import write_report
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.config import EvaluateConfig
+from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import ModelVerdict
@@ -31,7 +32,7 @@ def good(tmp_path_factory) -> Path:
     values = probabilities(LABELS, 0.85)
     baseline = probabilities(LABELS, 0.7, seed=3)
     folder = write_predictions(out / "predictions", LABELS, values, baseline=baseline)
-    verdict, _ = evaluate(folder, out / "judged", CONFIG)
+    verdict = judged(PredictionTable.read(folder), CONFIG)
     data = counts(classes=CLASSES, images={"train": dict.fromkeys(CLASSES, 100)})
     return write_report(folder, out, verdict, config=CONFIG, data=data, count=120)[0]
 
@@ -50,6 +51,12 @@ def _open(chromium, page: Path, width: int = 1280):
     return opened
 
 
+@pytest.fixture(scope="module")
+def opened(chromium, good):
+    """The page of the good model, which tests read and leave as it is."""
+    return _open(chromium, good / "index.html")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_loads_nothing_complains_of_nothing_and_fits(chromium, good, width):
     page = _open(chromium, good / "index.html", width)
@@ -60,15 +67,14 @@ def test_the_page_loads_nothing_complains_of_nothing_and_fits(chromium, good, wi
     assert len(identities) == len(set(identities))
 
 
-def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(chromium, good):
-    page = _open(chromium, good / "index.html")
-    headings = page.locator("h1, .banner strong, h2").all_inner_texts()
+def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(opened, good):
+    headings = opened.locator("h1, .banner strong, h2").all_inner_texts()
     assert headings[1] in ("Blessed", "Refused")
     assert headings[2] == "Sensitivity for tumour against none"
     figures = Figures.read(good)
     sensitivity = figures.headline["tumour_sensitivity"].value
-    assert page.locator(".first .number").inner_text() == f"{100 * sensitivity:.1f}\u202f%"
-    text = page.locator("body").inner_text()
+    assert opened.locator(".first .number").inner_text() == f"{100 * sensitivity:.1f}\u202f%"
+    text = opened.locator("body").inner_text()
     for words in (DISCLAIMER, "leak_free", "Compared with the last blessed model", "CLAIM",
                   "weights.h5", "TRIPOD+AI", "Foreign images", "95\u202f% interval",
                   "Computer-generated pictures, not patients."):  # fmt: skip
@@ -89,15 +95,14 @@ def test_what_the_serve_check_refuses_is_refused_in_the_first_lines(tmp_path):
     assert "Every threshold is met" not in page
 
 
-def test_every_missed_tumour_is_shown_with_where_the_model_looked(chromium, good):
-    page = _open(chromium, good / "index.html")
+def test_every_missed_tumour_is_shown_with_where_the_model_looked(opened):
     labels, values = LABELS, probabilities(LABELS, 0.85)
     missed = ((labels != 2) & (values.argmax(1) == 2)).sum()
     assert missed > 0
-    gallery = page.locator("h3:has-text('Missed tumours') ~ .gallery").first
+    gallery = opened.locator("h3:has-text('Missed tumours') ~ .gallery").first
     assert gallery.locator("figure").count() == missed
     assert gallery.locator("img").count() == 2 * missed
-    assert page.locator("h3:has-text('Most uncertain') ~ .gallery figure").count() == 20
+    assert opened.locator("h3:has-text('Most uncertain') ~ .gallery figure").count() == 20
 
 
 def _missed(tmp_path, labels: list[int], sha256: list[str]) -> str:
@@ -157,10 +162,8 @@ def test_the_recipe_that_was_trained_is_stated_not_the_one_that_was_asked_for(tm
     assert "train.epochs=3" not in page + (report / "model_card.md").read_text()
 
 
-def test_the_worst_slice_comes_first(chromium, good):
-    rows = (
-        _open(chromium, good / "index.html").locator("#slices ~ .scroll").first.locator("tbody tr")
-    )
+def test_the_worst_slice_comes_first(opened):
+    rows = opened.locator("#slices ~ .scroll").first.locator("tbody tr")
     accuracies = [
         float(row.locator("td").first.inner_text().split("\u202f")[0]) for row in rows.all()
     ]
@@ -184,29 +187,28 @@ def test_what_people_named_does_no_harm(chromium, tmp_path):
         (np.full(12, -1), "12 of 12 test images have no label"),
         (np.zeros(12, int), "no image of meningioma, notumor, pituitary"),
         (np.zeros(1, int), "one image"),
-        (np.zeros(0, int), "holds no image"),
+        (np.zeros(0, int), "test split is empty"),
     ],
 )
-def test_what_cannot_be_computed_is_said(chromium, tmp_path, labels, words):
+def test_what_cannot_be_computed_is_said(tmp_path, labels, words):
     values = probabilities(np.abs(labels), 0.7)
     folder = write_predictions(tmp_path / "p", labels, values)
-    verdict, _ = evaluate(folder, tmp_path / "judged", CONFIG)
+    verdict = judged(PredictionTable.read(folder), CONFIG)
     report, artifact = write_report(folder, tmp_path, verdict, config=CONFIG, count=len(labels))
-    text = _open(chromium, report / "index.html").locator("body").inner_text()
-    assert "Refused" in text
+    text = (report / "index.html").read_text()
+    assert "<strong>Refused</strong>" in text
     assert "What could not be computed" in text
     assert words in text
     assert artifact.get_int_custom_property("blessed") == 0
 
 
-def test_a_model_without_explanation_is_shown_without_overlays(chromium, tmp_path):
+def test_a_model_without_explanation_is_shown_without_overlays(tmp_path):
     folder = write_predictions(tmp_path / "p", LABELS, probabilities(LABELS, 0.8), outputs=False)
     report, _ = write_report(folder, tmp_path, BLESSED, config=CONFIG, count=120, explains=False)
-    page = _open(chromium, report / "index.html")
-    text = page.locator("body").inner_text()
-    assert "does not say where it looked" in text
-    assert "does not say whether an image looks like a brain MRI" in text
-    assert page.locator(".gallery img").count() == page.locator(".gallery figure").count()
+    page = (report / "index.html").read_text()
+    assert "does not say where it looked" in page
+    assert "does not say whether an image looks like a brain MRI" in page
+    assert page.count("<img ") == page.count("<figure>") > 0
 
 
 def test_a_model_that_waits_says_how_to_decide(tmp_path):
