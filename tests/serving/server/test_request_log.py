@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from drawing import draw, encode
-from model_server import HANGS, command, free_port, running_server, strings, wait_until
+from forked_server import ForkedServer
+from model_server import HANGS, free_port, running_server, strings, wait_until
 
 from imaging.quality import measure
 from serving.server import request_log
@@ -135,19 +136,13 @@ def test_a_full_disk_fails_no_request(toys, tmp_path, monkeypatch):
     assert "Traceback" not in text
 
 
-def test_a_folder_that_cannot_be_made_is_said_at_once(toys, tmp_path):
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
-    done = subprocess.run(
-        command(
-            f"--model_base_path={toys / 'bytes'}",
-            f"--port={free_port()}",
-            f"--request_log_dir={tmp_path / 'file' / 'log'}",
-        ),
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-    )
-    assert (done.returncode, "Cannot log requests in" in done.stderr) == (1, True)
+    log = tmp_path / "server.log"
+    flags = (f"--port={free_port()}", f"--request_log_dir={tmp_path / 'file' / 'log'}")
+    server = ForkedServer("--model_base_path=/m", *flags, log=log)
+    assert server.wait(HANGS) == 1
+    assert "Cannot log requests in" in log.read_text()
 
 
 def test_the_columns_are_those_of_a_row():
