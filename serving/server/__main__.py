@@ -51,7 +51,12 @@ def serve_with(arguments: Sequence[str]) -> None:
     for name in without_effect:
         logging.getLogger(__name__).warning("--%s has no effect here", name)
     if flags.version:
-        _print_version()
+        from importlib.metadata import version
+
+        sys.stdout.write(
+            "TensorFlow ModelServer protocol: brain-mri-pipeline embedded server\n"
+            f"TensorFlow Library: {version('tensorflow')}\n"
+        )
     else:
         asyncio.run(_serve(flags))
 
@@ -98,15 +103,6 @@ def _say_ready(flags: Flags) -> None:
         places.append(f"HTTP/REST at {flags.bind_address}:{flags.rest_api_port}")
     sys.stderr.write(f"Running ModelServer: {', '.join(places)}\n")
     sys.stderr.flush()
-
-
-def _print_version() -> None:
-    from importlib.metadata import version
-
-    sys.stdout.write(
-        f"TensorFlow ModelServer protocol: brain-mri-pipeline embedded server\n"
-        f"TensorFlow Library: {version('tensorflow')}\n"
-    )
 
 
 if __name__ == "__main__":
