@@ -46,8 +46,8 @@ class MriCommands(LazyGroup):
         ),
         "serve": (
             "mri.serve",
-            "Serve the pushed model over TensorFlow Serving's gRPC and REST; new versions are "
-            "taken up.",
+            "Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new "
+            "versions.",
         ),
         "report": ("mri.report", "Print where a model's report is, or its figures."),
         "tensorboard": ("mri.tensorboard", "Show the curves of all trainings in a browser."),
