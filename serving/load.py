@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from urllib.parse import quote, urlsplit
 
@@ -46,10 +46,6 @@ class LoadReport:
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
-
-    def as_dict(self) -> dict[str, object]:
-        """The same for JSON."""
-        return asdict(self)
 
 
 def generate_load(

@@ -21,7 +21,7 @@ class ServeCommands(LazyGroup):
 
     package = __name__
     table = {
-        "bench": "Load a model server, and measure throughput and latency.",
+        "bench": "Put load on a model server and measure throughput and latency.",
         "files": "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
     }
 
@@ -36,17 +36,23 @@ app = typer.Typer(cls=ServeCommands, add_completion=False, invoke_without_comman
 def serve(
     context: typer.Context,
     work: WorkFolder = Path("work"),
-    model: Annotated[str | None, typer.Option(help="Its name; default: the only one.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of gRPC.")] = 8500,
-    rest_port: Annotated[int, typer.Option(min=0, max=65535, help="Of REST; 0: no REST.")] = 8501,
-    batching: Annotated[bool, typer.Option(help="Merge requests that come together.")] = True,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; default: the only one.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC.")] = 8500,
+    rest_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port for REST; 0 for none.")
+    ] = 8501,
+    batching: Annotated[
+        bool, typer.Option(help="Merge requests that arrive together into batches.")
+    ] = True,
     request_log: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Log each prediction here, without the image."),
     ] = None,
     flag: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving's."),
+        typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving."),
     ] = None,
 ) -> None:
     """Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new versions."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from serving.client.images import encode_image
 from serving.load import LoadReport, generate_load, sessions
 
 app = typer.Typer(add_completion=False)
+_GREY = np.full((224, 224), 96, np.uint8)
+"""What is asked about if no image is named."""
 
 
 @app.command(
@@ -33,16 +36,18 @@ def bench(
     images: Annotated[
         list[Path] | None, typer.Argument(help="Image files; default: a grey square.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL_NAME,
     in_flight: Annotated[
         list[int] | None, typer.Option(min=1, help="Requests at a time; default: 1, 2, 8 and 32.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long each load lasts.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to measure each number of requests.")
+    ] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Images in a request.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Load a model server, and measure throughput and latency."""
-    encoded = [encode_image(path) for path in images or ()] or [_square()]
+    """Put load on a model server and measure throughput and latency."""
+    encoded = [encode_image(path) for path in images or ()] or [encode_image(_GREY)]
     batches = [
         [encoded[(first + number) % len(encoded)] for number in range(batch)]
         for first in range(0, len(encoded), batch)
@@ -60,9 +65,7 @@ def bench(
             f"server, and is its model called {model}?"
         )
     if as_json:
-        console.print(
-            json.dumps([report.as_dict() for report in reports], indent=2), soft_wrap=True
-        )
+        console.print(json.dumps([asdict(report) for report in reports], indent=2), soft_wrap=True)
     else:
         console.print(_table(reports))
     if any(report.errors for report in reports):
@@ -88,7 +91,3 @@ def _table(reports: Sequence[LoadReport]) -> Table:
 
 def _errors(report: LoadReport) -> str:
     return ", ".join(f"{number:,} {code}" for code, number in sorted(report.errors.items()))
-
-
-def _square() -> bytes:
-    return encode_image(np.full((224, 224), 96, np.uint8))

@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 def files(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     work: WorkFolder = Path("work"),
-    model: Annotated[str, typer.Option(help="Its name.")] = MODEL_NAME,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL_NAME,
 ) -> None:
     """Write the configuration of TensorFlow Serving, Docker Compose and Prometheus."""
     config = DeploymentConfig(name=model, models=work.absolute() / "serving" / model)

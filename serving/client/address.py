@@ -45,18 +45,19 @@ class Address:
         """
         if address.startswith("unix:"):
             return Address("grpc", address, tls=False, local=True)
+        wrong = f"{address!r} is not the address of a server"
         try:
             parts = urlsplit(address if "://" in address else f"grpc://{address}")
             port = parts.port or _PORTS[parts.scheme]
         except (KeyError, ValueError) as error:
-            raise PipelineError(f"{address!r} is no server's address: give {_FORMS}.") from error
+            raise PipelineError(f"{wrong}: give {_FORMS}.") from error
         if not parts.hostname or parts.username or parts.query or parts.fragment:
-            raise PipelineError(f"{address!r} is no server's address: give {_FORMS}.")
+            raise PipelineError(f"{wrong}: give {_FORMS}.")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         tls, local = parts.scheme in ("grpcs", "https"), is_loopback(parts.hostname)
         if parts.scheme.startswith("grpc"):
             if parts.path.strip("/"):
-                raise PipelineError(f"{address!r} is no server's address: gRPC has no path.")
+                raise PipelineError(f"{wrong}: an address for gRPC has no path.")
             return Address("grpc", f"{host}:{port}", tls, local)
         url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
         return Address("rest", url, tls, local)

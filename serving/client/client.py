@@ -71,7 +71,7 @@ class Client:
 
         Raises:
             PipelineError: The address is of another form, a certificate cannot be read, the token
-                would travel in the clear, or a number is out of its range.
+                would be sent unencrypted, or a number is out of its range.
         """
         parsed = Address.parse(address)
         if version is not None and label is not None:
@@ -80,14 +80,12 @@ class Client:
             raise PipelineError("timeout, attempts and batch_size must be positive.")
         if token and not (parsed.tls or parsed.local):
             raise PipelineError(
-                f"The token would travel to {parsed.target} in the clear: use grpcs:// or https://."
+                f"The token would be sent to {parsed.target} unencrypted: use grpcs:// or https://."
             )
         self._timeout, self._attempts, self._batch_size = timeout, attempts, batch_size
-        self._transport = _transport(
-            parsed,
-            Access(token, tuple((metadata or {}).items()), ca, certificate, key),
-            ModelSpec(model, version, label),
-        )
+        self._spec = ModelSpec(model, version, label)
+        access = Access(token, tuple((metadata or {}).items()), ca, certificate, key)
+        self._transport = _transport(parsed, access)
 
     def predict(self, image: Image) -> Prediction:
         """Classifies one image.
@@ -131,7 +129,7 @@ class Client:
         Raises:
             ServingError: The server gave none.
         """
-        return self._retrying(self._transport.status)
+        return self._retrying(lambda timeout: self._transport.status(self._spec, timeout))
 
     def of_version(self, version: int) -> "Client":
         """The same client, asking one version only; they share the connection, and its end.
@@ -143,7 +141,7 @@ class Client:
             A client beside this one.
         """
         other = copy(self)
-        other._transport = self._transport.of_version(version)  # noqa: SLF001 - a copy of this one
+        other._spec = ModelSpec(self._spec.model, version)  # noqa: SLF001 - a copy of this one
         return other
 
     def close(self) -> None:
@@ -179,16 +177,17 @@ class Client:
         batch: Sequence[bytes],
         read: Callable[[Outputs, int, int | None], list[_Result]],
     ) -> list[_Result]:
-        def send(timeout: float) -> tuple[Outputs, int | None]:
-            return self._transport.predict(signature, batch, timeout)
-
-        outputs, version = self._retrying(send)
+        outputs, version = self._retrying(
+            lambda timeout: self._transport.predict(self._spec, signature, batch, timeout)
+        )
         return read(outputs, len(batch), version)
 
     def _retrying(self, send: Callable[[float], _Answer]) -> _Answer:
         until = time.monotonic() + self._timeout
         retrying = Retrying(
-            retry=retry_if_exception(_is_unavailable),
+            retry=retry_if_exception(
+                lambda error: isinstance(error, ServingError) and error.unavailable
+            ),
             wait=wait_random_exponential(multiplier=0.2, max=5),
             stop=stop_after_attempt(self._attempts) | stop_before_delay(self._timeout),
             reraise=True,
@@ -196,16 +195,12 @@ class Client:
         return retrying(lambda: send(max(until - time.monotonic(), 1e-3)))
 
 
-def _is_unavailable(error: BaseException) -> bool:
-    return isinstance(error, ServingError) and error.unavailable
-
-
-def _transport(address: Address, access: Access, servable: ModelSpec) -> Transport:
+def _transport(address: Address, access: Access) -> Transport:
     """The half of the client that an address asks for; the other one's libraries stay away."""
     if address.protocol == "rest":
         from serving.client.rest import RestTransport
 
-        return RestTransport(address, access, servable)
+        return RestTransport(address, access)
     from serving.client.grpc import GrpcTransport
 
-    return GrpcTransport(address, access, servable)
+    return GrpcTransport(address, access)

@@ -4,7 +4,6 @@ Imported by the client when an address asks for gRPC, never before.
 """
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +29,17 @@ _State = get_model_status_pb2.ModelVersionStatus.State
 class GrpcTransport:
     """gRPC to one server, over one channel."""
 
-    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
+    def __init__(self, address: Address, access: Access) -> None:
         """Prepares the channel.
 
         Args:
             address: `HOST:PORT` or a unix socket.
             access: Metadata and certificates.
-            servable: The model.
 
         Raises:
             PipelineError: A certificate cannot be read.
         """
         self._metadata = access.headers()
-        self._spec = model_pb2.ModelSpec(name=servable.model)
-        if servable.version is not None:
-            self._spec.version.value = servable.version
-        elif servable.label is not None:
-            self._spec.version_label = servable.label
         options = [
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", -1),
@@ -65,10 +58,10 @@ class GrpcTransport:
         self._status = model_service_pb2_grpc.ModelServiceStub(self._channel).GetModelStatus
 
     def predict(
-        self, signature: str, images: Sequence[bytes], timeout: float
+        self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
     ) -> tuple[Outputs, int | None]:
         """Asks for one batch; see `Transport`."""
-        request = predict_pb2.PredictRequest(model_spec=self._spec)
+        request = predict_pb2.PredictRequest(model_spec=_message(spec))
         request.model_spec.signature_name = signature
         tensor = request.inputs["image_bytes"]
         tensor.dtype = tf.string.as_datatype_enum
@@ -78,9 +71,9 @@ class GrpcTransport:
         outputs = {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
         return outputs, int(response.model_spec.version.value)
 
-    def status(self, timeout: float) -> list[VersionStatus]:
+    def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the versions; see `Transport`."""
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec)
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_message(spec))
         response = self._ask(self._status, request, timeout)
         found = [
             VersionStatus(
@@ -93,14 +86,6 @@ class GrpcTransport:
         ]
         return sorted(found, key=lambda one: -one.version)
 
-    def of_version(self, version: int) -> "GrpcTransport":
-        """The same for one version; see `Transport`."""
-        other = copy(self)
-        spec = model_pb2.ModelSpec(name=self._spec.name)
-        spec.version.value = version
-        other._spec = spec  # noqa: SLF001 - a copy of this one
-        return other
-
     def close(self) -> None:
         """Ends the channel."""
         self._channel.close()
@@ -110,6 +95,15 @@ class GrpcTransport:
             return method(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise ServingError(error.code().name, error.details() or "no reason given") from error
+
+
+def _message(spec: ModelSpec) -> Any:
+    message = model_pb2.ModelSpec(name=spec.model)
+    if spec.version is not None:
+        message.version.value = spec.version
+    elif spec.label is not None:
+        message.version_label = spec.label
+    return message
 
 
 def _code_name(number: int) -> str:

@@ -38,7 +38,9 @@ def encode_image(image: Image) -> bytes:
     except RejectedImageError as error:
         raise ImageError(f"The image cannot be used: {error}.") from None
     except StorageGoneError as error:
-        raise ImageError(f"The storage of the image went away ({error}): try again.") from None
+        raise ImageError(
+            f"The storage of the image became unavailable ({error}): try again."
+        ) from None
     except ReadFailedError as error:
         raise ImageError(f"The image could not be read now ({error}): try again.") from None
     return file.images[0].encoded

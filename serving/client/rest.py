@@ -5,7 +5,6 @@ import json
 import ssl
 import time
 from collections.abc import Sequence
-from copy import copy
 from typing import Any
 from urllib.parse import quote
 
@@ -38,18 +37,17 @@ _LONGEST_DETAIL = 1024
 class RestTransport:
     """REST to one server, over connections that are kept."""
 
-    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
+    def __init__(self, address: Address, access: Access) -> None:
         """Prepares the connections.
 
         Args:
             address: A URL.
             access: Headers and certificates.
-            servable: The model.
 
         Raises:
             PipelineError: A certificate cannot be read.
         """
-        self._models, self._servable = f"{address.target}/v1/models", servable
+        self._models = f"{address.target}/v1/models"
         self._http = httpx.Client(
             headers=access.headers(),
             verify=_tls(access) if address.tls else False,
@@ -59,14 +57,16 @@ class RestTransport:
         )
 
     def predict(
-        self, signature: str, images: Sequence[bytes], timeout: float
+        self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
     ) -> tuple[Outputs, int | None]:
         """Asks for one batch, in row format; see `Transport`."""
         body = {
             "signature_name": signature,
             "instances": [{"b64": base64.b64encode(image).decode()} for image in images],
         }
-        answer = self._ask("POST", f"{self._path}:predict", timeout, json.dumps(body).encode())
+        answer = self._ask(
+            "POST", f"{self._path(spec)}:predict", timeout, json.dumps(body).encode()
+        )
         rows = answer.get("predictions")
         if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
             raise ServingError("UNKNOWN", "the answer has no predictions by name")
@@ -74,11 +74,11 @@ class RestTransport:
         if any(set(row) != names for row in rows):
             raise ServingError("UNKNOWN", "the rows of the answer differ in their outputs")
         outputs = {name: _column([_decoded(row[name]) for row in rows]) for name in names}
-        return outputs, self._servable.version
+        return outputs, spec.version
 
-    def status(self, timeout: float) -> list[VersionStatus]:
+    def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the versions; see `Transport`."""
-        answer = self._ask("GET", self._path, timeout)
+        answer = self._ask("GET", self._path(spec), timeout)
         try:
             return [
                 VersionStatus(
@@ -90,25 +90,18 @@ class RestTransport:
                 for one in answer["model_version_status"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise ServingError("UNKNOWN", "the answer is no model status") from error
-
-    def of_version(self, version: int) -> "RestTransport":
-        """The same for one version; see `Transport`."""
-        other = copy(self)
-        other._servable = ModelSpec(self._servable.model, version)  # noqa: SLF001 - a copy of this one
-        return other
+            raise ServingError("UNKNOWN", "the answer is not a model status") from error
 
     def close(self) -> None:
         """Ends the connections."""
         self._http.close()
 
-    @property
-    def _path(self) -> str:
-        path = f"{self._models}/{quote(self._servable.model, safe='')}"
-        if self._servable.version is not None:
-            return f"{path}/versions/{self._servable.version}"
-        if self._servable.label is not None:
-            return f"{path}/labels/{quote(self._servable.label, safe='')}"
+    def _path(self, spec: ModelSpec) -> str:
+        path = f"{self._models}/{quote(spec.model, safe='')}"
+        if spec.version is not None:
+            return f"{path}/versions/{spec.version}"
+        if spec.label is not None:
+            return f"{path}/labels/{quote(spec.label, safe='')}"
         return path
 
     def _ask(self, method: str, url: str, timeout: float, body: bytes | None = None) -> Any:
@@ -139,7 +132,7 @@ def _parsed(response: httpx.Response, content: bytes) -> Any:
         detail = str(said or f"HTTP status {response.status_code}")[:_LONGEST_DETAIL]
         raise ServingError(code, detail)
     if not isinstance(answer, dict):
-        raise ServingError("UNKNOWN", "the answer is no JSON object: is that a model server?")
+        raise ServingError("UNKNOWN", "the answer is not a JSON object: is that a model server?")
     return answer
 
 

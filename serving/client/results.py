@@ -110,10 +110,13 @@ def read_explanations(outputs: Outputs, count: int, version: int | None) -> list
 def _demand(outputs: Outputs, count: int, *names: str) -> None:
     if missing := [name for name in names if name not in outputs]:
         raise ServingError(
-            "UNKNOWN", f"the model's answer has no {', '.join(missing)}: is it one of this project?"
+            "UNKNOWN",
+            f"the model's answer has no {', '.join(missing)}: is it a model of this project?",
         )
     if wrong := [name for name in names if len(outputs[name]) != count]:
-        raise ServingError("UNKNOWN", f"{', '.join(wrong)} in the answer has not one row an image")
+        raise ServingError(
+            "UNKNOWN", f"{', '.join(wrong)} in the answer does not have one row for each image"
+        )
 
 
 def _prediction(outputs: Outputs, row: int, version: int | None) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from serving.client.address import Address
 from serving.client.results import Outputs, VersionStatus
 
 
@@ -54,15 +53,13 @@ class ModelSpec:
 class Transport(Protocol):
     """One protocol to one server."""
 
-    def __init__(self, address: Address, access: Access, servable: ModelSpec) -> None:
-        """Prepares a connection; it is made when it is first needed."""
-
     def predict(
-        self, signature: str, images: Sequence[bytes], timeout: float
+        self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
     ) -> tuple[Outputs, int | None]:
         """Asks for one batch.
 
         Args:
+            spec: The model.
             signature: A signature that takes `image_bytes`.
             images: The bytes of image files.
             timeout: Seconds until the answer must be there.
@@ -74,15 +71,12 @@ class Transport(Protocol):
             ServingError: There is no such answer.
         """
 
-    def status(self, timeout: float) -> list[VersionStatus]:
+    def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the model's versions, the newest first.
 
         Raises:
             ServingError: There is no such answer.
         """
-
-    def of_version(self, version: int) -> "Transport":
-        """The same for one version of the model, over the same connection."""
 
     def close(self) -> None:
         """Ends the connection."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from components.errors import PipelineError
 from serving.server.flags import FlagError, Flags, parse_flags, usage
@@ -51,7 +51,12 @@ def serve_with(arguments: Sequence[str]) -> None:
     for name in without_effect:
         logging.getLogger(__name__).warning("--%s has no effect here", name)
     if flags.version:
-        _print_version()
+        from importlib.metadata import version
+
+        sys.stdout.write(
+            "TensorFlow ModelServer protocol: brain-mri-pipeline embedded server\n"
+            f"TensorFlow Library: {version('tensorflow')}\n"
+        )
     else:
         asyncio.run(_serve(flags))
 
@@ -65,9 +70,27 @@ async def _serve(flags: Flags) -> None:
     rest_socket = open_rest(flags)
     grpc_server = open_grpc(flags)
 
-    from serving.server.serve import serve
-
+    serve = import_server()
     await serve(configuration, grpc_server, rest_socket, lambda: _say_ready(flags))
+
+
+def import_server() -> Callable[..., Awaitable[None]]:
+    """Imports TensorFlow and the server, but not Keras.
+
+    TensorFlow would import it, which takes nearly as long as the rest; no SavedModel needs it.
+
+    Returns:
+        `serving.server.serve.serve`.
+    """
+    hidden = "keras" not in sys.modules
+    if hidden:
+        sys.modules["keras"] = None  # type: ignore[assignment]  # so it is not found
+    try:
+        from serving.server.serve import serve
+    finally:
+        if hidden:
+            del sys.modules["keras"]
+    return serve
 
 
 def _say_ready(flags: Flags) -> None:
@@ -80,15 +103,6 @@ def _say_ready(flags: Flags) -> None:
         places.append(f"HTTP/REST at {flags.bind_address}:{flags.rest_api_port}")
     sys.stderr.write(f"Running ModelServer: {', '.join(places)}\n")
     sys.stderr.flush()
-
-
-def _print_version() -> None:
-    from importlib.metadata import version
-
-    sys.stdout.write(
-        f"TensorFlow ModelServer protocol: brain-mri-pipeline embedded server\n"
-        f"TensorFlow Library: {version('tensorflow')}\n"
-    )
 
 
 if __name__ == "__main__":

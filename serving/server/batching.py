@@ -7,10 +7,9 @@ TensorFlow Serving fails them all.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill
-from serving.server.runner import Workers
+from serving.server.runner import Workers, run_call
 from serving.server.servable import Call
 from serving.server.tensors import Array
 
@@ -96,7 +95,9 @@ class BatchingRunner:
         tasks = [self._add(queue, call, start, min(most, size - start)) for start in starts]
         self._dispatch()
         parts = await asyncio.gather(*(task.future for task in tasks))
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
     def _queue(self, version: Version, call: Call) -> _Queue:
         forms = tuple((array.dtype.str, array.shape[1:]) for array in call.arrays)
@@ -198,15 +199,10 @@ class BatchingRunner:
         return [self._results(queue, [request])[0] for request in requests]
 
     def _merged(self, queue: _Queue, requests: Sequence[tuple[Array, ...]]) -> list[list[Array]]:
-        assert queue.version.servable is not None
         sizes = [len(request[0]) for request in requests]
         total = self._parameters.padded(sum(sizes)) if any(sizes) else 0
-        inputs = [_stacked(columns, total) for columns in zip(*requests, strict=True)]
-        call = queue.call
-        started = time.perf_counter()
-        outputs = queue.version.servable.run(call.feeds, inputs, call.fetches)
-        elapsed = time.perf_counter() - started
-        self._metrics.runtime_latency(queue.version.name, call.api, elapsed)
+        inputs = tuple(_stacked(columns, total) for columns in zip(*requests, strict=True))
+        outputs = run_call(queue.version, replace(queue.call, arrays=inputs), self._metrics)
         for output in outputs:
             if output.ndim == 0:
                 raise StatusError(
@@ -247,7 +243,3 @@ def _stacked(columns: Sequence[Array], total: int) -> Array:
             np.repeat(next(c for c in columns if len(c))[:1], total - size, axis=0),
         ]
     return np.concatenate(columns) if len(columns) > 1 else columns[0]
-
-
-def _joined(parts: Sequence[list[Array]]) -> list[Array]:
-    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -5,24 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import PipelineError
-from serving.server.text_proto import message_class, read_text_proto
-
-_MESSAGES = {
-    "Int64Value": {"value": (1, "int64")},
-    "BoolValue": {"value": (1, "bool")},
-    "StringValue": {"value": (1, "string")},
-    "BatchingParameters": {
-        "max_batch_size": (1, "Int64Value"),
-        "batch_timeout_micros": (2, "Int64Value"),
-        "max_enqueued_batches": (3, "Int64Value"),
-        "num_batch_threads": (4, "Int64Value"),
-        "thread_pool_name": (5, "StringValue"),
-        "allowed_batch_sizes": (6, "repeated int64"),
-        "pad_variable_length_inputs": (7, "bool"),
-        "enable_large_batch_splitting": (8, "BoolValue"),
-        "max_execution_batch_size": (9, "Int64Value"),
-    },
-}
+from serving.server.text_proto import new_message, read_text_proto
 
 
 @dataclass(frozen=True)
@@ -68,14 +51,15 @@ class BatchingParameters:
         return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)
 
 
-def read_batching_parameters(path: Path) -> BatchingParameters:
-    """Reads a batching parameters file.
+def read_batching_parameters(path: Path | None) -> BatchingParameters:
+    """Reads a batching parameters file; None: TensorFlow Serving's defaults.
 
     Raises:
         PipelineError: The file cannot be read, or a value makes no sense.
     """
-    message = message_class("serving_batching", _MESSAGES, "BatchingParameters")()
-    read_text_proto(path, message)
+    message = new_message("BatchingParameters")
+    if path:
+        read_text_proto(path, message)
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     given = {name: getattr(message, name).value for name in names if message.HasField(name)}
     if message.HasField("max_execution_batch_size"):

@@ -8,7 +8,7 @@ from serving.server.batching_config import BatchingParameters, read_batching_par
 from serving.server.errors import StatusError
 from serving.server.flags import Flags
 from serving.server.model_config import ServedModelConfig, read_model_configs
-from serving.server.monitoring_config import MonitoringConfig, read_monitoring_config
+from serving.server.monitoring_config import read_monitoring_config
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Configuration:
         flags: The command line.
         models: The models to begin with, by name.
         batching: How requests are merged; None: not at all.
-        monitoring: Whether and where metrics are read.
+        metrics_path: Where metrics are read; None: nowhere.
     """
 
     flags: Flags
     models: dict[str, ServedModelConfig]
     batching: BatchingParameters | None
-    monitoring: MonitoringConfig
+    metrics_path: str | None
 
 
 def read_configuration(flags: Flags) -> Configuration:
@@ -34,10 +34,15 @@ def read_configuration(flags: Flags) -> Configuration:
     Raises:
         PipelineError: One of them cannot be used.
     """
-    monitoring = MonitoringConfig()
-    if flags.monitoring_config_file:
-        monitoring = read_monitoring_config(Path(flags.monitoring_config_file))
-    return Configuration(flags, _models(flags), _batching(flags), monitoring)
+    monitoring, batching = flags.monitoring_config_file, flags.batching_parameters_file
+    return Configuration(
+        flags,
+        _models(flags),
+        read_batching_parameters(Path(batching) if batching else None)
+        if flags.enable_batching
+        else None,
+        read_monitoring_config(Path(monitoring)) if monitoring else None,
+    )
 
 
 def _models(flags: Flags) -> dict[str, ServedModelConfig]:
@@ -49,11 +54,3 @@ def _models(flags: Flags) -> dict[str, ServedModelConfig]:
         return read_model_configs(path)
     except StatusError as error:
         raise PipelineError(f"{path}: {error.message}") from error
-
-
-def _batching(flags: Flags) -> BatchingParameters | None:
-    if not flags.enable_batching:
-        return None
-    if not flags.batching_parameters_file:
-        return BatchingParameters()
-    return read_batching_parameters(Path(flags.batching_parameters_file))

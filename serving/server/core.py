@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +38,6 @@ class ServerCore:
         self._models: dict[str, ServedModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
-
-    @property
-    def names(self) -> set[str]:
-        """The names of the models that are configured."""
-        return set(self._models)
 
     def expect(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Says which models will come, so that requests wait for them."""
@@ -139,12 +133,6 @@ class ServerCore:
             raise not_found(spec.name, number)
         return found
 
-    @contextmanager
-    def use(self, version: Version) -> Iterator[Any]:
-        """Keeps a version from being unloaded."""
-        with self.lifecycle.use(version) as servable:
-            yield servable
-
     def status(self, spec: Any) -> list[Version]:
         """The versions whose status a ModelSpec asks for.
 
@@ -155,12 +143,9 @@ class ServerCore:
         versions = self.lifecycle.versions(spec.name)
         if number is not None:
             versions = [version for version in versions if version.number == number]
-            if not versions:
-                raise StatusError(
-                    Code.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
-                )
         if not versions:
-            raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            what = "any versions" if number is None else f"version {number}"
+            raise StatusError(Code.NOT_FOUND, f"Could not find {what} of model {spec.name}")
         return versions
 
     def _number(self, spec: Any) -> int | None:

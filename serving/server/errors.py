@@ -5,7 +5,9 @@ tensorflow/serving.
 """
 
 import logging
-from enum import IntEnum
+from typing import TypeAlias
+
+import grpc
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"
@@ -13,27 +15,9 @@ _CUT = "...TRUNCATED"
 log = logging.getLogger(__name__)
 
 
-class Code(IntEnum):
-    """TensorFlow's status codes, which are gRPC's by number and name."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
+Code: TypeAlias = grpc.StatusCode
+"""TensorFlow's status codes, which are gRPC's by number and name."""
+_BY_NUMBER = {code.value[0]: code for code in Code}
 
 HTTP_STATUS = {
     Code.OK: 200,
@@ -82,10 +66,10 @@ def as_status_error(error: BaseException) -> StatusError:
     """Translates what a request raised; what is not foreseen is logged and becomes INTERNAL."""
     if isinstance(error, StatusError):
         return error
-    code = getattr(error, "error_code", None)
-    if isinstance(code, int) and 0 < code <= max(Code):  # tf.errors.OpError
-        return StatusError(Code(code), str(getattr(error, "message", error)))
+    code = _BY_NUMBER.get(getattr(error, "error_code", None))
+    if code:  # tf.errors.OpError
+        return StatusError(code, str(getattr(error, "message", error)))
     if isinstance(error, MemoryError):
         return StatusError(Code.RESOURCE_EXHAUSTED, "Out of memory.")
-    log.error("A request failed in a way that was not foreseen", exc_info=error)
+    log.error("A request failed unexpectedly", exc_info=error)
     return StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}")

@@ -18,7 +18,6 @@ from serving.server.tensors import Array
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
-_INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
@@ -160,11 +159,11 @@ def _signature(servable: Servable, spec: Any, method: str, what: str) -> Any:
 def _feed(signature: Any, what: str) -> str:
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
-    if _INPUTS not in signature.inputs:
+    if "inputs" not in signature.inputs:
         raise StatusError(
             Code.FAILED_PRECONDITION, f"No {what} inputs found in SignatureDef: {signature}"
         )
-    name: str = signature.inputs[_INPUTS].name
+    name: str = signature.inputs["inputs"].name
     return name
 
 
@@ -220,17 +219,13 @@ def _fill_classifications(result: Any, tensors: dict[str, Array], examples: int)
             "Tensors class and score should match in dim_size(1). Got "
             + " vs. ".join(str(tensor.shape[1]) for tensor in tensors.values())
         )
-    width = widths.pop()
-    classes, scores = tensors.get("classes"), tensors.get("scores")
-    for row in range(examples):
+    shape = (examples, widths.pop())
+    classes = tensors.get("classes", np.full(shape, b"", object))
+    scores = tensors.get("scores", np.zeros(shape, np.float32))
+    for labels, values in zip(classes.tolist(), scores.tolist(), strict=True):
         added = result.classifications.add().classes
-        labels = [] if classes is None else classes[row].tolist()
-        values = [] if scores is None else scores[row].tolist()
-        for column in range(width):
-            added.add(
-                label=labels[column].decode(errors="replace") if labels else "",
-                score=values[column] if values else 0.0,
-            )
+        for label, score in zip(labels, values, strict=True):
+            added.add(label=label.decode(errors="replace"), score=score)
 
 
 def _fill_regressions(result: Any, tensors: dict[str, Array], examples: int) -> None:

@@ -9,34 +9,33 @@ from components.errors import PipelineError
 from components.validation import nearest_name
 
 # Flags of tensorflow_model_server that change nothing here: the embedded server has no such part.
-_WITHOUT_EFFECT = frozenset(
-    {
-        "enable_profiler",
-        "flush_filesystem_caches",
-        "grpc_max_threads",
-        "mixed_precision",
-        "num_tflite_interpreters_per_pool",
-        "num_tflite_pools",
-        "num_unload_threads",
-        "per_process_gpu_memory_fraction",
-        "remove_unused_fields_from_bundle_metagraph",
-        "rest_api_num_threads",
-        "skip_initialize_tpu",
-        "xla_cpu_compilation_enabled",
-    }
-)
+_WITHOUT_EFFECT = {
+    "enable_profiler",
+    "flush_filesystem_caches",
+    "grpc_max_threads",
+    "mixed_precision",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
+    "num_unload_threads",
+    "per_process_gpu_memory_fraction",
+    "remove_unused_fields_from_bundle_metagraph",
+    "rest_api_num_threads",
+    "skip_initialize_tpu",
+    "xla_cpu_compilation_enabled",
+}
 # Flags whose silent absence would surprise.
-_NOT_OFFERED = frozenset(
-    {
-        "enable_per_model_batching_parameters",
-        "platform_config_file",
-        "prefer_tflite_model",
-        "ssl_config_file",
-        "tensorflow_session_config_file",
-        "thread_pool_factory_config_file",
-        "use_alts_credentials",
-    }
-)
+_NOT_OFFERED = {
+    "enable_per_model_batching_parameters",
+    "platform_config_file",
+    "prefer_tflite_model",
+    "ssl_config_file",
+    "tensorflow_session_config_file",
+    "thread_pool_factory_config_file",
+    "use_alts_credentials",
+}
+
+
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 class FlagError(PipelineError):
@@ -186,7 +185,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
             value is None
             and rest
             and not rest[0].startswith("--")
-            and not (switch and not _is_switch_value(rest[0]))
+            and (not switch or rest[0].lower() in _SWITCH)
         ):
             value = rest.pop(0)
         if name in _WITHOUT_EFFECT:
@@ -206,16 +205,12 @@ def _check_name(name: str) -> None:
         raise FlagError(f"Unknown flag --{name}{nearest_name(f'--{name}', known)}")
 
 
-def _is_switch_value(word: str) -> bool:
-    return word.lower() in {"true", "false", "1", "0"}
-
-
 def _value(name: str, text: str | None) -> object:
     kind = _KINDS[name]
     if kind is bool:
-        if text is not None and not _is_switch_value(text):
+        if text is not None and text.lower() not in _SWITCH:
             raise FlagError(f"--{name} is true or false, not {text!r}.")
-        return text is None or text.lower() in {"true", "1"}
+        return text is None or _SWITCH[text.lower()]
     if text is None:
         raise FlagError(f"--{name} needs a value.")
     try:

@@ -2,11 +2,7 @@
 
 from typing import Any
 
-from grpc_health.v1 import (  # type: ignore[import-untyped]
-    health,
-    health_pb2,
-    health_pb2_grpc,
-)
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from serving.server.grpc_services import SERVICES
 

@@ -108,14 +108,10 @@ def shown(value: object) -> str:
 
 def json_type(value: object) -> str:
     """RapidJSON's name of a value's type."""
-    if value is None or isinstance(value, bool):
-        return {None: "Null", True: "True", False: "False"}[value]
-    names: tuple[tuple[type, str], ...] = (
-        (dict, "Object"),
-        (list, "Array"),
-        (str, "String"),
-    )
-    return next((name for kind, name in names if isinstance(value, kind)), "Number")
+    if isinstance(value, bool):
+        return str(value)
+    names = {type(None): "Null", dict: "Object", list: "Array", str: "String"}
+    return names.get(type(value), "Number")
 
 
 def decimals(values: Array) -> list[str]:

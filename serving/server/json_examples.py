@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.server.errors import StatusError, invalid_argument
+from serving.server.errors import invalid_argument
 from serving.server.json_base64 import decoded_base64
 from serving.server.json_document import json_type, shown
 
@@ -76,7 +76,10 @@ def _feature_value(value: Any, name: str) -> tuple[str, Any]:
             return "int64", value
         if value < 2 * _INT64 and value > 0:
             raise invalid_argument(f"Feature: {name} has uint64 element. Only int64 is supported.")
-        value = _as_float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise invalid_argument("Number too big to be stored in double.") from None
     if isinstance(value, float):
         if np.isfinite(value) and abs(value) > float(np.finfo(np.float32).max):
             raise invalid_argument(
@@ -85,17 +88,6 @@ def _feature_value(value: Any, name: str) -> tuple[str, Any]:
         return "float", value
     if isinstance(value, dict) and "b64" in value:
         return "bytes", decoded_base64(value)
-    raise _wrong_type(value, name)
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise invalid_argument("Number too big to be stored in double.") from None
-
-
-def _wrong_type(value: Any, name: str) -> StatusError:
-    return invalid_argument(
+    raise invalid_argument(
         f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"
     )

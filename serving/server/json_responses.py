@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from google.protobuf.json_format import MessageToJson
-from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.server.errors import StatusError, invalid_argument
@@ -17,13 +17,6 @@ from serving.server.json_tensors import ROW
 from serving.server.tensors import Array, to_array, type_name
 
 _BYTES_SUFFIX = "_bytes"
-_REAL = {
-    types_pb2.DT_FLOAT,
-    types_pb2.DT_DOUBLE,
-    types_pb2.DT_HALF,
-    types_pb2.DT_BFLOAT16,
-}
-_COMPLEX = {types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128}
 
 
 def error_json(error: StatusError) -> bytes:
@@ -42,11 +35,10 @@ def predict_json(response: Any, layout: str) -> bytes:
     Raises:
         StatusError: The outputs cannot be written in that layout.
     """
-    tensors = {name: (proto, to_array(proto, name)) for name, proto in response.outputs.items()}
-    if not tensors:
+    arrays = {name: to_array(response.outputs[name], name) for name in sorted(response.outputs)}
+    if not arrays:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
-    tokens = {name: _tokens(name, proto, array) for name, (proto, array) in tensors.items()}
-    arrays = {name: array for name, (_, array) in sorted(tensors.items())}
+    tokens = {name: _tokens(name, array) for name, array in arrays.items()}
     write = _rows if layout == ROW else _columns
     return write(arrays, tokens).encode()
 
@@ -88,22 +80,21 @@ def _columns(arrays: Mapping[str, Array], tokens: Mapping[str, list[str]]) -> st
     return bracketed("{", [f'"outputs": {bracketed("{", named, "}", 4)}'], "}", 0)
 
 
-def _tokens(name: str, proto: Any, array: Array) -> list[str]:
+def _tokens(name: str, array: Array) -> list[str]:
     """Each value as JSON."""
+    dtype = tf.as_dtype(array.dtype)
     flat = array.ravel()
-    if proto.dtype == types_pb2.DT_STRING:
+    if dtype == tf.string:
         if name.endswith(_BYTES_SUFFIX):
             return [f'{{"b64": "{b64encode(value).decode()}"}}' for value in flat]
         return [_quoted(value.decode(errors="replace")) for value in flat]
-    if proto.dtype in _REAL:
-        return decimals(flat if flat.dtype == np.float64 else flat.astype(np.float32))
-    if proto.dtype in _COMPLEX:
+    if dtype.is_floating:
+        return decimals(flat if dtype == tf.float64 else flat.astype(np.float32))
+    if dtype.is_complex:
         raise invalid_argument(
-            f"Failed to write JSON value for tensor type: {type_name(proto.dtype)}"
+            f"Failed to write JSON value for tensor type: {type_name(dtype.as_datatype_enum)}"
         )
-    if proto.dtype == types_pb2.DT_BOOL:
-        return ["true" if value else "false" for value in flat.tolist()]
-    return list(map(str, flat.tolist()))
+    return [json.dumps(value) for value in flat.tolist()]
 
 
 def _quoted(text: str) -> str:

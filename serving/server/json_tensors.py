@@ -8,26 +8,25 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from tensorflow.core.framework import tensor_pb2, types_pb2
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.json_base64 import decoded_base64, is_base64
 from serving.server.json_document import json_type, shown
-from serving.server.tensors import Array, fill_values, type_name
+from serving.server.tensors import Array, to_proto, type_name
 
-_INTEGERS: dict[int, type[np.integer[Any]]] = {
-    types_pb2.DT_INT8: np.int8,
-    types_pb2.DT_INT16: np.int16,
-    types_pb2.DT_INT32: np.int32,
-    types_pb2.DT_INT64: np.int64,
-    types_pb2.DT_UINT8: np.uint8,
-    types_pb2.DT_UINT32: np.uint32,
-    types_pb2.DT_UINT64: np.uint64,
+_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_INTEGERS = (
+    *(types_pb2.DT_INT8, types_pb2.DT_INT16, types_pb2.DT_INT32, types_pb2.DT_INT64),
+    *(types_pb2.DT_UINT8, types_pb2.DT_UINT32, types_pb2.DT_UINT64),
+)
+_FITTING: dict[int, set[type]] = {
+    **{dtype: {int, float} for dtype in _FLOATS},
+    **{dtype: {int} for dtype in _INTEGERS},
+    types_pb2.DT_BOOL: {bool},
 }
-_FLOATS: dict[int, type[np.floating[Any]]] = {
-    types_pb2.DT_FLOAT: np.float32,
-    types_pb2.DT_DOUBLE: np.float64,
-}
+"""Types of the JSON values that may stand for a type of TensorFlow's."""
 
 ROW = "row"
 COLUMNAR = "columnar"
@@ -78,12 +77,12 @@ def _fill_columns(value: Any, inputs: Mapping[str, Any], request: Any) -> None:
                 " required as per tensorinfo_map"
             )
         ((name, info),) = inputs.items()
-        request.inputs[name].CopyFrom(_tensor(value, info.dtype))
+        request.inputs[name].CopyFrom(to_proto(_tensor(value, info.dtype)))
         return
     for name, info in inputs.items():
         if name not in value:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-        request.inputs[name].CopyFrom(_tensor(value[name], info.dtype))
+        request.inputs[name].CopyFrom(to_proto(_tensor(value[name], info.dtype)))
 
 
 def _fill_rows(instances: Sequence[Any], inputs: Mapping[str, Any], request: Any) -> None:
@@ -107,7 +106,7 @@ def _fill_rows(instances: Sequence[Any], inputs: Mapping[str, Any], request: Any
         columns = {next(iter(inputs)): list(instances)}
     for name, column in columns.items():
         key = f" key: {name}" if objects else ""
-        request.inputs[name].CopyFrom(_rows_tensor(column, inputs[name].dtype, key))
+        request.inputs[name].CopyFrom(to_proto(_rows_tensor(column, inputs[name].dtype, key)))
 
 
 def _check_keys(place: int, instance: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
@@ -124,7 +123,7 @@ def _check_keys(place: int, instance: Mapping[str, Any], inputs: Mapping[str, An
         )
 
 
-def _rows_tensor(column: list[Any], dtype: int, key: str) -> Any:
+def _rows_tensor(column: list[Any], dtype: int, key: str) -> Array:
     try:
         return _tensor(column, dtype)
     except StatusError:
@@ -134,11 +133,11 @@ def _rows_tensor(column: list[Any], dtype: int, key: str) -> Any:
 
 def _find_bad_row(column: list[Any], dtype: int, key: str) -> None:
     """Names the row at fault; rows are judged one by one, against the first."""
-    first: Any = None
+    first: Array | None = None
     for place, value in enumerate(column):
         try:
             tensor = _tensor(value, dtype)
-            first = first or tensor
+            first = tensor if first is None else first
             _check_same_shape(first, tensor)
         except StatusError as error:
             raise StatusError(
@@ -148,25 +147,18 @@ def _find_bad_row(column: list[Any], dtype: int, key: str) -> None:
             ) from None
 
 
-def _check_same_shape(first: Any, other: Any) -> None:
-    sizes = [[dim.size for dim in tensor.tensor_shape.dim] for tensor in (first, other)]
-    counts = [int(np.prod(size)) for size in sizes]
-    if counts[0] != counts[1]:
-        raise invalid_argument(f"Expecting tensor size: {counts[0]} but got: {counts[1]}")
-    if sizes[0] != sizes[1]:
-        shapes = [f"[{','.join(map(str, size))}]" for size in sizes]
+def _check_same_shape(first: Array, other: Array) -> None:
+    if first.size != other.size:
+        raise invalid_argument(f"Expecting tensor size: {first.size} but got: {other.size}")
+    if first.shape != other.shape:
+        shapes = [f"[{','.join(map(str, array.shape))}]" for array in (first, other)]
         raise invalid_argument(f"Expecting shape {shapes[0]} but got: {shapes[1]}")
 
 
-def _tensor(value: Any, dtype: int) -> Any:
-    """A TensorProto of a JSON value: a scalar, or lists of lists of the same length."""
+def _tensor(value: Any, dtype: int) -> Array:
+    """A JSON value: a scalar, or lists of lists of the same length."""
     shape, leaves = _dense(value)
-    array = _array(leaves, dtype)
-    proto = tensor_pb2.TensorProto(dtype=dtype)
-    for size in shape:
-        proto.tensor_shape.dim.add(size=size)
-    fill_values(proto, array)
-    return proto
+    return _array(leaves, dtype).reshape(shape)
 
 
 def _dense(value: Any) -> tuple[list[int], list[Any]]:
@@ -205,35 +197,25 @@ def _array(values: list[Any], dtype: int) -> Array:
         strings = np.empty(len(values), dtype=object)
         strings[:] = [_string(value) for value in values]
         return strings
-    kinds = set(map(type, values))
-    if dtype in _FLOATS and kinds <= {int, float}:
-        _check_lossless(values, kinds, dtype)
-        with np.errstate(over="ignore"):
-            return np.array(values, _FLOATS[dtype])
-    if dtype in _INTEGERS and kinds <= {int}:
-        limits = np.iinfo(_INTEGERS[dtype])
-        if all(limits.min <= value <= limits.max for value in values):
-            return np.array(values, _INTEGERS[dtype])
-        raise _type_error(next(v for v in values if not limits.min <= v <= limits.max), dtype)
-    if dtype == types_pb2.DT_BOOL and kinds <= {bool}:
-        return np.array(values, np.bool_)
-    return _refuse(values, dtype)
-
-
-def _refuse(values: list[Any], dtype: int) -> Array:
-    if dtype in _FLOATS:
-        fitting: tuple[type, ...] = (int, float)
-    elif dtype in _INTEGERS:
-        fitting = (int,)
-    elif dtype == types_pb2.DT_BOOL:
-        fitting = (bool,)
-    else:
+    fitting = _FITTING.get(dtype)
+    if fitting is None:
         raise StatusError(
             Code.UNIMPLEMENTED,
             f"Conversion of JSON Value: {shown(values[0]) if values else '[]'} to type:"
             f" {type_name(dtype)}",
         )
-    raise _type_error(next(value for value in values if type(value) not in fitting), dtype)
+    if not set(map(type, values)) <= fitting:
+        raise _type_error(next(value for value in values if type(value) not in fitting), dtype)
+    kind = tf.as_dtype(dtype).as_numpy_dtype
+    if dtype in _INTEGERS:
+        limits = np.iinfo(kind)
+        for value in values:
+            if not limits.min <= value <= limits.max:
+                raise _type_error(value, dtype)
+    if dtype in _FLOATS:
+        _check_lossless(values, dtype)
+    with np.errstate(over="ignore"):
+        return np.array(values, kind)
 
 
 def _type_error(value: object, dtype: int) -> StatusError:
@@ -243,24 +225,17 @@ def _type_error(value: object, dtype: int) -> StatusError:
     )
 
 
-def _check_lossless(values: list[Any], kinds: set[type], dtype: int) -> None:
+def _check_lossless(values: list[Any], dtype: int) -> None:
     """Refuses what a float cannot hold; rounding decimals is no loss."""
-    info = np.finfo(_FLOATS[dtype])
-    whole = 2 ** (info.nmant + 1) - 1
-    for value in values if int in kinds else ():
-        if type(value) is int and abs(value) > whole:
-            raise _lossy(value, dtype)
-    if dtype == types_pb2.DT_FLOAT:
-        for value in values:
-            if abs(value) > float(info.max) and abs(value) != float("inf"):
-                raise _lossy(value, dtype)
-
-
-def _lossy(value: object, dtype: int) -> StatusError:
-    return invalid_argument(
-        f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of"
-        " precision."
-    )
+    info = np.finfo(tf.as_dtype(dtype).as_numpy_dtype)
+    most, whole = float(info.max), 2 ** (info.nmant + 1) - 1
+    for value in values:
+        limit = whole if type(value) is int else most
+        if abs(value) > limit and abs(value) != float("inf"):
+            raise invalid_argument(
+                f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of"
+                " precision."
+            )
 
 
 def _is_object(value: Any) -> bool:

@@ -58,37 +58,26 @@ class Version:
     users: int = 0
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How a load that failed is tried again.
-
-    Attributes:
-        retries: How often.
-        interval: After how many seconds.
-    """
-
-    retries: int = 5
-    interval: float = 60.0
-
-
 class Lifecycle:
     """Loads and unloads versions as they are wanted."""
 
     def __init__(
         self,
         load: Callable[[str, int, Path], Servable],
-        retry: RetryPolicy | None = None,
+        retries: int = 5,
+        retry_seconds: float = 60.0,
         load_threads: int = 1,
     ) -> None:
         """Starts with no model.
 
         Args:
             load: Loads and warms up a version; runs in a thread.
-            retry: What happens when it fails.
+            retries: How often a load that failed is tried again.
+            retry_seconds: How long between two tries.
             load_threads: Versions that load at the same time.
         """
         self._load = load
-        self._retry = retry or RetryPolicy()
+        self._tries, self._retry_seconds = retries + 1, retry_seconds
         self._threads = ThreadPoolExecutor(max(load_threads, 1), "load")
         self._versions: dict[str, dict[int, Version]] = {}
         self._wanted: dict[str, dict[int, Path]] = {}
@@ -120,7 +109,7 @@ class Lifecycle:
             elif known.state is not VersionState.UNLOADING:
                 known.aspired = True
         if not wanted:
-            self._first_try(name).set()
+            self.expect(name).set()
         self._unload_unwanted(name)
 
     def versions(self, name: str) -> list[Version]:
@@ -160,14 +149,18 @@ class Lifecycle:
         if event := self._tried.get(name):
             await event.wait()
 
-    def expect(self, name: str) -> None:
-        """Says that a model will come, so that requests wait for it."""
-        self._first_try(name)
+    def expect(self, name: str) -> asyncio.Event:
+        """Says that a model will come, so that requests wait for it.
+
+        Returns:
+            What is set when its first load has ended.
+        """
+        return self._tried.setdefault(name, asyncio.Event())
 
     def missing(self, name: str) -> None:
         """Says that a model's base path is not there, so that nobody waits for its first load."""
         if not self._versions.get(name):
-            self._first_try(name).set()
+            self.expect(name).set()
 
     async def settled(self, names: set[str]) -> list[Version]:
         """Waits until each model has an available version or only failed ones.
@@ -200,18 +193,15 @@ class Lifecycle:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def _first_try(self, name: str) -> asyncio.Event:
-        return self._tried.setdefault(name, asyncio.Event())
-
     def _is_settled(self, name: str) -> bool:
         wanted = self._wanted.get(name, {})
         return self.find(name, None) is not None or (
-            self._first_try(name).is_set()
+            self.expect(name).is_set()
             and all(v.state is VersionState.END for v in self.versions(name) if v.number in wanted)
         )
 
     def _start(self, name: str, number: int) -> None:
-        self._first_try(name)
+        self.expect(name)
         version = Version(name, number, self._wanted[name][number])
         self._versions[name][number] = version
         self._tasks[name, number] = asyncio.create_task(self._bring_up(version))
@@ -235,9 +225,9 @@ class Lifecycle:
 
     async def _load_with_retries(self, version: Version) -> Servable:
         error = StatusError(Code.CANCELLED, "The load was cancelled.")
-        for attempt in range(self._retry.retries + 1):
+        for attempt in range(self._tries):
             if attempt:
-                await asyncio.sleep(self._retry.interval)
+                await asyncio.sleep(self._retry_seconds)
             loading = self._threads.submit(self._load, version.name, version.number, version.path)
             try:
                 return await asyncio.wrap_future(loading)
@@ -251,19 +241,13 @@ class Lifecycle:
                 raise
             except Exception as raised:  # noqa: BLE001  (what a damaged model raises is open)
                 error = as_status_error(raised)
-                log.error(
-                    "Loading %s version %d failed, try %d of %d: %s",
-                    version.name,
-                    version.number,
-                    attempt + 1,
-                    self._retry.retries + 1,
-                    error.message,
-                )
+                what = f"Loading {version.name} version {version.number} failed"
+                log.error("%s, try %d of %d: %s", what, attempt + 1, self._tries, error.message)
                 await self._tell(version.name)
         raise error
 
     async def _tell(self, name: str) -> None:
-        self._first_try(name).set()
+        self.expect(name).set()
         async with self._changed:
             self._changed.notify_all()
 

@@ -61,11 +61,9 @@ def _address(host: str, port: int) -> str:
 
 def _bind(server: Any, address: str, what: str) -> None:
     try:
-        bound = server.add_insecure_port(address)
+        server.add_insecure_port(address)
     except RuntimeError as error:
         raise _taken(what, "in use or not allowed") from error
-    if not bound:
-        raise _taken(what, "in use or not allowed")
 
 
 def _taken(what: str, why: str) -> PipelineError:

@@ -33,16 +33,15 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counters: dict[str, dict[_Labels, int]] = {}
+        self._requests: dict[_Labels, int] = {}
         self._histograms: dict[str, dict[_Labels, _Histogram]] = {}
 
     def request(self, model: str, code: str) -> None:
         """Counts a request by its status code's name."""
         with self._lock:
-            series = self._counters.setdefault("request_count", {})
             labels = (("model_name", model), ("status", code))
-            if labels in series or len(series) < _MOST_SERIES:
-                series[labels] = series.get(labels, 0) + 1
+            if labels in self._requests or len(self._requests) < _MOST_SERIES:
+                self._requests[labels] = self._requests.get(labels, 0) + 1
 
     def request_latency(self, model: str, api: str, entrypoint: str, seconds: float) -> None:
         """Notes how long a request took that succeeded."""
@@ -68,9 +67,10 @@ class ServerMetrics:
         """The page that Prometheus reads."""
         lines = []
         with self._lock:
-            for name, counts in sorted(self._counters.items()):
-                lines.append(f"# TYPE {_PREFIX}{name} counter")
-                lines += [f"{_PREFIX}{name}{{{_text(k)}}} {n}" for k, n in sorted(counts.items())]
+            if self._requests:
+                lines.append(f"# TYPE {_PREFIX}request_count counter")
+            for labels, count in sorted(self._requests.items()):
+                lines.append(f"{_PREFIX}request_count{{{_text(labels)}}} {count}")
             for name, histograms in sorted(self._histograms.items()):
                 lines.append(f"# TYPE {_PREFIX}{name} histogram")
                 for labels, histogram in sorted(histograms.items()):

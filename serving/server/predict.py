@@ -55,11 +55,9 @@ def _check_inputs(signature: Any, request: Any) -> None:
 def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
     feeds: list[str] = []
     arrays: list[Array] = []
-    used: set[str] = set()
     for alias, info in sorted(signature.inputs.items()):
         if alias in request.inputs:
             proto = request.inputs[alias]
-            used.add(alias)
         elif alias in signature.defaults:
             proto = signature.defaults[alias]
         else:
@@ -76,6 +74,7 @@ def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array,
             )
         feeds.append(info.name)
         arrays.append(to_array(proto, alias))
+    used = set(request.inputs) & set(signature.inputs)
     if len(used) != len(request.inputs):
         raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))},"

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,65 +37,13 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LogOptions:
-    """Where and how much is logged.
-
-    Attributes:
-        folder: Where the files go.
-        sampling: Share of requests that is logged.
-        rows: Rows a file holds.
-        seconds: Age at which a file is closed.
-    """
-
-    folder: Path
-    sampling: float = 1.0
-    rows: int = 1000
-    seconds: float = 60.0
-
-
-@dataclass(frozen=True)
-class LogRow:
-    """One image of one request.
-
-    Attributes:
-        time: When it was answered, seconds since 1970.
-        model: The model's name.
-        version: Its version.
-        label: The class.
-        confidence: The probability of that class.
-        in_distribution: Whether the model knows such images; None: it does not say.
-        latency_ms: How long the request took, of which this image may be a part.
-        mean: As in `imaging.quality`, as are the others; None: not decodable.
-        std: See there.
-        foreground: See there.
-        aspect: See there.
-        sharpness: See there.
-        border: See there.
-    """
-
-    time: float
-    model: str
-    version: int
-    label: str
-    confidence: float
-    in_distribution: bool | None
-    latency_ms: float
-    mean: float | None = None
-    std: float | None = None
-    foreground: float | None = None
-    aspect: float | None = None
-    sharpness: float | None = None
-    border: float | None = None
-
-
-@dataclass(frozen=True)
 class _Prediction:
     """What a thread makes rows of."""
 
     servable: Servable
     images: Array
     outputs: dict[str, Array]
-    time: float
+    time: datetime
     seconds: float
 
     @property
@@ -106,24 +55,29 @@ class _Prediction:
 class RequestLog:
     """Logs predictions that give `label` and `confidence` for each of their input's strings."""
 
-    def __init__(self, options: LogOptions) -> None:
+    def __init__(
+        self, folder: Path, sampling: float = 1.0, rows: int = 1000, seconds: float = 60.0
+    ) -> None:
         """Makes the folder and starts the thread that measures and writes.
 
         Args:
-            options: Where and how much is logged.
+            folder: Where the files go.
+            sampling: Share of requests that is logged.
+            rows: Rows a file holds.
+            seconds: Age at which a file is closed.
 
         Raises:
             OSError: The folder cannot be made.
         """
-        options.folder.mkdir(parents=True, exist_ok=True)
-        self._options = options
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._sampling = folder, sampling
+        self._most_rows, self._seconds = rows, seconds
         self._random = random.Random()
         self._queue: queue.Queue[_Prediction | None] = queue.Queue()
         self._held = 0
         self._holding = threading.Lock()
-        self._rows: list[LogRow] = []
+        self._rows: list[dict[str, Any]] = []
         self._opened = 0.0
-        self._files = 0
         self._lost = False
         self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
         self._thread.start()
@@ -132,7 +86,7 @@ class RequestLog:
         self, servable: Servable, request: Any, call: Call, outputs: Sequence[Array], seconds: float
     ) -> None:
         """Takes note of one request, if it is sampled and has something to log."""
-        if call.api != "Predict" or self._random.random() >= self._options.sampling:
+        if call.api != "Predict" or self._random.random() >= self._sampling:
             return
         signature = servable.signatures[request.model_spec.signature_name or "serving_default"]
         named = {
@@ -143,7 +97,8 @@ class RequestLog:
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
         if not one_string or not {"label", "confidence"} <= set(named):
             return
-        prediction = _Prediction(servable, call.arrays[0], named, time.time(), seconds)
+        now = datetime.now(timezone.utc)
+        prediction = _Prediction(servable, call.arrays[0], named, now, seconds)
         with self._holding:
             few = self._queue.qsize() < _WAITING
             small = not self._held or self._held + prediction.size <= _WAITING_BYTES
@@ -165,7 +120,7 @@ class RequestLog:
     def _work(self) -> None:
         while True:
             try:
-                prediction = self._queue.get(timeout=self._options.seconds)
+                prediction = self._queue.get(timeout=self._seconds)
             except queue.Empty:
                 self._roll()
                 continue
@@ -183,8 +138,8 @@ class RequestLog:
             self._roll()
 
     def _roll(self) -> None:
-        old = time.monotonic() - self._opened >= self._options.seconds
-        if len(self._rows) >= self._options.rows or (self._rows and old):
+        old = time.monotonic() - self._opened >= self._seconds
+        if len(self._rows) >= self._most_rows or (self._rows and old):
             self._write()
 
     def _write(self) -> None:
@@ -192,9 +147,7 @@ class RequestLog:
         rows, self._rows = self._rows, []
         if not rows:
             return
-        self._files += 1
-        name = f"requests-{time.time_ns()}-{os.getpid()}-{self._files:06}.parquet"
-        path = self._options.folder / name
+        path = self._folder / f"requests-{time.time_ns()}-{os.getpid()}.parquet"
         try:
             with whole_file(path) as file:
                 _write_parquet(rows, file)
@@ -208,8 +161,11 @@ class RequestLog:
             log.error("Predictions are not logged: %s", why)
 
 
-def rows_of(prediction: _Prediction) -> list[LogRow]:
+def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
     """Measures each image of a request.
+
+    Returns:
+        A row for each, by column.
 
     Raises:
         ValueError: The outputs do not hold a value for each image.
@@ -221,40 +177,45 @@ def rows_of(prediction: _Prediction) -> list[LogRow]:
     if not count == len(labels) == len(confidences) == len(known):
         raise ValueError("not one value for each image")
     return [
-        LogRow(
-            time=prediction.time,
-            model=prediction.servable.name,
-            version=prediction.servable.version,
-            label=bytes(labels[row]).decode(errors="replace"),
-            confidence=float(confidences[row]),
-            in_distribution=None if known[row] is None else bool(known[row]),
-            latency_ms=prediction.seconds * 1000,
-            **(asdict(quality) if (quality := _quality(image)) else {}),
+        {
+            "time": prediction.time,
+            "model": prediction.servable.name,
+            "version": prediction.servable.version,
+            "label": bytes(label).decode(errors="replace"),
+            "confidence": float(confidence),
+            "in_distribution": None if in_distribution is None else bool(in_distribution),
+            "latency_ms": prediction.seconds * 1000,
+            **_quality(image),
+        }
+        for image, label, confidence, in_distribution in zip(
+            prediction.images, labels, confidences, known, strict=True
         )
-        for row, image in enumerate(prediction.images)
     ]
 
 
-def _quality(image: bytes) -> Quality | None:
-    """The scalar features of an encoded image; None where it cannot be decoded."""
+def _quality(image: bytes) -> dict[str, float]:
+    """The scalar features of an encoded image; none if it cannot be decoded."""
     try:
-        return measure(read_content(image, _LIMITS).images[0].pixels)
+        return asdict(measure(read_content(image, _LIMITS).images[0].pixels))
     except (RejectedImageError, ReadFailedError):
-        return None
+        return {}
 
 
-def _write_parquet(rows: Sequence[LogRow], path: Path) -> None:
+def _write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes rows. What one lacks is null: the features of an image that cannot be decoded."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {
-        "time": pa.timestamp("us", tz="UTC"),
-        "model": pa.string(),
-        "label": pa.string(),
-        "version": pa.int64(),
-        "in_distribution": pa.bool_(),
-    }
-    schema = pa.schema((f.name, kinds.get(f.name, pa.float64())) for f in fields(LogRow))
-    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(LogRow)}
-    columns["time"] = [int(moment * 1e6) for moment in columns["time"]]
-    pq.write_table(pa.table(columns, schema=schema), path)
+    schema = pa.schema(
+        {
+            "time": pa.timestamp("us", tz="UTC"),  # when it was answered
+            "model": pa.string(),
+            "version": pa.int64(),
+            "label": pa.string(),
+            "confidence": pa.float64(),
+            "in_distribution": pa.bool_(),  # null: the model does not say
+            "latency_ms": pa.float64(),  # of the request, of which the image may be a part
+            **{feature.name: pa.float64() for feature in fields(Quality)},
+        }
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)

@@ -6,7 +6,7 @@ The paths and their errors are those of `http_rest_api_util.cc` in tensorflow/se
 import asyncio
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -35,7 +35,6 @@ from serving.server.json_responses import (
     status_json,
 )
 from serving.server.json_tensors import fill_predict_request
-from serving.server.monitoring_config import MonitoringConfig
 from serving.server.servable import DEFAULT_SIGNATURE
 
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -47,11 +46,18 @@ _MOST_BYTES = 2**31 - 1
 _MOST_UNPACKED = 2**28
 _INT64_DIGITS = 19
 _ENTRYPOINT = "REST"
+_PRINTABLE = "/:%?&=+,;@!$'()*~[]"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
+
+_ON_EXAMPLES: Mapping[str, tuple[Callable[..., Any], Callable[[Any], bytes]]] = {
+    "classify": (classification_pb2.ClassificationRequest, classification_json),
+    "regress": (regression_pb2.RegressionRequest, regression_json),
+}
+"""The request of each method that takes tf.Examples, and what writes its response."""
 
 T = TypeVar("T")
 
@@ -62,7 +68,7 @@ class RestApi:
     def __init__(
         self,
         inference: Inference,
-        monitoring: MonitoringConfig,
+        metrics_path: str | None,
         timeout: float,
         *,
         allow_other_origins: bool = False,
@@ -71,12 +77,12 @@ class RestApi:
 
         Args:
             inference: What answers.
-            monitoring: Whether and where metrics are read.
+            metrics_path: Where metrics are read; None: nowhere.
             timeout: Seconds that a request may take; 0: any time.
             allow_other_origins: Whether pages of other origins may call.
         """
         self._inference = inference
-        self._monitoring = monitoring
+        self._metrics_path = metrics_path
         self._timeout = timeout or None
         self._headers = _CORS if allow_other_origins else {}
 
@@ -87,7 +93,7 @@ class RestApi:
 
     async def _endpoint(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
-        if self._monitoring.enable and request.url.path == self._monitoring.path:
+        if request.url.path == self._metrics_path:
             return Response(self._inference.metrics.text(), media_type="text/plain")
         if not path.lower().startswith("/v1/"):
             return Response("Not Found", 404, media_type="text/plain")
@@ -112,24 +118,24 @@ class RestApi:
             spec = _model_spec(match)
             body = await _body(request)
             document = await _aside(len(body), lambda: parse_object(body))
-            answers: Mapping[str, Callable[[Any, Any, int], Awaitable[bytes]]] = {
-                "predict": self._predict,
-                "classify": self._classify,
-                "regress": self._regress,
-            }
-            return await answers[match[4].lower()](spec, document, len(body))
+            method = match[4].lower()
+            if method == "predict":
+                return await self._predict(spec, document, len(body))
+            return await self._on_examples(method, spec, document, len(body))
         if request.method == "GET" and (match := _GET.fullmatch(path)):
             if not match[1]:
                 raise invalid_argument("Missing model name in request.")
             return await (self._metadata if match[4] else self._status)(_model_spec(match))
-        raise invalid_argument(f"Malformed request: {request.method} {_printable(path)}")
+        raise invalid_argument(
+            f"Malformed request: {request.method} {quote(path, safe=_PRINTABLE)}"
+        )
 
     async def _predict(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
         request = predict_pb2.PredictRequest(model_spec=spec)
         _fill_signature(document, request)
         inputs = await self._signature_inputs(request.model_spec)
         layout = await _aside(size, lambda: fill_predict_request(document, inputs, request))
-        response = await self._inference.predict(request, _ENTRYPOINT)
+        response = await self._inference.infer("Predict", request, _ENTRYPOINT)
         return await _aside(response.ByteSize(), lambda: predict_json(response, layout))
 
     async def _signature_inputs(self, spec: Any) -> Mapping[str, Any]:
@@ -143,17 +149,14 @@ class RestApi:
             raise invalid_argument(f"Failed to get input map for signature: {name}")
         return dict(signature.inputs)
 
-    async def _classify(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
-        request = classification_pb2.ClassificationRequest(model_spec=spec)
+    async def _on_examples(
+        self, method: str, spec: Mapping[str, Any], document: Any, size: int
+    ) -> bytes:
+        request_class, written = _ON_EXAMPLES[method]
+        request = request_class(model_spec=spec)
         _fill_signature(document, request)
         await _aside(size, lambda: fill_example_request(document, request))
-        return classification_json(await self._inference.classify(request, _ENTRYPOINT))
-
-    async def _regress(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
-        request = regression_pb2.RegressionRequest(model_spec=spec)
-        _fill_signature(document, request)
-        await _aside(size, lambda: fill_example_request(document, request))
-        return regression_json(await self._inference.regress(request, _ENTRYPOINT))
+        return written(await self._inference.infer(method.title(), request, _ENTRYPOINT))
 
     async def _status(self, spec: Mapping[str, Any]) -> bytes:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
@@ -186,10 +189,6 @@ def _decoded(text: str, what: str) -> str:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise invalid_argument(f"Failed to decode model {what}:{text}") from None
-
-
-def _printable(path: str) -> str:
-    return quote(path, safe="/:%?&=+,;@!$'()*~[]")
 
 
 def _fill_signature(document: Mapping[str, Any], request: Any) -> None:

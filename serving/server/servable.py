@@ -5,10 +5,9 @@ would rebuild Python objects instead, and so serve models that TensorFlow Servin
 """
 
 import gc
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +51,12 @@ class LoadOptions:
         intra_op_threads: Threads within an operation; 0: TensorFlow decides.
         inter_op_threads: Operations at the same time; 0: TensorFlow decides.
         check_method_name: Whether a signature's method name must fit the call.
-        warm_up_iterations: How often warm-up requests are run; 0: not at all.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     check_method_name: bool = False
-    warm_up_iterations: int = 1
 
 
 class Servable:
@@ -81,8 +78,6 @@ class Servable:
         self.version = version
         self.path = path
         self.check_method_name = options.check_method_name
-        self._callables: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Any] = OrderedDict()
-        self._lock = threading.Lock()
         graph = tf.Graph()
         config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=options.intra_op_threads,
@@ -90,6 +85,11 @@ class Servable:
             allow_soft_placement=True,
         )
         self._session = tf.compat.v1.Session(graph=graph, config=config)
+        # Not Session.run: it would convert and check the values in Python, with other errors.
+        make = self._session._make_callable_from_options  # noqa: SLF001 - TensorFlow offers no other
+        self._callable = lru_cache(_CALLABLES)(
+            lambda feeds, fetches: make(config_pb2.CallableOptions(feed=feeds, fetch=fetches))
+        )
         try:
             with graph.as_default(), plain_path(path) as plain:
                 self.meta_graph = tf.compat.v1.saved_model.loader.load(
@@ -118,26 +118,9 @@ class Servable:
         outputs: list[Array] = self._callable(feeds, fetches)(*arrays)
         return outputs
 
-    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
-        key = (feeds, fetches)
-        with self._lock:
-            ready = self._callables.get(key)
-            if ready is not None:
-                self._callables.move_to_end(key)
-                return ready
-        # Not Session.run: it would convert and check the values in Python, with other errors.
-        made = self._session._make_callable_from_options(  # noqa: SLF001 - TensorFlow offers no other
-            config_pb2.CallableOptions(feed=feeds, fetch=fetches)
-        )
-        with self._lock:
-            self._callables[key] = made
-            if len(self._callables) > _CALLABLES:
-                self._callables.popitem(last=False)
-        return made
-
     def close(self) -> None:
         """Frees the model; nothing may run in it any more."""
-        self._callables.clear()
+        self._callable.cache_clear()
         self._session.close()
         # A graph refers to itself, and a model is too large to wait for the collector.
         gc.collect()

@@ -25,10 +25,9 @@ from serving.server.flags import Flags
 from serving.server.grpc_services import ModelService, PredictionService
 from serving.server.health import Health
 from serving.server.inference import Inference
-from serving.server.lifecycle import Lifecycle, RetryPolicy
+from serving.server.lifecycle import Lifecycle
 from serving.server.metrics import ServerMetrics
-from serving.server.monitoring_config import MonitoringConfig
-from serving.server.request_log import LogOptions, RequestLog
+from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi
 from serving.server.runner import DirectRunner, Runner, Workers
 from serving.server.servable import LoadOptions, Servable
@@ -70,7 +69,8 @@ async def serve(
     metrics = ServerMetrics()
     lifecycle = Lifecycle(
         _loader(flags),
-        RetryPolicy(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6),
+        flags.max_num_load_retries,
+        flags.load_retry_interval_micros / 1e6,
         flags.num_load_threads,
     )
     core = ServerCore(
@@ -85,14 +85,21 @@ async def serve(
     health = Health()
     await health.set(serving=False)
     admission = Admission()
-    _add_services(flags, grpc_server, inference, admission, health)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(inference, admission), grpc_server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(inference, admission), grpc_server
+    )
+    if flags.enable_grpc_healthcheck_service:
+        health.add_to(grpc_server)
     await grpc_server.start()
-    rest = _rest_server(flags, inference, configuration.monitoring) if rest_socket else None
+    rest = _rest_server(flags, inference, configuration.metrics_path)
+    serving_rest = asyncio.create_task(rest.serve([rest_socket])) if rest_socket else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     models = asyncio.create_task(keep_models(configuration, core, health))
-    serving_rest = rest and asyncio.create_task(rest.serve(sockets=[_required(rest_socket)]))
     # What is here now stays: collecting garbage need not look at it, and is short.
     gc.collect()
     gc.freeze()
@@ -102,7 +109,7 @@ async def serve(
     admission.close()
     models.cancel()
     await health.set(serving=False)
-    await _drain(flags, grpc_server, admission, rest, serving_rest or None)
+    await _drain(flags, grpc_server, admission, rest, serving_rest)
     await lifecycle.close()
     if request_log:
         await asyncio.to_thread(request_log.close)
@@ -152,7 +159,7 @@ async def _drain(
     flags: Flags,
     grpc_server: Any,
     admission: Admission,
-    rest: _RestServer | None,
+    rest: _RestServer,
     serving_rest: asyncio.Task[None] | None,
 ) -> None:
     """Takes no new request and gives those in flight their time."""
@@ -165,8 +172,8 @@ async def _drain(
         await stopping
 
     ending = [asyncio.create_task(end_grpc())]
-    if rest and serving_rest:
-        rest.should_exit = True
+    rest.should_exit = True
+    if serving_rest:
         ending.append(serving_rest)
     await asyncio.wait(ending, timeout=flags.drain_seconds + _LAST_SECONDS + 1)
 
@@ -204,37 +211,21 @@ def _runner(
 def _request_log(flags: Flags) -> RequestLog | None:
     if not flags.request_log_dir:
         return None
-    options = LogOptions(
-        Path(flags.request_log_dir),
-        flags.request_log_sampling,
-        flags.request_log_rows,
-        flags.request_log_seconds,
-    )
+    folder = Path(flags.request_log_dir)
     try:
-        return RequestLog(options)
+        return RequestLog(
+            folder, flags.request_log_sampling, flags.request_log_rows, flags.request_log_seconds
+        )
     except OSError as error:
         raise PipelineError(
-            f"Cannot log requests in {options.folder}: {error.strerror}. Name another folder."
+            f"Cannot log requests in {folder}: {error.strerror}. Name another folder."
         ) from error
 
 
-def _add_services(
-    flags: Flags, grpc_server: Any, inference: Inference, admission: Admission, health: Health
-) -> None:
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(inference, admission), grpc_server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(inference, admission), grpc_server
-    )
-    if flags.enable_grpc_healthcheck_service:
-        health.add_to(grpc_server)
-
-
-def _rest_server(flags: Flags, inference: Inference, monitoring: MonitoringConfig) -> _RestServer:
+def _rest_server(flags: Flags, inference: Inference, metrics_path: str | None) -> _RestServer:
     api = RestApi(
         inference,
-        monitoring,
+        metrics_path,
         flags.rest_api_timeout_in_ms / 1000,
         allow_other_origins=flags.rest_api_enable_cors_support,
     )
@@ -248,8 +239,3 @@ def _rest_server(flags: Flags, inference: Inference, monitoring: MonitoringConfi
         timeout_graceful_shutdown=flags.drain_seconds,
     )
     return _RestServer(config)
-
-
-def _required(listener: socket.socket | None) -> socket.socket:
-    assert listener is not None
-    return listener

@@ -1,10 +1,11 @@
 """TensorProto to NumPy array and back, as TensorFlow's C++ does it."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import wrappers_pb2
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from serving.server.errors import invalid_argument
@@ -64,51 +65,18 @@ def to_array(proto: Any, alias: str) -> Array:
     Raises:
         StatusError: The message holds no tensor.
     """
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    field = _FIELDS.get(proto.dtype)
-    if field is None or proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    # Every value takes a byte or more. TensorFlow repeats the last one if there are too few.
+    most = max(proto.ByteSize(), _MOST_FILLED)
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or math.prod(shape) > most:
         raise invalid_argument(f"tensor parsing error: {alias}")
+    if proto.dtype == types_pb2.DT_STRING and not proto.string_val:
+        return np.full(shape, b"", object)  # TensorFlow's Python would make it text
     try:
-        return _array(proto, field, shape)
-    except (ValueError, OverflowError, MemoryError) as error:
+        array: Array = tf.make_ndarray(proto)
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise invalid_argument(f"tensor parsing error: {alias}") from error
-
-
-def _array(proto: Any, field: str, shape: tuple[int, ...]) -> Array:
-    count = 1
-    for size in shape:
-        count *= size
-    values = getattr(proto, field)
-    if proto.dtype == types_pb2.DT_STRING:
-        strings = np.empty(len(values), dtype=object)
-        strings[:] = values
-        return _filled(strings, count, b"").reshape(shape)
-    dtype: np.dtype[Any] = np.dtype(tf.as_dtype(proto.dtype).as_numpy_dtype)
-    flat: Array
-    if proto.tensor_content:
-        return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
-    if proto.dtype in _BITS:
-        flat = np.array(values, np.uint16).view(dtype)
-    elif proto.dtype in _COMPLEX:
-        parts = np.array(values, np.float64)
-        flat = (parts[::2] + 1j * parts[1::2]).astype(dtype)
-    else:
-        flat = np.array(values, dtype)
-    return _filled(flat, count, 0).reshape(shape)
-
-
-def _filled(flat: Array, count: int, zero: object) -> Array:
-    """Repeats the last value, as TensorFlow does where a message holds fewer than its shape."""
-    if len(flat) > count:
-        raise ValueError("more values than the shape holds")
-    if count > max(len(flat), _MOST_FILLED):
-        raise ValueError("a few bytes would fill the memory")
-    if len(flat) == count:
-        return flat
-    filled = np.empty(count, flat.dtype)
-    filled[: len(flat)] = flat
-    filled[len(flat) :] = flat[-1] if len(flat) else zero
-    return filled
+    return array
 
 
 def to_proto(array: Array) -> Any:
@@ -117,36 +85,19 @@ def to_proto(array: Array) -> Any:
     proto = tensor_pb2.TensorProto(dtype=dtype)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    fill_values(proto, array)
-    return proto
-
-
-def fill_values(proto: Any, array: Array) -> None:
-    """Fills a TensorProto's typed field; its type is set already."""
-    dtype = proto.dtype
-    if dtype in _PACKED_KEYS:
-        content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        if content:
-            proto.MergeFromString(_PACKED_KEYS[dtype] + _varint(len(content)) + content)
-        return
     flat = array.ravel()
-    if dtype == types_pb2.DT_STRING:
-        values: Sequence[Any] = [
-            value.encode() if isinstance(value, str) else value for value in flat.tolist()
-        ]
-    elif dtype in _BITS:
-        values = flat.view(np.uint16).tolist()
+    if dtype in _PACKED_KEYS:
+        content = flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
+        # The same bytes, but for the key, are a message of one field of bytes.
+        field = wrappers_pb2.BytesValue(value=content).SerializeToString()
+        proto.MergeFromString(field and _PACKED_KEYS[dtype] + field[1:])
+        return proto
+    if dtype in _BITS:
+        flat = flat.view(np.uint16)
     elif dtype in _COMPLEX:
-        values = np.stack([flat.real, flat.imag], axis=1).ravel().tolist()
-    else:
-        values = flat.tolist()
+        flat = np.stack([flat.real, flat.imag], axis=1).ravel()
+    values = flat.tolist()
+    if dtype == types_pb2.DT_STRING:
+        values = [value.encode() if isinstance(value, str) else value for value in values]
     getattr(proto, _FIELDS[dtype]).extend(values)
-
-
-def _varint(number: int) -> bytes:
-    digits = bytearray()
-    while number > 0x7F:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    digits.append(number)
-    return bytes(digits)
+    return proto

@@ -4,13 +4,11 @@ A message is described by a table of its fields, from which protobuf makes a cla
 quoting, lists and wrong fields mean exactly what they mean to TensorFlow Serving.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from google.protobuf.message import Message
 
 from components.errors import PipelineError
 
@@ -21,51 +19,51 @@ _SCALARS = {
     "string": _FIELD.TYPE_STRING,
 }
 
-Fields = Mapping[str, tuple[int, str]]
-"""By field name: its number and its type, which may begin with `repeated ` and may be one of
-`int64`, `bool`, `string` or a message of the same table."""
+_MESSAGES = {
+    "Int64Value": {"value": (1, "int64")},
+    "BoolValue": {"value": (1, "bool")},
+    "StringValue": {"value": (1, "string")},
+    "BatchingParameters": {
+        "max_batch_size": (1, "Int64Value"),
+        "batch_timeout_micros": (2, "Int64Value"),
+        "max_enqueued_batches": (3, "Int64Value"),
+        "num_batch_threads": (4, "Int64Value"),
+        "thread_pool_name": (5, "StringValue"),
+        "allowed_batch_sizes": (6, "repeated int64"),
+        "pad_variable_length_inputs": (7, "bool"),
+        "enable_large_batch_splitting": (8, "BoolValue"),
+        "max_execution_batch_size": (9, "Int64Value"),
+    },
+    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+}
+"""The fields of each message: number and type, which may be a message of this table."""
 
 
 @cache
-def _package(
-    package: str, messages: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...]
-) -> Any:
+def _pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(
-        name=f"{package}.proto", package=package, syntax="proto3"
+        name="serving.proto", package="serving", syntax="proto3"
     )
-    for name, fields in messages:
+    for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field, number, kind in fields:
+        for field, (number, kind) in fields.items():
             scalar = kind.removeprefix("repeated ")
             message.field.add(
                 name=field,
                 number=number,
                 label=_FIELD.LABEL_REPEATED if kind != scalar else _FIELD.LABEL_OPTIONAL,
                 type=_SCALARS.get(scalar, _FIELD.TYPE_MESSAGE),
-                type_name=None if scalar in _SCALARS else f".{package}.{scalar}",
+                type_name=None if scalar in _SCALARS else f".serving.{scalar}",
             )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool
 
 
-def message_class(package: str, messages: Mapping[str, Fields], name: str) -> type[Message]:
-    """Makes a message class.
-
-    Args:
-        package: A name for the messages' package.
-        messages: The fields of each message, by the message's name.
-        name: The message wanted.
-    """
-    table = tuple(
-        (message, tuple((field, *rest) for field, rest in fields.items()))
-        for message, fields in messages.items()
-    )
-    pool = _package(package, table)
-    found: type[Message] = message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(f"{package}.{name}")
-    )
-    return found
+def new_message(name: str) -> Any:
+    """An empty message: `BatchingParameters` or `MonitoringConfig`."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"serving.{name}"))()
 
 
 def read_text_proto(path: Path, message: Any) -> None:

@@ -9,17 +9,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from components.servable import EXTRAS, WARM_UP_FILE
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.examples import classify_call, multi_inference_call, regress_call
-from serving.server.predict import predict_call
+from serving.server.inference import CALLS
 from serving.server.servable import Servable
 
 _MOST_RECORDS = 1000
-_CALLS = {
-    "predict_log": predict_call,
-    "classify_log": classify_call,
-    "regress_log": regress_call,
-    "multi_inference_log": multi_inference_call,
-}
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +39,9 @@ def warm_up(servable: Servable, iterations: int) -> None:
                 raise invalid_argument(
                     f"Number of warmup records exceeds the maximum ({_MOST_RECORDS}) at {path}"
                 )
-            _run(servable, _parse(record, path), iterations)
+            _run(servable, prediction_log_pb2.PredictionLog.FromString(record), iterations)
+    except DecodeError:
+        raise invalid_argument(f"Failed to parse warmup record from {path}") from None
     except tf.errors.DataLossError as error:
         raise StatusError(
             Code.DATA_LOSS,
@@ -55,21 +50,13 @@ def warm_up(servable: Servable, iterations: int) -> None:
     log.info("Ran %d warm-up requests of %s version %d", count, servable.name, servable.version)
 
 
-def _parse(record: bytes, path: Any) -> Any:
-    entry = prediction_log_pb2.PredictionLog()
-    try:
-        entry.ParseFromString(record)
-    except DecodeError:
-        raise invalid_argument(f"Failed to parse warmup record from {path}") from None
-    return entry
-
-
 def _run(servable: Servable, entry: Any, iterations: int) -> None:
     kind = entry.WhichOneof("log_type")
     if kind is None:
         return
-    if kind not in _CALLS:
+    api = kind.removesuffix("_log").title().replace("_", "")  # as in `MultiInference`
+    if api not in CALLS:
         raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    call = _CALLS[kind](servable, getattr(entry, kind).request)
+    call = CALLS[api](servable, getattr(entry, kind).request)
     for _ in range(iterations):
         call.respond(servable.run(call.feeds, call.arrays, call.fetches))

@@ -74,6 +74,6 @@ def test_files_for_production_are_written(tmp_path):
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "deployment" / "config" / "models.config").exists()
     assert (
-        f"source: {tmp_path}/serving/brain_mri"
+        f'source: "{tmp_path}/serving/brain_mri"'
         in (tmp_path / "deployment" / "docker-compose.yaml").read_text()
     )

@@ -209,7 +209,7 @@ def test_tls_and_a_token_for_a_proxy(certificate):
 
 def test_a_token_never_travels_in_the_clear():
     for address in ("http://example.org", "example.org:8500"):
-        with pytest.raises(PipelineError, match="in the clear"):
+        with pytest.raises(PipelineError, match="example.org:850[01] unencrypted"):
             Client(address, token="secret")
 
 
@@ -218,7 +218,7 @@ def test_a_token_never_travels_in_the_clear():
                 "http://user@host", "http://host?x"]
 )  # fmt: skip
 def test_an_address_of_another_form_is_refused_in_words(address):
-    with pytest.raises(PipelineError, match="is no server's address"):
+    with pytest.raises(PipelineError, match="is not the address of a server"):
         Client(address)
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from drawing import draw, encode
-from model_server import HANGS, command, free_port, running_server, strings, wait_until
+from forked_server import ForkedServer
+from model_server import HANGS, free_port, running_server, strings, wait_until
 
 from imaging.quality import measure
 from serving.server import request_log
-from serving.server.request_log import LogOptions, LogRow, RequestLog
+from serving.server.request_log import RequestLog
 
 pytestmark = pytest.mark.long
 
@@ -66,7 +67,7 @@ def test_a_row_for_each_image_and_nothing_that_says_whose_it_is(toys, tmp_path):
 
 
 def test_a_share_of_the_requests(tmp_path):
-    log = RequestLog(LogOptions(tmp_path, sampling=0.0))
+    log = RequestLog(tmp_path, sampling=0.0)
     log.observe(None, None, Call, (), 0.1)
     log.close()
     assert rows(tmp_path) == []
@@ -93,7 +94,7 @@ def test_images_that_wait_take_so_much_memory_and_no_more(tmp_path, monkeypatch,
     call = SimpleNamespace(
         api="Predict", fetches=("label:0", "confidence:0"), arrays=[strings(*[bytes(2**26)] * 2)]
     )
-    log = RequestLog(LogOptions(tmp_path))
+    log = RequestLog(tmp_path)
     log.observe(servable, request, call, answer, 0.1)
     assert measuring.wait(HANGS)
     for _ in range(4):
@@ -135,20 +136,10 @@ def test_a_full_disk_fails_no_request(toys, tmp_path, monkeypatch):
     assert "Traceback" not in text
 
 
-def test_a_folder_that_cannot_be_made_is_said_at_once(toys, tmp_path):
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
-    done = subprocess.run(
-        command(
-            f"--model_base_path={toys / 'bytes'}",
-            f"--port={free_port()}",
-            f"--request_log_dir={tmp_path / 'file' / 'log'}",
-        ),
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-    )
-    assert (done.returncode, "Cannot log requests in" in done.stderr) == (1, True)
-
-
-def test_the_columns_are_those_of_a_row():
-    assert {*LogRow.__dataclass_fields__} == COLUMNS
+    log = tmp_path / "server.log"
+    flags = (f"--port={free_port()}", f"--request_log_dir={tmp_path / 'file' / 'log'}")
+    server = ForkedServer("--model_base_path=/m", *flags, log=log)
+    assert server.wait(HANGS) == 1
+    assert "Cannot log requests in" in log.read_text()

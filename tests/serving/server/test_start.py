@@ -12,12 +12,14 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 
 import gates
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_server import ForkedServer
 from gates import Gate, past
 from model_server import HANGS, Server, command, free_port, running_server, spec, wait_until
 from tensorflow_serving.apis import (
@@ -26,13 +28,17 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.server.__main__ import main
+
 pytestmark = pytest.mark.long
 
 X = {"x": np.float32([2.0])}
 
 
-def run(*flags: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*flags), capture_output=True, text=True, timeout=HANGS, env=env)
+def ended(folder: Path, *flags: str) -> tuple[int, str]:
+    """The exit code of a server that does not begin to serve, and what it says."""
+    log = folder / "ended.log"
+    return ForkedServer(*flags, log=log).wait(HANGS), log.read_text()
 
 
 def test_requests_wait_for_the_first_load(toys, tmp_path):
@@ -55,11 +61,12 @@ def test_requests_wait_for_the_first_load(toys, tmp_path):
             assert list(early.result().outputs["size"].int_val) == [1]
 
 
-def test_it_imports_no_tfx():
+def test_it_imports_neither_tfx_nor_keras():
     code = (
-        "import sys, serving.server.serve, serving.server.__main__, serving.server.listeners\n"
+        "import sys, serving.server.__main__, serving.server.listeners\n"
+        "serving.server.__main__.import_server()\n"
         "heavy = ('tfx', 'tfx_bsl', 'apache_beam', 'ml_metadata', 'tensorflow_transform',"
-        " 'pipeline', 'mri')\n"
+        " 'keras', 'pipeline', 'mri')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(
@@ -69,16 +76,29 @@ def test_it_imports_no_tfx():
 
 
 @pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
-def test_a_port_in_use(toys, flag):
+def test_a_port_in_use(tmp_path, flag):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         other = "--port" if flag == "--rest_api_port" else "--rest_api_port"
-        flags = (f"--model_base_path={toys / 'half'}", f"{flag}={port}", f"{other}={free_port()}")
-        done = run(*flags, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+        code, text = ended(
+            tmp_path, "--model_base_path=/m", f"{flag}={port}", f"{other}={free_port()}"
+        )
+    assert code == 1
+    assert f"Failed to start server. Error: Cannot listen on port {port}" in text
+    assert "Traceback" not in text
+
+
+def test_what_is_wrong_is_said_before_what_takes_long_is_imported(tmp_path):
+    socket_path = tmp_path / "no folder" / "socket"
+    done = subprocess.run(
+        command("--port=0", f"--grpc_socket_path={socket_path}", "--model_base_path=/m"),
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+    )
     assert done.returncode == 1
-    assert f"Failed to start server. Error: Cannot listen on port {port}" in done.stderr
-    assert "Traceback" not in done.stderr
-    # It is said at once: what takes long to import has not been imported.
+    assert f"Failed to start server. Error: Cannot listen on {socket_path}" in done.stderr
     imported = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
     assert "serving.server.listeners" in imported
     assert "tensorflow" not in imported
@@ -104,11 +124,9 @@ def test_a_port_in_use(toys, flag):
         (("model",), "'model' is not a flag"),
     ],
 )
-def test_wrong_flags(flags, text):
-    done = run(*flags)
-    assert done.returncode == 2
-    assert text in done.stderr
-    assert "Traceback" not in done.stderr
+def test_wrong_flags(flags, text, capsys):
+    assert main(flags) == 2
+    assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -120,28 +138,27 @@ def test_wrong_flags(flags, text):
         ("--enable_batching --batching_parameters_file", "max_batch_size { value: -1 }"),
     ],
 )
-def test_wrong_files(toys, tmp_path, name, text):
+def test_wrong_files(tmp_path, capsys, name, text):
     path = tmp_path / "file.config"
     path.write_text(text)
-    base = () if "model" in name else (f"--model_base_path={toys / 'half'}",)
-    done = run(*base, f"--port={free_port()}", *name.split(), str(path))
-    assert done.returncode == 1
-    assert "Failed to start server. Error: " in done.stderr
-    assert "Traceback" not in done.stderr
+    base = () if "model" in name else ("--model_base_path=/m",)
+    assert main([*base, *name.split(), str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "Failed to start server. Error: " in said
     if "improperly" in text:
-        assert f"Invalid protobuf file: '{path}'" in done.stderr
+        assert f"Invalid protobuf file: '{path}'" in said
 
 
-def test_version():
-    done = run("--version")
-    assert (done.returncode, "TensorFlow Library: 2." in done.stdout) == (0, True)
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert "TensorFlow Library: 2." in capsys.readouterr().out
 
 
-def test_help_says_every_flag():
-    done = run("--help")
-    assert done.returncode == 0
-    assert "--port=8500\n      gRPC port" in done.stdout
-    assert "--request_log_seconds=60" in done.stdout
+def test_help_says_every_flag(capsys):
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--port=8500\n      gRPC port" in said
+    assert "--request_log_seconds=60" in said
 
 
 def test_flags_without_effect_are_said(server: Server):

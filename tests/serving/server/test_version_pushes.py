@@ -69,7 +69,7 @@ class Load:
 
 
 @pytest.mark.parametrize("batching", [False, True])
-@pytest.mark.parametrize("pushes", [8, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pushes", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_no_request_is_lost(tmp_path: Path, pushes, batching):
     base, staged = tmp_path / "m", tmp_path / "staged"
     for number in range(1, pushes + 1):

@@ -9,7 +9,7 @@ from serving.server.batching_config import read_batching_parameters
 from serving.server.flags import parse_flags
 from serving.server.monitoring_config import read_monitoring_config
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
-from serving.tf_serving.files import models_config, write_files
+from serving.tf_serving.files import deployment_file, write_files
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_models_config_is_read_by_its_protocol(files):
 
 def test_labelled_versions_stay_loaded(tmp_path):
     config = DeploymentConfig(models=tmp_path, labels={"stable": 3, "canary": 12})
-    [model] = _parsed(models_config(config)).model_config_list.config
+    [model] = _parsed(deployment_file("models.config", config)).model_config_list.config
     assert dict(model.version_labels) == {"stable": 3, "canary": 12}
     assert list(model.model_version_policy.specific.versions) == [3, 12]
 
@@ -44,8 +44,8 @@ def test_batching_and_monitoring_are_read_by_the_embedded_server(files):
     parameters = read_batching_parameters(files["batching.config"])
     assert (parameters.max_batch_size, parameters.batch_timeout_micros) == (16, 0)
     assert (parameters.max_enqueued_batches, parameters.num_batch_threads) == (64, 1)
-    monitoring = read_monitoring_config(files["monitoring.config"])
-    assert (monitoring.enable, monitoring.path) == (True, "/monitoring/prometheus/metrics")
+    metrics_path = read_monitoring_config(files["monitoring.config"])
+    assert metrics_path == "/monitoring/prometheus/metrics"
 
 
 def test_padded_batch_sizes_must_end_in_the_largest():
@@ -96,7 +96,7 @@ def test_prometheus_reads_where_the_server_writes(files):
     services = yaml.safe_load(files["docker-compose.yaml"].read_text())["services"]
     jobs = {job["job_name"]: job for job in document["scrape_configs"]}
     assert jobs["model_server"]["metrics_path"] == (
-        read_monitoring_config(files["monitoring.config"]).path
+        read_monitoring_config(files["monitoring.config"])
     )
     for job in jobs.values():
         [host] = [target for each in job["static_configs"] for target in each["targets"]]
