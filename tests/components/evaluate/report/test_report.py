@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counting import report as counts
 from evaluating import evaluate
-from gating import report as counts
 from predicting import CLASSES, probabilities, write_predictions
 from reporting import write_report
 
