@@ -22,11 +22,11 @@ class MriCommands(LazyGroup):
         "run": ("mri.run", "Run the pipeline: ingest, validate, train, evaluate and push."),
         "schedule": (
             "mri.schedule",
-            "Run the pipeline whenever a cron time comes, one run at a time.",
+            "Run the pipeline at the times of a cron expression, one run at a time.",
         ),
         "watch": (
             "mri.watch",
-            "Run the pipeline for every span that arrives in a folder, in order, one at a time.",
+            "Run the pipeline for each span that arrives in a folder, one at a time and in order.",
         ),
         "predict": (
             "mri.predict",
@@ -51,11 +51,11 @@ class MriCommands(LazyGroup):
         ),
         "report": ("mri.report", "Print where a model's report is, or its figures."),
         "tensorboard": ("mri.tensorboard", "Show the curves of all trainings in a browser."),
-        "models": ("mri.models", "See and decide which model is served."),
+        "models": ("mri.models", "Show models, and decide which one is served."),
         "data": ("mri.data", "Make and look at image folders."),
         "kubeflow": (
             "mri.kubeflow",
-            "Run the pipeline on Kubeflow Pipelines; rehearse that here.",
+            "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
         ),
         "doctor": (
             "mri.doctor",

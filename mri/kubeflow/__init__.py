@@ -18,7 +18,7 @@ class KubeflowCommands(LazyGroup):
         "submit": ("mri.kubeflow.submit", "Run a compiled pipeline on Kubeflow."),
         "schedule": (
             "mri.kubeflow.schedule",
-            "Run a compiled pipeline on Kubeflow again and again.",
+            "Run a compiled pipeline on Kubeflow on a schedule.",
         ),
         "runs": ("mri.kubeflow.runs", "See and stop runs on Kubeflow."),
         "schedules": ("mri.kubeflow.schedules", "See and change schedules on Kubeflow."),
@@ -29,5 +29,5 @@ app = typer.Typer(
     cls=KubeflowCommands,
     add_completion=False,
     no_args_is_help=True,
-    help="Run the pipeline on Kubeflow Pipelines; rehearse that here.",
+    help="Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
 )
