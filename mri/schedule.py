@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Example:\n\n  mri schedule --cron '0 3 * * *' --data incoming --preset notebook\n\n"
-    "Times that were missed make one run when it starts again. SIGTERM ends it."
+    "If times were missed, the next start makes one run for all of them. SIGTERM ends it."
 )
 @spread
 def schedule(
@@ -31,7 +31,7 @@ def schedule(
     metadata: Metadata = None,
     on_failure: OnFailure = None,
 ) -> None:
-    """Run the pipeline whenever a cron time comes, one run at a time."""
+    """Run the pipeline at the times of a cron expression, one run at a time."""
     schedule_runs(
         Work(work.absolute()),
         cron,

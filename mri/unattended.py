@@ -14,7 +14,9 @@ from pipeline.environment import METADATA_VARIABLE
 
 OnFailure = Annotated[
     str | None,
-    typer.Option(metavar="COMMAND", help="Told of a failure; see docs/schedule.md."),
+    typer.Option(
+        metavar="COMMAND", help="Program to start when a run fails; see docs/schedule.md."
+    ),
 ]
 
 
