@@ -1,12 +1,11 @@
 """What a run of a compiled pipeline is given, checked against what the file declares."""
 
-import json
-import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+from pydantic import BeforeValidator, FiniteFloat, Json, StrictBool, TypeAdapter, ValidationError
 
 from components.validation import nearest_name
 from kubeflow.compiled import CompiledPipeline
@@ -15,6 +14,19 @@ from pipeline.config import ConfigError
 
 SPAN = "span"
 """The parameter that says which span is read."""
+
+_READERS: dict[int, tuple[TypeAdapter[Any], str]] = {
+    ParameterType.STRING: (TypeAdapter(str), "text"),
+    ParameterType.NUMBER_INTEGER: (TypeAdapter(int), "a whole number"),
+    ParameterType.NUMBER_DOUBLE: (TypeAdapter(FiniteFloat), "a number"),
+    ParameterType.BOOLEAN: (
+        TypeAdapter(Annotated[Json[StrictBool], BeforeValidator(str.lower)]),
+        "true or false",
+    ),
+    ParameterType.LIST: (TypeAdapter(Json[list[Any]]), "a JSON list"),
+    ParameterType.STRUCT: (TypeAdapter(Json[dict[str, Any]]), "a JSON object"),
+}
+"""What reads a parameter's value from text, and what it expects."""
 
 
 def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, Any]:
@@ -40,7 +52,11 @@ def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, 
                 f"{pipeline.path} has no parameter {name!r}"
                 f"{nearest_name(name, pipeline.parameters)}"
             )
-        values[name] = _read(name, value, pipeline.parameters[name].parameter_type)
+        reader, expected = _READERS[pipeline.parameters[name].parameter_type]
+        try:
+            values[name] = reader.validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(f"--param {name}={value!r} must be {expected}.") from error
     missing = sorted(
         name
         for name, one in pipeline.parameters.items()
@@ -93,42 +109,3 @@ def span_text(span: str) -> str:
     if not span.isdecimal():
         raise ConfigError(f"--span {span!r} is neither `latest` nor a number.")
     return f"{SPAN}={span}"
-
-
-def _read(name: str, text: str, kind: int) -> Any:
-    reader, expected = _READERS[kind]
-    try:
-        return reader(text)
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"--param {name}={text!r} must be {expected}.") from error
-
-
-def _boolean(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):  # JSON has no such numbers
-        raise ValueError(text)
-    return value
-
-
-def _of(kind: type) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        value = json.loads(text)
-        if not isinstance(value, kind):
-            raise ValueError(text)
-        return value
-
-    return read
-
-
-_READERS: dict[int, tuple[Callable[[str], Any], str]] = {
-    ParameterType.STRING: (str, "text"),
-    ParameterType.NUMBER_INTEGER: (int, "a whole number"),
-    ParameterType.NUMBER_DOUBLE: (_number, "a number"),
-    ParameterType.BOOLEAN: (_boolean, "true or false"),
-    ParameterType.LIST: (_of(list), "a JSON list"),
-    ParameterType.STRUCT: (_of(dict), "a JSON object"),
-}

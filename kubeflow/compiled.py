@@ -68,7 +68,7 @@ def read_compiled(path: Path) -> CompiledPipeline:
         asked = json_format.ParseDict(platform or {}, pipeline_spec_pb2.PlatformSpec())
     except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no PipelineSpec that is known here: {reason}.") from error
+        raise ConfigError(f"{path} is not a PipelineSpec of a known version: {reason}.") from error
     if spec.schema_version != _SCHEMA or not spec.root.dag.tasks:
         raise not_compiled(path)
     return CompiledPipeline(path, spec, asked)
@@ -87,6 +87,6 @@ def check_name(path: Path) -> None:
 def not_compiled(path: Path) -> ConfigError:
     """The error for a file that is something else, or only a part."""
     return ConfigError(
-        f"{path} is no whole pipeline compiled for Kubeflow Pipelines v2: make it with "
-        "`mri kubeflow compile`; if that is where it comes from, it was cut off on its way."
+        f"{path} is not a complete pipeline for Kubeflow Pipelines v2: make it with "
+        "`mri kubeflow compile`. If it was made so, it was cut off when it was copied."
     )

@@ -35,5 +35,5 @@ def six_fields(expression: str) -> str:
     *others, weekday = read_cron(expression, seconds=True)
     days = weekday.text
     if "7" in days and not weekday.is_open:
-        days = ",".join(map(str, weekday.values))
+        days = weekday.listed
     return " ".join([*(field.text for field in others), days])

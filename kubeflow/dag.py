@@ -1,9 +1,9 @@
 """The DAG of a compiled pipeline: its tasks, what each waits for and what it is given."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
@@ -12,29 +12,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from components.errors import PipelineError
 from kubeflow.compiled import CompiledPipeline, not_compiled
 
-
-@dataclass(frozen=True)
-class Constant:
-    """An input that was compiled in."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class RunParameter:
-    """An input that is a parameter of the run."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class FinalStatus:
-    """An input that says how other tasks ended."""
-
-    producer: str
-
-
-Input = Constant | RunParameter | FinalStatus
+Input: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+"""The value of a task's input, from the run's parameters and from how the tasks before ended."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +90,7 @@ class _Reader:
 
     def read(self) -> tuple[Task, ...]:
         scope: dict[str, Input] = {
-            name: RunParameter(name) for name in self._spec.root.input_definitions.parameters
+            name: _parameter(name) for name in self._spec.root.input_definitions.parameters
         }
         tasks = tuple(self._dag(self._spec.root.dag, scope, frozenset()))
         if not any(task.mounts for task in tasks):
@@ -190,11 +169,13 @@ class _Reader:
     def _input(self, task: str, found: Any, scope: Mapping[str, Input]) -> Input:
         kind = found.WhichOneof("kind")
         if kind == "runtime_value":
-            return Constant(json_format.MessageToDict(found.runtime_value.constant))
+            constant = json_format.MessageToDict(found.runtime_value.constant)
+            return lambda _parameters, _status: constant
         if kind == "component_input_parameter":
             return scope[found.component_input_parameter]
         if kind == "task_final_status":
-            return FinalStatus(found.task_final_status.producer_task)
+            producer = found.task_final_status.producer_task
+            return lambda _, status: {**status, "pipelineTaskName": producer}
         raise PipelineError(
             f"{task} in {self._path} takes the output of another task ({kind}): tasks that share "
             "storage and a database alone are rehearsed."
@@ -206,6 +187,11 @@ class _Reader:
                 f"{name} in {self._path} is a loop, has a condition or takes an artifact: tasks "
                 "that share storage and a database alone are rehearsed."
             )
+
+
+def _parameter(name: str) -> Input:
+    """An input that is a parameter of the run."""
+    return lambda parameters, _status: parameters[name]
 
 
 def _in_order(tasks: Mapping[str, Any], path: Path) -> list[str]:

@@ -20,7 +20,14 @@ from kubeflow.ui_artifacts import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutpu
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
-from pipeline.metadata import abandon, connect, connection_config, outputs, run_executions
+from pipeline.metadata import (
+    SUCCESSFUL,
+    abandon,
+    connect,
+    connection_config,
+    outputs,
+    run_executions,
+)
 from pipeline.node_ids import PUSHER
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe
@@ -44,7 +51,7 @@ class NodeEnd:
     """
 
     node: str
-    state: Literal["done", "cached", "failed", "skipped"]
+    state: str
     seconds: float
     outcome: str
 
@@ -138,11 +145,11 @@ def _say(sentence: str) -> None:
 
 def _node_end(node: str, execution: pb.Execution, made: dict[str, list[pb.Artifact]]) -> NodeEnd:
     seconds = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
-    if execution.last_known_state == pb.Execution.CACHED:
-        return NodeEnd(node, "cached", seconds, describe(NodeResult(node, "cached", seconds, made)))
-    if execution.last_known_state == pb.Execution.COMPLETE:
-        return NodeEnd(node, "done", seconds, describe(NodeResult(node, "done", seconds, made)))
-    return NodeEnd(node, "failed", seconds, "")
+    if execution.last_known_state not in SUCCESSFUL:
+        return NodeEnd(node, "failed", seconds, "")
+    cached = execution.last_known_state == pb.Execution.CACHED
+    result = NodeResult(node, "cached" if cached else "done", seconds, made)
+    return NodeEnd(node, result.state, seconds, describe(result))
 
 
 def render(end: RunEnd) -> str:
@@ -164,7 +171,7 @@ def main() -> None:
     """Tells how the run ended; that it did not end well is no failure of this task."""
     parser = parse("Tidy up after a run, and tell how it ended.", "kubeflow.ending")
     parser.add_argument("--run-name", default="", help="what people call the run")
-    parser.add_argument("--status", default="{}", help="the end state that Kubeflow tells, JSON")
+    parser.add_argument("--status", default="{}", help="the final state as Kubeflow gives it, JSON")
     given = parser.parse_args()
     log_to_stderr()
     os.environ[KFP_RUNTIME_VARIABLE] = "true"

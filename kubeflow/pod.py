@@ -18,7 +18,7 @@ from kfp.local import executor_input_utils, placeholder_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.child_process import start
-from kubeflow.dag import Constant, FinalStatus, RunParameter, Task
+from kubeflow.dag import Task
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.work import Work
 
@@ -122,9 +122,13 @@ class Pod:
             Its words; paths below the volume's mount point are below the storage folder.
         """
         container = self._task.container
+        arguments = {
+            name: value(self._site.parameters, self._final_status)
+            for name, value in self._task.inputs.items()
+        }
         given = json_format.MessageToDict(
             executor_input_utils.construct_executor_input(
-                self._task.component, self._arguments(), str(outputs), block_input_artifact=True
+                self._task.component, arguments, str(outputs), block_input_artifact=True
             )
         )
         definitions = self._task.component.input_definitions.parameters
@@ -140,31 +144,20 @@ class Pod:
             pipeline_root=str(self._site.folder),
             unique_pipeline_id=self._site.job_id,
         )
-        program, *arguments = (self._mounted(word) for word in words)
-        return [sys.executable if program in _PYTHONS else program, *arguments]
-
-    def _arguments(self) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name, source in self._task.inputs.items():
-            if isinstance(source, Constant):
-                values[name] = source.value
-            elif isinstance(source, RunParameter):
-                values[name] = self._site.parameters[source.name]
-            elif isinstance(source, FinalStatus):
-                values[name] = {**self._final_status, "pipelineTaskName": source.producer}
-        return values
+        program, *rest = (self._mounted(word) for word in words)
+        return [sys.executable if program in _PYTHONS else program, *rest]
 
     def _environment(self, scratch: str) -> dict[str, str]:
         """The machine's environment with the task's own in it, and no secret that it has not."""
-        environment = {**os.environ, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"}
-        for name in (METADATA_VARIABLE, *self._site.secrets):
-            environment.pop(name, None)
-        for name in self._task.secrets:
-            if name in self._site.secrets:
-                environment[name] = self._site.secrets[name]
-        for variable in self._task.container.env:
-            environment[variable.name] = self._mounted(variable.value)
-        return environment
+        secrets = self._site.secrets
+        hidden = {METADATA_VARIABLE, *secrets}
+        return {
+            **{name: value for name, value in os.environ.items() if name not in hidden},
+            "TMPDIR": scratch,
+            "PYTHONUNBUFFERED": "1",
+            **{name: secrets[name] for name in self._task.secrets if name in secrets},
+            **{one.name: self._mounted(one.value) for one in self._task.container.env},
+        }
 
     def _mounted(self, word: str) -> str:
         """What the storage's mount point would show, without mounting it."""

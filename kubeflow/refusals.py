@@ -25,16 +25,18 @@ class ServerRefusedError(PipelineError):
         self.status = status
 
 
-class NotJsonError(Exception):
-    """An answer that is no JSON.
+def not_json(kind: str, host: str) -> PipelineError:
+    """The error for an answer that is not JSON.
 
-    Attributes:
+    Args:
         kind: Its content type.
+        host: The server's address.
     """
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
+    return PipelineError(
+        f"{host} answers with {kind.partition(';')[0] or 'no content type'} instead of the API's "
+        "JSON: it is another server, or a sign-in page that needs a token "
+        f"({KFP_TOKEN} or --token-file)."
+    )
 
 
 def explain(error: Exception, host: str, timeout: int) -> PipelineError:
@@ -48,16 +50,9 @@ def explain(error: Exception, host: str, timeout: int) -> PipelineError:
     Returns:
         The error to raise in its place; a ServerRefusedError where the server answered.
     """
-    if isinstance(error, NotJsonError):
-        return PipelineError(
-            f"{host} answers with {error.kind.partition(';')[0] or 'no content type'} where the "
-            "API's JSON was expected: it is another server, or a sign-in page that wants a token "
-            f"({KFP_TOKEN} or --token-file)."
-        )
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _refusal(error, host)
-    reason = getattr(error, "reason", None) or error
-    return PipelineError(_unreached(reason, host, timeout))
+    return PipelineError(_unreached(getattr(error, "reason", None) or error, host, timeout))
 
 
 def _unreached(reason: Any, host: str, timeout: int) -> str:
@@ -83,7 +78,7 @@ def _unreached(reason: Any, host: str, timeout: int) -> str:
             "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888` is still running."
         )
     if isinstance(reason, exceptions.LocationValueError):
-        return f"{host} is no address: give one such as http://localhost:8888."
+        return f"{host} is not an address: give one such as http://localhost:8888."
     return f"{host} ended the connection without an answer ({text}): is it Kubeflow Pipelines?"
 
 

@@ -1,17 +1,19 @@
 """Runs a compiled pipeline on this machine as a cluster would: a process a task."""
 
 import os
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from components.child_process import last_line
@@ -100,9 +102,7 @@ def _check_storage(storage: Path) -> None:
     """Finds out whether the folder can be the storage that all tasks share."""
     try:
         storage.mkdir(parents=True, exist_ok=True)
-        probe = storage / f".probe-{uuid.uuid4().hex}"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=storage).close()
     except OSError as error:
         raise PipelineError(
             f"{storage} cannot be the shared storage ({error.strerror}): give --storage a folder "
@@ -150,23 +150,19 @@ class _Rehearsal:
         with self._progress:
             try:
                 with ThreadPoolExecutor(self._parallel) as pool:
-                    self._run_all(pool, [task for task in self._tasks if not task.always])
+                    try:
+                        self._schedule(pool, [task for task in self._tasks if not task.always])
+                    except STOPPED:
+                        self._stopped.set()
+                        for pod in list(self._pods.values()):
+                            pod.kill()
+                        raise
             finally:
                 for task in self._tasks:
                     if task.always:
                         self._record(self._attempts(task))
         self._console.print(f"logs  {self._site.folder / 'logs'}", soft_wrap=True, markup=False)
         return self._exit_code()
-
-    def _run_all(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
-        """Runs all but the exit handler; who interrupts that ends what is running."""
-        try:
-            self._schedule(pool, tasks)
-        except STOPPED:
-            self._stopped.set()
-            for pod in list(self._pods.values()):
-                pod.kill()
-            raise
 
     def _schedule(self, pool: ThreadPoolExecutor, tasks: list[Task]) -> None:
         """As Argo does by default: after a failure nothing new begins, and what runs may end."""
@@ -194,10 +190,8 @@ class _Rehearsal:
 
     def _attempts(self, task: Task) -> TaskEnd:
         started = time.monotonic()
-        shown = self._show(task)
-        attempt = 0
-        while True:
-            attempt += 1
+        shown = self._progress.add_task(task.title)
+        for attempt in count(1):
             pod = self._pods[task.name] = Pod(task, self._site, self._final_status(task))
             code = pod.run(attempt)
             if code == 0 or attempt > task.retry.count or self._stopped.is_set():
@@ -214,9 +208,6 @@ class _Rehearsal:
         self._progress.remove_task(shown)
         state: TaskState = "succeeded" if code == 0 else "failed"
         return TaskEnd(task, state, attempt, code, time.monotonic() - started)
-
-    def _show(self, task: Task) -> TaskID:
-        return self._progress.add_task(task.title)
 
     def _record(self, end: TaskEnd) -> None:
         self._ends[end.task.name] = end
@@ -235,15 +226,12 @@ class _Rehearsal:
     def _final_status(self, task: Task) -> dict[str, Any]:
         """What Kubeflow tells a task that asks how others ended."""
         failed = [name for name in task.after if name in self._ends and not self._succeeded(name)]
-        state = "CANCELLED" if self._stopped.is_set() else "FAILED" if failed else "SUCCEEDED"
-        status: dict[str, Any] = {
-            "state": state,
+        causes = [name for name in failed if self._ends[name].state == "failed"]
+        return {
+            "state": "CANCELLED" if self._stopped.is_set() else "FAILED" if failed else "SUCCEEDED",
             "pipelineJobResourceName": self._site.job_id,
-            "error": {},
+            "error": {"code": 9, "message": f"Failed: {', '.join(causes)}."} if causes else {},
         }
-        if causes := [name for name in failed if self._ends[name].state == "failed"]:
-            status["error"] = {"code": 9, "message": f"Failed: {', '.join(causes)}."}
-        return status
 
     def _exit_code(self) -> ExitCode:
         failed = [end for end in self._ends.values() if end.state == "failed"]

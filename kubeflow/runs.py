@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from components.errors import PipelineError
@@ -14,7 +15,6 @@ from kubeflow.server import Server
 
 SUCCEEDED = "SUCCEEDED"
 _ENDED = frozenset({SUCCEEDED, "FAILED", "CANCELED", "SKIPPED"})
-_PAGE_SIZE = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 """Seconds between two looks at a run that is waited for."""
 _MOST_FAILURES = 8
@@ -162,8 +162,8 @@ def get_run(server: Server, run_id: str) -> KubeflowRun:
     except ServerRefusedError as refusal:
         if refusal.status == HTTPStatus.NOT_FOUND:
             raise PipelineError(
-                f"{server.config.host} has no run {run_id}: `mri kubeflow runs list` shows those "
-                "that there are."
+                f"{server.config.host} has no run {run_id}: `mri kubeflow runs list` shows the "
+                "existing ones."
             ) from refusal
         raise
 
@@ -187,20 +187,8 @@ def list_runs(server: Server, limit: int, experiment: str | None = None) -> list
         if experiment
         else {"namespace": server.namespace}
     )
-    found: list[KubeflowRun] = []
-    token = ""
-    while len(found) < limit:
-        page = server.client.list_runs(
-            page_token=token,
-            page_size=min(limit - len(found), _PAGE_SIZE),
-            sort_by="created_at desc",
-            **within,
-        )
-        found.extend(_run(server, run) for run in page.runs or ())
-        token = page.next_page_token or ""
-        if not token:
-            break
-    return found
+    found = server.listed(server.client.list_runs, "runs", most=limit, **within)
+    return [_run(server, run) for run in islice(found, limit)]
 
 
 def stop(server: Server, run_id: str) -> KubeflowRun:

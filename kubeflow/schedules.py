@@ -13,7 +13,6 @@ from kubeflow.refusals import ServerRefusedError
 from kubeflow.runs import experiment_id
 from kubeflow.server import Server
 
-_PAGE_SIZE = 100
 _AT_ONCE = 1
 """Runs of a schedule at the same time: a run holds the shared folder to itself."""
 
@@ -73,8 +72,7 @@ def create(
         PipelineError: One of that name is there, or the server refuses it or is not reached.
     """
     name = name or pipeline.name
-    same = _pages(server, filter=_named(name))
-    if same:
+    if same := _named(server, name):
         raise PipelineError(
             f"{server.config.host} has a schedule {name!r} already: give --name another, or "
             f"`mri kubeflow schedules delete {same[0].schedule_id}` first."
@@ -94,11 +92,12 @@ def create(
     )
 
 
-def list_schedules(server: Server) -> list[Schedule]:
+def list_schedules(server: Server, **options: Any) -> list[Schedule]:
     """Lists schedules, the newest first.
 
     Args:
         server: Where.
+        **options: What the client's method is told besides, such as `filter`.
 
     Returns:
         The schedules.
@@ -106,15 +105,18 @@ def list_schedules(server: Server) -> list[Schedule]:
     Raises:
         PipelineError: The server is not reached.
     """
-    return _pages(server)
+    ask = server.client.list_recurring_runs
+    found = server.listed(ask, "recurring_runs", namespace=server.namespace, **options)
+    return [_schedule(one) for one in found]
 
 
-def enable(server: Server, name: str) -> Schedule:
-    """Lets a schedule's runs begin.
+def switch(server: Server, name: str, *, on: bool) -> Schedule:
+    """Enables a schedule, or disables it; a run that has begun continues.
 
     Args:
         server: Where.
         name: Its id or name.
+        on: Whether runs begin from now on.
 
     Returns:
         The schedule.
@@ -123,25 +125,8 @@ def enable(server: Server, name: str) -> Schedule:
         PipelineError: There is no such schedule.
     """
     found = find(server, name)
-    server.client.enable_recurring_run(found.schedule_id)
-    return find(server, found.schedule_id)
-
-
-def disable(server: Server, name: str) -> Schedule:
-    """Lets no more runs of a schedule begin; one that has begun goes on.
-
-    Args:
-        server: Where.
-        name: Its id or name.
-
-    Returns:
-        The schedule.
-
-    Raises:
-        PipelineError: There is no such schedule.
-    """
-    found = find(server, name)
-    server.client.disable_recurring_run(found.schedule_id)
+    client = server.client
+    (client.enable_recurring_run if on else client.disable_recurring_run)(found.schedule_id)
     return find(server, found.schedule_id)
 
 
@@ -181,7 +166,7 @@ def find(server: Server, name: str) -> Schedule:
     except ServerRefusedError as refusal:
         if refusal.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
             raise
-    named = _pages(server, filter=_named(name))
+    named = _named(server, name)
     if len(named) == 1:
         return named[0]
     how_many = "several schedules" if named else "no schedule"
@@ -191,26 +176,9 @@ def find(server: Server, name: str) -> Schedule:
     )
 
 
-def _pages(server: Server, **options: str) -> list[Schedule]:
-    found: list[Schedule] = []
-    token = ""
-    while True:
-        page = server.client.list_recurring_runs(
-            page_token=token,
-            page_size=_PAGE_SIZE,
-            sort_by="created_at desc",
-            namespace=server.namespace,
-            **options,
-        )
-        found.extend(_schedule(one) for one in page.recurring_runs or ())
-        token = page.next_page_token or ""
-        if not token:
-            return found
-
-
-def _named(name: str) -> str:
+def _named(server: Server, name: str) -> list[Schedule]:
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    return json.dumps({"predicates": [predicate]})
+    return list_schedules(server, filter=json.dumps({"predicates": [predicate]}))
 
 
 def _schedule(recurring: Any) -> Schedule:

@@ -6,7 +6,8 @@ while, and what goes wrong is said in a sentence (kubeflow.refusals).
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,94 +16,68 @@ import kfp_server_api
 import urllib3
 from kfp.client import ServiceAccountTokenVolumeCredentials
 from kfp_server_api.rest import RESTClientObject
-from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from components.strict_config import StrictConfig
-from components.validation import refusals
-from kubeflow.refusals import NotJsonError, explain
+from kubeflow.refusals import explain, not_json
 from pipeline.config import ConfigError
-from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
+from pipeline.environment import KFP_HOST, KFP_TOKEN
 
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+_PAGE_SIZE = 100
 _MOUNTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 """Where Kubeflow's PodDefault mounts a pod's own token for Pipelines."""
 
 
-class ServerConfig(StrictConfig):
+@dataclass(frozen=True)
+class ServerConfig:
     """How the API server is reached.
 
     Attributes:
         host: Its address, or that of its user interface, which hands requests on.
-        namespace: The namespace of the runs, where Kubeflow has several users; else None.
+        namespace: The namespace of the runs, if Kubeflow has several users; else None.
         token: A bearer token, for where there is no file with one.
-        token_file: A file with one, read anew for each request; a service account's in a pod.
+        token_file: A file with one, read for each request; a service account's in a pod.
         ca: The certificate of the authority behind the server's; None for the usual ones.
         timeout: Seconds that an answer may take.
     """
 
     host: str
     namespace: str | None = None
-    token: SecretStr | None = None
+    token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     ca: Path | None = None
-    timeout: int = Field(30, ge=1)
-
-    @field_validator("host")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value.rstrip("/")
-
-    @field_validator("token_file", "ca")
-    @classmethod
-    def _is_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("there is no such file")
-        return value
+    timeout: int = 30
 
     @classmethod
     def read(
-        cls, *, environment: Mapping[str, str] = os.environ, **given: str | Path | int | None
+        cls, host: str | None, *, environment: Mapping[str, str] = os.environ, **given: Any
     ) -> "ServerConfig":
-        """Puts what was given and what the environment says together.
+        """Adds what no flag says: a token, and what a pod has of its own.
 
         Args:
+            host: The server's address; None for Kubeflow's own, which a pod knows.
             environment: The variables.
-            **given: Settings that go before the environment; None: not given.
+            **given: The other settings.
 
         Returns:
             The configuration.
 
         Raises:
-            ConfigError: No server is named, or a value is wrong; the text holds no token.
+            ConfigError: No server is named, or it is not an address.
         """
-        variables = {
-            "host": KFP_HOST,
-            "namespace": KFP_NAMESPACE,
-            "token": KFP_TOKEN,
-            "token_file": KFP_TOKEN_FILE,
-            "ca": KFP_CA,
-        }
-        found: dict[str, Any] = {
-            field: environment[name] for field, name in variables.items() if environment.get(name)
-        }
-        found.update({name: value for name, value in given.items() if value is not None})
-        if "KUBERNETES_SERVICE_HOST" in environment:
-            found.setdefault("host", _IN_CLUSTER)
-            if "token" not in found and _MOUNTED_TOKEN.is_file():
-                found.setdefault("token_file", _MOUNTED_TOKEN)
-        if "host" not in found:
+        in_pod = "KUBERNETES_SERVICE_HOST" in environment
+        if host is None and not in_pod:
             raise ConfigError(
                 f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
                 "instance to http://localhost:8888 after "
                 "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888`."
             )
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            wrong = refusals(error, cls, secret={"token"})
-            raise ConfigError(f"The Kubeflow Pipelines server's settings: {wrong}") from None
+        host = host or _IN_CLUSTER
+        if not host.startswith(("http://", "https://")):
+            raise ConfigError(f"--host {host!r} must begin with http:// or https://.")
+        config = cls(host.rstrip("/"), token=environment.get(KFP_TOKEN) or None, **given)
+        if in_pod and not config.token and not config.token_file and _MOUNTED_TOKEN.is_file():
+            config = replace(config, token_file=_MOUNTED_TOKEN)
+        return config
 
 
 class Server:
@@ -133,6 +108,30 @@ class Server:
         if self.namespace is None and healthz.multi_user:
             self.namespace = self.client.get_user_namespace() or None
 
+    def listed(
+        self, ask: Callable[..., Any], name: str, *, most: int = _PAGE_SIZE, **options: Any
+    ) -> Iterator[Any]:
+        """The entries of a list of the server's, the newest first, page by page.
+
+        Args:
+            ask: The client's method that asks for a page.
+            name: What an answer calls the entries.
+            most: How many are wanted.
+            **options: What the method is told besides.
+        """
+        token = ""
+        while True:
+            page = ask(
+                page_token=token,
+                page_size=min(most, _PAGE_SIZE),
+                sort_by="created_at desc",
+                **options,
+            )
+            yield from getattr(page, name) or ()
+            token = page.next_page_token
+            if not token:
+                return
+
     def run_page(self, run_id: str) -> str:
         """The address of a run's page in the user interface."""
         return f"{self.config.host}/#/runs/details/{run_id}"
@@ -146,7 +145,7 @@ class _Client(kfp.Client):
         file = str(config.token_file) if config.token_file else None
         super().__init__(
             host=config.host,
-            existing_token=config.token.get_secret_value() if config.token and not file else None,
+            existing_token=None if file else config.token,
             credentials=ServiceAccountTokenVolumeCredentials(path=file) if file else None,
             ssl_ca_cert=str(config.ca) if config.ca else None,
         )
@@ -188,5 +187,5 @@ class _Transport(RESTClientObject):  # type: ignore[misc, unused-ignore]
             raise explain(error, self._config.host, self._config.timeout) from error
         kind = response.getheader("content-type") or ""
         if "json" not in kind:
-            raise explain(NotJsonError(kind), self._config.host, self._config.timeout)
+            raise not_json(kind, self._config.host)
         return response

@@ -71,7 +71,7 @@ def run_task(
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
         _finish_what_was_cut_off(store, work, node_id)
         if abandon(store, [run_id], work, node_id):
-            _say(node_id, "an earlier attempt was cut off; going on from what is whole")
+            _say(node_id, "an earlier attempt was cut off; continuing from what is whole")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
         return launch_node(ir, node_id, connection)
@@ -94,8 +94,8 @@ def _run_graph(
     with work.node_turn("graph"):
         if file.exists():
             return read_ir(file)
-        if sample:
-            _make_sample(work, config)  # its notice is a part of the report
+        if sample:  # its notice is a part of the report
+            ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
         from pipeline.graph import create_pipeline
 
         ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
@@ -114,10 +114,6 @@ def _run_graph(
         file.parent.mkdir(parents=True, exist_ok=True)
         write_ir(ir, file)
         return ir
-
-
-def _make_sample(work: Work, config: Config) -> None:
-    ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
 
 
 def _prepare(node_id: str, config: Config, work: Work) -> None:
@@ -195,7 +191,7 @@ def main() -> None:
         _say(given.node, str(error))
         sys.exit(error.exit_code)
     except Terminated:
-        _say(given.node, "stopped; the next attempt goes on from what is whole")
+        _say(given.node, "stopped; the next attempt continues from what is whole")
         sys.exit(ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()

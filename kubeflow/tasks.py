@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,13 +116,27 @@ class NodeSpec:
 
         component.__name__ = task_name(node_id).replace("-", "_")
         component.__doc__ = f"Runs {node_id}."
-        component.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
-                for name, kind in {**takes, **shown}.items()
-            ]
-        )
+        declare(component, {**takes, **shown})
         return dsl.container_component(component)
+
+
+def declare(
+    function: Callable[..., Any], takes: Mapping[str, Any], defaults: Mapping[str, Any] = {}
+) -> None:
+    """Gives a function of any arguments the parameters that KFP is to see.
+
+    Args:
+        function: The function.
+        takes: The parameters' types by name.
+        defaults: Their values by name, if they have any.
+    """
+    empty, kind = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    function.__dict__["__signature__"] = inspect.Signature(
+        [
+            inspect.Parameter(name, kind, default=defaults.get(name, empty), annotation=annotation)
+            for name, annotation in takes.items()
+        ]
+    )
 
 
 def task_name(node_id: str) -> str:

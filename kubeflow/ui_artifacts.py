@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,8 @@ def _statistics(made: Artifacts, outputs: ExecutorOutputs) -> None:
     outputs.page(render(Path(made["statistics"][0].uri)))
 
 
-def _gate(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    outputs.page((Path(made["verdict"][0].uri) / GATE_PAGE).read_text(encoding="utf-8"))
+def _page(output: str, file: str, made: Artifacts, outputs: ExecutorOutputs) -> None:
+    outputs.page((Path(made[output][0].uri) / file).read_text(encoding="utf-8"))
 
 
 def _trainer(made: Artifacts, outputs: ExecutorOutputs) -> None:
@@ -128,15 +129,11 @@ def _evaluator(made: Artifacts, outputs: ExecutorOutputs) -> None:
     outputs.metrics({**verdict.figures, **recalls, "blessed": float(verdict.blessed)})
 
 
-def _report(made: Artifacts, outputs: ExecutorOutputs) -> None:
-    outputs.page((Path(made["model_report"][0].uri) / REPORT_PAGE).read_text(encoding="utf-8"))
-
-
 _TELLERS: dict[str, Callable[[Artifacts, ExecutorOutputs], None]] = {
     node_ids.STATISTICS: _statistics,
-    node_ids.GATE: _gate,
+    node_ids.GATE: partial(_page, "verdict", GATE_PAGE),
     node_ids.TRAINER: _trainer,
     node_ids.PREDICTIONS: _predictions,
     node_ids.EVALUATOR: _evaluator,
-    node_ids.REPORT: _report,
+    node_ids.REPORT: partial(_page, "model_report", REPORT_PAGE),
 }

@@ -23,8 +23,8 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show models, and decide which one is served."
 )
 
-Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
-Waiting = Annotated[str, typer.Argument(help="Run, its beginning, or version.")]
+Reason = Annotated[str, typer.Option(help="The reason, which is kept with the model.")]
+Waiting = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or a version.")]
 
 
 @app.command("list")
@@ -43,14 +43,12 @@ def list_models(
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
     table = Table()
-    for heading in ("run", "versions", "state", "accuracy", "sensitivity", "data"):
-        right = heading in ("accuracy", "sensitivity")
-        table.add_column(
-            heading,
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=heading in ("run", "versions"),
-        )
+    for heading in ("run", "versions"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("state", overflow="fold")
+    for heading in ("accuracy", "sensitivity"):
+        table.add_column(heading, justify="right")
+    table.add_column("data", overflow="fold")
     for one in described:
         table.add_row(
             one["run"],
@@ -77,7 +75,10 @@ def show_model(
     work: WorkFolder = Path("work"),
     name: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="Run, its beginning, or version; default: the newest."),
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id, the beginning of it, or a version; default: the newest.",
+        ),
     ] = None,
     metadata: Metadata = None,
     as_json: AsJson = False,
@@ -90,11 +91,11 @@ def show_model(
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
     for key, value in described.items():
-        lines = value if isinstance(value, list) else [value]
-        for index, line in enumerate(lines or [""]):
+        title = key.replace("_", " ")
+        for line in (value or [""]) if isinstance(value, list) else [value]:
             words = _number(line) if isinstance(line, float) else str("" if line is None else line)
-            title = key.replace("_", " ") if index == 0 else ""
             console.print(f"{title:<20} {words}", soft_wrap=True, markup=False)
+            title = ""
     console.print(f"[dim]{DISCLAIMER}[/]")
 
 
@@ -120,7 +121,7 @@ def reject(
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
 ) -> None:
-    """Close a blessed model that waits for review; it is never pushed."""
+    """Reject a blessed model that waits for review; it is never pushed."""
     decide(console, work, run, Event.REJECT, reason, metadata)
 
 
@@ -131,7 +132,10 @@ def rollback(
     reason: Reason,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="VERSION", help="Version or run; default: the one before."),
+        typer.Argument(
+            metavar="VERSION",
+            help="A version or a run; default: the version before the served one.",
+        ),
     ] = None,
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
@@ -179,8 +183,8 @@ def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
     yield "state", model.state(served_version(work, model)).value
     yield "trained", model.made.strftime("%Y-%m-%d %H:%M:%S UTC")
     yield "versions", list(model.versions)
-    yield "blessed", model.blessed
-    yield "withdrawn", model.withdrawn
+    yield "blessed", model.standing.blessed
+    yield "withdrawn", model.standing.withdrawn
     for name in ("accuracy", "tumour_sensitivity", "tumour_specificity", "ece"):
         yield name, model.figure(name)
     yield "data", f"{card.lineage.data} ({card.lineage.policy})" if card else "unknown"

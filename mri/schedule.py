@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Example:\n\n  mri schedule --cron '0 3 * * *' --data incoming --preset notebook\n\n"
-    "Times that were missed make one run when it starts again. SIGTERM ends it."
+    "If times were missed, the next start makes one run for all of them. SIGTERM ends it."
 )
 @spread
 def schedule(

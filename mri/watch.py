@@ -23,19 +23,22 @@ app = typer.Typer(add_completion=False)
 )
 @spread
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where span-NNN folders arrive.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder in which span-NNN folders arrive.")
+    ],
     flags: RunFlags,
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
     on_failure: OnFailure = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End when every span that is there has been run.")
+        bool, typer.Option("--once", help="End when all spans in DIR have been run.")
     ] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again the spans that have failed.")
+        bool, typer.Option("--retry-failed", help="Also run spans again that have failed.")
     ] = False,
     settle: Annotated[
-        float, typer.Option(min=0, help="Seconds for which a span must stay the same.")
+        float,
+        typer.Option(min=0, help="Seconds for which a span must not change before it is run."),
     ] = 10.0,
 ) -> None:
     """Run the pipeline for each span that arrives in a folder, one at a time and in order."""

@@ -46,11 +46,11 @@ class ConfigError(PipelineError):
 
 
 class SampleConfig(StrictConfig):
-    """The synthetic images that are made where no data folder is given.
+    """The synthetic images that are made if no data folder is given.
 
     Attributes:
-        per_class: Training images of each class; a quarter as many test images come on top.
-        seed: Same seed, same images.
+        per_class: Training images of each class; a quarter as many test images are added.
+        seed: The same seed gives the same images.
     """
 
     per_class: int = Field(160, ge=4)

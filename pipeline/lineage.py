@@ -1,6 +1,6 @@
 """What ML Metadata knows of all runs at once: their executions, and what went in and came out."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,17 +100,18 @@ class Lineage:
 
     @cached_property
     def _by_execution(self) -> dict[int, list[Use]]:
-        found: dict[int, list[Use]] = {}
-        for use in self.uses:
-            found.setdefault(use.execution, []).append(use)
-        return found
+        return _grouped(self.uses, lambda use: use.execution)
 
     @cached_property
     def _by_artifact(self) -> dict[int, list[Use]]:
-        found: dict[int, list[Use]] = {}
-        for use in self.uses:
-            found.setdefault(use.artifact, []).append(use)
-        return found
+        return _grouped(self.uses, lambda use: use.artifact)
+
+
+def _grouped(uses: Iterable[Use], key: Callable[[Use], int]) -> dict[int, list[Use]]:
+    found: dict[int, list[Use]] = {}
+    for use in uses:
+        found.setdefault(key(use), []).append(use)
+    return found
 
 
 def read_lineage(store: mlmd.MetadataStore) -> Lineage:

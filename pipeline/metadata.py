@@ -56,8 +56,8 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
     except ValueError as error:
         # What stands there may be half a password, and is not repeated.
         raise PipelineError(
-            "The port in the --metadata URL is no number; in a password, write : / ? # @ as %3A "
-            "%2F %3F %23 %40."
+            "The port in the --metadata URL is not a number; in a password, write : / ? # @ as "
+            "%3A %2F %3F %23 %40."
         ) from error
     kind = _SERVERS.get(parts.scheme)
     if kind is None or not parts.hostname or len(parts.path) < 2:
@@ -67,24 +67,18 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
         )
     if parts.query or parts.fragment:
         raise PipelineError(
-            "--metadata takes nothing behind the database's name, and what stands there would be "
-            "ignored: leave it out. ML Metadata's client for PostgreSQL has no TLS, whatever "
-            "sslmode says; where the network is not to be trusted, use a tunnel. In a password, "
-            "write ? and # as %3F and %23."
+            "The --metadata URL must end with the database's name: leave out what follows it, "
+            "which would be ignored. ML Metadata's client for PostgreSQL has no TLS, whatever "
+            "sslmode says; if you do not trust the network, use a tunnel. In a password, write ? "
+            "and # as %3F and %23."
         )
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    server: Any = getattr(config, kind)
     if kind == "mysql":
-        config.mysql.host = parts.hostname
-        config.mysql.port = port or 3306
-        config.mysql.user = user
-        config.mysql.password = password
-        config.mysql.database = parts.path[1:]
-        return config
-    config.postgresql.host = parts.hostname
-    config.postgresql.port = str(port or 5432)
-    config.postgresql.user = user
-    config.postgresql.password = password
-    config.postgresql.dbname = parts.path[1:]
+        server.port, server.database = port or 3306, parts.path[1:]
+    else:
+        server.port, server.dbname = str(port or 5432), parts.path[1:]
+    server.host = parts.hostname
+    server.user, server.password = unquote(parts.username or ""), unquote(parts.password or "")
     return config
 
 
@@ -97,15 +91,18 @@ class _AlignedStore(mlmd.MetadataStore):
 
     def get_artifacts_by_id(self, artifact_ids: Iterable[int], **options: Any) -> list[pb.Artifact]:
         ids = list(artifact_ids)
-        found = {artifact.id: artifact for artifact in super().get_artifacts_by_id(ids, **options)}
-        return [found[identity] for identity in ids if identity in found]
+        return _in_order(ids, super().get_artifacts_by_id(ids, **options))
 
     def get_artifact_types_by_id(
         self, type_ids: Iterable[int], **options: Any
     ) -> list[pb.ArtifactType]:
         ids = list(type_ids)
-        found = {kind.id: kind for kind in super().get_artifact_types_by_id(ids, **options)}
-        return [found[identity] for identity in ids if identity in found]
+        return _in_order(ids, super().get_artifact_types_by_id(ids, **options))
+
+
+def _in_order(ids: list[int], answers: Iterable[Any]) -> list[Any]:
+    found = {one.id: one for one in answers}
+    return [found[identity] for identity in ids if identity in found]
 
 
 class MetadataHandle(Metadata):
@@ -128,9 +125,13 @@ def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
     Raises:
         PipelineError: It cannot be reached or opened.
     """
-    place = _place(config)
+    server: Any = config.mysql if config.HasField("mysql") else config.postgresql
+    is_file = config.HasField("sqlite")
+    database = config.sqlite.filename_uri or config.mysql.database or config.postgresql.dbname
+    place = database if is_file else f"{server.host}:{server.port}/{database}"
     try:
-        _reach(config)
+        if not is_file:  # the C++ client waits long for one that is not there
+            socket.create_connection((server.host, int(server.port)), _CONNECT_SECONDS).close()
         return _open(config)
     except Exception as error:  # the C++ client raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -171,23 +172,6 @@ def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
 def _open(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
     """Opens the store; of two processes that find an empty database, one makes the tables."""
     return _AlignedStore(config)
-
-
-def _place(config: pb.ConnectionConfig) -> str:
-    """Where the database is, without who may use it."""
-    if config.HasField("sqlite"):
-        return str(config.sqlite.filename_uri)
-    server = config.mysql if config.HasField("mysql") else config.postgresql
-    name = server.database if config.HasField("mysql") else server.dbname
-    return f"{server.host}:{server.port}/{name}"
-
-
-def _reach(config: pb.ConnectionConfig) -> None:
-    """Finds out within seconds that a server is not there, where the C++ client waits long."""
-    if config.HasField("sqlite"):
-        return
-    server = config.mysql if config.HasField("mysql") else config.postgresql
-    socket.create_connection((server.host, int(server.port)), _CONNECT_SECONDS).close()
 
 
 def execution_state(store: mlmd.MetadataStore, execution_id: int) -> int:
@@ -336,8 +320,8 @@ def _is_gone(path: Path) -> bool:
         return True
     except OSError as error:
         raise PipelineError(
-            f"It cannot be told now whether {path} is there ({error.strerror}): run again when it "
-            "can be reached."
+            f"It is not known at the moment whether {path} exists ({error.strerror}): run again "
+            "when it can be reached."
         ) from error
     return False
 

@@ -55,6 +55,6 @@ def demand_plain(folder: Path, what: str) -> None:
         )
     if (length := len(os.fsencode(folder))) > _LONGEST:
         raise PipelineError(
-            f"The path of the {what} has {length:,} bytes, and {_LONGEST:,} are the most with "
-            "which there is room below it: choose another."
+            f"The path of the {what} has {length:,} bytes, and {_LONGEST:,} are the most that "
+            "leave room for the files below it: choose another."
         )

@@ -64,16 +64,6 @@ class Model:
     unfinished: Decision | None = None
 
     @property
-    def blessed(self) -> bool | None:
-        """Whether all who judged it last blessed it; None where it was not evaluated."""
-        return self.standing.blessed
-
-    @property
-    def withdrawn(self) -> bool:
-        """Whether a person has decided against it."""
-        return self.standing.withdrawn
-
-    @property
     def made(self) -> datetime:
         """When it was trained, UTC."""
         return datetime.fromtimestamp(self.artifact.create_time_since_epoch / 1000, tz=timezone.utc)
@@ -100,11 +90,6 @@ class Model:
         if self.report is None or name not in self.report.custom_properties:
             return None
         return float(self.report.custom_properties[name].double_value)
-
-    @property
-    def undecided(self) -> bool:
-        """Whether it waits for a person, and nothing has become of it meanwhile."""
-        return self.state(None) is ModelState.WAITS
 
     def state(self, served: str | None) -> ModelState:
         """What it is.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.evaluate.standing import baseline_order, standings, was_put_out
+from components.evaluate.standing import baseline_order
 from components.evaluate.trained_on import Beginnings, executions_behind, is_recorded
 from components.gate.verdict import PASSING, REPORT_ID, STATISTICS_ID
 from components.ingest.artifacts import HISTORY
@@ -19,6 +19,7 @@ from pipeline.orchestration import (
     SplitAssignment,
 )
 from pipeline.registry import Model
+from pipeline.states import ModelState
 
 _OF_A_MODEL = tuple(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel))
 _MODEL = "Model"
@@ -48,7 +49,7 @@ def kept_artifacts(
     kept = lineage.used_by(executions)
     kept |= {split.id for split in _splits(lineage, executions)}
     kept |= {verdict.id for verdict in _last_passed(lineage)}
-    kept |= set(_held(lineage, by_id.values(), served))
+    kept |= set(_held(by_id.values(), served))
     kept = _with_what_belongs(lineage, by_id, kept)
     return {
         identity
@@ -101,29 +102,17 @@ def _newest_of_contents(
             yield from others[-1:]
 
 
-def _held(lineage: Lineage, models: Iterable[Model], served: Collection[int]) -> Iterator[int]:
+def _held(models: Iterable[Model], served: Collection[int]) -> Iterator[int]:
     """Models that are served, wait for a person, or are what a candidate must beat."""
-    said = [*_said(lineage, ModelBlessing.TYPE_NAME), *_said(lineage, InfraBlessing.TYPE_NAME)]
-    standing = standings(
-        (one for one in said if one.type == ModelBlessing.TYPE_NAME),
-        (one for one in said if one.type == InfraBlessing.TYPE_NAME),
-        {one.id: max(lineage.makers(one.id), default=0) for one in said},
-    )
-    blessed: dict[str, list[int]] = {}
+    blessed: dict[str, list[Model]] = {}
     for model in models:
-        identity = model.artifact.id
-        if identity in served or model.undecided:
-            yield identity
-        if identity in standing and standing[identity].may_be_baseline:
-            blessed.setdefault(model.pipeline, []).append(identity)
-    for identities in blessed.values():
-        identities.sort(key=lambda identity: baseline_order(standing[identity], identity))
-        yield from identities[-_NEWEST:]
-
-
-def _said(lineage: Lineage, kind: str) -> Iterator[pb.Artifact]:
-    """All blessings of a kind."""
-    return (one for one in lineage.artifacts.values() if one.type == kind and was_put_out(one))
+        if model.artifact.id in served or model.state(None) is ModelState.WAITS:
+            yield model.artifact.id
+        if model.standing.may_be_baseline:
+            blessed.setdefault(model.pipeline, []).append(model)
+    for found in blessed.values():
+        found.sort(key=lambda model: baseline_order(model.standing, model.artifact.id))
+        yield from (model.artifact.id for model in found[-_NEWEST:])
 
 
 def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int]) -> set[int]:

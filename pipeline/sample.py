@@ -18,7 +18,7 @@ def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> 
         out: Folder to make.
         console: Where progress goes.
         per_class: Training images of each class.
-        seed: Same seed, same images.
+        seed: The same seed gives the same images.
 
     Raises:
         PipelineError: `out` holds something else or cannot be written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def text_environment(*folders: Path) -> Environment:
     return environment
 
 
+@cache  # it keeps the templates that it has compiled
 def _environment(*folders: Path, escape: bool) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

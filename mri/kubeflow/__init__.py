@@ -14,7 +14,7 @@ class KubeflowCommands(LazyGroup):
         "rehearse": "Run a compiled pipeline here as a cluster would: every task's command in its "
         "own process.",
         "submit": "Run a compiled pipeline on Kubeflow.",
-        "schedule": "Run a compiled pipeline on Kubeflow again and again.",
+        "schedule": "Run a compiled pipeline on Kubeflow on a schedule.",
         "runs": "See and stop runs on Kubeflow.",
         "schedules": "See and change schedules on Kubeflow.",
     }

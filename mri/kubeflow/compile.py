@@ -29,7 +29,7 @@ def compile_pipeline(
     image: Annotated[
         str, typer.Option(metavar="IMAGE", help="Container image with this package in it.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="What to write.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")] = Path(
         "pipeline.yaml"
     ),
     preset: Preset = "sample",
@@ -44,12 +44,14 @@ def compile_pipeline(
         typer.Option(metavar="FILE", help="Storage, secrets and resources, YAML; see the docs."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The pipeline's name on Kubeflow; default: the setting's.")
+        str | None,
+        typer.Option(help="The pipeline's name on Kubeflow; default: the setting `name`."),
     ] = None,
 ) -> None:
     """Compile the pipeline for Kubeflow Pipelines v2.
 
-    The graph and the settings are fixed here; --data and --span are defaults that a run may change.
+    The graph and the settings are fixed at this point. --data and --span are defaults that a run
+    can change.
     """
     # What is wrong with these is said before TensorFlow is loaded.
     check_image(image)

@@ -1,7 +1,7 @@
 """Runs and schedules on the terminal, or as JSON for a program."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -14,6 +14,23 @@ from kubeflow.runs import KubeflowRun
 from kubeflow.schedules import Schedule
 
 
+def show(
+    console: Console, found: Any, printed: Callable[[Console, Any], None], as_json: bool
+) -> None:
+    """Prints what was found.
+
+    Args:
+        console: Where to.
+        found: A dataclass, or a list of them.
+        printed: Prints it for people.
+        as_json: Whether to print it as JSON instead.
+    """
+    if as_json:
+        print_json(console, found)
+    else:
+        printed(console, found)
+
+
 def print_json(console: Console, value: Any) -> None:
     """Prints dataclasses, or lists of them, as JSON."""
     shown = [asdict(one) for one in value] if isinstance(value, list) else asdict(value)
@@ -24,22 +41,25 @@ def print_runs(console: Console, runs: Sequence[KubeflowRun]) -> None:
     """Prints a table of runs."""
     rows = [(run.run_id, run.name, run.state, _text(run.created), _lasted(run)) for run in runs]
     headings = ("run", "name", "state", "created (UTC)", "lasted")
-    console.print(_table(headings, rows) if rows else "There is no run.")
+    console.print(_table(headings, rows) if rows else "There are no runs.")
 
 
 def print_run(console: Console, run: KubeflowRun) -> None:
     """Prints a run and its tasks."""
-    console.print(f"run      {run.run_id}", soft_wrap=True, markup=False)
-    console.print(f"name     {run.name}", soft_wrap=True, markup=False)
-    console.print(f"state    {run.state}", markup=False)
-    console.print(f"created  {_text(run.created)} UTC")
-    if run.ended:
-        console.print(f"ended    {_text(run.ended)} UTC, after {_lasted(run)}")
-    for name, value in sorted(run.parameters.items()):
-        console.print(f"         {name}={value}", soft_wrap=True, markup=False)
-    if run.error:
-        console.print(f"error    {run.error}", soft_wrap=True, markup=False)
-    console.print(f"page     {run.page}", soft_wrap=True, markup=False)
+    parameters = [f"{name}={value}" for name, value in sorted(run.parameters.items())]
+    lines = [
+        ("run", run.run_id),
+        ("name", run.name),
+        ("state", run.state),
+        ("created", f"{_text(run.created)} UTC"),
+        ("ended", f"{_text(run.ended)} UTC, after {_lasted(run)}" if run.ended else None),
+        *(("", parameter) for parameter in parameters),
+        ("error", run.error),
+        ("page", run.page),
+    ]
+    for title, words in lines:
+        if words is not None:
+            console.print(f"{title:<8} {words}", soft_wrap=True, markup=False)
     if run.tasks:
         rows = [(task.name, task.state, _text(task.began), task.error or "") for task in run.tasks]
         console.print(_table(("task", "state", "began (UTC)", "error"), rows))
@@ -59,7 +79,7 @@ def print_schedules(console: Console, schedules: Sequence[Schedule]) -> None:
         for one in schedules
     ]
     headings = ("schedule", "name", "state", "cron", "parameters", "error")
-    console.print(_table(headings, rows) if rows else "There is no schedule.")
+    console.print(_table(headings, rows) if rows else "There are no schedules.")
 
 
 def _table(headings: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -10,17 +10,20 @@ from kubeflow.server import Server, ServerConfig
 from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
 
 Compiled = Annotated[
-    Path, typer.Argument(metavar="PIPELINE", help="What `mri kubeflow compile` wrote.")
+    Path, typer.Argument(metavar="PIPELINE", help="File that `mri kubeflow compile` wrote.")
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="NAME=VALUE", help="A parameter that the file declares."),
+    typer.Option(
+        "--param", metavar="NAME=VALUE", help="Value of a parameter that the file declares."
+    ),
 ]
 Experiment = Annotated[
-    str | None, typer.Option(help="What runs are counted with; default: the pipeline's name.")
+    str | None,
+    typer.Option(help="Experiment that the runs belong to; default: the pipeline's name."),
 ]
 ServiceAccount = Annotated[
-    str | None, typer.Option(help="Kubernetes account of the tasks; default: Kubeflow's.")
+    str | None, typer.Option(help="Kubernetes service account of the tasks; default: Kubeflow's.")
 ]
 
 
@@ -30,18 +33,27 @@ class ServerFlags:
 
     host: Annotated[
         str | None,
-        typer.Option(envvar=KFP_HOST, metavar="URL", help="The server; in a pod, Kubeflow's."),
+        typer.Option(
+            envvar=KFP_HOST,
+            metavar="URL",
+            help="Address of the server; default in a pod: Kubeflow's own.",
+        ),
     ] = None
     namespace: Annotated[
         str | None,
-        typer.Option(envvar=KFP_NAMESPACE, help="Of the runs, where Kubeflow has several users."),
+        typer.Option(
+            envvar=KFP_NAMESPACE, help="Namespace of the runs, if Kubeflow has several users."
+        ),
     ] = None
     token_file: Annotated[
         Path | None,
         typer.Option(
             envvar=KFP_TOKEN_FILE,
+            exists=True,
+            dir_okay=False,
             metavar="FILE",
-            help=f"File with a bearer token, read anew each time; or set {KFP_TOKEN} to the token.",
+            help="File with a bearer token, read for each request; or set "
+            f"{KFP_TOKEN} to the token.",
         ),
     ] = None
     ca: Annotated[
@@ -49,13 +61,13 @@ class ServerFlags:
         typer.Option(
             "--ca",
             envvar=KFP_CA,
+            exists=True,
+            dir_okay=False,
             metavar="FILE",
-            help="Certificate of the server's authority.",
+            help="Certificate of the authority that signed the server's.",
         ),
     ] = None
-    timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds that an answer may take; default: 30.")
-    ] = None
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30
 
     def connect(self) -> Server:
         """Connects to the server that the flags and the environment name.

@@ -28,18 +28,19 @@ def rehearse(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A compiled pipeline.")],
     parameters: Parameters = None,
     storage: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="What stands for the shared storage.")
+        Path,
+        typer.Option(metavar="FOLDER", help="Folder that takes the place of the shared storage."),
     ] = Path("work"),
     metadata: Annotated[
         str | None,
         typer.Option(
             envvar=METADATA_VARIABLE,
             metavar="URL",
-            help="What the Secret holds: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
+            help="The URL that the Secret holds on a cluster: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
             " default: SQLite in --storage, one task at a time.",
         ),
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Tasks that run at once, at most.")] = 2,
+    parallel: Annotated[int, typer.Option(min=1, help="Most tasks to run at once.")] = 2,
 ) -> None:
     """Run a compiled pipeline here as a cluster would: every task's command in its own process.
 

@@ -6,13 +6,13 @@ import typer
 from rich.console import Console
 
 from kubeflow import runs
-from mri.kubeflow.console import print_json, print_run, print_runs
+from mri.kubeflow.console import print_run, print_runs, show
 from mri.kubeflow.options import ServerFlags
 from mri.options import AsJson, spread
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and stop runs on Kubeflow.")
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 
 @app.command(
@@ -21,45 +21,30 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
 @spread
 def runs_list(
     console: Console,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
-    experiment: Annotated[str | None, typer.Option(help="Only those of this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most entries to list.")] = 20,
+    experiment: Annotated[
+        str | None, typer.Option(help="List runs of this experiment only.")
+    ] = None,
     as_json: AsJson = False,
     *,
     server: ServerFlags,
 ) -> None:
     """List runs, the newest first."""
-    found = runs.list_runs(server.connect(), limit, experiment)
-    if as_json:
-        print_json(console, found)
-    else:
-        print_runs(console, found)
+    show(console, runs.list_runs(server.connect(), limit, experiment), print_runs, as_json)
 
 
 @app.command("show", epilog="Example:\n\n  mri kubeflow runs show RUN --json")
 @spread
 def runs_show(
-    console: Console,
-    run: RunId,
-    as_json: AsJson = False,
-    *,
-    server: ServerFlags,
+    console: Console, run: RunId, as_json: AsJson = False, *, server: ServerFlags
 ) -> None:
     """Show a run: its state, its parameters, its tasks, what failed."""
-    found = runs.get_run(server.connect(), run)
-    if as_json:
-        print_json(console, found)
-    else:
-        print_run(console, found)
+    show(console, runs.get_run(server.connect(), run), print_run, as_json)
 
 
 @app.command("stop", epilog="Example:\n\n  mri kubeflow runs stop RUN")
 @spread
-def runs_stop(
-    console: Console,
-    run: RunId,
-    *,
-    server: ServerFlags,
-) -> None:
-    """End a run; what its tasks have finished stays."""
+def runs_stop(console: Console, run: RunId, *, server: ServerFlags) -> None:
+    """Stop a run; what its tasks have finished is kept."""
     stopped = runs.stop(server.connect(), run)
     console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True, markup=False)

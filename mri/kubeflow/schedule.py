@@ -9,7 +9,7 @@ from kubeflow import schedules
 from kubeflow.arguments import given_values, span_text
 from kubeflow.compiled import read_compiled
 from kubeflow.cron import six_fields
-from mri.kubeflow.console import print_json, print_schedules
+from mri.kubeflow.console import print_schedules, show
 from mri.kubeflow.options import Compiled, Experiment, Parameters, ServerFlags, ServiceAccount
 from mri.options import AsJson, spread
 
@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri kubeflow schedule pipeline.yaml --cron '0 3 * * *' --span latest\n\n"
     "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI' --name workdays --disable"
-    "\n\nTimes are those of the cluster, UTC if nobody changed that."
+    "\n\nTimes are in the cluster's time zone, which is UTC unless it was changed."
 )
 @spread
 def schedule(
@@ -27,29 +27,33 @@ def schedule(
     pipeline: Compiled,
     cron: Annotated[
         str,
-        typer.Option(help="Minute, hour, day, month, day of the week; or with seconds before."),
+        typer.Option(
+            help="Minute, hour, day, month and weekday; with six fields, seconds come first."
+        ),
     ],
     span: Annotated[
-        str | None, typer.Option(help="`latest`: the newest when a run begins; or a number.")
+        str | None,
+        typer.Option(help="`latest` for the newest span when a run begins, or a number."),
     ] = None,
     param: Parameters = None,
     name: Annotated[str | None, typer.Option(help="Default: the pipeline's name.")] = None,
     experiment: Experiment = None,
     service_account: ServiceAccount = None,
     enable: Annotated[
-        bool, typer.Option("--enable/--disable", help="Whether runs begin at once.")
+        bool, typer.Option("--enable/--disable", help="Whether the schedule is active at once.")
     ] = True,
     catch_up: Annotated[
         bool,
         typer.Option(
-            "--catch-up/--no-catch-up", help="Make up for each time that was missed, or the last."
+            "--catch-up/--no-catch-up",
+            help="Make up for every missed time, or for the last one only.",
         ),
     ] = False,
     as_json: AsJson = False,
     *,
     server: ServerFlags,
 ) -> None:
-    """Run a compiled pipeline on Kubeflow again and again."""
+    """Run a compiled pipeline on Kubeflow on a schedule."""
     compiled = read_compiled(pipeline)
     spans = [span_text(span)] if span else []
     values = given_values(compiled, [*(param or ()), *spans])
@@ -65,11 +69,9 @@ def schedule(
         enabled=enable,
         catch_up=catch_up,
     )
-    if as_json:
-        print_json(console, made)
-        return
-    if expression != cron:
+    if expression != cron and not as_json:
         console.print(
-            f"cron {cron!r} is {expression!r} for Kubeflow, which counts seconds.", markup=False
+            f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds.",
+            markup=False,
         )
-    print_schedules(console, [made])
+    show(console, made, lambda console, one: print_schedules(console, [one]), as_json)

@@ -20,7 +20,8 @@ app = typer.Typer(add_completion=False)
     epilog="Examples:\n\n  mri kubeflow submit pipeline.yaml --param data=incoming --wait\n\n"
     "  MRI_KFP_HOST=https://kubeflow.example.org/pipeline MRI_KFP_NAMESPACE=radiology \\\n"
     "    mri kubeflow submit pipeline.yaml --param span=7 --json\n\n"
-    "Exit codes: 0 begun, with --wait succeeded; 1 failed or stopped; 2 refused before sending."
+    "Exit codes: 0 the run began, or with --wait succeeded; 1 it failed or was stopped; 2 refused "
+    "before anything was sent."
 )
 @spread
 def submit(
@@ -28,7 +29,7 @@ def submit(
     pipeline: Compiled,
     param: Parameters = None,
     run_name: Annotated[
-        str | None, typer.Option(help="What people call it; default: the pipeline and the time.")
+        str | None, typer.Option(help="Name of the run; default: the pipeline and the time.")
     ] = None,
     experiment: Experiment = None,
     service_account: ServiceAccount = None,
@@ -49,18 +50,17 @@ def submit(
         experiment=experiment,
         service_account=service_account,
     )
-    if not as_json:
-        console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
+
+    def say(words: str) -> None:
+        if not as_json:
+            console.print(words, soft_wrap=True, markup=False)
+
+    say(f"run {run.run_id}: {run.page}")
     if wait:
-
-        def say(seen: runs.KubeflowRun) -> None:
-            if not as_json:
-                console.print(seen.state, markup=False)
-
         try:
-            run = runs.wait(connected, run.run_id, say)
+            run = runs.wait(connected, run.run_id, lambda seen: say(seen.state))
         except KeyboardInterrupt:
-            console.print(f"The run goes on: mri kubeflow runs show {run.run_id}", markup=False)
+            console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         if not as_json:
             print_run(console, run)

@@ -156,7 +156,7 @@ def _write_down(
     try:
         with _failures_said(
             f"The decision about the model of run {model.run} was not carried out, and nothing was "
-            "pushed ({}): mend that, and decide once more."
+            "pushed ({}): correct that, and decide again."
         ):
             prepare(work, model, decision, destination)
             execution = write_down(store, work, event, model, decision, past)
@@ -170,7 +170,7 @@ def _finish(store: mlmd.MetadataStore, work: Work, entry: Entry, line: str, say:
     """Carries out what is written down, and records that it is done."""
     with _failures_said(
         f"The decision about the model of run {entry.run} is written down, but could not be "
-        "carried out ({}): mend that, and give the same command again."
+        "carried out ({}): correct that, and give the same command again."
     ):
         if not are_there(work, entry.execution.id, entry.destination):
             _prepare_again(store, work, entry)
@@ -197,7 +197,7 @@ def _finish_found(
     except ImpossibleDecisionError as error:
         with _failures_said(
             f"The decision about the model of run {entry.run} can no longer be carried out, but "
-            "could not be closed ({}): mend that, and give the same command again."
+            "could not be closed ({}): correct that, and give the same command again."
         ):
             take_back(work, entry.execution.id, entry.destination)
             close(store, entry)

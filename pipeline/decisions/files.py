@@ -137,7 +137,7 @@ def report_of(model: Model) -> Path:
     """
     if model.report is None or not (Path(model.report.uri) / CARD_JSON).is_file():
         raise PipelineError(
-            f"The report of run {model.run} is no longer there, so nothing can be decided from it: "
+            f"The report of run {model.run} no longer exists, so a decision cannot be based on it: "
             "run the pipeline again."
         )
     return Path(model.report.uri)

@@ -27,6 +27,11 @@ class Field(NamedTuple):
         """Whether it is `*` or a step of it, which cron takes for no choice."""
         return self.text.startswith(("*", "?"))
 
+    @property
+    def listed(self) -> str:
+        """All numbers, with commas between."""
+        return ",".join(map(str, self.values))
+
 
 class _Range(NamedTuple):
     name: str

@@ -36,7 +36,7 @@ def parse_hook(command: str | None) -> list[str]:
     if not words or shutil.which(words[0]) is None:
         raise ConfigError(
             f"--on-failure: there is no program {words[0] if words else command!r}. The command "
-            "runs without a shell; for one, write sh -c '...'."
+            "runs without a shell; to use one, write sh -c '...'."
         )
     return words
 

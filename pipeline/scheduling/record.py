@@ -80,6 +80,6 @@ def write_record(path: Path, record: BaseModel) -> None:
             unfinished.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise PipelineError(
-            f"{path} cannot be written ({error.strerror}): free some space or put its permissions "
-            "right, then start this command again; a run that is not recorded is made again."
+            f"{path} cannot be written ({error.strerror}): free some space or correct its "
+            "permissions, then start this command again; a run that is not recorded is made again."
         ) from error

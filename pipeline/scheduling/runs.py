@@ -51,21 +51,24 @@ class Ended:
     log: Path
 
 
+@dataclass
 class Runs:
-    """Starts runs in a work folder; no two schedulers do so at once."""
+    """Starts runs in a work folder; no two schedulers do so at once. See `runs_in`.
 
-    def __init__(
-        self,
-        work: Work,
-        command: Sequence[str],
-        console: Console,
-        hook: list[str],
-        running: IO[bytes],
-    ) -> None:
-        """Keeps what runs need; see `runs_in`."""
-        self._work, self._command, self._console = work, command, console
-        self._hook, self._running = hook, running
-        self._told = ""
+    Attributes:
+        work: The work folder.
+        command: What a run is started with.
+        console: Where to say what happens.
+        hook: The words of the command that is told of a failure.
+        running: The lock of the run that is going on.
+    """
+
+    work: Work
+    command: Sequence[str]
+    console: Console
+    hook: list[str]
+    running: IO[bytes]
+    _told: str = ""
 
     def wait(self, words: str, seconds: float) -> None:
         """Waits, and says for what where that has changed."""
@@ -88,26 +91,25 @@ class Runs:
         Raises:
             PipelineError: It cannot be started.
         """
-        while not _hold(self._running) or self._work.is_busy():
-            busy = f"{self._work.root} is busy with another run: waiting for it"
-            self.wait(busy, LOOK_SECONDS)
+        while not _hold(self.running) or self.work.is_busy():
+            self.wait(f"{self.work.root} is busy with another run: waiting for it", LOOK_SECONDS)
         self._told = ""
         self.say(f"{words}: running")
         begun = now()
         stamp = begun.replace(tzinfo=None).isoformat(timespec="milliseconds").replace(":", "-")
-        log = self._work.schedule / "logs" / f"{stamp}-{title}.txt"
+        log = self.work.schedule / "logs" / f"{stamp}-{title}.txt"
         child: subprocess.Popen[bytes] | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output, stopping_deferred():
                 # The lock goes along: a run that outlives a killed scheduler still holds it.
                 child = subprocess.Popen(
-                    [*self._command, *more],
+                    [*self.command, *more],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    pass_fds=[self._running.fileno()],
+                    pass_fds=[self.running.fileno()],
                 )
             code = child.wait()
         except STOPPED:
@@ -130,14 +132,14 @@ class Runs:
                 "exit_code": ended.code,
                 "log": str(ended.log),
                 "for": ended.title,
-                "work": str(self._work.root),
+                "work": str(self.work.root),
             }
-            tell(self._hook, facts, self.say)
+            tell(self.hook, facts, self.say)
 
     def say(self, sentence: str) -> None:
         """Prints a line with the time before it."""
         stamp = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        self._console.print(f"{stamp}  {sentence}", markup=False, soft_wrap=True)
+        self.console.print(f"{stamp}  {sentence}", markup=False, soft_wrap=True)
 
 
 def now() -> datetime:

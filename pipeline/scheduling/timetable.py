@@ -52,7 +52,7 @@ def schedule_runs(
             if clock + BACKWARDS < record.last:
                 runs.say(
                     f"runs are recorded up to {record.last:%Y-%m-%d %H:%M %Z}, and the clock was "
-                    "set back to before that: the timetable begins anew from now"
+                    "set back to before that: the timetable starts again from the current time"
                 )
                 record.last = clock
                 write_record(file, record)
@@ -116,24 +116,12 @@ def parse_cron(expression: str) -> Cron:
     """
     _, minute, hour, day, month, weekday = read_cron(expression)
     named = ",".join(WEEKDAYS[number] for number in weekday.values)
-    days = [(_listed(day.values), named)]
+    days = [{"day": day.listed, "day_of_week": named}]
     if not day.is_open and not weekday.is_open:
-        days = [(_listed(day.values), "*"), ("*", named)]
-    triggers = tuple(
-        CronTrigger(
-            minute=_listed(minute.values),
-            hour=_listed(hour.values),
-            day=one,
-            month=_listed(month.values),
-            day_of_week=other,
-        )
-        for one, other in days
-    )
+        days = [{"day": day.listed}, {"day_of_week": named}]
+    fixed = {"month": month.listed, "hour": hour.listed, "minute": minute.listed}
+    triggers = tuple(CronTrigger(**fixed, **one) for one in days)
     cron = Cron(triggers, goes_on=minute.is_open or hour.is_open)
     if cron.after(datetime.now(timezone.utc)) == NEVER:
         raise ConfigError(f"--cron {expression!r} is a time that never comes.")
     return cron
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))

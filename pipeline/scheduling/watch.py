@@ -73,13 +73,15 @@ def watch_folder(
     """
     hook = parse_hook(on_failure)
     if not folder.is_dir():
-        raise PipelineError(f"There is no folder {folder}: make it, and spans can arrive in it.")
+        raise PipelineError(
+            f"There is no folder {folder}: create it, so that spans can arrive in it."
+        )
     with suppress(Terminated), runs_in(work, command, console, hook) as runs:
         watcher = _Watcher(work, Arrivals(folder, pace.settle), runs, pace)
         if retry_failed:
             watcher.forget_failed()
         watcher.watch(once=once)
-        runs.say("every span that is there has been run")
+        runs.say("all spans have been run")
         return watcher.code
     return ExitCode.DONE
 
@@ -92,8 +94,8 @@ class _Watcher:
         known = read_record(self._file, WatchRecord)
         if known and Path(known.folder).resolve() != arrivals.folder.resolve():
             raise PipelineError(
-                f"{work.root} has watched {known.folder} until now: give {folder} a work folder of "
-                f"its own with --work, or remove {self._file} to begin anew."
+                f"{work.root} has been used to watch {known.folder}: give {folder} a work folder "
+                f"of its own with --work, or remove {self._file} to start again."
             )
         self._record = known or WatchRecord(folder=folder)
         self._codes: set[ExitCode] = set()
@@ -127,12 +129,9 @@ class _Watcher:
             if once and not waiting:
                 return
             names = ", ".join(f"span-{one:03}" for one in waiting)
-            self._runs.wait(
-                f"{names} arrived; waiting until whole"
-                if names
-                else f"watching {self._arrivals.folder}",
-                self._pace.poll,
-            )
+            idle = f"watching {self._arrivals.folder}"
+            words = f"{names} arrived; waiting until whole" if names else idle
+            self._runs.wait(words, self._pace.poll)
 
     def _is_open(self, number: int) -> bool:
         known = self._record.spans.get(number)

@@ -1,8 +1,19 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import kfp_server
 import pytest
+
+if TYPE_CHECKING:
+    from tfx.proto.orchestration import pipeline_pb2
+
+
+class Toy(NamedTuple):
+    """The toy pipeline, compiled: the file, and TFX's graph in it."""
+
+    file: Path
+    graph: "pipeline_pb2.Pipeline"
 
 
 @pytest.fixture
@@ -14,3 +25,20 @@ def server() -> Iterator[kfp_server.KfpServer]:
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kfp_server.compile_pipeline(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    from compiled import compile_toy
+
+    import kubeflow.compile
+
+    graphs = []
+    with pytest.MonkeyPatch.context() as patch:
+        compile_graph = kubeflow.compile.compile_pipeline
+        patch.setattr(
+            "kubeflow.compile.compile_pipeline",
+            lambda pipeline: graphs.append(compile_graph(pipeline)) or graphs[-1],
+        )
+        file = compile_toy(tmp_path_factory.mktemp("toy") / "pipeline.yaml")
+    return Toy(file, *graphs)

@@ -72,11 +72,11 @@ def test_the_newest_span_is_said_in_a_word():
     [
         ("nothing.yaml", None, "cannot be read"),
         ("pipeline.txt", "root: {}", "as a .yaml file"),
-        ("image.yaml", b"\x89PNG\xff", "no whole pipeline"),
-        ("empty.yaml", "", "no whole pipeline"),
-        ("preset.yaml", "train: {epochs: 3}", "no whole pipeline"),
-        ("argo.yaml", "kind: Workflow", "no whole pipeline"),
-        ("new.yaml", "pipelineInfo: {name: x}\nroot: {whatIsThis: 3}", "no PipelineSpec"),
+        ("image.yaml", b"\x89PNG\xff", "not a complete pipeline"),
+        ("empty.yaml", "", "not a complete pipeline"),
+        ("preset.yaml", "train: {epochs: 3}", "not a complete pipeline"),
+        ("argo.yaml", "kind: Workflow", "not a complete pipeline"),
+        ("new.yaml", "pipelineInfo: {name: x}\nroot: {whatIsThis: 3}", "not a PipelineSpec"),
     ],
 )
 def test_other_files_are_refused(tmp_path, name, content, says):

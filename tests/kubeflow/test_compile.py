@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 import yaml
-from compiled import IMAGE, compile_toy
+from compiled import IMAGE, compile_toy, shell
 from google.protobuf import json_format
 from kfp import components
 from kfp.kubernetes import kubernetes_executor_config_pb2
@@ -12,26 +12,17 @@ from toy_run import mri
 
 from components.errors import PipelineError
 from kubeflow.cluster import Cluster, Resources, Toleration, read_cluster
-from kubeflow.compile import compile_for_kubeflow
 from kubeflow.image import check_image
 from kubeflow.ir import upstream_nodes
 from kubeflow.tasks import task_name
-from pipeline.config import ConfigError, load_config
-from pipeline.graph import create_pipeline
-from pipeline.launch import compile_pipeline
-from pipeline.work import Work
+from pipeline.config import ConfigError
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    return compile_toy(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
-
-
-@pytest.fixture(scope="module")
-def loaded(file):
-    return components.load_component_from_file(str(file))
+def loaded(toy):
+    return components.load_component_from_file(str(toy.file))
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +35,11 @@ def nodes(loaded):
     return group.dag.tasks
 
 
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory):
-    work = Work(tmp_path_factory.mktemp("elsewhere"))
-    config = load_config("ci").model_copy(update={"data": work.sample})
-    return upstream_nodes(compile_pipeline(create_pipeline(config, work)))
+@pytest.fixture
+def _graph_is_there(toy, monkeypatch):
+    """Spares a test, to which it does not matter, the making of TFX's graph."""
+    monkeypatch.setattr("kubeflow.compile.create_pipeline", lambda *_: None)
+    monkeypatch.setattr("kubeflow.compile.compile_pipeline", lambda _: toy.graph)
 
 
 def test_kubeflows_own_loader_takes_it(loaded):
@@ -57,13 +48,13 @@ def test_kubeflows_own_loader_takes_it(loaded):
     assert spec.pipeline_info.name == "brain-mri"
 
 
-def test_it_holds_containers_and_nothing_that_the_open_backend_refuses(loaded, file):
+def test_it_holds_containers_and_nothing_that_the_open_backend_refuses(loaded, toy):
     executors = loaded.pipeline_spec.deployment_spec["executors"]
     assert len(executors) == 15
     for executor in executors.values():
         assert set(executor) == {"container"}
         assert executor["container"]["image"] == IMAGE
-    text = file.read_text().lower()
+    text = toy.file.read_text().lower()
     for word in ("importer", "resolver:", "lifecycle", "precachecheck", "iterator"):
         assert word not in text
 
@@ -75,7 +66,8 @@ def test_every_command_is_a_module_of_the_package(loaded):
         assert importlib.util.find_spec(module) is not None
 
 
-def test_a_task_a_node_that_waits_for_what_the_node_waits_for(nodes, upstream):
+def test_a_task_a_node_that_waits_for_what_the_node_waits_for(nodes, toy):
+    upstream = upstream_nodes(toy.graph)
     assert set(nodes) == {task_name(node) for node in upstream}
     for node, earlier in upstream.items():
         assert set(nodes[task_name(node)].dependent_tasks) == {task_name(one) for one in earlier}
@@ -135,9 +127,9 @@ def test_what_kubeflow_shows(loaded):
     }
 
 
-def test_the_cluster_is_as_described(tmp_path):
+def test_the_cluster_is_as_described_and_its_storage_left_alone(tmp_path):
     description = {
-        "volume": {"claim": "team-work", "mount": "/shared"},
+        "volume": {"claim": "team-work", "mount": str(tmp_path / "mounted")},
         "metadata": {"secret": "db", "key": "address"},
         "secrets": [{"secret": "salt", "key": "salt", "variable": "MRI_PATIENT_SALT"}],
         "nodes": {
@@ -147,17 +139,19 @@ def test_the_cluster_is_as_described(tmp_path):
         "node_selector": {"pool": "training"},
         "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "artifact_root": "s3://team/kubeflow",
+        "final_status": False,
     }
     (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(description))
     cluster = read_cluster(tmp_path / "cluster.yaml")
 
-    loaded = components.load_component_from_file(
-        str(compile_toy(tmp_path / "pipeline.yaml", cluster=cluster))
-    )
+    file = compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.yaml", "pipeline.yaml"]
+    assert "taskFinalStatus" not in file.read_text(), "which older backends refuse"
+    loaded = components.load_component_from_file(str(file))
     spec = loaded.pipeline_spec
     assert spec.default_pipeline_root == "s3://team/kubeflow"
     container = spec.deployment_spec["executors"]["exec-trainer"]["container"]
-    assert "--work=/shared" in list(container["args"])
+    assert f"--work={tmp_path}/mounted" in list(container["args"])
     resources = json_format.MessageToDict(container)["resources"]
     assert resources["resourceMemoryRequest"] == "16Gi"
     assert resources["resourceMemoryLimit"] == "16Gi", "or Kubernetes would refuse the pod"
@@ -168,7 +162,7 @@ def test_the_cluster_is_as_described(tmp_path):
             kubernetes_executor_config_pb2.KubernetesExecutorConfig(),
         )
         assert settings.pvc_mount[0].constant == "team-work"
-        assert settings.pvc_mount[0].mount_path == "/shared"
+        assert settings.pvc_mount[0].mount_path == str(tmp_path / "mounted")
         pairs = {
             (secret.secret_name, pair.secret_key, pair.env_var)
             for secret in settings.secret_as_env
@@ -202,17 +196,6 @@ def test_what_a_task_is_not_given_keeps_its_defaults_and_fits(text, node, asked,
     (tmp_path / "cluster.yaml").write_text(text)
     resources = read_cluster(tmp_path / "cluster.yaml").of(node)
     assert {name: getattr(resources, name) for name in asked} == asked
-
-
-def test_older_backends_are_not_asked_for_the_end_state(tmp_path):
-    file = compile_toy(tmp_path / "pipeline.yaml", cluster=Cluster(final_status=False))
-    assert "taskFinalStatus" not in file.read_text()
-
-
-def test_compiling_leaves_the_storage_alone(tmp_path):
-    cluster = Cluster.model_validate({"volume": {"mount": str(tmp_path / "mounted")}})
-    compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
-    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -273,14 +256,21 @@ def test_a_cluster_that_is_refused(text, said, tmp_path):
         read_cluster(tmp_path / "cluster.yaml")
 
 
+@pytest.mark.usefixtures("_graph_is_there")
 def test_resources_for_a_node_that_is_not_there(tmp_path):
     cluster = Cluster(nodes={"Trainr": Resources()}, tolerations=(Toleration(key="a"),))
-    with pytest.raises(ConfigError, match="Trainr, and there is no such node"):
+    with pytest.raises(ConfigError, match="Trainr, which is not a node"):
         compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
 
 
-def test_files_that_cannot_be_written(tmp_path):
-    with pytest.raises(ConfigError, match=r"as a \.yaml file"):
-        compile_for_kubeflow(load_config("ci"), IMAGE, tmp_path / "pipeline.json", Cluster())
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    result = mri("kubeflow", "compile", "--image", IMAGE, "--out", str(tmp_path / "pipeline.json"))
+    assert result.returncode == 2
+    assert "as a .yaml file" in result.stderr
+
+
+@pytest.mark.usefixtures("_graph_is_there")
+def test_files_that_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("kubeflow.compile._pipeline", lambda *_: shell("one", "true"))
     with pytest.raises(PipelineError, match="cannot be written: No such file"):
         compile_toy(tmp_path / "nowhere" / "pipeline.yaml")

@@ -8,7 +8,7 @@ import signal
 from concurrent.futures import wait
 
 import pytest
-from compiled import MOUNT, compile_shell, compile_toy
+from compiled import MOUNT, compile_shell
 from descendants import all_end_with
 from kfp import kubernetes
 from process_gates import gate
@@ -152,12 +152,12 @@ def test_files_that_are_no_compiled_pipeline(stage, tmp_path):
     file = tmp_path / "pipeline.yaml"
     cut = whole[: whole.index("---")]
     texts = {
-        "": "is no whole pipeline",
-        "a: b": "is no whole pipeline",
-        "a: [": "is no whole pipeline",
-        "just words": "is no whole pipeline",
-        whole[: len(whole) // 3]: "is no whole pipeline",
-        whole[: whole.index("schemaVersion")]: "is no whole pipeline",
+        "": "is not a complete pipeline",
+        "a: b": "is not a complete pipeline",
+        "a: [": "is not a complete pipeline",
+        "just words": "is not a complete pipeline",
+        whole[: len(whole) // 3]: "is not a complete pipeline",
+        whole[: whole.index("schemaVersion")]: "is not a complete pipeline",
         cut: "mounts no volume in any task",
     }
     for text, said in texts.items():
@@ -167,7 +167,7 @@ def test_files_that_are_no_compiled_pipeline(stage, tmp_path):
     with pytest.raises(PipelineError, match=r"cannot be read \(No such file"):
         stage.run(tmp_path / "absent.yaml")
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(PipelineError, match="is no whole pipeline"):
+    with pytest.raises(PipelineError, match="is not a complete pipeline"):
         stage.run(file)
 
 
@@ -185,7 +185,7 @@ def test_storage_that_cannot_be_shared(stage, tmp_path):
         ("postgresql://u:p@127.0.0.1:1/db", r"127\.0\.0\.1:1/db cannot be opened: .*refused"),
         ("mysql://u:p@127.0.0.1:1/db", r"127\.0\.0\.1:1/db cannot be opened: .*refused"),
         ("http://127.0.0.1/db", "takes postgresql://"),
-        ("postgresql://u:p@127.0.0.1:port/db", "port .* is no number"),
+        ("postgresql://u:p@127.0.0.1:port/db", "port .* is not a number"),
     ],
 )
 def test_databases_that_cannot_be_used(stage, tmp_path, url, said, monkeypatch):
@@ -207,8 +207,8 @@ def test_a_run_that_has_the_storage_for_itself(stage, tmp_path):
             stage.run(file)
 
 
-def test_the_real_pipeline_is_read_whole(tmp_path):
-    tasks = read_tasks(read_compiled(compile_toy(tmp_path / "pipeline.yaml")))
+def test_the_real_pipeline_is_read_whole(toy):
+    tasks = read_tasks(read_compiled(toy.file))
     assert len(tasks) == 15
     assert [task.name for task in tasks if task.always] == ["run-end"]
     trainer = next(task for task in tasks if task.name == "trainer")

@@ -1,3 +1,4 @@
+import copy
 from datetime import timedelta
 
 import kfp_server_api as api
@@ -91,8 +92,11 @@ def test_a_refusal_ends_the_waiting(server, connected, pipeline, monkeypatch, st
 
 
 def test_all_pages_of_a_list_are_read_up_to_the_limit(server, connected, pipeline):
-    for index in range(105):
-        runs.submit(connected, pipeline, {"data": "x"}, name=f"run {index}")
+    runs.submit(connected, pipeline, {"data": "x"})
+    [first] = server.runs
+    server.runs[:] = [copy.copy(first) for _ in range(105)]
+    for index, run in enumerate(server.runs):
+        run.display_name = f"run {index}"
     found = runs.list_runs(connected, 103)
     assert [one.name for one in found] == [f"run {index}" for index in range(104, 1, -1)]
     assert len(runs.list_runs(connected, 1000)) == 105
@@ -159,8 +163,8 @@ def test_a_schedule_is_switched_off_and_on_and_removed(server, connected, pipeli
     )
     assert not made.enabled
     assert server.schedules[0].no_catchup is False
-    assert schedules.enable(connected, "nightly").enabled
-    assert not schedules.disable(connected, made.schedule_id).enabled
+    assert schedules.switch(connected, "nightly", on=True).enabled
+    assert not schedules.switch(connected, made.schedule_id, on=False).enabled
     assert [one.name for one in schedules.list_schedules(connected)] == ["nightly"]
     schedules.delete(connected, "nightly")
     assert schedules.list_schedules(connected) == []

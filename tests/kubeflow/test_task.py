@@ -2,10 +2,10 @@
 
 import fcntl
 import os
+from dataclasses import replace
 
 import pytest
 import yaml
-from compiled import compile_toy
 
 from components.errors import PipelineError
 from kubeflow import task
@@ -27,10 +27,9 @@ def test_storage_that_is_not_mounted_or_read_only(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> dict[str, str]:
+def told(toy) -> dict[str, str]:
     """What a task of the compiled pipeline is told."""
-    file = compile_toy(tmp_path_factory.mktemp("compiled") / "pipeline.yaml")
-    [spec, _platform] = yaml.safe_load_all(file.read_text())
+    [spec, _platform] = yaml.safe_load_all(toy.file.read_text())
     executors = spec["deploymentSpec"]["executors"].values()
     words = next(
         container["args"]
@@ -41,9 +40,17 @@ def told(tmp_path_factory) -> dict[str, str]:
     return {name: options[name] for name in ("graph", "config")}
 
 
+@pytest.fixture
+def _graph_is_there(toy, monkeypatch):
+    """Spares a test, to which it does not matter, the making of TFX's graph."""
+    monkeypatch.setattr("pipeline.graph.create_pipeline", lambda *_: None)
+    monkeypatch.setattr(task, "compile_pipeline", lambda _: toy.graph)
+
+
 def _run(node: str, work: Work, told: dict[str, str], **more: str) -> None:
     told = {**told, **more}
     parameters = RunParameters.of(Config.model_validate_json(told["config"]))
+    parameters = replace(parameters, data="incoming")  # or the sample would be drawn
     run_task(node, "a-run", work, told["config"], told["graph"], parameters)
 
 
@@ -54,6 +61,7 @@ def test_a_pipeline_root_that_the_tasks_do_not_share(tmp_path, told):
     assert not work.runs.exists()
 
 
+@pytest.mark.usefixtures("_graph_is_there")
 def test_storage_that_another_command_has_for_itself_is_waited_for(
     tmp_path, told, capsys, monkeypatch
 ):
@@ -71,6 +79,7 @@ def test_storage_that_another_command_has_for_itself_is_waited_for(
     assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_graph_is_there")
 def test_an_image_with_another_pipeline(tmp_path, told):
     with pytest.raises(PipelineError, match="compile it again with the package that is in the im"):
         _run(INGEST, Work(tmp_path), told, graph="0" * 64)

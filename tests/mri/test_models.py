@@ -260,7 +260,7 @@ def test_a_rollback_leaves_the_models_of_other_pipelines_alone(registry):
     assert registry.served() == "graph 0"
     assert _states(registry) == ["served", "withdrawn", "served"]
     [other] = [one for one in read_models(registry.store) if one.pipeline == "other"]
-    assert not other.withdrawn
+    assert not other.standing.withdrawn
 
 
 def test_a_rollback_asks_which_pipeline_where_more_than_one_has_earlier_models(tmp_path):
@@ -355,7 +355,7 @@ def test_without_its_report_nothing_can_be_decided(registry):
 
     registry.add(0, push="after_review")
     shutil.rmtree(registry.work.artifacts / "Report")
-    with pytest.raises(PipelineError, match="report of run .* is no longer there"):
+    with pytest.raises(PipelineError, match="report of run .* no longer exists"):
         _said(decide, registry, RUNS[0], "approve", "reason")
     assert not registry.base.exists()
 

@@ -91,7 +91,12 @@ EACH_FAULT = pytest.mark.parametrize(
 @EACH_FAULT
 @pytest.mark.parametrize(
     ("name", "decision"),
-    [(RUNS[2], "approve"), (RUNS[2], "reject"), (None, "rollback"), (str(MADE), "rollback")],
+    [
+        (RUNS[2], "approve"),
+        (RUNS[2], "reject"),
+        (None, "rollback"),
+        pytest.param(str(MADE), "rollback", marks=pytest.mark.slow),
+    ],
 )
 def test_a_decision_that_was_disturbed_and_is_given_again_is_as_if_it_had_not_been(
     attempts, situation, name, decision, fault

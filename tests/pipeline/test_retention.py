@@ -1,12 +1,13 @@
 import hashlib
 import json
+from dataclasses import replace
 from itertools import count
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.evaluate.report.card import Decision
-from components.evaluate.standing import Standing
+from components.evaluate.standing import Standing, standings
 from pipeline.lineage import Lineage, Run, Use
 from pipeline.registry import Model
 from pipeline.retention import kept_artifacts
@@ -93,7 +94,20 @@ class Records:
         return kept_artifacts(lineage, newest, models, served)
 
     def as_model(self, identity: int, **fields) -> Model:
-        return Model(self.artifacts[identity], run="", runs=(), pipeline="mri", **fields)
+        """A model as the registry reads it: it stands where its artifacts say."""
+        said = [
+            [one for one in self.artifacts.values() if one.type == kind]
+            for kind in ("ModelBlessing", "InfraBlessing")
+        ]
+        last = {use.artifact: use.execution for use in self.uses if use.output}
+        standing = standings(*said, last).get(identity, Standing())
+        return Model(
+            self.artifacts[identity],
+            run="",
+            runs=(),
+            pipeline="mri",
+            **{"standing": standing, **fields},
+        )
 
 
 @pytest.fixture
@@ -270,5 +284,6 @@ def test_a_model_that_waits_stays_until_it_is_decided(records):
     waiting = records.as_model(model, waiting=True, standing=standing)
     assert records.kept(models=(waiting,)) == {model, blessing}
     no = Decision(decision="rejected", time="now", reason="no", report="", version=None)
-    decided = records.as_model(model, waiting=True, standing=standing, decisions=(no,))
+    against = replace(standing, withdrawn=True)
+    decided = records.as_model(model, waiting=True, standing=against, decisions=(no,))
     assert records.kept(models=(decided,)) == set()

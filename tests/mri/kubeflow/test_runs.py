@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import kfp_server
@@ -94,32 +93,24 @@ def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
     assert result.stderr == ""
 
 
-def _heed_interrupts() -> None:
+@pytest.fixture
+def _interrupts_are_heeded():
     """Undoes what a shell does to programs that it starts in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.usefixtures("_interrupts_are_heeded")
 def test_who_stops_waiting_does_not_stop_the_run(server, compiled):
-    started = threading.Event()
-
     def interrupt(run):
         run.state = "RUNNING"
-        started.wait()
-        waiting.send_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
 
     server.on_get_run = interrupt
-    command = [sys.executable, "-m", "mri", "kubeflow", "submit", str(compiled),
-               "--param", "data=x", "--wait", "--host", server.address]  # fmt: skip
-    waiting = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
-    )
-    started.set()
-    try:
-        said, _ = waiting.communicate(timeout=300)
-    finally:
-        waiting.kill()
+    waiting = mri("submit", compiled, "--param", "data=x", "--wait", "--host", server.address)
     assert waiting.returncode == 130
-    assert f"The run goes on: mri kubeflow runs show {server.runs[0].run_id}" in said
+    assert f"The run continues: mri kubeflow runs show {server.runs[0].run_id}" in waiting.stdout
     assert server.runs[0].state == "RUNNING"
 
 

@@ -180,7 +180,7 @@ def test_a_run_waits_for_a_command_that_was_a_moment_faster(tmp_path, monkeypatc
 def test_a_clock_set_back_by_a_day_is_said_once_and_recorded(live, tmp_path):
     _record(tmp_path / "work", "0 3 * * *", NOON)
     said = live(NOON, NOON - DAY, NOON - DAY, NOON - DAY)
-    assert said.count("the timetable begins anew from now") == 1
+    assert said.count("the timetable starts again from the current time") == 1
     assert "runs are recorded up to 2026-07-01 12:00" in said
     assert "the next run is due at 2026-07-01 03:00" in said
     assert _last(tmp_path) == NOON - DAY
@@ -193,7 +193,7 @@ def test_a_clock_set_back_by_half_an_hour_repeats_nothing(live, tmp_path):
     earlier = three - timedelta(minutes=30)
     said = live(NOON, three, three, earlier, earlier, three, three)
     assert said.count("running") == 1
-    assert "begins anew" not in said
+    assert "starts again" not in said
     assert _last(tmp_path) == three
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gating import report as counts
+from counting import report as counts
 from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
 from reporting import write_report
