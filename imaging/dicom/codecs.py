@@ -12,18 +12,13 @@ import numpy as np
 from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space, get_decoder
 from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
+    JPEG2000MC,
+    JPEG2000MCLossless,
+    JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
     RLELossless,
+    UncompressedTransferSyntaxes,
 )
 
 from imaging.dicom import codestream
@@ -34,22 +29,12 @@ from imaging.jpeg import read_jpeg
 from imaging.jpeg_segments import JPEG_LS
 from imaging.picture import MissingReaderError, RejectedImageError, Values
 
-_NATIVE = {
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-}
 _COMPRESSED = {
     RLELossless,
     *JPEGTransferSyntaxes,
     *JPEGLSTransferSyntaxes,
-    JPEG2000Lossless,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    HTJ2K,
-}
+    *JPEG2000TransferSyntaxes,
+} - {JPEG2000MC, JPEG2000MCLossless}
 _DCT = {0xC0, 0xC1, 0xC2}
 """Frames in cosine transforms: baseline, extended, progressive."""
 _RGB_IDS = ((82, 71, 66), (114, 103, 98))
@@ -77,10 +62,11 @@ def stored_values(dataset: Any, layout: Layout, frames: list[int]) -> list[Value
         RejectedImageError: A frame is missing, damaged, not of the size that it should have, or
             compressed in a way that is not known.
     """
-    if layout.syntax not in _NATIVE | _COMPRESSED:
+    is_native = layout.syntax in UncompressedTransferSyntaxes
+    if not is_native and layout.syntax not in _COMPRESSED:
         raise RejectedImageError("DICOM of an unsupported transfer syntax")
     try:
-        if layout.syntax in _NATIVE:
+        if is_native:
             return [_native(dataset, layout, frame) for frame in frames]
         if layout.allocated not in (8, 16, 32) or not 1 <= layout.bits <= layout.allocated:
             raise RejectedImageError(_DAMAGED)
