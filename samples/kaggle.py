@@ -116,7 +116,7 @@ def _problem(folder: Path) -> str:
     ]
     if wrong:
         return (
-            f"holds {found.total():,} files in class folders where version {VERSION} has "
+            f"holds {found.total():,} files in class folders, but version {VERSION} has "
             f"{expected.total():,} ({_first(wrong)})"
         )
     if unreadable:
@@ -165,13 +165,13 @@ def _download(download: Path) -> Path:
     except _DAMAGED as error:
         if isinstance(error, ValueError) and not _bytes_below(download):
             raise FetchError(
-                "kagglehub cannot use the Kaggle credentials on this machine: mend or remove "
+                "kagglehub cannot use the Kaggle credentials on this machine: repair or remove "
                 f"kaggle.json, or {_BY_HAND}."
             ) from error
         shutil.rmtree(download)
         raise FetchError(
-            "What came is not the archive that Kaggle announced, and it was removed: give the same "
-            f"command again, or {_BY_HAND}."
+            "The download is not the archive that Kaggle announced, and it was removed: give the "
+            f"same command again, or {_BY_HAND}."
         ) from error
 
 
@@ -183,16 +183,14 @@ def _cache_in(folder: Path) -> Iterator[None]:
         "DISABLE_KAGGLE_CACHE": "1",
         "DISABLE_COLAB_CACHE": "1",
     }
-    before = {name: os.environ.get(name) for name in settings}
+    before = {name: os.environ[name] for name in settings if name in os.environ}
     os.environ.update(settings)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in settings:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextlib.contextmanager
@@ -228,7 +226,7 @@ def _broken(reason: str, before: int, received: int) -> FetchError:
     if received > before:
         return FetchError(
             f"The download broke off after {received / 1e6:.1f} MB ({reason}): give the same "
-            "command again, and it goes on from there."
+            "command again to resume it."
         )
     kept = f"; {received / 1e6:.1f} MB from before are kept" if received else ""
     return FetchError(
