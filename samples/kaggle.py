@@ -38,14 +38,8 @@ _START_BYTES = 4096
 _BY_HAND = f"download {PAGE} by hand, unpack it, and give the folder to `mri run --data FOLDER`"
 _SILENCE_SECONDS = 30.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DAMAGED = (
-    DataCorruptionError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    ValueError,
-)
+_BAD_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
+_DAMAGED = (DataCorruptionError, *_BAD_ARCHIVE, ValueError)
 
 
 class FetchError(Exception):
@@ -156,7 +150,7 @@ def _download(download: Path) -> Path:
     """Lets kagglehub download and unpack, and turns what it raises into sentences."""
     before = _bytes_below(download)
     try:
-        with _cache_in(download), _time_limit():
+        with _kagglehub_in(download):
             return Path(kagglehub.dataset_download(f"{HANDLE}/versions/{VERSION}"))
     except requests.HTTPError as error:
         raise _refused(error.response.status_code) from error  # type: ignore[union-attr]
@@ -176,36 +170,31 @@ def _download(download: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _cache_in(folder: Path) -> Iterator[None]:
-    """Has kagglehub write into a folder, and take nothing from a notebook's mounts."""
+def _kagglehub_in(folder: Path) -> Iterator[None]:
+    """Has kagglehub write into a folder, and take nothing from a notebook's mounts.
+
+    A connection that stands still is given up; kagglehub names no limit and would wait forever.
+    """
     settings = {
         "KAGGLEHUB_CACHE": str(folder),
         "DISABLE_KAGGLE_CACHE": "1",
         "DISABLE_COLAB_CACHE": "1",
     }
     before = {name: os.environ[name] for name in settings if name in os.environ}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name in settings:
-            del os.environ[name]
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """Gives up a connection that stands still, where kagglehub names no limit and waits forever."""
     send = requests.Session.send
 
     def limited(self: requests.Session, request: Any, **options: Any) -> requests.Response:
         return send(self, request, **{"timeout": _SILENCE_SECONDS, **options})
 
+    os.environ.update(settings)
     requests.Session.send = limited  # type: ignore[method-assign]
     try:
         yield
     finally:
         requests.Session.send = send  # type: ignore[method-assign]
+        for name in settings:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _refused(status: int) -> FetchError:

@@ -96,12 +96,12 @@ def smooth_noise(
     coarse = rng.standard_normal((rows, columns)).astype(np.float32)
     fine = Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     field = np.asarray(fine, dtype=np.float32)
-    return (field / (float(field.std()) or 1.0)).astype(np.float32)
+    return np.asarray(field / (float(field.std()) or 1.0), np.float32)
 
 
 def soft_step(distance: _Floats, width: float = 1.2) -> Field:
     """1 where `distance` (mm) is negative, 0 where it is positive, a ramp of `width` between."""
-    return np.clip(0.5 - distance / width, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 - distance / width, 0, 1), np.float32)
 
 
 def lay(image: Field, share: _Floats, value: float | _Floats) -> None:
@@ -113,7 +113,7 @@ def _ellipsoid(points: Points, centre: _Point, radii: _Point) -> Field:
     """Approximate signed distance in mm to an ellipsoid."""
     x, y, z = ((points[i] - np.float32(centre[i])) / np.float32(radii[i]) for i in range(3))
     k = np.sqrt(x * x + y * y + z * z)
-    return ((k - 1) * (min(radii) / 2 + sum(radii) / 6)).astype(np.float32)
+    return np.asarray((k - 1) * (min(radii) / 2 + sum(radii) / 6), np.float32)
 
 
 def _tube(points: Points, start: _Point, end: _Point, radius: float) -> Field:
@@ -123,13 +123,13 @@ def _tube(points: Points, start: _Point, end: _Point, radius: float) -> Field:
     relative = points - a[:, None, None]
     share = np.clip(np.tensordot(along, relative, 1) / np.float32(along @ along), 0, 1)
     gap = relative - share[None] * along[:, None, None]
-    return (np.sqrt((gap * gap).sum(0)) - radius).astype(np.float32)
+    return np.asarray(np.sqrt((gap * gap).sum(0)) - radius, np.float32)
 
 
 def _smooth_minimum(first: Field, second: Field, width: float) -> Field:
     """Smooth union of two signed distances (polynomial)."""
     h = np.clip(0.5 + 0.5 * (second - first) / width, 0, 1)
-    return (second * (1 - h) + first * h - width * h * (1 - h)).astype(np.float32)
+    return np.asarray(second * (1 - h) + first * h - width * h * (1 - h), np.float32)
 
 
 def _mirrored(points: Points) -> Points:
@@ -166,10 +166,6 @@ class _Painter:
         )
         self.image: Field = np.zeros(self.shape, np.float32)
 
-    def lay(self, share: _Floats, value: float | _Floats) -> None:
-        """Covers the image with `value` to a share in [0, 1]."""
-        lay(self.image, share, value)
-
     def fill(self, distance: _Floats, value: float | _Floats, width: float = 1.2) -> None:
         """Covers where `distance` (mm) is negative; the edge is `width` wide."""
         lay(self.image, soft_step(distance, width), value)
@@ -186,15 +182,15 @@ class _Painter:
 
         self.fill(surface, contrast.muscle * (1 + 0.16 * self.coarse + 0.10 * self.fine))
         septa = np.clip(np.abs(smooth_noise(rng, self.shape, 24, 0.6)) * 3 - 0.2, 0, 1)
-        self.lay((1 - septa) * soft_step(surface + 9) * np.float32(0.55), contrast.fat * 0.8)
+        lay(self.image, (1 - septa) * soft_step(surface + 9) * np.float32(0.55), contrast.fat * 0.8)
         self._lay_face()
         under_skin = soft_step(surface) * (1 - soft_step(surface + scalp * 0.95))
-        self.lay(under_skin, contrast.fat * (1 + 0.08 * self.coarse))
-        self.lay(soft_step(surface) * (1 - soft_step(surface + 1.8)), contrast.muscle * 1.25)
+        lay(self.image, under_skin, contrast.fat * (1 + 0.08 * self.coarse))
+        lay(self.image, soft_step(surface) * (1 - soft_step(surface + 1.8)), contrast.muscle * 1.25)
 
         self.fill(hull - bone, contrast.bone)
         diploe = soft_step(np.abs(hull - bone * 0.52) - bone * 0.2 - 0.25 * self.coarse)
-        self.lay(diploe * np.float32(0.85), contrast.marrow * (1 + 0.15 * self.fine))
+        lay(self.image, diploe * np.float32(0.85), contrast.marrow * (1 + 0.15 * self.fine))
         self._lay_sphenoid(np.minimum(base, clivus))
         self._lay_spine()
         brain, white = self._lay_brain(depth)
@@ -239,7 +235,7 @@ class _Painter:
             fill(cavity - 2.5, c.bone)
             fill(cavity - 1.2, c.enhancing * 0.75)
             fill(cavity, 0.02)
-        self.lay(soft_step(ethmoid) * np.clip(fine * 1.5, 0, 1), c.enhancing * 0.6)
+        lay(self.image, soft_step(ethmoid) * np.clip(fine * 1.5, 0, 1), c.enhancing * 0.6)
         turbinates = np.minimum(
             _ellipsoid(p, (8, 58, -72), (4.2, 22, 5.5)),
             _ellipsoid(p, (7.5, 58, -60), (3.2, 17, 4.5)),
@@ -292,7 +288,7 @@ class _Painter:
         sign = 1.0 if c.white > c.grey else -1.0
         grey_level = c.grey * (1 + 0.02 * self.fine) + sign * 0.25 * np.clip(detail, -0.2, 0.2)
         value = grey_level + (c.white - c.grey) * white / np.maximum(brain, 0.05)
-        self.lay(brain.astype(np.float32), value.astype(np.float32))
+        lay(self.image, brain.astype(np.float32), value.astype(np.float32))
         return brain.astype(np.float32), white.astype(np.float32)
 
     def _lay_vessels(self) -> None:
@@ -302,7 +298,7 @@ class _Painter:
         bend = float(self.rng.uniform(-1.5, 1.5))
         falx = np.maximum(np.abs(points[0] - bend * points[1] / 60) - 0.55, -hull - 34)
         falx = np.maximum(falx, np.maximum(hull, -points[2] - 2))
-        self.lay(soft_step(falx.astype(np.float32)) * np.float32(0.55), c.enhancing * 0.55)
+        lay(self.image, soft_step(falx.astype(np.float32)) * np.float32(0.55), c.enhancing * 0.55)
         sinus = np.maximum(np.abs(points[0]) - 4 + 0.4 * np.abs(hull), np.abs(hull + 3.5) - 4)
         fill(np.maximum(sinus, -points[2] - 15).astype(np.float32), c.blood)  # sagittal
         wide = float(self.rng.uniform(0.75, 1.3))

@@ -60,13 +60,9 @@ class _Site:
     attempt: int  # from 0: what is asked of the place is relaxed as attempts fail
 
     @property
-    def look(self) -> _Look:
-        return _LOOKS[self.contrast.name]
-
-    @property
     def radius(self) -> np.float64:
         """That of a disc of the size, in mm."""
-        return np.sqrt(self.area / np.pi) * self.pitch
+        return np.float64(np.sqrt(self.area / np.pi) * self.pitch)
 
     def distance(self, row: int, column: int) -> Field:
         """Distance of every pixel from one, in mm within the slice."""
@@ -80,7 +76,7 @@ class _Site:
 
     def far_from_sella(self, least: float) -> Mask:
         gap = self.points - np.asarray(SELLA, np.float32)[:, None, None]
-        return np.sqrt((gap * gap).sum(0)) > least
+        return np.asarray(np.sqrt((gap * gap).sum(0)) > least, np.bool_)
 
 
 def plant_lesion(
@@ -99,12 +95,12 @@ def plant_lesion(
     Returns:
         The new brightness image, float32 [H, W], and the lesion's mask, bool [H, W].
     """
-    rows, columns = np.indices(head.image.shape, dtype=np.float32)
+    grid = np.indices(head.image.shape, dtype=np.float32)
     whole = float(head.inside.sum())
     for attempt in range(12):
         share = float(np.exp(rng.uniform(np.log(0.046), np.log(0.061))))
         area = round(share * whole)
-        site = _Site(head, points, pitch, area, contrast, rng, rows, columns, attempt)
+        site = _Site(head, points, pitch, area, contrast, rng, grid[0], grid[1], attempt)
         image, mask = _GROWTHS[label](site)
         if SMALLEST <= mask.sum() / whole <= LARGEST:
             return image, mask
@@ -171,7 +167,7 @@ def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     whole = _piece_around(spread < spread_level, *at)
 
     image = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
-    look, gain = site.look, float(rng.uniform(0.94, 1.1))
+    look, gain = _LOOKS[site.contrast.name], float(rng.uniform(0.94, 1.1))
     texture = 1 + 0.06 * site.noise(5)
     oedema = soft_step((spread - spread_level).astype(np.float32), 4.0) * whole
     lay(image, oedema * np.float32(rng.uniform(0.65, 0.95)), look.oedema * texture)
@@ -232,7 +228,7 @@ def _grow_meningioma(site: _Site) -> tuple[Field, Mask]:
     bound = soft_step(depth + 0.1)
     cleft = soft_step(np.abs(ring - 0.9) - 0.7) * bound
     lay(image, cleft * np.float32(0.75), site.contrast.fluid)
-    solid = site.look.solid * float(rng.uniform(0.9, 1.08))
+    solid = _LOOKS[site.contrast.name].solid * float(rng.uniform(0.9, 1.08))
     tail = soft_step(np.abs(depth + 0.5) - 0.9) * soft_step(ring - 0.45 * radius, 4)
     lay(image, tail * np.float32(0.8), solid * 0.9)
     texture = 1 + 0.025 * site.noise(5) + 0.03 * site.noise(18)
@@ -262,13 +258,15 @@ def _grow_pituitary(site: _Site) -> tuple[Field, Mask]:
 
     ring = (field - level).astype(np.float32)
     image = _push(site, ring, 0.18 * radius, 12)
-    solid = site.look.solid * float(rng.uniform(0.86, 1.06))
+    solid = _LOOKS[site.contrast.name].solid * float(rng.uniform(0.86, 1.06))
     lay(image, soft_step(np.abs(ring - 0.6) - 0.5) * np.float32(0.6), site.contrast.bone)
     texture = 1 + 0.05 * site.noise(5) + 0.05 * site.noise(12)
     lay(image, soft_step(ring), solid * texture)
     if rng.random() < 0.25:  # a cyst
         hole = site.distance(*at) * (1 + 0.2 * site.noise(14)) - 0.38 * radius
-        cyst = soft_step(hole.astype(np.float32), 2) * (0.5 * (site.look.core + solid) - image)
+        cyst = soft_step(hole.astype(np.float32), 2) * (
+            0.5 * (_LOOKS[site.contrast.name].core + solid) - image
+        )
         image += cyst * np.float32(0.9)
     return image, whole
 

@@ -22,14 +22,16 @@ from samples.synthetic.lesions import Mask, plant_lesion
 
 PLANES = ("axial", "coronal", "sagittal")
 
+_Range = tuple[int, int]
+
 _CANVAS = 256  # pixels a side while painting; real series are often enlarged from this, too
-_CONTRASTS = {
-    "t1": Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
-    "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
-    "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
-    "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.28, 0.10, 0.48, 0.39, 0.42, 0.10),
-}
-_CONTRAST_SHARES = {"t1": 0.08, "t1c": 0.74, "t2": 0.05, "flair": 0.13}
+_CONTRASTS = (
+    Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
+    Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
+    Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
+    Contrast("flair", 0.05, 0.28, 0.54, 0.28, 0.10, 0.48, 0.39, 0.42, 0.10),
+)
+_CONTRAST_SHARES = (0.08, 0.74, 0.05, 0.13)
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,7 @@ def draw_view(rng: Generator) -> View:
         "coronal": ((1, 0, 0), (0, 0, -1), (0, 1, 0), (0.0, 0.0, -16.0)),
         "sagittal": ((0, -1, 0), (0, 0, -1), (1, 0, 0), (0.0, -8.0, -16.0)),
     }
-    across, down, normal = (np.asarray(a, np.float64) for a in axes[plane][:3])
-    middle = np.asarray(axes[plane][3])
+    across, down, normal, middle = (np.asarray(one, np.float64) for one in axes[plane])
     through = np.array([0.0, 4.0, -34.0]) + normal * rng.uniform(*offsets[plane])
     # tilt about the axis across the picture, a little about the other two
     spread = 6.0 if plane != "sagittal" else 4.0
@@ -173,14 +174,13 @@ def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
     a = math.radians(degrees)
     x, y, z = axis
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + math.sin(a) * k + (1 - math.cos(a)) * (k @ k)
+    return np.asarray(np.eye(3) + math.sin(a) * k + (1 - math.cos(a)) * (k @ k), np.float64)
 
 
 def draw_contrast(rng: Generator) -> Contrast:
     """An acquisition: its kind, and each tissue's brightness varied by a tenth."""
-    names = list(_CONTRAST_SHARES)
-    name = names[int(rng.choice(len(names), p=list(_CONTRAST_SHARES.values())))]
-    _, *levels = astuple(_CONTRASTS[name])
+    drawn = _CONTRASTS[int(rng.choice(len(_CONTRASTS), p=_CONTRAST_SHARES))]
+    name, *levels = astuple(drawn)
     vary = rng.uniform(0.9, 1.1, len(levels))
     return Contrast(name, *(float(level * by) for level, by in zip(levels, vary, strict=True)))
 
@@ -232,7 +232,7 @@ def _acquire(
     )
 
 
-def _frame(head: Mask, rng: Generator) -> tuple[tuple[int, int], tuple[int, int]]:
+def _frame(head: Mask, rng: Generator) -> tuple[_Range, _Range]:
     """First and last row and column of the picture; may lie outside the canvas (black border)."""
     kind = rng.random()
     height, width = head.shape
@@ -251,7 +251,7 @@ def _frame(head: Mask, rng: Generator) -> tuple[tuple[int, int], tuple[int, int]
     return (top, bottom), (left, right)
 
 
-def _cut(array: NDArray[Any], rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
+def _cut(array: NDArray[Any], rows: _Range, columns: _Range) -> NDArray[Any]:
     """`array[rows, columns]`, zero outside it."""
     around = np.pad(array, _CANVAS)  # no frame reaches further
     return around[

@@ -24,23 +24,6 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class SampleSummary:
-    """What a sample holds.
-
-    Attributes:
-        path: The sample's folder.
-        training: Number of training images.
-        testing: Number of test images.
-        created: False where a complete sample of the same parameters was there already.
-    """
-
-    path: Path
-    training: int
-    testing: int
-    created: bool
-
-
-@dataclass(frozen=True)
 class _Parameters:
     """Everything that decides the bytes of a sample."""
 
@@ -76,7 +59,7 @@ def write_sample(
     size: tuple[_Side, _Side] = (200, 512),
     masks: Path | None = None,
     progress: Progress | None = None,
-) -> SampleSummary:
+) -> bool:
     """Writes a synthetic sample, or keeps the one that is there if it is the same.
 
     The same arguments give the same bytes, and image i of a class and split does not depend on how
@@ -93,7 +76,7 @@ def write_sample(
         progress: Called after each image with (written, total).
 
     Returns:
-        The counts and the folder.
+        Whether anything was made: not where a complete sample of the same parameters was there.
 
     Raises:
         ValueError: An argument is of the wrong type or outside its range.
@@ -115,9 +98,7 @@ def write_sample(
     missing = [target for target in targets if not _is_sample(target, parameters)]
     if missing:
         _write(out, masks, missing, parameters, progress)
-    return SampleSummary(
-        out, per_class * len(CLASSES), testing * len(CLASSES), created=bool(missing)
-    )
+    return bool(missing)
 
 
 def _is_sample(target: Path, parameters: _Parameters) -> bool:

@@ -56,9 +56,9 @@ def site() -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of synthetic examples."""
-    return write_sample(
-        tmp_path_factory.mktemp("examples") / "sample", per_class=1, size=(64, 80)
-    ).path
+    folder = tmp_path_factory.mktemp("examples") / "sample"
+    write_sample(folder, per_class=1, size=(64, 80))
+    return folder
 
 
 @pytest.fixture
