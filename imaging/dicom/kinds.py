@@ -179,10 +179,8 @@ def _is_localizer(dataset: Any, frame: int) -> bool:
 
 
 def _classes(dataset: Any) -> list[str]:
-    said = (
-        value(dataset, "SOPClassUID"),
-        value(getattr(dataset, "file_meta", None), "MediaStorageSOPClassUID"),
-    )
+    meta = getattr(dataset, "file_meta", None)
+    said = (value(dataset, "SOPClassUID"), value(meta, "MediaStorageSOPClassUID"))
     return [str(one).strip() for one in said if one]
 
 
