@@ -134,7 +134,7 @@ def _smooth_minimum(first: Field, second: Field, width: float) -> Field:
 
 def _mirrored(points: Points) -> Points:
     """Both sides at once: structures are given for x > 0."""
-    mirrored = points.copy()
+    mirrored: Points = points.copy()
     mirrored[0] = np.abs(mirrored[0])
     return mirrored
 

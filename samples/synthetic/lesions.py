@@ -60,9 +60,9 @@ class _Site:
     attempt: int  # from 0: what is asked of the place is relaxed as attempts fail
 
     @property
-    def radius(self) -> np.float64:
+    def radius(self) -> float:
         """That of a disc of the size, in mm."""
-        return np.float64(np.sqrt(self.area / np.pi) * self.pitch)
+        return float(np.sqrt(self.area / np.pi) * self.pitch)
 
     def distance(self, row: int, column: int) -> Field:
         """Distance of every pixel from one, in mm within the slice."""
@@ -212,7 +212,7 @@ def _grow_meningioma(site: _Site) -> tuple[Field, Mask]:
         return head.image, np.zeros(head.inside.shape, bool)
     at, inward = base
     ratio = float(rng.uniform(1.0, 1.45))  # extent along the dura to extent into the head
-    radius = float(site.radius)
+    radius = site.radius
     sink = radius * float(rng.uniform(0.40, 0.75)) / site.pitch
     row, column = at[0] + inward[0] * sink, at[1] + inward[1] * sink
     ahead = ((site.rows - row) * inward[0] + (site.columns - column) * inward[1]) * site.pitch
@@ -239,7 +239,7 @@ def _grow_meningioma(site: _Site) -> tuple[Field, Mask]:
 def _grow_pituitary(site: _Site) -> tuple[Field, Mask]:
     head, rng = site.head, site.rng
     x, y, z = site.points
-    radius = float(site.radius)
+    radius = site.radius
     target = np.array([0.0, SELLA[1], SELLA[2] + radius * rng.uniform(0.25, 0.6)])
     target += rng.uniform(-2.0, 2.0, 3)
     gap2 = (x - target[0]) ** 2 + (y - target[1]) ** 2 + (z - target[2]) ** 2
