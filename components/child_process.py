@@ -1,13 +1,11 @@
 """A process that this one starts: it ends with this one at the latest, and how it is ended."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import weakref
 from collections.abc import Collection, Sequence
-from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +40,6 @@ def start(
     Raises:
         OSError: It cannot be started.
     """
-    path = options["env"].get("PATH") if options.get("env") else None
-    if shutil.which(command[0], path=path) is None and os.sep not in command[0]:
-        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), command[0])
     (lifeline, held), (failed, failure) = os.pipe(), os.pipe()
     words = [_WAY, *map(str, (os.getpid(), int(ends_by), lifeline, failure))]
     try:

@@ -63,7 +63,8 @@ def read_digests(
     digests = {path: digest for path, (_, digest) in after.items()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = [unread[start : start + _AT_ONCE] for start in range(0, len(unread), _AT_ONCE)]
-        found = chain.from_iterable(pool.map(lambda part: _digests(part, limit), parts))
+        done = pool.map(lambda part: [_digest(path, limit) for path in part], parts)
+        found = chain.from_iterable(done)
         for path, digest in zip(unread, _told(found, len(unread), step), strict=True):
             digests[path] = digest
             stamp = stamps[path]
@@ -96,17 +97,13 @@ def read_failed(error: ReadFailedError, path: str | None = None) -> PipelineErro
     """
     if isinstance(error, StorageGoneError):
         return PipelineError(
-            f"The storage of the images went away while they were read ({error}): run again when "
-            "it is back."
+            f"The storage of the images became unavailable while they were read ({error}): run "
+            "again when it is back."
         )
     return PipelineError(
-        f"This machine could not read {path or 'a file'} ({error}), which says nothing of the "
-        "file: run again when that is mended, or take the file out."
+        f"This machine could not read {path or 'a file'} ({error}), which does not mean that the "
+        "file is bad: correct that and run again, or remove the file."
     )
-
-
-def _digests(paths: Sequence[str], limit: int) -> list[str]:
-    return [_digest(path, limit) for path in paths]
 
 
 def _digest(path: str, limit: int) -> str:

@@ -49,26 +49,18 @@ def leave_a_watcher(ends_by: int, lifeline: int, failure: int) -> None:
     os._exit(0)
 
 
-def main(
-    parent: int,
-    ends_by: int,
-    lifeline: int,
-    failure: int,
-    command: list[str],
-    *,
-    watched: bool,
-) -> None:
+def main(way: str, *words: str) -> None:
     """Ties this process to its parent, and becomes a program.
 
     Args:
-        parent: The id of the process that started this one.
-        ends_by: The signal that it is to get at the parent's death.
-        lifeline: See `leave_a_watcher`.
-        failure: A pipe for the number of the error, where the program cannot be started.
-        command: The program's command line.
-        watched: Whether a watcher is left, rather than the kernel asked.
+        way: `kernel` to ask it, or `watched` to leave a watcher.
+        *words: Numbers: the parent's id, the signal that this process is to get at its death, the
+            lifeline of `leave_a_watcher`, and a pipe for the number of the error, where the program
+            cannot be started. Then the program's command line.
     """
-    if watched:
+    parent, ends_by, lifeline, failure = map(int, words[:4])
+    command = words[4:]
+    if way == "watched":
         leave_a_watcher(ends_by, lifeline, failure)
     else:
         ask_the_kernel(ends_by)
@@ -86,6 +78,4 @@ def main(
 
 
 if __name__ == "__main__":
-    _way, *_numbers = sys.argv[1:6]
-    _parent, _ends_by, _lifeline, _failure = map(int, _numbers)
-    main(_parent, _ends_by, _lifeline, _failure, sys.argv[6:], watched=_way == "watched")
+    main(*sys.argv[1:])

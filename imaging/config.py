@@ -17,7 +17,7 @@ class DicomConfig(_Strict):
             are rejected.
         frames: Which frames of a multi-frame file are taken: `all`, or the `middle` one.
         patient_ids: Whether they `link` images, so that a patient's images stand on one side; or
-            `ignore` them where one id stands for many patients.
+            `ignore` them if one id was used for many patients.
     """
 
     modalities: tuple[str, ...] = Field(("MR",), min_length=1)

@@ -6,7 +6,7 @@ are; EXIF, XMP, IPTC, colour profiles, thumbnails, comments and what stands behi
 
 import io
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import simplejpeg
@@ -14,7 +14,7 @@ from PIL import Image
 
 from imaging import exif
 from imaging.jpeg_segments import APP0, APP14, COM, EOI, SOI, SOS, Segment, read_segments
-from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags
+from imaging.picture import Levels, Picture, RejectedImageError, TechnicalTags, check_size
 
 _SOF = {0xC0, 0xC1, 0xC2}
 """Frames that are baseline, extended or progressive, all in Huffman's coding."""
@@ -32,28 +32,6 @@ _COEFFICIENTS = 64
 _DAMAGED = "damaged or truncated JPEG"
 
 
-@dataclass(frozen=True)
-class _Stripped:
-    """A JPEG file without what is not its picture.
-
-    Attributes:
-        content: The file.
-        rows: Height in pixels.
-        columns: Width in pixels.
-        components: Colour components.
-        orientation: As EXIF counts, 1 to 8.
-        is_plain: Whether it is of one scan, grey or in three colours, and upright: then the served
-            graph decodes it.
-    """
-
-    content: bytes
-    rows: int
-    columns: int
-    components: int
-    orientation: int
-    is_plain: bool
-
-
 def read_jpeg(content: bytes, max_pixels: int) -> Picture:
     """Reads a JPEG file; what its decoder had to guess is not accepted.
 
@@ -69,23 +47,33 @@ def read_jpeg(content: bytes, max_pixels: int) -> Picture:
         RejectedImageError: It is damaged, cut off, of another kind, or has more pixels.
     """
     try:
-        stripped = _strip(content)
+        *segments, _end = read_segments(content)
+        rows, columns, components = _checked(segments)
     except (struct.error, IndexError):
         raise RejectedImageError(_DAMAGED) from None
-    if stripped.rows * stripped.columns > max_pixels:
-        raise RejectedImageError(f"more pixels than the limit of {max_pixels:,}")
-    levels = _decode(stripped)
+    check_size(rows * columns, max_pixels)
+    kept = (
+        _written(one.marker, payload) + _scan(content, one)
+        for one in segments
+        if (payload := _kept(one)) is not None
+    )
+    stripped = b"".join([SOI, *kept, EOI])
+    exifs = (one.payload for one in segments if one.marker == _APP1)
+    turns = (exif.orientation(one[len(_EXIF) :]) for one in exifs if one.startswith(_EXIF))
+    turn = next(turns, exif.UPRIGHT)
+    is_of_one_scan = sum(one.marker == SOS for one in segments) == 1
+    is_plain = is_of_one_scan and components in (1, 3) and turn == exif.UPRIGHT
     return Picture(
-        levels=exif.turned(levels, stripped.orientation),
+        levels=exif.turned(_decode(stripped, components), turn),
         frame=0,
-        channels=stripped.components,
+        channels=components,
         tags=TechnicalTags(),
-        encoded=stripped.content if stripped.is_plain else None,
+        encoded=stripped if is_plain else None,
     )
 
 
-def _strip(content: bytes) -> _Stripped:
-    *segments, _end = read_segments(content)
+def _checked(segments: Sequence[Segment]) -> tuple[int, int, int]:
+    """Rows, columns and colour components of a picture that is whole."""
     frames = [one.payload for one in segments if one.marker in _SOF]
     scans = [one.payload for one in segments if one.marker == SOS]
     if len(frames) != 1:
@@ -96,17 +84,7 @@ def _strip(content: bytes) -> _Stripped:
     # A progressive file that lacks its last scans shows a picture, but not the one it was.
     if 0 in (rows, columns) or sum(map(_accurate, scans)) != _COEFFICIENTS * components:
         raise RejectedImageError(_DAMAGED)
-    exifs = (one.payload for one in segments if one.marker == _APP1)
-    turns = (exif.orientation(one[len(_EXIF) :]) for one in exifs if one.startswith(_EXIF))
-    kept = (
-        _written(one.marker, payload) + _scan(content, one)
-        for one in segments
-        if (payload := _kept(one)) is not None
-    )
-    stripped = b"".join([SOI, *kept, EOI])
-    turn = next(turns, exif.UPRIGHT)
-    is_plain = len(scans) == 1 and components in (1, 3) and turn == exif.UPRIGHT
-    return _Stripped(stripped, rows, columns, components, turn, is_plain)
+    return rows, columns, components
 
 
 def _kept(segment: Segment) -> bytes | None:
@@ -142,21 +120,21 @@ def _accurate(scan: bytes) -> int:
     return components * (last - first + 1) if bits & 0x0F == 0 else 0
 
 
-def _decode(stripped: _Stripped) -> Levels:
+def _decode(stripped: bytes, components: int) -> Levels:
     try:
-        if stripped.components == 4:
-            with Image.open(io.BytesIO(stripped.content), formats=["JPEG"]) as image:
+        if components == 4:
+            with Image.open(io.BytesIO(stripped), formats=["JPEG"]) as image:
                 return np.asarray(image.convert("RGB"))
-        if stripped.components not in (1, 3):
-            raise RejectedImageError(f"JPEG of {stripped.components} colour components")
+        if components not in (1, 3):
+            raise RejectedImageError(f"JPEG of {components} colour components")
         # As exact as the standard asks for, which is what the served graph does too. By default
         # strict: what libjpeg warns of is an error.
         levels: Levels = simplejpeg.decode_jpeg(
-            stripped.content,
-            "GRAY" if stripped.components == 1 else "RGB",
+            stripped,
+            "GRAY" if components == 1 else "RGB",
             fastdct=False,
             fastupsample=False,
         )
     except (ValueError, OSError, SyntaxError):
         raise RejectedImageError(_DAMAGED) from None
-    return levels[..., 0] if stripped.components == 1 else levels
+    return levels[..., 0] if components == 1 else levels

@@ -4,41 +4,25 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-_FOLDERS = {
-    "#recycle",
-    "#snapshot",
-    "$recycle.bin",
-    "@eadir",
-    "@recently-snapshot",
-    "@recycle",
-    "__macosx",
-    "__pycache__",
-    "lost+found",
-    "network trash folder",
-    "recycled",
-    "recycler",
-    "system volume information",
-    "temporary items",
-}
-_FILES = {
-    "autorun.inf",
-    "desktop.ini",
-    "dicomdir",  # an index of DICOM files, which are beside it
-    "ehthumbs.db",
-    "ehthumbs_vista.db",
-    "icon\r",
-    "picasa.ini",
-    "thumbs.db",
-    "thumbs.db:encryptable",
-}
-_PATTERN = re.compile(
+_FOLDERS = re.compile(
+    r"\..*"  # hidden
+    r"|\$recycle\.bin|recycle[dr]|system volume information"  # of Windows
+    r"|__macosx|network trash folder|temporary items"  # of macOS
+    r"|#recycle|#snapshot|@eadir|@recycle|@recently-snapshot"  # of network storage
+    r"|lost\+found|__pycache__",
+    re.DOTALL,
+)
+_FILES = re.compile(
     r"\..*"  # hidden: .DS_Store, ._scan.jpg, .~lock.scan.csv#, .keep
+    r"|autorun\.inf|desktop\.ini|ehthumbs(_vista)?\.db|picasa\.ini|thumbs\.db(:encryptable)?"
+    r"|icon\r"
+    r"|dicomdir"  # an index of DICOM files, which are beside it
     r"|~\$.*"  # an office programme's lock
     r"|.*~|#.*#"  # an editor's copy
     r"|.*\.(te?mp|part|partial|filepart|crdownload|opdownload|download|aria2|!ut|swp)",
     re.DOTALL,
 )
-"""Of files, in lower case."""
+"""Both in lower case."""
 
 
 def is_leftover(name: str, *, folder: bool = False) -> bool:
@@ -51,10 +35,7 @@ def is_leftover(name: str, *, folder: bool = False) -> bool:
     Returns:
         True also for all that is hidden.
     """
-    name = name.lower()
-    if folder:
-        return name.startswith(".") or name in _FOLDERS
-    return name in _FILES or _PATTERN.fullmatch(name) is not None
+    return (_FOLDERS if folder else _FILES).fullmatch(name.lower()) is not None
 
 
 class Leftovers:

@@ -25,6 +25,7 @@ from imaging.picture import (
     RejectedImageError,
     TechnicalTags,
     Values,
+    quantile,
     square_pixels,
     to_levels,
 )
@@ -42,8 +43,8 @@ _LABELS = {1002, 1003}
 _BITS = {8, 16, 32, 64, 128}
 _LONGEST = 1.2
 """Length up to which a quaternion's vector counts as one of length 1."""
-_SHOWN = (1.0, 99.5)
-"""Percentiles of the values that become black and white."""
+_SHOWN = (0.01, 0.995)
+"""Shares of the values that are below what becomes black and what becomes white."""
 _NOTHING = 1e-4
 """Nearer to it than this, a whole number stands for zero."""
 
@@ -224,7 +225,7 @@ def _orientation(header: Any) -> tuple[Values, tuple[float, ...]]:
         sizes = np.linalg.norm(axes, axis=0)
         if np.isfinite(turns).all() and (sizes > 0).all():
             return turns, tuple(float(sizes[one]) for one in np.argsort(turns[:, 0]))
-    raise RejectedImageError("NIfTI with a damaged header: it gives voxels no size or no direction")
+    raise RejectedImageError("NIfTI with a damaged header: its voxels have no size or no direction")
 
 
 def _affines(header: Any) -> Iterator[Values]:
@@ -291,7 +292,7 @@ def _range(
     stored value that means zero has to be known.
     """
     zero = -volume.inter / volume.slope
-    shares = _SHOWN if volume.slope > 0 else tuple(100 - share for share in _SHOWN)
+    shares = _SHOWN if volume.slope > 0 else tuple(1 - share for share in _SHOWN)
     levels, counts = counted or (stored, None)
     kept = levels != zero if counts is None else np.abs(levels - zero) > _NOTHING
     if levels.dtype.kind == "f":
@@ -300,20 +301,9 @@ def _range(
     if not levels.size:
         raise RejectedImageError("NIfTI whose voxels are all zero or not numbers")
     if counts is None:
-        low, high = (float(value) for value in np.percentile(levels, shares, overwrite_input=True))
+        low, high = (float(value) for value in np.quantile(levels, shares, overwrite_input=True))
     else:
-        low, high = (_percentile(levels, counts[kept], share) for share in shares)
+        low, high = (quantile(levels, counts[kept], share) for share in shares)
     if low != high:
         return low, high
     return (zero, high) if (high > zero) == (volume.slope > 0) else (low, zero)
-
-
-def _percentile(levels: Values, counts: Values, share: float) -> float:
-    """What `np.percentile` says of numbers that are counted."""
-    last = np.cumsum(counts)
-    place = (int(last[-1]) - 1) * share / 100
-    below, above = (
-        float(levels[np.searchsorted(last, place, side="right")])
-        for place in (math.floor(place), math.ceil(place))
-    )
-    return below + (above - below) * (place - math.floor(place))

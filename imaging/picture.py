@@ -1,5 +1,6 @@
 """One picture out of a file, before it is encoded, and what may be known about it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,12 @@ class Picture:
     identity: Identity = NOBODY
 
 
+def check_size(pixels: int, limit: int) -> None:
+    """Refuses, before it is decoded, what has more pixels than the limit."""
+    if pixels > limit:
+        raise RejectedImageError(f"more pixels than the limit of {limit:,}")
+
+
 def as_float(values: Values) -> Values:
     """Numbers of any kind as float32, or as float64 where float32 would lose whole numbers."""
     return values.astype(np.result_type(values.dtype.newbyteorder("="), np.float32))
@@ -127,6 +134,26 @@ def full_range(values: Values) -> Levels:
     if not finite.size:
         return np.zeros(values.shape, np.uint8)
     return to_levels(values, float(finite.min()), float(finite.max()))
+
+
+def quantile(levels: Values, counts: Values, share: float) -> float:
+    """What `np.quantile` says of numbers that are counted.
+
+    Args:
+        levels: The different numbers, in order.
+        counts: How often each is there.
+        share: Of them, 0 to 1.
+
+    Returns:
+        The number that this share of them is below, interpolated.
+    """
+    last = np.cumsum(counts)
+    place = share * (int(last[-1]) - 1)
+    below, above = (
+        float(levels[np.searchsorted(last, rank, side="right")])
+        for rank in (math.floor(place), math.ceil(place))
+    )
+    return below + (above - below) * (place % 1)
 
 
 def on_black(values: Values) -> Values:
@@ -167,6 +194,6 @@ def square_pixels(levels: Levels, rows: float, columns: float, limit: int) -> Le
         round(n * (size / least)) for n, size in zip(levels.shape, (rows, columns), strict=False)
     )
     if height * width > limit:
-        raise RejectedImageError(f"with square pixels, more of them than the limit of {limit:,}")
+        raise RejectedImageError(f"more pixels, once they are square, than the limit of {limit:,}")
     resized = Image.fromarray(levels).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)

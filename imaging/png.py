@@ -16,6 +16,7 @@ from imaging.picture import (
     Picture,
     RejectedImageError,
     TechnicalTags,
+    check_size,
     full_range,
     on_black,
 )
@@ -65,8 +66,7 @@ def read_png(content: bytes, max_pixels: int) -> Picture:
         RejectedImageError: It is damaged, cut off or has more pixels.
     """
     header = _header(content)
-    if header.rows * header.columns > max_pixels:
-        raise RejectedImageError(f"more pixels than the limit of {max_pixels:,}")
+    check_size(header.rows * header.columns, max_pixels)
     chunks = list(_chunks(content))
     stream = b"".join(data for kind, data in chunks if kind == b"IDAT")
     is_nothing_hidden = _check_data(stream, header)

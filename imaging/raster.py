@@ -15,6 +15,7 @@ from imaging.picture import (
     RejectedImageError,
     TechnicalTags,
     Values,
+    check_size,
     full_range,
     on_black,
 )
@@ -49,7 +50,7 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
         if source_format == "TIFF" and (deep := _deep_tiff(content, max_pixels)):
             return deep
         with Image.open(io.BytesIO(content), formats=[source_format]) as image:
-            _check_size(image.width * image.height, max_pixels)
+            check_size(image.width * image.height, max_pixels)
             levels = _levels(image)
             return Picture(levels, 0, len(image.getbands()), TechnicalTags())
     except (RejectedImageError, MemoryError):
@@ -58,11 +59,6 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
         raise RejectedImageError("a header that claims more pixels than can be decoded") from None
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
         raise RejectedImageError(f"damaged, truncated or unsupported {source_format}") from None
-
-
-def _check_size(pixels: int, limit: int) -> None:
-    if pixels > limit:
-        raise RejectedImageError(f"more pixels than the limit of {limit:,}")
 
 
 def _levels(image: Image.Image) -> Levels:
@@ -92,7 +88,7 @@ def _deep_tiff(content: bytes, max_pixels: int) -> Picture | None:
         page: Any = file.pages[0]
         if page.bitspersample <= 8:
             return None
-        _check_size(page.imagelength * page.imagewidth, max_pixels)
+        check_size(page.imagelength * page.imagewidth, max_pixels)
         if page.samplesperpixel > 4 or page.imagedepth != 1:
             raise RejectedImageError("TIFF that is neither grey nor RGB")
         values: Values = page.asarray()

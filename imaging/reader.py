@@ -47,16 +47,8 @@ _NIFTI_BYTES = 540  # the header of NIfTI-2, the longer one
 _BARE_DICOM = (b"\x02\0", b"\x08\0", b"\0\x08")
 """First bytes of a data set without a preamble: group 2 or 8, in either byte order."""
 _PIECE = 1 << 20
-_OF_THE_FILE = {
-    errno.EACCES,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.ENXIO,
-    errno.EPERM,
-}
+_OF_THE_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_OF_THE_PATH = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
 """Errors that say something of a file, its place or its permissions. All others are a moment's: too
 many open files, no memory, a disk that fails."""
 _STORAGE_IS_GONE = {errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
@@ -269,7 +261,7 @@ def _opened(path: str | os.PathLike[str], limit: int) -> Iterator[tuple[BinaryIO
                 raise RejectedImageError(f"more bytes than the limit of {limit:,}")
             yield file, status.st_size
     except OSError as error:
-        if error.errno in _OF_THE_FILE:
+        if isinstance(error, _OF_THE_FILE) or error.errno in _OF_THE_PATH:
             raise UnreadableError(f"cannot be read: {error.strerror}") from error
         failed = StorageGoneError if error.errno in _STORAGE_IS_GONE else ReadFailedError
         raise failed(error.strerror or type(error).__name__) from error

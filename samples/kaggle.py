@@ -38,14 +38,8 @@ _START_BYTES = 4096
 _BY_HAND = f"download {PAGE} by hand, unpack it, and give the folder to `mri run --data FOLDER`"
 _SILENCE_SECONDS = 30.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DAMAGED = (
-    DataCorruptionError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-    ValueError,
-)
+_BAD_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
+_DAMAGED = (DataCorruptionError, *_BAD_ARCHIVE, ValueError)
 
 
 class FetchError(Exception):
@@ -116,7 +110,7 @@ def _problem(folder: Path) -> str:
     ]
     if wrong:
         return (
-            f"holds {found.total():,} files in class folders where version {VERSION} has "
+            f"holds {found.total():,} files in class folders, but version {VERSION} has "
             f"{expected.total():,} ({_first(wrong)})"
         )
     if unreadable:
@@ -156,7 +150,7 @@ def _download(download: Path) -> Path:
     """Lets kagglehub download and unpack, and turns what it raises into sentences."""
     before = _bytes_below(download)
     try:
-        with _cache_in(download), _time_limit():
+        with _kagglehub_in(download):
             return Path(kagglehub.dataset_download(f"{HANDLE}/versions/{VERSION}"))
     except requests.HTTPError as error:
         raise _refused(error.response.status_code) from error  # type: ignore[union-attr]
@@ -165,49 +159,42 @@ def _download(download: Path) -> Path:
     except _DAMAGED as error:
         if isinstance(error, ValueError) and not _bytes_below(download):
             raise FetchError(
-                "kagglehub cannot use the Kaggle credentials on this machine: mend or remove "
+                "kagglehub cannot use the Kaggle credentials on this machine: repair or remove "
                 f"kaggle.json, or {_BY_HAND}."
             ) from error
         shutil.rmtree(download)
         raise FetchError(
-            "What came is not the archive that Kaggle announced, and it was removed: give the same "
-            f"command again, or {_BY_HAND}."
+            "The download is not the archive that Kaggle announced, and it was removed: give the "
+            f"same command again, or {_BY_HAND}."
         ) from error
 
 
 @contextlib.contextmanager
-def _cache_in(folder: Path) -> Iterator[None]:
-    """Has kagglehub write into a folder, and take nothing from a notebook's mounts."""
+def _kagglehub_in(folder: Path) -> Iterator[None]:
+    """Has kagglehub write into a folder, and take nothing from a notebook's mounts.
+
+    A connection that stands still is given up; kagglehub names no limit and would wait forever.
+    """
     settings = {
         "KAGGLEHUB_CACHE": str(folder),
         "DISABLE_KAGGLE_CACHE": "1",
         "DISABLE_COLAB_CACHE": "1",
     }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """Gives up a connection that stands still, where kagglehub names no limit and waits forever."""
+    before = {name: os.environ[name] for name in settings if name in os.environ}
     send = requests.Session.send
 
     def limited(self: requests.Session, request: Any, **options: Any) -> requests.Response:
         return send(self, request, **{"timeout": _SILENCE_SECONDS, **options})
 
+    os.environ.update(settings)
     requests.Session.send = limited  # type: ignore[method-assign]
     try:
         yield
     finally:
         requests.Session.send = send  # type: ignore[method-assign]
+        for name in settings:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _refused(status: int) -> FetchError:
@@ -228,7 +215,7 @@ def _broken(reason: str, before: int, received: int) -> FetchError:
     if received > before:
         return FetchError(
             f"The download broke off after {received / 1e6:.1f} MB ({reason}): give the same "
-            "command again, and it goes on from there."
+            "command again to resume it."
         )
     kept = f"; {received / 1e6:.1f} MB from before are kept" if received else ""
     return FetchError(

@@ -1,8 +1,9 @@
 """Asks a server what the same model in process was asked, and says where the answers differ."""
 
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import cycle
 
 import numpy as np
 
@@ -106,11 +107,7 @@ def _first(reasons: list[str]) -> list[str]:
     return [f"{reasons[0]}{more}"] if reasons else []
 
 
-def _latencies(ask: Ask, questions: Sequence[Question]) -> list[float]:
+def _latencies(ask: Ask, questions: Sequence[Question]) -> Sequence[float]:
     """Seconds that requests of one image take."""
-    seconds = []
-    for number in range(_TIMED_REQUESTS):
-        started = time.perf_counter()
-        ask([questions[number % len(questions)].encoded])
-        seconds.append(time.perf_counter() - started)
-    return seconds
+    images = cycle(question.encoded for question in questions)
+    return timeit.repeat(lambda: ask([next(images)]), number=1, repeat=_TIMED_REQUESTS)

@@ -1,12 +1,13 @@
 """The ServeCheck component: a model and test images in, an InfraBlessing out.
 
-The model is loaded in process, and a server is started on it; both are asked the same.
+A server is started on the model, which is loaded in process meanwhile; both are asked the same.
 """
 
 import logging
 import re
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import tensorflow as tf
@@ -88,24 +89,35 @@ def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) 
     if not questions:
         return ServeVerdict(reasons=("There is no test image to ask about.",), server=config.server)
     try:
-        expected = _in_process(model, questions)
-        started = time.monotonic()
-        _LOG.info("starting the server")
-        with start_server(config, model) as endpoints:
-            loaded = time.monotonic() - started
-            _LOG.info("asking about %s images", len(questions))
-            verdict = check(endpoints, questions, expected, config)
+        with ThreadPoolExecutor(1) as pool:
+            expected = pool.submit(_in_process, model, questions)
+            return _served(model, questions, expected, config)
     except RefusedError as error:
         reason = str(error)
-        return ServeVerdict(
-            reasons=(f"{reason[:1].upper()}{reason[1:]}.",),
-            server=config.server,
-        )
+        return ServeVerdict(reasons=(f"{reason[:1].upper()}{reason[1:]}.",), server=config.server)
     except UndecidedError as error:
         raise PipelineError(
-            f"The serve check came to no verdict: {error}. That may be the machine's or the "
-            "moment's fault, so nothing is kept of it: run again when the machine is less busy."
+            f"The serve check did not reach a verdict: {error}. That may be the machine's or the "
+            "moment's fault, so it is not remembered: run again when the machine is less busy."
         ) from error
+
+
+def _served(
+    model: Path,
+    questions: Sequence[Question],
+    expected: Future[list[Probabilities]],
+    config: ServeCheckConfig,
+) -> ServeVerdict:
+    started = time.monotonic()
+    _LOG.info("starting the server")
+    try:
+        with start_server(config, model, expected) as endpoints:
+            loaded = time.monotonic() - started
+            _LOG.info("asking about %s images", len(questions))
+            verdict = check(endpoints, questions, expected.result(), config)
+    except Exception:
+        expected.result()  # what is wrong in process too is said as it is there
+        raise
     return verdict.model_copy(update={"load_seconds": round(loaded, 3)})
 
 

@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from components.child_process import end, last_line, start
 from components.errors import PipelineError
@@ -22,6 +24,9 @@ from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedErr
 _SECONDS_BETWEEN_POLLS = 0.1
 _FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 """What cannot be loaded once is refused; waiting for it to change would only take time."""
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "1", "TF_USE_LEGACY_KERAS": "1"}
+"""TensorFlow imports a Keras, and a server needs none: the old one comes without scikit-learn and
+Matplotlib, and so in a third of the time."""
 
 
 class _EndedError(Exception):
@@ -29,12 +34,15 @@ class _EndedError(Exception):
 
 
 @contextmanager
-def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
+def start_server(
+    config: ServeCheckConfig, model: Path, meanwhile: Future[Any]
+) -> Iterator[Endpoints]:
     """Runs a server for one model, and ends it.
 
     Args:
         config: Which server, and how long it may take.
         model: The SavedModel's folder.
+        meanwhile: What is done while it starts; what that raises ends the waiting.
 
     Yields:
         Where it listens; the model is available.
@@ -48,7 +56,7 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
         from components.serve_check.kubernetes import start_pod
 
         with start_pod(config, model) as endpoints:
-            _wait_until_available(endpoints, config.timeout, None)
+            _wait_until_available(endpoints, config.timeout, None, meanwhile)
             yield endpoints
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -68,14 +76,14 @@ def start_server(config: ServeCheckConfig, model: Path) -> Iterator[Endpoints]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"},
+                env={**os.environ, **_ENVIRONMENT},
             )
         endpoints = Endpoints(f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}")
         try:
-            _wait_until_available(endpoints, config.timeout, process)
+            _wait_until_available(endpoints, config.timeout, process, meanwhile)
             yield endpoints
         except _EndedError as error:
-            raise UndecidedError(f"the server ended by itself: {_said(log)}") from error
+            raise UndecidedError(f"the server ended unexpectedly: {_said(log)}") from error
         finally:
             end(process)
             # For the run's log; components' own messages go to the terminal.
@@ -134,11 +142,16 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait_until_available(
-    endpoints: Endpoints, timeout: float, process: subprocess.Popen[bytes] | None
+    endpoints: Endpoints,
+    timeout: float,
+    process: subprocess.Popen[bytes] | None,
+    meanwhile: Future[Any],
 ) -> None:
     until = time.monotonic() + timeout
     with closing(GrpcWire(endpoints, timeout=5)) as wire:
         while time.monotonic() < until:
+            if meanwhile.done():
+                meanwhile.result()
             if process is not None and process.poll() is not None:
                 raise _EndedError
             state, code, message = wire.load_state()

@@ -5,25 +5,22 @@ that is cut off or damaged is rejected, also where its decoder would fill up wha
 table in docs/formats.md names the decoders.
 """
 
+import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+import imagecodecs
 import numpy as np
-from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space, get_decoder
 from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
+    JPEG2000MC,
+    JPEG2000MCLossless,
+    JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
     RLELossless,
+    UncompressedTransferSyntaxes,
 )
 
 from imaging.dicom import codestream
@@ -32,24 +29,14 @@ from imaging.dicom.frames import encoded_frames
 from imaging.dicom.layout import Layout, significant
 from imaging.jpeg import read_jpeg
 from imaging.jpeg_segments import JPEG_LS
-from imaging.picture import MissingReaderError, RejectedImageError, Values
+from imaging.picture import RejectedImageError, Values
 
-_NATIVE = {
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-}
 _COMPRESSED = {
     RLELossless,
     *JPEGTransferSyntaxes,
     *JPEGLSTransferSyntaxes,
-    JPEG2000Lossless,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    HTJ2K,
-}
+    *JPEG2000TransferSyntaxes,
+} - {JPEG2000MC, JPEG2000MCLossless}
 _DCT = {0xC0, 0xC1, 0xC2}
 """Frames in cosine transforms: baseline, extended, progressive."""
 _RGB_IDS = ((82, 71, 66), (114, 103, 98))
@@ -58,6 +45,8 @@ _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00%c"
 _FILLERS = (b"\x55" * 64, b"\xaa" * 64)
 _END = b"\xff\xd9"
 _TAIL = 8
+_MORE_RUNS = (bytes(128), b"\x80" * 128)
+"""What a cut run would be filled up from, and the values would differ; nothing, to a whole one."""
 _DAMAGED = "DICOM with truncated, damaged or unsupported pixels"
 _MISFIT = "DICOM with a compressed frame that is truncated or not of the size it should have"
 
@@ -77,10 +66,11 @@ def stored_values(dataset: Any, layout: Layout, frames: list[int]) -> list[Value
         RejectedImageError: A frame is missing, damaged, not of the size that it should have, or
             compressed in a way that is not known.
     """
-    if layout.syntax not in _NATIVE | _COMPRESSED:
+    is_native = layout.syntax in UncompressedTransferSyntaxes
+    if not is_native and layout.syntax not in _COMPRESSED:
         raise RejectedImageError("DICOM of an unsupported transfer syntax")
     try:
-        if layout.syntax in _NATIVE:
+        if is_native:
             return [_native(dataset, layout, frame) for frame in frames]
         if layout.allocated not in (8, 16, 32) or not 1 <= layout.bits <= layout.allocated:
             raise RejectedImageError(_DAMAGED)
@@ -90,11 +80,6 @@ def stored_values(dataset: Any, layout: Layout, frames: list[int]) -> list[Value
         return [_decoded(encoded[frame], layout) for frame in frames]
     except (RejectedImageError, MemoryError):
         raise
-    except ImportError:
-        raise MissingReaderError(
-            "reading this kind of compressed DICOM needs the package imagecodecs: "
-            "pip install imagecodecs"
-        ) from None
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
         raise RejectedImageError(_DAMAGED) from None
 
@@ -125,30 +110,28 @@ def _decoded(encoded: bytes, layout: Layout) -> Values:
 
 
 def _run_lengths(encoded: bytes, layout: Layout) -> Values:
-    if not codestream.rle_fits(encoded, layout.rows * layout.columns):
+    """Decodes run lengths (PS3.5 G): a segment for each byte of a sample, the highest first."""
+    size, width = layout.rows * layout.columns, layout.allocated // 8
+    count, *offsets = struct.unpack_from("<16I", encoded.ljust(64, b"\0"))
+    if count != layout.samples * width:
         raise RejectedImageError(_MISFIT)
-    # The other decoder of run lengths, in Rust, panics on damaged ones.
-    values: Values = get_decoder(RLELossless).as_array(
-        encapsulate([encoded]),
-        index=0,
-        decoding_plugin="pydicom",
-        correct_unused_bits=False,
-        rows=layout.rows,
-        columns=layout.columns,
-        samples_per_pixel=layout.samples,
-        number_of_frames=1,
-        bits_allocated=layout.allocated,
-        bits_stored=layout.bits,
-        pixel_representation=int(layout.is_signed),
-        photometric_interpretation=layout.photometric,
-        planar_configuration=0,
-    )[0]
-    return values
+    segments = []
+    for start, end in pairwise([*offsets[:count], len(encoded)]):
+        one, other = (
+            imagecodecs.packbits_decode(encoded[start:end] + more, out=2 * size + 512)[:size]
+            for more in _MORE_RUNS
+        )
+        if len(one) < size or one != other:
+            raise RejectedImageError(_MISFIT)
+        segments.append(one)
+    planes = np.frombuffer(b"".join(segments), np.uint8).reshape(layout.samples, width, size)
+    kind = f"<{'i' if layout.is_signed else 'u'}{width}"
+    values = np.ascontiguousarray(planes[:, ::-1].transpose(2, 0, 1)).view(kind)
+    shape = (layout.rows, layout.columns) + ((3,) if layout.samples == 3 else ())
+    return _as_rgb(values.reshape(shape), layout.photometric.startswith("YBR_FULL"))
 
 
 def _jpeg2000(encoded: bytes, layout: Layout) -> tuple[Values, int]:
-    import imagecodecs
-
     size = codestream.jpeg2000_size(encoded)
     if size is None or size[:3] != (layout.rows, layout.columns, layout.samples):
         raise RejectedImageError(_MISFIT)
@@ -165,7 +148,7 @@ def _jpeg(encoded: bytes, layout: Layout) -> tuple[Values, int]:
     if image.coding in _DCT and image.precision == 8:
         return _first(_cosines, _endings(_marked(encoded, image, is_ycc))), 8
     if image.coding == JPEG_LS:
-        values = _first(_jpeg_ls, _endings(encoded[: image.end]))
+        values = _first(imagecodecs.jpegls_decode, _endings(encoded[: image.end]))
     elif image.coding in _DCT or image.coding == codestream.LOSSLESS:
         values = _huffman(encoded, image)
     else:
@@ -221,13 +204,6 @@ def _cosines(encoded: bytes) -> Values:
     return read_jpeg(encoded, 2**32).levels
 
 
-def _jpeg_ls(encoded: bytes) -> Values:
-    import imagecodecs
-
-    values: Values = imagecodecs.jpegls_decode(encoded)
-    return values
-
-
 def _huffman(encoded: bytes, image: codestream.Jpeg) -> Values:
     """Decodes what only a decoder can that fills up missing data, and says nothing of it.
 
@@ -235,8 +211,6 @@ def _huffman(encoded: bytes, image: codestream.Jpeg) -> Values:
     them is not whole. One that stays the same without its last bytes had too many: it went out of
     step at some damage before them.
     """
-    import imagecodecs
-
     pieces, position = [], 0
     for start, end in image.runs:
         pieces += [encoded[position:start], encoded[start:end], _FILLERS[0]]

@@ -5,7 +5,6 @@ A data set may promise 64 x 64 pixels and hold a frame that unpacks to gigabytes
 
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 
 from imaging.jpeg_segments import APP0, APP14, COM, START_OF_FRAME, read_segments
 
@@ -15,7 +14,6 @@ _TRANSFORM = 11
 """Where an Adobe segment says how colours were transformed."""
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 _JPEG2000_START = b"\xff\x4f\xff\x51"
-_RLE_HEADER = 64
 
 
 @dataclass(frozen=True)
@@ -120,36 +118,3 @@ def jpeg2000_size(encoded: bytes) -> tuple[int, int, int, int] | None:
     right, bottom, left, top = struct.unpack_from(">4I", encoded, start + 8)
     components, depth = struct.unpack_from(">HB", encoded, start + 40)
     return bottom - top, right - left, components, (depth & 0x7F) + 1
-
-
-def rle_fits(encoded: bytes, size: int) -> bool:
-    """Tells whether no segment of an RLE frame (PS3.5 G) unpacks to far more than it should.
-
-    Args:
-        encoded: The frame.
-        size: Bytes that a segment should hold: rows times columns.
-
-    Returns:
-        False also where there is no header.
-    """
-    if len(encoded) < _RLE_HEADER:
-        return False
-    count, *offsets = struct.unpack_from("<16I", encoded)
-    bounds = [*offsets[:count], len(encoded)]
-    return all(_fits(encoded[start:end], size) for start, end in pairwise(bounds))
-
-
-def _fits(segment: bytes, size: int) -> bool:
-    position = unpacked = 0
-    most = 2 * size + 256  # padding unpacks to a little, and the decoder counts exactly
-    while position < len(segment) and unpacked <= most:
-        control = segment[position]
-        if control < 128:  # that many bytes and one follow as they are
-            unpacked += control + 1
-            position += control + 2
-        elif control > 128:  # the next byte is repeated
-            unpacked += 257 - control
-            position += 2
-        else:
-            position += 1
-    return unpacked <= most

@@ -55,10 +55,15 @@ def functional(dataset: Any, frame: int, sequence: str, keyword: str) -> Any:
     return next((v for owner in owners if (v := value(owner, keyword)) is not None), None)
 
 
+def several(value: Any) -> MutableSequence[Any]:
+    """An element's values: all that it has, or the one."""
+    return value if isinstance(value, MutableSequence) else [value]
+
+
 def numbers(value: Any) -> list[float]:
     """The finite numbers of an element's value; none where one of them is not."""
     try:
-        found = [float(one) for one in (value if isinstance(value, MutableSequence) else [value])]
+        found = [float(one) for one in several(value)]
     except (TypeError, ValueError):
         return []
     return found if all(map(math.isfinite, found)) else []
@@ -77,7 +82,4 @@ def whole(dataset: Any, keyword: str, default: int = 0) -> int:
 
 def words(value: Any) -> list[str]:
     """The values of an element of code strings, without spaces around and in capitals."""
-    if value is None:
-        return []
-    many = value if isinstance(value, MutableSequence) else [value]
-    return [str(one).strip().upper() for one in many]
+    return [] if value is None else [str(one).strip().upper() for one in several(value)]

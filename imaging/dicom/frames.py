@@ -59,7 +59,7 @@ def encoded_frames(
         return [content[start:end] for start, end in pairwise([0, *ends, len(content)])]
     raise RejectedImageError(
         "DICOM with truncated, damaged or unsupported pixels: "
-        "not as many compressed frames as it says"
+        "fewer or more compressed frames than it states"
     )
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from imaging.dicom.elements import functional, item, number, numbers, value, words
 from imaging.dicom.layout import Layout
-from imaging.picture import Levels, RejectedImageError, Values, as_float, to_levels
+from imaging.picture import Levels, RejectedImageError, Values, as_float, quantile, to_levels
 
-_COLOURS = ("Red", "Green", "Blue")
+COLOURS = ("Red", "Green", "Blue")
 _LEAST_LEVELS = 8
 """A window that leaves fewer grey levels than this shows nothing."""
 _SAMPLE = 100_000
@@ -68,9 +68,9 @@ def palette_levels(dataset: Any, layout: Layout, stored: list[Values]) -> list[L
     Raises:
         RejectedImageError: The palette is not there, damaged or segmented.
     """
-    tables = [_table(dataset, dataset, f"{colour}PaletteColorLookupTable") for colour in _COLOURS]
+    tables = [_table(dataset, dataset, f"{colour}PaletteColorLookupTable") for colour in COLOURS]
     palette = [table for table in tables if table]
-    if len(palette) < len(_COLOURS):
+    if len(palette) < len(COLOURS):
         raise RejectedImageError("DICOM with a palette that is missing, damaged or segmented")
     pictures = []
     for values in stored:
@@ -216,20 +216,9 @@ def _range(seen: Iterable[_Seen]) -> tuple[float, float]:
     if not kept.any():
         raise RejectedImageError("DICOM whose pixels are not numbers")
     order = np.argsort(values[kept], kind="stable")
-    values, ranks = values[kept][order], np.cumsum(counts[kept][order])
-    low, high = (_quantile(values, ranks, share) for share in _SHARES)
+    values, counts = values[kept][order], counts[kept][order]
+    low, high = (quantile(values, counts, share) for share in _SHARES)
     return (low, high) if low < high else (float(values[0]), float(values[-1]))
-
-
-def _quantile(values: Values, ranks: Values, share: float) -> float:
-    """Interpolates linearly between neighbours, as numpy does by default."""
-    position = share * (int(ranks[-1]) - 1)
-    below, above = (
-        float(values[np.searchsorted(ranks, int(position) + step, side="right").clip(max=last)])
-        for last in [values.size - 1]
-        for step in (0, 1)
-    )
-    return below + (above - below) * (position % 1)
 
 
 @dataclass(frozen=True)

@@ -7,189 +7,104 @@ others, its image type (PS3.3 C.7.6.1.1.2).
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from imaging.dicom.elements import functional, value, whole, words
 from imaging.picture import RejectedImageError
 
 _SECONDARY = "OT"
-_ROOT = "1.2.840.10008.5.1.4.1.1."
-_IMAGES = {
-    "1": "CR",
-    "1.1": "DX",
-    "1.1.1": "DX",
-    "1.2": "MG",
-    "1.2.1": "MG",
-    "1.3": "IO",
-    "1.3.1": "IO",
-    "2": "CT",
-    "2.1": "CT",
-    "2.2": "CT",
-    "3": "US",
-    "3.1": "US",
-    "4": "MR",
-    "4.1": "MR",
-    "4.3": "MR",
-    "4.4": "MR",
-    "5": "NM",
-    "6": "US",
-    "6.1": "US",
-    "6.2": "US",
-    "6.3": "PA",
-    "7": _SECONDARY,
-    "7.1": _SECONDARY,
-    "7.2": _SECONDARY,
-    "7.3": _SECONDARY,
-    "7.4": _SECONDARY,
-    "12.1": "XA",
-    "12.1.1": "XA",
-    "12.2": "RF",
-    "12.2.1": "RF",
-    "12.3": "XA",
-    "13.1.1": "XA",
-    "13.1.2": "CT",
-    "13.1.3": "MG",
-    "13.1.4": "MG",
-    "13.1.5": "MG",
-    "14.1": "IVOCT",
-    "14.2": "IVOCT",
-    "20": "NM",
-    "77.1.1": "ES",
-    "77.1.1.1": "ES",
-    "77.1.2": "GM",
-    "77.1.2.1": "GM",
-    "77.1.3": "SM",
-    "77.1.4": "XC",
-    "77.1.4.1": "XC",
-    "77.1.5.1": "OP",
-    "77.1.5.2": "OP",
-    "77.1.5.4": "OPT",
-    "77.1.5.5": "OP",
-    "77.1.5.6": "OP",
-    "77.1.5.7": "OPT",
-    "77.1.6": "SM",
-    "77.1.7": "DMS",
-    "77.1.8": "CFM",
-    "77.1.9": "CFM",
-    "128": "PT",
-    "128.1": "PT",
-    "130": "PT",
-    "481.1": "RTIMAGE",
-    "481.23": "RTIMAGE",
-    "481.24": "RTIMAGE",
-}
-"""Image storage classes, behind `_ROOT`, and the modality whose pictures they hold."""
 _SEGMENTATION, _DOSE = "segmentation", "radiotherapy dose"
-_OTHERS = {
-    "4.2": "spectroscopy",
-    "7": "secondary capture",
-    "8": "overlay",
-    "9": "waveform",
-    "10": "lookup table",
-    "11": "presentation state",
-    "30": "parametric map",
-    "66": "raw data",
-    "66.1": "spatial registration",
-    "66.2": "spatial fiducials",
-    "66.3": "spatial registration",
-    "66.4": _SEGMENTATION,
-    "66.5": _SEGMENTATION,
-    "66.6": "tractography",
-    "66.7": _SEGMENTATION,
-    "66.8": _SEGMENTATION,
-    "67": "real-world value map",
-    "68": "surface scan",
-    "77.1.5.3": "stereometric relationship",
-    "77.1.5.8": "ophthalmic measurement",
-    "78": "ophthalmic measurement",
-    "79": "ophthalmic measurement",
-    "80": "ophthalmic measurement",
-    "81": "ophthalmic measurement",
-    "82": "ophthalmic measurement",
-    "88": "structured report",
-    "88.59": "key object selection",
-    "90": "content assessment",
-    "91": "annotation",
-    "104": "encapsulated document",
-    "129": "curve",
-    "131": "structured display",
-    "200": "protocol",
-    "201": "inventory",
-    "481": "radiotherapy object",
-    "481.2": _DOSE,
-    "481.3": "radiotherapy structure set",
-    "481.4": "radiotherapy record",
-    "481.5": "radiotherapy plan",
-    "481.6": "radiotherapy record",
-    "481.7": "radiotherapy record",
-    "481.8": "radiotherapy plan",
-    "481.9": "radiotherapy record",
-    "501": "security scan",
-    "601": "industrial scan",
+_ROOT = "1.2.840.10008.5.1.4.1.1"
+"""What the storage classes begin with; in the tables below, a dot in front stands for it."""
+_PICTURES = {
+    "CFM": ".77.1.8 .77.1.9",
+    "CR": ".1",
+    "CT": ".2 .2.1 .2.2 .13.1.2",
+    "DMS": ".77.1.7",
+    "DX": ".1.1 .1.1.1",
+    "ES": ".77.1.1 .77.1.1.1",
+    "GM": ".77.1.2 .77.1.2.1",
+    "IO": ".1.3 .1.3.1",
+    "IVOCT": ".14.1 .14.2",
+    "MG": ".1.2 .1.2.1 .13.1.3 .13.1.4 .13.1.5",
+    "MR": ".4 .4.1 .4.3 .4.4",
+    "NM": ".5 .20",
+    "OP": ".77.1.5.1 .77.1.5.2 .77.1.5.5 .77.1.5.6",
+    "OPT": ".77.1.5.4 .77.1.5.7",
+    _SECONDARY: ".7 .7.1 .7.2 .7.3 .7.4",
+    "PA": ".6.3",
+    "PT": ".128 .128.1 .130",
+    "RF": ".12.2 .12.2.1",
+    "RTIMAGE": ".481.1 .481.23 .481.24",
+    "SM": ".77.1.3 .77.1.6",
+    "US": ".3 .3.1 .6 .6.1 .6.2",
+    "XA": ".12.1 .12.1.1 .12.3 .13.1.1",
+    "XC": ".77.1.4 .77.1.4.1",
 }
-"""What other classes hold, by the beginning of what stands behind `_ROOT`; the longest counts."""
-_ELSEWHERE = {
-    "1.2.840.10008.1.3.10": "directory",
-    "1.2.840.10008.5.1.1": "print",
-    "1.2.840.10008.5.1.4.34": "radiotherapy plan",
-    "1.2.840.10008.5.1.4.38": "hanging protocol",
-    "1.2.840.10008.5.1.4.39": "colour palette",
-    "1.2.840.10008.5.1.4.43": "implant template",
-    "1.2.840.10008.5.1.4.44": "implant template",
-    "1.2.840.10008.5.1.4.45": "implant template",
-    "1.3.12.2.1107.5.9.1": "raw data",
+"""Modalities, and the image storage classes that hold their pictures."""
+_OBJECTS = {
+    "annotation": (".91", "ANN"),
+    "colour palette": ("1.2.840.10008.5.1.4.39", ""),
+    "content assessment": (".90", "ASMT"),
+    "curve": (".129", ""),
+    "directory": ("1.2.840.10008.1.3.10", ""),
+    "encapsulated document": (".104", "DOC M3D"),
+    "hanging protocol": ("1.2.840.10008.5.1.4.38", ""),
+    "implant template": (
+        "1.2.840.10008.5.1.4.43 1.2.840.10008.5.1.4.44 1.2.840.10008.5.1.4.45",
+        "",
+    ),
+    "industrial scan": (".601", ""),
+    "inventory": (".201", ""),
+    "key object selection": (".88.59", "KO"),
+    "lookup table": (".10", ""),
+    "ophthalmic measurement": (
+        ".77.1.5.8 .78 .79 .80 .81 .82",
+        "AR IOL KER LEN OAM OPM OPV SRF VA",
+    ),
+    "overlay": (".8", ""),
+    "parametric map": (".30", ""),
+    "presentation state": (".11", "PR"),
+    "print": ("1.2.840.10008.5.1.1", "HC"),
+    "protocol": (".200", "CTPROTOCOL XAPROTOCOL"),
+    _DOSE: (".481.2", "RTDOSE"),
+    "radiotherapy object": (".481", "RTINTENT RTRAD RTSEGANN"),
+    "radiotherapy plan": (".481.5 .481.8 1.2.840.10008.5.1.4.34", "PLAN RTPLAN"),
+    "radiotherapy record": (".481.4 .481.6 .481.7 .481.9", "RTRECORD"),
+    "radiotherapy structure set": (".481.3", "RTSTRUCT"),
+    "raw data": (".66 1.3.12.2.1107.5.9.1", ""),
+    "real-world value map": (".67", "RWV"),
+    "secondary capture": (".7", ""),
+    "security scan": (".501", ""),
+    _SEGMENTATION: (".66.4 .66.5 .66.7 .66.8", "SEG"),
+    "spatial fiducials": (".66.2", "FID"),
+    "spatial registration": (".66.1 .66.3", "REG"),
+    "spectroscopy": (".4.2", "MS"),
+    "stereometric relationship": (".77.1.5.3", "SMR"),
+    "structured display": (".131", ""),
+    "structured report": (".88", "SR"),
+    "surface scan": (".68", "LS OSS"),
+    "texture map": ("", "TEXTUREMAP"),
+    "tractography": (".66.6", ""),
+    "waveform": (".9", "AU ECG EEG EMG EOG EPS HD POS RESP"),
 }
-"""The same of classes outside `_ROOT`; the last one is a scanner maker's own."""
-_NO_PICTURES = {
-    "ANN": "annotation",
-    "AR": "ophthalmic measurement",
-    "ASMT": "content assessment",
-    "AU": "waveform",
-    "CTPROTOCOL": "protocol",
-    "DOC": "encapsulated document",
-    "ECG": "waveform",
-    "EEG": "waveform",
-    "EMG": "waveform",
-    "EOG": "waveform",
-    "EPS": "waveform",
-    "FID": "spatial fiducials",
-    "HC": "print",
-    "HD": "waveform",
-    "IOL": "ophthalmic measurement",
-    "KER": "ophthalmic measurement",
-    "KO": "key object selection",
-    "LEN": "ophthalmic measurement",
-    "LS": "surface scan",
-    "M3D": "encapsulated document",
-    "MS": "spectroscopy",
-    "OAM": "ophthalmic measurement",
-    "OPM": "ophthalmic measurement",
-    "OPV": "ophthalmic measurement",
-    "OSS": "surface scan",
-    "PLAN": "radiotherapy plan",
-    "POS": "waveform",
-    "PR": "presentation state",
-    "REG": "spatial registration",
-    "RESP": "waveform",
-    "RTDOSE": _DOSE,
-    "RTINTENT": "radiotherapy object",
-    "RTPLAN": "radiotherapy plan",
-    "RTRAD": "radiotherapy object",
-    "RTRECORD": "radiotherapy record",
-    "RTSEGANN": "radiotherapy object",
-    "RTSTRUCT": "radiotherapy structure set",
-    "RWV": "real-world value map",
-    "SEG": _SEGMENTATION,
-    "SMR": "stereometric relationship",
-    "SR": "structured report",
-    "SRF": "ophthalmic measurement",
-    "TEXTUREMAP": "texture map",
-    "VA": "ophthalmic measurement",
-    "XAPROTOCOL": "protocol",
-}
-"""Modalities of objects that are not pictures."""
-_NAMED = {*_IMAGES.values(), "BI", "CFM", "DG", "DMS", "EC", "IVUS", "OCT", "PX", "RG", "TG"}
+"""Other objects: their classes, what is below these included, and their modalities."""
+
+
+def _by_word(table: Mapping[str, str]) -> dict[str, str]:
+    """What each of the words of a table stands for."""
+    return {
+        _ROOT + word if word.startswith(".") else word: name
+        for name, row in table.items()
+        for word in row.split()
+    }
+
+
+_IMAGES = _by_word(_PICTURES)
+_OTHERS = _by_word({name: classes for name, (classes, _) in _OBJECTS.items()})
+_NO_PICTURES = _by_word({name: modalities for name, (_, modalities) in _OBJECTS.items()})
+_NAMED = {*_PICTURES, "BI", "DG", "EC", "IVUS", "OCT", "PX", "RG", "TG"}
 """Modalities that a reason may name: they are DICOM's words, and no patient's."""
 _CODE = re.compile("[A-Z0-9]{2,16}")
 _MARKS = {"SegmentationType": _SEGMENTATION, "DoseGridScaling": _DOSE}
@@ -200,14 +115,7 @@ _PLANNING = re.compile(r"\b(LOCALI[SZ]ER|SCOUT|TOPOGRAM|SCANOGRAM|SURVEY)S?\b")
 _SCREEN = re.compile(r"\bSCREEN ?(SAVE|SHOT|CAPTURE)S?\b")
 _LOCALIZER = "DICOM localizer, which only served to plan an examination"
 
-ELEMENTS = (
-    *_MARKS,
-    *_GROUPS,
-    "BitsAllocated",
-    "ImageType",
-    "Modality",
-    "SOPClassUID",
-)
+ELEMENTS = (*_MARKS, *_GROUPS, "BitsAllocated", "ImageType", "Modality", "SOPClassUID")
 """The elements that are looked at here."""
 
 
@@ -225,10 +133,10 @@ def check_examination(dataset: Any, modalities: Collection[str]) -> None:
     Raises:
         RejectedImageError: It is another object, which is named, or of another modality.
     """
-    classes = [_understood(one) for one in _classes(dataset)]
+    classes = _classes(dataset)
     modality = "".join(words(value(dataset, "Modality")))
-    held = next((one for _, one in classes if one), None)
-    kinds = [*(kind for kind, _ in classes), _NO_PICTURES.get(modality)]
+    held = next((_IMAGES[one] for one in classes if one in _IMAGES), None)
+    kinds = [*map(_other, classes), _NO_PICTURES.get(modality)]
     if not held and not modality:
         kinds += [kind for mark, kind in _MARKS.items() if mark in dataset]
     kind = next((one for one in kinds if one), None)
@@ -271,26 +179,18 @@ def _is_localizer(dataset: Any, frame: int) -> bool:
 
 
 def _classes(dataset: Any) -> list[str]:
-    said = (
-        value(dataset, "SOPClassUID"),
-        value(getattr(dataset, "file_meta", None), "MediaStorageSOPClassUID"),
-    )
+    meta = getattr(dataset, "file_meta", None)
+    said = (value(dataset, "SOPClassUID"), value(meta, "MediaStorageSOPClassUID"))
     return [str(one).strip() for one in said if one]
 
 
-def _understood(uid: str) -> tuple[str | None, str | None]:
-    """What kind of object a class is for, if not for pictures; else of which modality they are."""
-    if uid.startswith(_ROOT):
-        rest = uid.removeprefix(_ROOT)
-        if rest in _IMAGES:
-            return None, _IMAGES[rest]
-        while rest:
-            if rest in _OTHERS:
-                return _OTHERS[rest], None
-            rest = rest.rpartition(".")[0]
-        return None, None
-    starts = (known for known in _ELSEWHERE if uid == known or uid.startswith(f"{known}."))
-    return _ELSEWHERE.get(next(starts, "")), None
+def _other(uid: str) -> str | None:
+    """What a class is for, if it is known and not for pictures."""
+    if uid in _IMAGES:
+        return None
+    while uid and uid not in _OTHERS:
+        uid = uid.rpartition(".")[0]
+    return _OTHERS.get(uid)
 
 
 def _check_modality(modality: str, held: str | None, allowed: set[str]) -> None:

@@ -8,16 +8,11 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from imaging.dicom.elements import value, whole
 from imaging.picture import RejectedImageError, Values
 
-_SAMPLES = {
-    "MONOCHROME1": 1,
-    "MONOCHROME2": 1,
-    "PALETTE COLOR": 1,
-    "RGB": 3,
-    "YBR_FULL": 3,
-    "YBR_FULL_422": 3,
-    "YBR_ICT": 3,
-    "YBR_RCT": 3,
+_PHOTOMETRIC = {
+    1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 }
+"""What samples may be, by how many a pixel has."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def read_layout(dataset: Any) -> Layout:
     """
     photometric = str(value(dataset, "PhotometricInterpretation")).strip()
     samples = whole(dataset, "SamplesPerPixel", default=1)
-    if _SAMPLES.get(photometric) != samples:
+    if photometric not in _PHOTOMETRIC.get(samples, ()):
         raise RejectedImageError(
             "DICOM of a photometric interpretation that is unknown or does not fit its samples"
         )

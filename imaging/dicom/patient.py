@@ -1,9 +1,8 @@
 """Whose a DICOM data set is."""
 
-from collections.abc import MutableSequence
 from typing import Any
 
-from imaging.dicom.elements import value
+from imaging.dicom.elements import several, value
 from imaging.identity import (
     NOBODY,
     PATIENT,
@@ -45,10 +44,10 @@ def identify(dataset: Any, salt: bytes, *, linked: bool = True) -> Identity:
     if not linked:
         return Identity(keys, (UNREAD,) if keys else ())
     numbers = [(number, _text(dataset, "IssuerOfPatientID"))]
-    numbers += [(str(one), "") for one in _several(dataset, "OtherPatientIDs")]
+    numbers += [(str(one or ""), "") for one in several(value(dataset, "OtherPatientIDs"))]
     numbers += [
         (_text(one, "PatientID"), _text(one, "IssuerOfPatientID"))
-        for one in _several(dataset, "OtherPatientIDsSequence")
+        for one in several(value(dataset, "OtherPatientIDsSequence"))
     ]
     links = [patient_link(number, issuer, salt) for number, issuer in numbers]
     links.append(study_link(study, salt))
@@ -57,8 +56,3 @@ def identify(dataset: Any, salt: bytes, *, linked: bool = True) -> Identity:
 
 def _text(dataset: Any, keyword: str) -> str:
     return str(value(dataset, keyword) or "").strip(" \0")
-
-
-def _several(dataset: Any, keyword: str) -> MutableSequence[Any]:
-    found = value(dataset, keyword)
-    return found if isinstance(found, MutableSequence) else [found or ""]

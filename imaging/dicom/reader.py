@@ -20,7 +20,7 @@ from imaging.config import ReadConfig
 from imaging.dicom import kinds
 from imaging.dicom.codecs import stored_values
 from imaging.dicom.elements import functional, number, numbers, value
-from imaging.dicom.grey import grey_levels, palette_levels
+from imaging.dicom.grey import COLOURS, grey_levels, palette_levels
 from imaging.dicom.layout import Layout, read_layout
 from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
 from imaging.dicom.patient import identify
@@ -30,6 +30,7 @@ from imaging.picture import (
     Picture,
     RejectedImageError,
     TechnicalTags,
+    check_size,
     square_pixels,
     to_levels,
 )
@@ -37,14 +38,12 @@ from imaging.picture import (
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-_COLOURS = ("Red", "Green", "Blue")
 _PADDINGS = ("PixelPadding", "FloatPixelPadding", "DoubleFloatPixelPadding")
 _ELEMENTS = [
     *_PIXELS,
     # What kind of object it is
     *kinds.ELEMENTS,
     # How the pixels are stored
-    "BitsAllocated",
     "BitsStored",
     "Columns",
     "ExtendedOffsetTable",
@@ -67,14 +66,13 @@ _ELEMENTS = [
     "WindowCenter",
     "WindowWidth",
     *(f"{padding}{end}" for padding in _PADDINGS for end in ("Value", "RangeLimit")),
-    *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
-    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in _COLOURS),
+    *(f"{colour}PaletteColorLookupTableData" for colour in COLOURS),
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
     # What is kept, numbers of patients and studies as hashes
     *_IDENTIFYING,
     "ImageOrientationPatient",
     "MagneticFieldStrength",
     "ManufacturerModelName",
-    "Modality",
     "PixelSpacing",
     "SliceThickness",
 ]
@@ -152,8 +150,7 @@ def _inflated(content: bytes, limit: int) -> bytes:
 
 def _chosen(layout: Layout, config: ReadConfig) -> list[int]:
     each = layout.rows * layout.columns
-    if each > config.max_pixels:
-        raise RejectedImageError(f"more pixels than the limit of {config.max_pixels:,}")
+    check_size(each, config.max_pixels)
     if config.dicom.frames == "middle":
         return [layout.frames // 2]
     if each * layout.frames > config.max_pixels:

@@ -11,15 +11,15 @@ purpose and without fee is granted, provided that this copyright notice appears 
 Coordinates are MNI millimetres throughout: x to the right, y to the front, z upwards.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from samples.synthetic.errors import SampleError
 
@@ -27,13 +27,11 @@ Field = NDArray[np.float32]
 """A float32 image [H, W]; `Points` are three of them, [3, H, W], in millimetres."""
 Points = NDArray[np.float32]
 
-_FILES = {
-    name: f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz" for name in ("t1", "gm", "wm")
-}
-_ORIGIN = (-98.0, -134.0, -72.0)  # of voxel 0, 0, 0 of the template, in mm
+_FILES = [f"mni_icbm152_{one}_tal_nlin_sym_09a_converted.nii.gz" for one in ("t1", "gm", "wm")]
+_ORIGIN = np.array((-98, -134, -72), np.float32)  # of voxel 0, 0, 0 of the template, in mm
 _SHAPE = (197, 233, 189)
 _COARSE = 2.0  # mm: the skull's inner surface is smooth, so its distance map needs no more
-_COARSE_LOW = (-112.0, -150.0, -142.0)
+_COARSE_LOW = np.array((-112, -150, -142), np.float32)
 _COARSE_SHAPE = (112, 140, 136)
 _SULCUS = 14.0  # mm: narrower gaps in the brain mask belong to the inside of the skull
 
@@ -71,8 +69,8 @@ class Template:
             points: Where the skull's distance is read, in mm, float32 [3, H, W].
             folds: Where the brain is read, the same points with this subject's own folding.
         """
-        fine = folds - np.asarray(_ORIGIN, np.float32)[:, None, None]
-        coarse = (points - np.asarray(_COARSE_LOW, np.float32)[:, None, None]) / np.float32(_COARSE)
+        fine = folds - _ORIGIN[:, None, None]
+        coarse = (points - _COARSE_LOW[:, None, None]) / np.float32(_COARSE)
         return Tissues(
             t1=_trilinear(self.t1, fine) / np.float32(255),
             grey=_trilinear(self.grey, fine) / np.float32(255),
@@ -82,10 +80,8 @@ class Template:
 
 
 def _trilinear(volume: NDArray[np.uint8] | Field, index: Points) -> Field:
-    from scipy.ndimage import map_coordinates
-
     mode = "nearest" if volume.dtype == np.float32 else "constant"
-    out: Field = map_coordinates(volume, index, output=np.float32, order=1, mode=mode)
+    out: Field = ndimage.map_coordinates(volume, index, output=np.float32, order=1, mode=mode)
     return out
 
 
@@ -103,13 +99,11 @@ def load_template() -> Template:
             "is not installed here: install it with `pip install nilearn nibabel scipy`."
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / "datasets" / "data"
-    t1, grey, white = (_read(folder / name) for name in _FILES.values())
+    t1, grey, white = (_read(folder / name) for name in _FILES)
     return Template(t1=t1, grey=grey, white=white, distance=_skull_distance(t1))
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    import nibabel
-
     try:
         image = nibabel.load(path)
         data = np.asarray(image.dataobj, dtype=np.uint8)
@@ -119,7 +113,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
         ) from error
     if data.shape != _SHAPE:
         raise SampleError(
-            f"The MNI152 template {path} has shape {data.shape} where {_SHAPE} was expected: "
+            f"The MNI152 template {path} has shape {data.shape}, but {_SHAPE} was expected: "
             "install the nilearn version of the lock file."
         )
     return data
@@ -127,16 +121,12 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
 def _skull_distance(t1: NDArray[np.uint8]) -> Field:
     """Signed distance in mm, on the coarse grid, to a smooth hull around the brain."""
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
-
-    inside = np.zeros(_COARSE_SHAPE, bool)
-    start = [round((o - low) / _COARSE) for o, low in zip(_ORIGIN, _COARSE_LOW, strict=True)]
+    distance = ndimage.distance_transform_edt
     half = t1[::2, ::2, ::2] > 0
-    box = tuple(slice(s, s + n) for s, n in zip(start, half.shape, strict=True))
-    inside[box] = half
-    grown = distance_transform_edt(~inside) * _COARSE < _SULCUS
-    hull = distance_transform_edt(grown) * _COARSE > _SULCUS
-    hull |= inside
-    signed = _COARSE * (distance_transform_edt(~hull) - distance_transform_edt(hull))
-    smooth: Field = gaussian_filter(signed, 1.8).astype(np.float32)
+    before = ((_ORIGIN - _COARSE_LOW) / _COARSE).round().astype(int)
+    inside = np.pad(half, np.stack([before, _COARSE_SHAPE - before - half.shape], axis=1))
+    grown = distance(~inside) * _COARSE < _SULCUS
+    hull = inside | (distance(grown) * _COARSE > _SULCUS)
+    signed = _COARSE * (distance(~hull) - distance(hull))
+    smooth: Field = ndimage.gaussian_filter(signed, 1.8).astype(np.float32)
     return smooth

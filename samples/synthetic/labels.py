@@ -1,7 +1,5 @@
 """The classes and splits of the synthetic sample, named as the Kaggle set names its folders."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")

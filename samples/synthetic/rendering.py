@@ -4,14 +4,16 @@ Every class draws its view, contrast, frame and degradation from the same distri
 slice passes the sella, so that nothing but the lesion tells the classes apart.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from samples.synthetic.anatomy import Field, Points, load_template
 from samples.synthetic.head import Contrast, paint_head, smooth_noise
@@ -20,16 +22,16 @@ from samples.synthetic.lesions import Mask, plant_lesion
 
 PLANES = ("axial", "coronal", "sagittal")
 
-_Kind = TypeVar("_Kind", np.float32, np.bool_)
+_Range = tuple[int, int]
 
 _CANVAS = 256  # pixels a side while painting; real series are often enlarged from this, too
-_CONTRASTS = {
-    "t1": Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
-    "t1c": Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
-    "t2": Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
-    "flair": Contrast("flair", 0.05, 0.28, 0.54, 0.28, 0.10, 0.48, 0.39, 0.42, 0.10),
-}
-_CONTRAST_SHARES = {"t1": 0.08, "t1c": 0.74, "t2": 0.05, "flair": 0.13}
+_CONTRASTS = (
+    Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
+    Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
+    Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
+    Contrast("flair", 0.05, 0.28, 0.54, 0.28, 0.10, 0.48, 0.39, 0.42, 0.10),
+)
+_CONTRAST_SHARES = (0.08, 0.74, 0.05, 0.13)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,17 @@ class Rendering:
     contrast: str
     quality: int
     colour: bool
+
+    def save(self, path: Path) -> None:
+        """Writes the image as JPEG, in the quality and the colours of its own."""
+        image = Image.fromarray(self.image)
+        if self.colour:
+            image = image.convert("RGB")
+        image.save(path, "JPEG", quality=self.quality)
+
+    def save_mask(self, path: Path) -> None:
+        """Writes the mask as PNG, 0 or 255."""
+        Image.fromarray(self.mask.astype("uint8") * 255).save(path, "PNG")
 
 
 @dataclass(frozen=True)
@@ -95,13 +108,13 @@ def render(
     for attempt in range(20):
         streams = np.random.SeedSequence(seed, spawn_key=(*key, attempt)).spawn(5)
         try:
-            return _render(label, [np.random.Generator(np.random.Philox(s)) for s in streams], size)
+            return _render(label, [Generator(np.random.Philox(one)) for one in streams], size)
         except RuntimeError:
             continue  # this slice has no room for such a lesion
     raise RuntimeError(f"no {label} could be placed for seed {seed}, {split} image {index}")
 
 
-def _render(label: str, streams: list[np.random.Generator], size: tuple[int, int]) -> Rendering:
+def _render(label: str, streams: list[Generator], size: tuple[int, int]) -> Rendering:
     of_view, of_head, of_contrast, of_lesion, of_scanner = streams
     view = draw_view(of_view)
     contrast = draw_contrast(of_contrast)
@@ -112,7 +125,7 @@ def _render(label: str, streams: list[np.random.Generator], size: tuple[int, int
     return _acquire(image, mask, head.inside, view, contrast, of_scanner, size)
 
 
-def draw_view(rng: np.random.Generator) -> View:
+def draw_view(rng: Generator) -> View:
     """A plane through the sella: its position, tilt, scale, shear, flip, and an elastic warp."""
     plane = PLANES[int(rng.choice(3, p=(0.28, 0.36, 0.36)))]
     offsets = {"axial": (5.0, 24.0), "coronal": (-9.0, 11.0), "sagittal": (-9.0, 9.0)}
@@ -122,8 +135,7 @@ def draw_view(rng: np.random.Generator) -> View:
         "coronal": ((1, 0, 0), (0, 0, -1), (0, 1, 0), (0.0, 0.0, -16.0)),
         "sagittal": ((0, -1, 0), (0, 0, -1), (1, 0, 0), (0.0, -8.0, -16.0)),
     }
-    across, down, normal = (np.asarray(a, np.float64) for a in axes[plane][:3])
-    middle = np.asarray(axes[plane][3])
+    across, down, normal, middle = (np.asarray(one, np.float64) for one in axes[plane])
     through = np.array([0.0, 4.0, -34.0]) + normal * rng.uniform(*offsets[plane])
     # tilt about the axis across the picture, a little about the other two
     spread = 6.0 if plane != "sagittal" else 4.0
@@ -143,20 +155,18 @@ def draw_view(rng: np.random.Generator) -> View:
         grid * rng.uniform(0.93, 1.08), grid * rng.uniform(0.93, 1.08), indexing="ij"
     )
     u = u + rng.uniform(-0.07, 0.07) * v
-    points = (centre[:, None, None] + across[:, None, None] * u + down[:, None, None] * v).astype(
-        np.float32
-    )
+    centre, across, down = (one[:, None, None] for one in (centre, across, down))
+    points = (centre + across * u + down * v).astype(np.float32)
     points += _warp(rng, pitch, 75, 4.0)
     folds = points + _warp(rng, pitch, 34, 2.2) + _warp(rng, pitch, 16, 2.0)
     return View(plane, points, folds.astype(np.float32), pitch)
 
 
-def _warp(rng: np.random.Generator, pitch: float, wavelength: float, amplitude: float) -> Points:
+def _warp(rng: Generator, pitch: float, wavelength: float, amplitude: float) -> Points:
     """A smooth random displacement; deviation `amplitude` and `wavelength` in mm, [3, H, W]."""
     cells = _CANVAS * pitch / wavelength
     fields = [smooth_noise(rng, (_CANVAS, _CANVAS), cells) for _ in range(3)]
-    warp: Points = (amplitude * np.stack(fields)).astype(np.float32)
-    return warp
+    return (amplitude * np.stack(fields)).astype(np.float32)
 
 
 def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
@@ -164,37 +174,15 @@ def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
     a = math.radians(degrees)
     x, y, z = axis
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    matrix: NDArray[np.float64] = np.eye(3) + math.sin(a) * k + (1 - math.cos(a)) * (k @ k)
-    return matrix
+    return np.asarray(np.eye(3) + math.sin(a) * k + (1 - math.cos(a)) * (k @ k), np.float64)
 
 
-def draw_contrast(rng: np.random.Generator) -> Contrast:
+def draw_contrast(rng: Generator) -> Contrast:
     """An acquisition: its kind, and each tissue's brightness varied by a tenth."""
-    names = list(_CONTRAST_SHARES)
-    name = names[int(rng.choice(len(names), p=list(_CONTRAST_SHARES.values())))]
-    base = _CONTRASTS[name]
-    vary = rng.uniform(0.9, 1.1, 9)
-    return Contrast(
-        name,
-        *(
-            float(value * factor)
-            for value, factor in zip(
-                (
-                    base.bone,
-                    base.marrow,
-                    base.fat,
-                    base.muscle,
-                    base.fluid,
-                    base.grey,
-                    base.white,
-                    base.enhancing,
-                    base.blood,
-                ),
-                vary,
-                strict=True,
-            )
-        ),
-    )
+    drawn = _CONTRASTS[int(rng.choice(len(_CONTRASTS), p=_CONTRAST_SHARES))]
+    name, *levels = astuple(drawn)
+    vary = rng.uniform(0.9, 1.1, len(levels))
+    return Contrast(name, *(float(level * by) for level, by in zip(levels, vary, strict=True)))
 
 
 def _acquire(
@@ -203,13 +191,10 @@ def _acquire(
     head: Mask,
     view: View,
     contrast: Contrast,
-    rng: np.random.Generator,
+    rng: Generator,
     size: tuple[int, int],
 ) -> Rendering:
     """The scanner and the archive: coil, blur, noise, window, frame, size."""
-    from PIL import Image
-    from scipy.ndimage import gaussian_filter
-
     shape = (image.shape[0], image.shape[1])
     bias = np.exp(np.float32(rng.uniform(0.04, 0.14)) * smooth_noise(rng, shape, 4))
     coil = 1 / (1 + np.exp((-view.points[2] - rng.uniform(124, 150)) / 9))  # fades below the head
@@ -247,7 +232,7 @@ def _acquire(
     )
 
 
-def _frame(head: Mask, rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:
+def _frame(head: Mask, rng: Generator) -> tuple[_Range, _Range]:
     """First and last row and column of the picture; may lie outside the canvas (black border)."""
     kind = rng.random()
     height, width = head.shape
@@ -266,12 +251,9 @@ def _frame(head: Mask, rng: np.random.Generator) -> tuple[tuple[int, int], tuple
     return (top, bottom), (left, right)
 
 
-def _cut(array: NDArray[_Kind], rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[_Kind]:
+def _cut(array: NDArray[Any], rows: _Range, columns: _Range) -> NDArray[Any]:
     """`array[rows, columns]`, zero outside it."""
-    out = np.zeros((rows[1] - rows[0], columns[1] - columns[0]), array.dtype)
-    top, left = max(rows[0], 0), max(columns[0], 0)
-    bottom, right = min(rows[1], array.shape[0]), min(columns[1], array.shape[1])
-    out[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]] = array[
-        top:bottom, left:right
+    around = np.pad(array, _CANVAS)  # no frame reaches further
+    return around[
+        rows[0] + _CANVAS : rows[1] + _CANVAS, columns[0] + _CANVAS : columns[1] + _CANVAS
     ]
-    return out

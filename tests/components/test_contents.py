@@ -112,7 +112,7 @@ def test_what_the_machine_cannot_do_now_is_said_and_no_answer(files, monkeypatch
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr("imaging.reader.os.open", many)
-    with pytest.raises(PipelineError, match=r"0\.png \(Too many open files\), which says nothing"):
+    with pytest.raises(PipelineError, match=r"0\.png \(Too many open files\), which does not mean"):
         read_digests(files[:1], LIMIT)
 
 

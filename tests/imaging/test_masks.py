@@ -95,7 +95,7 @@ def test_an_image_of_one_slice_many_times_is_an_image():
         assert not is_label_volume(slices)
 
 
-@pytest.mark.parametrize("levels", [6, 8, 12, 16, 32, 64, 256])
+@pytest.mark.parametrize("levels", [6, 16, 256])
 def test_the_template_is_an_image_even_in_few_levels(levels):
     head = _template("t1")[:, :, ::2]
     image = _quantised(head, levels)
@@ -106,7 +106,7 @@ def test_the_template_is_an_image_even_in_few_levels(levels):
 
 
 def test_tissues_of_the_template_are_labels_and_their_probabilities_are_not():
-    grey, white = _template("gm"), _template("wm")
+    grey, white = _template("gm")[:, :, ::2], _template("wm")[:, :, ::2]
     assert is_label_volume(np.argmax([np.full(grey.shape, 90), grey, white], axis=0))
     assert not is_label_volume(grey)
     assert not is_label_volume(white / np.float32(255))

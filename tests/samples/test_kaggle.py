@@ -149,7 +149,7 @@ def test_a_full_set_is_kept_and_not_fetched_again(server, out):
 
 def test_a_cut_download_goes_on_where_it_was(server, out):
     server.send_only = 2 << 20
-    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*goes on from there"):
+    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*again to resume it"):
         fetch(out)
     assert not out.exists()
     server.send_only = None
@@ -178,7 +178,7 @@ def test_an_interrupted_unpacking_is_done_again_without_a_download(server, out, 
         (
             {**TINY, "Training": {"glioma": 4, "notumor": 2}},
             IMAGE,
-            r"holds 8 files .* version 1 has 7 \(Training/glioma 4 instead of 3\)",
+            r"holds 8 files .*, but version 1 has 7 \(Training/glioma 4 instead of 3\)",
         ),
         ({"Training": TINY["Training"]}, IMAGE, r"Testing/glioma 0 instead of 1, Testing/notumor"),
         ({**TINY, "Testing": {**TINY["Testing"], "new": 1}}, IMAGE, "Testing/new 1 instead of 0"),
@@ -320,7 +320,7 @@ def test_broken_credentials_are_told_from_a_broken_archive(server, out, tmp_path
 def test_a_server_that_stops_midway_is_given_up(server, out, monkeypatch):
     server.stalls_after = 2 << 20
     monkeypatch.setattr(kaggle, "_SILENCE_SECONDS", 0.2)
-    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*goes on from there"):
+    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*again to resume it"):
         fetch(out)
 
 

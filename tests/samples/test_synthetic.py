@@ -1,10 +1,13 @@
 """The synthetic sample: the same bytes each time, whole or not there, and honest."""
 
+import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,8 @@ import pytest
 from PIL import Image
 
 from samples import synthetic
-from samples.synthetic import CLASSES, SampleError, write_sample
-from samples.synthetic import sample as writer
+from samples.synthetic import CLASSES, SampleError, anatomy, write_sample
+from samples.synthetic.rendering import Rendering
 
 pytestmark = pytest.mark.long
 
@@ -31,16 +34,49 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A small sample and its masks."""
+    """A small sample and its masks, made by a process that opens no socket."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
     folder = tmp_path_factory.mktemp("synthetic")
     out, masks = folder / "sample", folder / "masks"
-    write_sample(out, per_class=3, seed=7, size=SIZE, masks=masks)
+    anatomy.load_template.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "socket", refuse)
+        patch.setattr(socket, "create_connection", refuse)
+        write_sample(out, per_class=2, seed=7, size=SIZE, masks=masks)
     return out, masks
+
+
+@dataclass
+class Made:
+    """A sample of one image a class, of the same seed, and what was told while it was made."""
+
+    out: Path
+    created: bool
+    progress: list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Made in a folder that is there, empty and of an odd name."""
+    out = tmp_path_factory.mktemp("synthetic") / "Ünï çode 脳" / "s"
+    out.mkdir(parents=True)
+    seen: list[tuple[int, int]] = []
+    created = write_sample(
+        out,
+        per_class=1,
+        seed=7,
+        size=SIZE,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    return Made(out, created, seen)
 
 
 def test_layout_and_counts(sample: tuple[Path, Path]) -> None:
     out, masks = sample
-    for split, count in (("Training", 3), ("Testing", 1)):
+    for split, count in (("Training", 2), ("Testing", 1)):
         assert sorted(p.name for p in (out / split).iterdir()) == sorted(CLASSES)
         for label in CLASSES:
             pictures = sorted((out / split / label).glob("*.jpg"))
@@ -58,49 +94,35 @@ def test_layout_and_counts(sample: tuple[Path, Path]) -> None:
     assert manifest["parameters"]["seed"] == 7
 
 
-def test_same_seed_gives_the_same_bytes_and_another_seed_others(
-    sample: tuple[Path, Path], tmp_path: Path
+def test_the_same_seed_gives_the_same_bytes_however_many_are_made(
+    sample: tuple[Path, Path], smallest: Made
 ) -> None:
-    write_sample(tmp_path / "again", per_class=3, seed=7, size=SIZE)
-    write_sample(tmp_path / "other", per_class=3, seed=8, size=SIZE)
-    first, again, other = (files(f) for f in (sample[0], tmp_path / "again", tmp_path / "other"))
-    assert first == again
-    assert first.keys() == other.keys()
-    assert all(first[name] != other[name] for name in first)
-
-
-def test_an_image_does_not_depend_on_how_many_are_made(
-    sample: tuple[Path, Path], tmp_path: Path
-) -> None:
-    write_sample(tmp_path / "one", per_class=1, seed=7, size=SIZE)
-    large, small = files(sample[0]), files(tmp_path / "one")
+    large, small = files(sample[0]), files(smallest.out)
     assert len(small) == 2 * len(CLASSES) + 1
     for name in small.keys() - {"sample.json"}:
         assert small[name] == large[name]
 
 
+def test_another_seed_gives_other_images(smallest: Made, tmp_path: Path) -> None:
+    write_sample(tmp_path / "other", per_class=1, seed=8, size=SIZE)
+    first, other = files(smallest.out), files(tmp_path / "other")
+    assert first.keys() == other.keys()
+    assert all(first[name] != other[name] for name in first)
+
+
 def test_a_complete_sample_is_kept(sample: tuple[Path, Path]) -> None:
     before = {p: p.stat().st_mtime_ns for p in sample[0].rglob("*")}
-    summary = write_sample(sample[0], per_class=3, seed=7, size=SIZE)
-    assert not summary.created
-    assert (summary.training, summary.testing) == (12, 4)
+    assert not write_sample(sample[0], per_class=2, seed=7, size=SIZE)
     assert before == {p: p.stat().st_mtime_ns for p in sample[0].rglob("*")}
 
 
-def test_progress_counts_to_the_total(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    write_sample(
-        tmp_path / "s",
-        per_class=1,
-        size=SIZE,
-        progress=lambda done, total: seen.append((done, total)),
-    )
-    assert seen == [(i, 8) for i in range(1, 9)]
+def test_progress_counts_to_the_total(smallest: Made) -> None:
+    assert smallest.progress == [(i, 8) for i in range(1, 9)]
 
 
 @pytest.mark.parametrize("label", CLASSES)
 def test_the_lesion_covers_one_to_eight_percent_of_the_head(label: str) -> None:
-    for index in range(8):
+    for index in range(4):
         picture = synthetic.render(label, seed=3, index=index)
         share = picture.mask.sum() / picture.head.sum()
         if label == "notumor":
@@ -114,9 +136,9 @@ def test_the_lesion_covers_one_to_eight_percent_of_the_head(label: str) -> None:
 def test_the_mask_is_where_the_picture_changed(label: str) -> None:
     from scipy.ndimage import binary_dilation
 
-    from samples.synthetic import anatomy, head, lesions, rendering
+    from samples.synthetic import head, lesions, rendering
 
-    for index in range(4):
+    for index in range(3):
         rng = [np.random.default_rng([index, k]) for k in range(4)]
         view = rendering.draw_view(rng[0])
         contrast = rendering.draw_contrast(rng[1])
@@ -171,23 +193,21 @@ def test_foreign_content_is_refused_and_untouched(tmp_path: Path) -> None:
     assert files(tmp_path) == {"s/thesis.txt": b"mine"}
 
 
-def test_another_sample_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    write_sample(tmp_path / "s", per_class=1, size=SIZE)
+def test_another_sample_or_a_damaged_one_is_refused(smallest: Made, tmp_path: Path) -> None:
+    shutil.copytree(smallest.out, tmp_path / "s")
     with pytest.raises(SampleError, match="other parameters"):
-        write_sample(tmp_path / "s", per_class=2, size=SIZE)
+        write_sample(tmp_path / "s", per_class=2, seed=7, size=SIZE)
     (tmp_path / "s" / "Training" / "glioma" / "Tr-glioma_0000.jpg").unlink()
-    with pytest.raises(SampleError, match="7 images where 8"):
-        write_sample(tmp_path / "s", per_class=1, size=SIZE)
+    with pytest.raises(SampleError, match="7 images, but 8"):
+        write_sample(tmp_path / "s", per_class=1, seed=7, size=SIZE)
     (tmp_path / "s" / "sample.json").write_text("{")
     with pytest.raises(SampleError, match="not JSON"):
-        write_sample(tmp_path / "s", per_class=1, size=SIZE)
+        write_sample(tmp_path / "s", per_class=1, seed=7, size=SIZE)
 
 
-def test_an_empty_folder_is_filled_and_odd_names_work(tmp_path: Path) -> None:
-    out = tmp_path / "Ünï çode 脳" / "s"
-    out.mkdir(parents=True)
-    assert write_sample(out, per_class=1, size=SIZE).created
-    assert len(list(out.rglob("*.jpg"))) == 8
+def test_an_empty_folder_is_filled_and_odd_names_work(smallest: Made) -> None:
+    assert smallest.created
+    assert len(list(smallest.out.rglob("*.jpg"))) == 8
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
@@ -205,42 +225,30 @@ def test_an_interrupted_write_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     done = 0
-    original = writer._save_picture
+    original = Rendering.save
 
-    def fail(picture: object, path: Path) -> None:
+    def fail(picture: Rendering, path: Path) -> None:
         nonlocal done
         done += 1
         if done == 3:
             raise error
-        original(picture, path)  # type: ignore[arg-type]
+        original(picture, path)
 
-    monkeypatch.setattr(writer, "_save_picture", fail)
+    monkeypatch.setattr(Rendering, "save", fail)
     with pytest.raises((SampleError, KeyboardInterrupt)):
         write_sample(tmp_path / "s", per_class=1, size=SIZE, masks=tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
 
-def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from samples.synthetic import anatomy
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    anatomy.load_template.cache_clear()
-    write_sample(tmp_path / "s", per_class=1, size=SIZE)
+def test_no_network_is_used(sample: tuple[Path, Path]) -> None:
+    assert sample[0].is_dir()  # made without a socket
     assert "nilearn.datasets" not in sys.modules
 
 
 def test_a_missing_template_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import importlib.util
-
-    from samples.synthetic import anatomy
-
-    anatomy.load_template.cache_clear()
+    monkeypatch.setattr(anatomy, "load_template", anatomy.load_template.__wrapped__)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SampleError, match="pip install nilearn"):
         write_sample(tmp_path / "s", per_class=1)

@@ -14,7 +14,7 @@ from samples.synthetic import CLASSES, write_sample
 
 pytestmark = pytest.mark.long
 
-PER_CLASS = 60
+PER_CLASS = 30
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,10 @@
 import io
 import json
 import os
-import sys
+from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +18,11 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import PipelineError
 from components.push.executor import AtomicPushExecutor
+from components.serve_check import component as serve_check
 from components.serve_check.component import ServeCheck
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.requests import read_questions
+from components.serve_check.servers import start_server
 from components.serve_check.verdict import ServeVerdict
 from components.serve_check.wire import Endpoints, RefusedError, RestWire, UndecidedError
 
@@ -40,6 +44,23 @@ def examples(tmp_path):
             example = tf.train.Example(features=tf.train.Features(feature=feature))
             writer.write(example.SerializeToString())
     return made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server on a good model, in a process of its own, and the folder that it serves."""
+    folder = tmp_path_factory.mktemp("served")
+    model = save(folder / "Format-Serving")
+    with start_server(ServeCheckConfig(timeout=500), model, Future()) as endpoints:
+        yield folder, endpoints
+
+
+@pytest.fixture
+def served(server, monkeypatch):
+    """The folder of the model that is served, whatever is checked."""
+    folder, endpoints = server
+    monkeypatch.setattr(serve_check, "start_server", lambda *_: nullcontext(endpoints))
+    return folder
 
 
 def _check(model_folder: Path, examples, out: Path, **settings: object):
@@ -68,16 +89,17 @@ def _inputs(model, infra_blessing) -> dict:
     return {"model": [model], "model_blessing": [blessing], "infra_blessing": [infra_blessing]}
 
 
-def test_a_good_candidate_is_blessed_and_pushed(examples, tmp_path):
-    save(tmp_path / "model" / "Format-Serving")
-    model, blessing, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
+def test_a_good_candidate_is_blessed_and_pushed(examples, tmp_path, served, monkeypatch):
+    clock = SimpleNamespace(monotonic=iter((10.0, 13.25)).__next__)
+    monkeypatch.setattr(serve_check, "time", clock)
+    model, blessing, verdict = _check(served, examples, tmp_path / "blessing")
     assert verdict.reasons == ()
     assert blessing.get_int_custom_property("blessed") == 1
     assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
     assert verdict.requests == 6
     assert 0 <= verdict.max_difference < 1e-5
     assert 0 < verdict.latency_p50_ms <= verdict.latency_p95_ms
-    assert verdict.load_seconds > 0
+    assert verdict.load_seconds == 3.25
     assert AtomicPushExecutor().CheckBlessing(_inputs(model, blessing))
 
 
@@ -129,42 +151,9 @@ def test_questions_are_of_the_whole_test_split_however_large(tmp_path):
     assert [question.encoded == images[-1] for question in questions[::3]] == [False] * 3 + [True]
 
 
-_OTHER_SERVER = """#!{python}
-import sys
-from pathlib import Path
-sys.path[:0] = {path!r}
-from serving.server.__main__ import main
-said = sys.argv[1:]
-assert said[:2] == ["run", "--rm"], said
-published = [said[i + 1].split(":") for i, word in enumerate(said) if word == "--publish"]
-ports = {{inside: outside for _, outside, inside in published}}
-sys.exit(main(["--port=" + ports["8500"], "--rest_api_port=" + ports["8501"],
-               "--model_name=candidate", "--model_base_path={model}"]))
-"""
-
-
-@pytest.fixture
-def docker(tmp_path, monkeypatch):
-    """A `docker` that runs a server on another model than it is given."""
-
-    def install(model: Path) -> None:
-        program = tmp_path / "bin" / "docker"
-        program.parent.mkdir()
-        program.write_text(_OTHER_SERVER.format(python=sys.executable, path=sys.path, model=model))
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    return install
-
-
-def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, docker):
-    save(tmp_path / "model" / "Format-Serving")
-    save(tmp_path / "other" / "1", bias=0.5)
-    docker(tmp_path / "other")
-    *_, verdict = _check(
-        tmp_path / "model", examples, tmp_path / "blessing", server="tensorflow_serving"
-    )
+def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, served):
+    save(tmp_path / "model" / "Format-Serving", bias=0.5)
+    *_, verdict = _check(tmp_path / "model", examples, tmp_path / "blessing")
     assert len(verdict.reasons) == 2
     for reason, protocol in zip(verdict.reasons, ("gRPC", "REST"), strict=True):
         assert reason.startswith(f"Over {protocol}, the probabilities of test image 1 differ by")
@@ -172,10 +161,9 @@ def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, docker):
         assert reason.endswith("The same holds for 6 more.")
 
 
-def test_slow_answers_are_no_verdict_as_the_machine_may_be_busy(examples, tmp_path):
-    save(tmp_path / "model" / "Format-Serving")
-    with pytest.raises(PipelineError, match="no verdict: 95 of 100 .*max_latency.* run again"):
-        _check(tmp_path / "model", examples, tmp_path / "blessing", max_latency=1e-6)
+def test_slow_answers_are_no_verdict_as_the_machine_may_be_busy(examples, tmp_path, served):
+    with pytest.raises(PipelineError, match="not reach a verdict: 95 of 100 .*max_latency.* run"):
+        _check(served, examples, tmp_path / "blessing", max_latency=1e-6)
     assert not list((tmp_path / "blessing").iterdir())
 
 
@@ -189,7 +177,7 @@ def test_a_damaged_model_is_refused(examples, tmp_path):
 def test_a_model_whose_files_are_not_found_now_is_not_refused(examples, tmp_path):
     path = save(tmp_path / "model" / "Format-Serving")
     (path / "saved_model.pb").unlink()
-    with pytest.raises(PipelineError, match="no verdict: the SavedModel cannot be loaded"):
+    with pytest.raises(PipelineError, match="not reach a verdict: the SavedModel cannot be loaded"):
         _check(tmp_path / "model", examples, tmp_path / "blessing")
     assert not list((tmp_path / "blessing").iterdir())
 
@@ -197,7 +185,7 @@ def test_a_model_whose_files_are_not_found_now_is_not_refused(examples, tmp_path
 @pytest.mark.parametrize(
     ("script", "timeout", "words"),
     [
-        ("echo out of memory; exit 9", 500, "the server ended by itself: out of memory"),
+        ("echo out of memory; exit 9", 500, "the server ended unexpectedly: out of memory"),
         # It waits for ever, as nobody writes into the pipe.
         ("exec cat '{pipe}'", 1, "the model was not available within 1 s"),
     ],
@@ -215,7 +203,7 @@ def test_a_server_that_ends_or_never_begins_is_no_verdict(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     settings = {"server": "tensorflow_serving", "timeout": timeout}
-    with pytest.raises(PipelineError, match=f"no verdict: {words}"):
+    with pytest.raises(PipelineError, match=f"not reach a verdict: {words}"):
         _check(tmp_path / "model", examples, tmp_path / "blessing", **settings)
     assert not list((tmp_path / "blessing").iterdir())
 
@@ -228,7 +216,7 @@ def test_a_graph_that_finds_no_memory_is_no_verdict(examples, tmp_path, monkeypa
         raise tf.errors.OpError(None, None, "no room for a tensor", code)
 
     monkeypatch.setattr(tf.saved_model, "load", full)
-    with pytest.raises(PipelineError, match="no verdict: .*no room for a tensor"):
+    with pytest.raises(PipelineError, match="not reach a verdict: .*no room for a tensor"):
         _check(tmp_path / "model", examples, tmp_path / "blessing")
 
 

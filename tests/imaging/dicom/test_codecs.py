@@ -153,13 +153,6 @@ def test_the_page_names_every_syntax():
         assert f"`{syntax}`" in page
 
 
-def test_a_missing_package_is_named(read_dicom, monkeypatch):
-    made, frame = _made(JPEGLSLossless)
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    with pytest.raises(RejectedImageError, match="pip install imagecodecs"):
-        read_dicom(compressed(made, JPEGLSLossless, [frame]))
-
-
 # What stands around a frame
 
 
@@ -227,7 +220,8 @@ def test_run_lengths_that_are_cut_off_are_rejected(read_dicom):
     content = run_lengths(dataset(head()))
     made = pydicom.dcmread(io.BytesIO(content))
     (frame,) = generate_frames(made.PixelData, number_of_frames=1)
-    assert read_dicom(compressed(made, RLELossless, [frame + bytes(64)])).images
+    for behind in (bytes(64), b"\xa5" * 9, b"\x7f" * 9):
+        assert read_dicom(compressed(made, RLELossless, [frame + behind])).images
     for cut in (frame[: len(frame) // 2], frame[:-100], frame[:64]):
         with pytest.raises(RejectedImageError, match="truncated"):
             read_dicom(compressed(made, RLELossless, [cut]))
@@ -479,8 +473,19 @@ print(shown, rejected)
 """
 
 
+_ONE_A_DECODER = (
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEG2000,
+    HTJ2K,
+)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("syntax", [*ENCODERS, RLELossless], ids=lambda syntax: syntax.keyword)
+@pytest.mark.parametrize("syntax", _ONE_A_DECODER, ids=lambda syntax: syntax.keyword)
 def test_hostile_frames_do_no_harm(syntax):
     """In a process of its own: a decoder in C that crashes would take this one with it."""
     contents = []

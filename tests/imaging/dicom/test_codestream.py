@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.dicom.codestream import is_jpeg2000, jpeg2000_size, read_jpeg, rle_fits
+from imaging.dicom.codestream import is_jpeg2000, jpeg2000_size, read_jpeg
 from imaging.jpeg_segments import JPEG_LS
 
 
@@ -90,24 +90,8 @@ def test_reads_the_size_of_a_jpeg_2000(boxed):
         assert jpeg2000_size(damaged) is None
 
 
-def _rle(*segments: bytes) -> bytes:
-    offsets = [64 + sum(map(len, segments[:index])) for index in range(len(segments))]
-    header = struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments)))
-    return header + b"".join(segments)
-
-
-def test_tells_run_lengths_that_fit_from_those_that_do_not():
-    run, literal, nothing = b"\x81\x07", b"\x7f" + bytes(128), b"\x80"
-    assert rle_fits(_rle(run * 10, literal * 10), 1280)
-    assert rle_fits(_rle(nothing * 10 + run * 10 + b"\0"), 1280)
-    assert not rle_fits(_rle(run * 10, run * 1000), 1280)
-    assert not rle_fits(_rle(literal * 1000), 1280)
-    assert not rle_fits(b"short", 1280)
-
-
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8", b"\xff\x4f\xff\x51"]))
 def test_any_bytes_are_looked_at_without_harm(content, start):
     read_jpeg(start + content + b"\xff\xd9")
     jpeg2000_size(start + content)
     jpeg2000_size(b"\x00\x00\x00\x0cjP  " + content)
-    rle_fits(content, 10)

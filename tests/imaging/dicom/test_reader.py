@@ -207,7 +207,7 @@ def test_makes_pixels_square(read_dicom):
         (image,) = read_dicom(file(PixelSpacing=nonsense)).images
         assert image.pixels.shape == (48, 40, 3)
         assert image.tags.pixel_spacing is None
-    with pytest.raises(RejectedImageError, match="with square pixels, more"):
+    with pytest.raises(RejectedImageError, match="more pixels, once they are square"):
         read_dicom(file(PixelSpacing=[900, 0.01]))
 
 
