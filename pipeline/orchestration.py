@@ -86,6 +86,7 @@ __all__ = [
     "PredictionsFile",
     "PushedModel",
     "SplitAssignment",
+    "left_out",
     "node_launcher",
     "partial_run_utils",
     "path_utils",
