@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from tfx.components import BulkInferrer, ExampleValidator, StatisticsGen, Transform
-from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import bulk_inferrer_pb2, transform_pb2
@@ -199,7 +198,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
         push=config.push,
     )
 
-    nodes: list[BaseComponent] = [
+    nodes = [
         ingest, schema, statistics, validator, previous, gate,
         transform, *([tuner] if config.tune.enabled else []), trainer, baseline,
         serve_check, predictions, evaluator, report, pusher,
