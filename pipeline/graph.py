@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfx import v1 as tfx
-from tfx.dsl.components.base import base_component
+from tfx.components import BulkInferrer, ExampleValidator, StatisticsGen, Transform
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import bulk_inferrer_pb2, transform_pb2
+from tfx.types import Channel
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
 from components.evaluate.baseline import LatestBlessedBaselineStrategy
 from components.evaluate.component import Evaluator
@@ -28,7 +32,7 @@ from pipeline.work import Work
 from schema.statistics import statistics_options
 
 
-def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.Pipeline:
+def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline:
     """Builds the graph, and reads no file but those of this package.
 
     Args:
@@ -49,25 +53,25 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.
     )
 
     # What they do look like.
-    statistics = tfx.components.StatisticsGen(
+    statistics = StatisticsGen(
         examples=ingest.outputs["examples"],
         schema=schema.outputs["schema"],
         stats_options=statistics_options(),
     )
 
     # Where the two differ.
-    validator = tfx.components.ExampleValidator(
+    validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
 
     # The data to compare with are the last that were good enough.
-    previous = tfx.dsl.Resolver(
+    previous = Resolver(
         strategy_class=LastPassedStrategy,
         candidate_statistics=statistics.outputs["statistics"],
         candidate_report=ingest.outputs["report"],
-        statistics=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ExampleStatistics),
-        report=tfx.dsl.Channel(type=IngestReportFile),
-        verdict=tfx.dsl.Channel(type=GateVerdict),
+        statistics=Channel(type=ExampleStatistics),
+        report=Channel(type=IngestReportFile),
+        verdict=Channel(type=GateVerdict),
     ).with_id("PreviousData")
 
     # Data that are not stop the run here.
@@ -85,11 +89,11 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.
     )
 
     # Bytes become pixels, once, by the function that serving uses too.
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=ingest.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_analyzer_cache=True,  # nothing is analysed: every image stands for itself
         disable_statistics=True,
         custom_config={
@@ -128,13 +132,13 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.
 
     # The model to beat is the last one that was blessed; what it and the candidate were trained on
     # says which test images they know.
-    baseline = tfx.dsl.Resolver(
+    baseline = Resolver(
         strategy_class=LatestBlessedBaselineStrategy,
         candidate=trainer.outputs["model"],
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-        splits=tfx.dsl.Channel(type=SplitAssignment),
-        candidate_splits=tfx.dsl.Channel(type=SplitAssignment),
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+        splits=Channel(type=SplitAssignment),
+        candidate_splits=Channel(type=SplitAssignment),
     ).with_id("Baseline")
 
     # The candidate is asked through a real server, which is a program of its own.
@@ -194,7 +198,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.
         push=config.push,
     )
 
-    nodes: list[base_component.BaseComponent] = [
+    nodes = [
         ingest, schema, statistics, validator, previous, gate,
         transform, *([tuner] if config.tune.enabled else []), trainer, baseline,
         serve_check, predictions, evaluator, report, pusher,
@@ -202,15 +206,15 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> tfx.dsl.
     # What a blessed model says of the test images, as records, where that is asked for.
     if config.bulk_inference:
         nodes.append(
-            tfx.components.BulkInferrer(
+            BulkInferrer(
                 examples=ingest.outputs["examples"],
                 model=trainer.outputs["model"],
                 model_blessing=evaluator.outputs["blessing"],
-                data_spec=tfx.proto.DataSpec(example_splits=["test"]),
-                model_spec=tfx.proto.ModelSpec(model_signature_name=["evaluate"]),
+                data_spec=bulk_inferrer_pb2.DataSpec(example_splits=["test"]),
+                model_spec=bulk_inferrer_pb2.ModelSpec(model_signature_name=["evaluate"]),
             )
         )
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(work.artifacts),
         components=nodes,

@@ -27,7 +27,7 @@ from pipeline.launch import (
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.notice import notice
-from pipeline.orchestration import partial_run_utils
+from pipeline.orchestration import left_out, partial_run_utils
 from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress
@@ -125,7 +125,9 @@ def _launch(
 
 
 def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
-    from pipeline.graph import create_pipeline
+    # For TFX's InfraValidator, which no graph of ours has.
+    with left_out("kubernetes"):
+        from pipeline.graph import create_pipeline
 
     ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
     set_run_id(ir, run.name)
@@ -147,7 +149,7 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
         _end(run, "interrupted")
     if cut_off:
         console.print(
-            f"An earlier run was cut off in {', '.join(cut_off)}; going on from what is whole."
+            f"An earlier run was cut off in {', '.join(cut_off)}; continuing from what is whole."
         )
     if missing := forget_missing(store, work):
         console.print(f"{missing} earlier outputs are no longer on disk and will be made again.")

@@ -17,18 +17,6 @@ from typing import Any
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 
-class _NotInstalled:
-    """A finder of modules that says of some packages that they are not there."""
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-
-    def find_spec(self, name: str, *_: object) -> None:
-        """Python asks this before it looks for a module that is not loaded yet."""
-        if name in self._names:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
 @contextmanager
 def left_out(*names: str) -> Iterator[None]:
     """Lets imports of packages fail, as where they are not installed.
@@ -36,12 +24,14 @@ def left_out(*names: str) -> Iterator[None]:
     Args:
         names: The packages; those that are loaded already stay.
     """
-    finder = _NotInstalled(*names)
-    sys.meta_path.insert(0, finder)
+    # Python finds no module where it has None.
+    absent = {name: None for name in names if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        for name in absent:
+            del sys.modules[name]
 
 
 _FOR_EXECUTORS = ("apache_beam", "tensorflow", "tfx.components")
@@ -86,6 +76,7 @@ __all__ = [
     "PredictionsFile",
     "PushedModel",
     "SplitAssignment",
+    "left_out",
     "node_launcher",
     "partial_run_utils",
     "path_utils",

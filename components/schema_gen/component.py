@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 from google.protobuf import text_format
-from tfx.components.schema_gen.executor import DEFAULT_FILE_NAME
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Schema
 
 from components.schema_gen.curated import curated_schema
+
+_FILE = "schema.pbtxt"  # TFX names it so, in a module that loads all of its components
 
 
 @component
@@ -28,4 +29,4 @@ def SchemaGen(
     """
     curated = curated_schema(json.loads(classes))
     text = text_format.MessageToString(curated, as_utf8=True)
-    Path(schema.uri, DEFAULT_FILE_NAME).write_text(text, encoding="utf-8")
+    Path(schema.uri, _FILE).write_text(text, encoding="utf-8")

@@ -63,6 +63,7 @@ def test_worker_processes_make_the_same_artifacts(data, tmp_path):
     assert "sdk_worker_main" not in logs["one"].read_text()
 
 
+@pytest.mark.slow
 def test_worker_processes_judge_alike(tmp_path):
     import numpy as np
 

@@ -7,24 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from killing import kill_a_training
-from toy_run import (
-    NODES,
-    RESOLVERS,
-    arguments,
-    assert_whole,
-    node_states,
-    run,
-    run_process,
-    store,
-)
+from toy_run import NODES, RESOLVERS, arguments, assert_whole, node_states, run, store
 
 _KILLED_RUN = Path(__file__).parents[1] / "fixtures" / "killed_run.py"
 
 
-def _kill(node: str, moment: str, data: Path, work: Path, *more: str) -> None:
+def _kill(node: str, moment: str, data: Path, work: Path) -> None:
     result = subprocess.run(
-        [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work, *more)],
+        [sys.executable, str(_KILLED_RUN), node, moment, *arguments(data, work)],
         capture_output=True,
         text=True,
         check=False,
@@ -36,9 +26,9 @@ def _kill(node: str, moment: str, data: Path, work: Path, *more: str) -> None:
     assert ("ModelBlessing" in types) == (NODES.index(node) > NODES.index("Evaluator"))
 
 
-def _go_on(data: Path, work: Path, *more: str) -> None:
+def _go_on(data: Path, work: Path) -> None:
     """Runs to the end, which is Pusher's work alone by now."""
-    result = run(data, work, *more)
+    result = run(data, work)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "cut off in" in result.stdout
     states = node_states(result.stdout)
@@ -56,17 +46,3 @@ def test_killed_in_node_after_node(moment, make_folder, tmp_path):
     for node in NODES:
         _kill(node, moment, data, work)
     _go_on(data, work)
-
-
-def test_killed_in_the_middle_of_training_and_in_nodes_around_it(make_folder, tmp_path):
-    data, work = make_folder(train=20, test=5), tmp_path / "work"
-    more = ("--set", "train.epochs=3")
-    _kill("Gate", "before", data, work, *more)
-    killed = run_process(data, work, *more, **kill_a_training(tmp_path / "armed"))
-    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
-    assert "cut off in Gate" in killed.stdout
-    assert not list(work.glob("serving/*/*"))
-    _kill("Pusher", "before", data, work, *more)
-    logs = "".join(path.read_text() for path in work.glob("runs/*/log.txt"))
-    assert "going on after epoch 1, where training was interrupted" in logs
-    _go_on(data, work, *more)

@@ -15,8 +15,10 @@ from gating import (
     statistics_artifact,
     statistics_of,
 )
-from tfx import v1 as tfx
-from tfx.types import standard_artifacts
+from tfx.dsl.components.common.importer import Importer
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import Channel, standard_artifacts
 
 from components.gate.artifacts import GateVerdict
 from components.gate.component import Gate
@@ -79,7 +81,7 @@ class _Runs:
         }
         splits = {"split_names": '["train", "eval", "test"]'}
         sources = {
-            output: tfx.dsl.Importer(
+            output: Importer(
                 source_uri=str(self.root / name / output),
                 artifact_type=kind,
                 properties=splits if output in ("statistics", "anomalies") else {},
@@ -87,13 +89,13 @@ class _Runs:
             for output, kind in kinds.items()
         }
         found = {output: source.outputs["result"] for output, source in sources.items()}
-        previous = tfx.dsl.Resolver(
+        previous = Resolver(
             strategy_class=LastPassedStrategy,
             candidate_statistics=found["statistics"],
             candidate_report=found["report"],
-            statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
-            report=tfx.dsl.Channel(type=IngestReportFile),
-            verdict=tfx.dsl.Channel(type=GateVerdict),
+            statistics=Channel(type=standard_artifacts.ExampleStatistics),
+            report=Channel(type=IngestReportFile),
+            verdict=Channel(type=GateVerdict),
         ).with_id("PreviousData")
         gate = Gate(
             **found,
@@ -104,7 +106,7 @@ class _Runs:
             reason=reason,
             code="",
         )
-        return tfx.dsl.Pipeline(
+        return Pipeline(
             pipeline_name="gated",
             pipeline_root=str(self.root / "artifacts"),
             components=[*sources.values(), previous, gate],

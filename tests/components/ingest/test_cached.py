@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tfx import v1 as tfx
+from tfx.orchestration.pipeline import Pipeline
 
 from components.errors import PipelineError
 from components.ingest.component import Ingest
@@ -36,7 +36,7 @@ def launch(tmp_path):
     def run(data: Path, beam=BEAM) -> tuple[str, IngestReport]:
         config = IngestConfig(classes=("glioma", "notumor"))
         node = Ingest(input_base=str(data), config=config, cache=work.cache)
-        graph = tfx.dsl.Pipeline(
+        graph = Pipeline(
             "ingest", str(work.artifacts), components=[node], enable_cache=True,
             beam_pipeline_args=list(beam),
         )  # fmt: skip
