@@ -13,6 +13,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
+from components.left_out import left_out
 from pipeline.config import Config
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
@@ -27,7 +28,7 @@ from pipeline.launch import (
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.notice import notice
-from pipeline.orchestration import left_out, partial_run_utils
+from pipeline.orchestration import partial_run_utils
 from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
 from pipeline.progress import NodeProgress

@@ -9,30 +9,11 @@ artifacts through its plugin for local files instead of TensorFlow's.
 Other modules of this package take TFX's orchestration and our artifacts' types from here.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
-
-@contextmanager
-def left_out(*names: str) -> Iterator[None]:
-    """Lets imports of packages fail, as where they are not installed.
-
-    Args:
-        names: The packages; those that are loaded already stay.
-    """
-    # Python finds no module where it has None.
-    absent = {name: None for name in names if name not in sys.modules}
-    sys.modules.update(absent)  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
-
+from components.left_out import left_out
 
 _FOR_EXECUTORS = ("apache_beam", "tensorflow", "tfx.components")
 
@@ -76,7 +57,6 @@ __all__ = [
     "PredictionsFile",
     "PushedModel",
     "SplitAssignment",
-    "left_out",
     "node_launcher",
     "partial_run_utils",
     "path_utils",

@@ -75,21 +75,15 @@ async def _serve(flags: Flags) -> None:
 
 
 def import_server() -> Callable[..., Awaitable[None]]:
-    """Imports TensorFlow and the server, but not Keras.
-
-    TensorFlow would import it, which takes nearly as long as the rest; no SavedModel needs it.
+    """Imports TensorFlow and the server, but not Keras, which no SavedModel needs.
 
     Returns:
         `serving.server.serve.serve`.
     """
-    hidden = "keras" not in sys.modules
-    if hidden:
-        sys.modules["keras"] = None  # type: ignore[assignment]  # so it is not found
-    try:
-        from serving.server.serve import serve
-    finally:
-        if hidden:
-            del sys.modules["keras"]
+    # TensorFlow otherwise imports Keras 3 at once, which takes nearly as long as the rest.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    from serving.server.serve import serve
+
     return serve
 
 
