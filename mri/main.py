@@ -52,7 +52,7 @@ class MriCommands(LazyGroup):
         "report": ("mri.report", "Print where a model's report is, or its figures."),
         "tensorboard": ("mri.tensorboard", "Show the curves of all trainings in a browser."),
         "models": ("mri.models", "See and decide which model is served."),
-        "data": ("mri.data", "Make and look at image folders."),
+        "data": ("mri.data", "Make, fetch and inspect folders of images."),
         "kubeflow": (
             "mri.kubeflow",
             "Run the pipeline on Kubeflow Pipelines; rehearse that here.",

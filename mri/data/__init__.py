@@ -1,4 +1,4 @@
-"""`mri data`: make, fetch and look at image folders."""
+"""`mri data`: make, fetch and inspect folders of images."""
 
 import typer
 
@@ -15,11 +15,12 @@ class DataCommands(LazyGroup):
         ),
         "inspect": (
             "mri.data.inspect",
-            "Say what is in a folder of images, and whether figures measured on it can be trusted.",
+            "Report what a folder of images holds, and whether figures measured on it can be "
+            "trusted.",
         ),
         "fetch": (
             "mri.data.fetch",
-            "Fetch the 7,023 public images from Kaggle; a download that was cut goes on.",
+            "Fetch the 7,023 public images from Kaggle; an interrupted download is resumed.",
         ),
     }
 
@@ -28,5 +29,5 @@ app = typer.Typer(
     cls=DataCommands,
     add_completion=False,
     no_args_is_help=True,
-    help="Make and look at image folders.",
+    help="Make, fetch and inspect folders of images.",
 )
