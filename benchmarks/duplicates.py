@@ -133,7 +133,7 @@ def _compare_all(structures: Floats, threshold: float) -> Pairs:
         first, second = np.nonzero(np.triu(best >= threshold, 1))
         found.append((first + start, second + start, best[first, second]))
     first, second, correlation = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Pairs(first.astype(np.int32), second.astype(np.int32), correlation)
+    return Pairs(first, second, correlation)
 
 
 def _limits(
@@ -223,14 +223,14 @@ def _span_by_span(signatures: Signatures, config: DuplicatesConfig) -> dict[str,
     """What the second half's and the whole's last span cost, remembered and anew."""
     digests = [f"{index:08}" for index in range(len(signatures))]
     ends = [len(signatures) * span // _SPANS for span in range(1, _SPANS + 1)]
-    before, seconds, anew, agree = Compared.nothing(), [], [], True
+    before, seconds, anew, agree = Compared(), [], [], True
     for end in ends:
         start = time.perf_counter()
         pairs, _, before = compare(digests[:end], signatures[:end], before, config)
         seconds.append(time.perf_counter() - start)
         if end in (ends[_SPANS // 2 - 1], ends[-1]):
             start = time.perf_counter()
-            expected, _, _ = compare(digests[:end], signatures[:end], Compared.nothing(), config)
+            expected, _, _ = compare(digests[:end], signatures[:end], Compared(), config)
             anew.append(time.perf_counter() - start)
             agree &= _by_pair(pairs) == _by_pair(expected)
     half, last = seconds[_SPANS // 2 - 1], seconds[-1]

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import PipelineError
+from components.progress import told
 from components.whole_file import whole_file
 from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
 from imaging.reader import file_digest
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_MESSAGES = 2.0
 _AT_ONCE = 32
 """Files that a thread takes: handing over a small one alone takes as long as reading it."""
 _SETTLED = 2_000_000_000
@@ -65,7 +65,7 @@ def read_digests(
         parts = [unread[start : start + _AT_ONCE] for start in range(0, len(unread), _AT_ONCE)]
         done = pool.map(lambda part: [_digest(path, limit) for path in part], parts)
         found = chain.from_iterable(done)
-        for path, digest in zip(unread, _told(found, len(unread), step), strict=True):
+        for path, digest in zip(unread, told(found, len(unread), step), strict=True):
             digests[path] = digest
             stamp = stamps[path]
             if (
@@ -113,15 +113,6 @@ def _digest(path: str, limit: int) -> str:
         return f"{_UNREAD}{rejection}"
     except ReadFailedError as error:
         raise read_failed(error, path) from error
-
-
-def _told(digests: Iterable[str], total: int, step: str) -> Iterator[str]:
-    told = time.monotonic()
-    for done, digest in enumerate(digests, start=1):
-        yield digest
-        if time.monotonic() - told > _SECONDS_BETWEEN_MESSAGES:
-            told = time.monotonic()
-            _LOG.info("%s, %d%%", step, 100 * done / total)
 
 
 def _stamp(path: str) -> Stamp | None:

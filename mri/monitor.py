@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from google.protobuf.message import DecodeError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.errors import PipelineError
@@ -76,7 +76,7 @@ def monitor(
         from components.monitor.compare import compare, window_statistics
         from components.monitor.page import render
 
-        logged = read_window(log or folder.requests, begin, None)
+        logged = read_window(log or folder.requests, begin)
         window = one_version(logged, model, version)
         name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
         path = statistics or _training(folder, number, metadata, name)
@@ -171,25 +171,19 @@ def _print(report: MonitorReport, console: Console) -> None:
         f"{report.training_images:,} training images"
     )
     if report.left_out:
-        images = "image" if report.left_out == 1 else "images"
-        are = "is" if report.left_out == 1 else "are"
-        console.print(
-            f"{report.left_out:,} {images} that other models or versions answered {are} left out"
-        )
-    table = Table()
-    table.add_column("feature")
-    for column in ("mean", "in training", "divergence", "allowed"):
-        table.add_column(column, justify="right")
+        images = "1 image" if report.left_out == 1 else f"{report.left_out:,} images"
+        console.print(f"left out: {images} that other models or versions answered")
+    numbers = ("mean", "in training", "divergence", "allowed")
+    table = Table("feature", *(Column(name, justify="right") for name in numbers))
     for one in report.distances:
-        over = one.value > one.allowed
-        numbers = ("" if m is None else f"{m:.4g}" for m in (one.mean, one.previous_mean))
-        table.add_row(
-            one.feature, *numbers, f"{one.value:.3f}", f"{one.allowed:.3f}",
-            style="red" if over else None,
-        )  # fmt: skip
+        means = ("" if mean is None else f"{mean:.4g}" for mean in (one.mean, one.previous_mean))
+        style = "red" if one.value > one.allowed else None
+        table.add_row(one.feature, *means, f"{one.value:.3f}", f"{one.allowed:.3f}", style=style)
     console.print(table)
     if LABEL in report.drifted:
-        console.print("the answers are spread otherwise than the training images' classes")
+        console.print(
+            "the answers are distributed differently from the classes of the training images"
+        )
     if report.out_of_distribution is not None:
         console.print(f"{report.out_of_distribution:.1%} of the images are unknown to the model")
     if features := [name for name in report.drifted if name != LABEL]:

@@ -42,9 +42,8 @@ def check_anomalies(
         if of_split.HasField("dataset_anomaly_info"):
             found[f"schema:{_DATASET}"][split] = _sentence(of_split.dataset_anomaly_info)
     return [
-        Finding(
-            name=name,
-            severity=config.severity_of(name),
+        config.finding(
+            name,
             found=" ".join(f"{split}: {sentence}" for split, sentence in by_split.items()),
             expected="What schema.pbtxt says.",
             action="Look at what differs, and correct it or, if it is right, the schema.",

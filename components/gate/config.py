@@ -1,10 +1,11 @@
 """What can be chosen about the gate."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from components.gate.rules import RULES, Severity, rule_of
+from components.gate.verdict import Finding
 from components.strict_config import StrictConfig
 
 
@@ -21,8 +22,8 @@ class GateConfig(StrictConfig):
     """When data are suspicious, and what then happens.
 
     Attributes:
-        severity: `pass`, `warn` or `stop` by rule (`drift`) or finding (`drift:image/mean`), where
-            it shall differ from the default.
+        severity: `pass`, `warn` or `stop` by rule (`drift`) or finding (`drift:image/mean`), if
+            it is to differ from the default.
         max_rejected_share: Largest share of files that may be unusable.
         max_imbalance: How many times as many training images the largest class may have as the
             smallest.
@@ -54,3 +55,16 @@ class GateConfig(StrictConfig):
         rule = rule_of(name)
         chosen = self.severity.get(name) or self.severity.get(rule)
         return chosen or default or RULES[rule]
+
+    def finding(self, name: str, *, default: Severity | None = None, **said: Any) -> Finding:
+        """A finding, as severe as `severity_of` says.
+
+        Args:
+            name: Its name.
+            default: Its severity, unless the configuration says another.
+            **said: The rest of `Finding`.
+
+        Returns:
+            The finding.
+        """
+        return Finding(name=name, severity=self.severity_of(name, default), **said)

@@ -6,7 +6,6 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from components.gate.config import GateConfig
-from components.gate.rules import Severity
 from components.gate.verdict import Distance, Finding
 from components.ingest.report import IngestReport
 from components.pages.names import shown
@@ -82,14 +81,13 @@ def check_drift(
         A finding for each feature that drifted.
     """
     alike = (report.source, report.classes) == (previous.source, previous.classes)
-    default: Severity | None = None if alike else "warn"
     of = f"the last data that passed ({shown(previous.source)}, span {previous.span})"
     return [
-        Finding(
-            name=f"drift:{distance.feature}",
-            severity=config.severity_of(f"drift:{distance.feature}", default),
+        config.finding(
+            f"drift:{distance.feature}",
+            default=None if alike else "warn",
             found=f"{_change(distance)} in {of}: a divergence of {distance.value:.3f}.",
-            expected=f"At most {distance.allowed:.3f}, for as many images as there are.",
+            expected=f"At most {distance.allowed:.3f}, for this number of images.",
             action="Find out what has changed: scanner, protocol, conversion or patients.",
             figures=distance.model_dump(exclude={"feature"}, exclude_none=True),
         )
@@ -100,7 +98,7 @@ def check_drift(
 
 def _change(distance: Distance) -> str:
     if distance.mean is None or distance.previous_mean is None:
-        return f"{distance.feature} is spread otherwise than"
+        return f"{distance.feature} is not distributed as"
     return (
         f"{distance.feature} is {distance.mean:.4g} on average and was {distance.previous_mean:.4g}"
     )

@@ -117,12 +117,13 @@ class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
         names = DataVerdict.read(folder).named("stop")
         super().__init__(
             f"The data gate stopped the run: {', '.join(names)}. {folder / PAGE_FILE} shows why; "
-            f"mend the data, or accept them with --accept-anomalies {','.join(names)} "
+            f"correct the data, or accept them with --accept-anomalies {','.join(names)} "
             "--reason TEXT."
         )
 
 
-_ORDER: tuple[Severity, ...] = ("stop", "warn", "pass")
+_OUTCOMES: dict[Severity, Outcome] = {"stop": "stopped", "warn": "warned", "pass": "passed"}
+"""By the severity of the worst finding, the worst first."""
 
 
 def weigh(
@@ -137,20 +138,16 @@ def weigh(
     Returns:
         The outcome, and the findings, the most severe first, then in the order of the rules.
     """
-    rules = list(RULES)
+    rules, severities = list(RULES), list(_OUTCOMES)
     weighed = sorted(
         (_accept(finding, accepted) for finding in findings),
         key=lambda finding: (
-            _ORDER.index(finding.severity),
+            severities.index(finding.severity),
             rules.index(rule_of(finding.name)),
             finding.name,
         ),
     )
-    severities = {finding.severity for finding in weighed}
-    outcome: Outcome = (
-        "stopped" if "stop" in severities else "warned" if "warn" in severities else "passed"
-    )
-    return outcome, tuple(weighed)
+    return _OUTCOMES[weighed[0].severity if weighed else "pass"], tuple(weighed)
 
 
 def _accept(finding: Finding, accepted: Collection[str]) -> Finding:

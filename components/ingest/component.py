@@ -63,9 +63,9 @@ class Ingest(base_beam_component.BaseBeamComponent):
                 config=config.model_dump_json(),
                 cache=str(cache or ""),
                 code=source_digest("components.ingest.executor"),
-                examples=types.Channel(type=standard_artifacts.Examples),
-                rejected=types.Channel(type=RejectedImages),
-                splits=types.Channel(type=SplitAssignment),
-                report=types.Channel(type=IngestReportFile),
+                **{
+                    name: types.Channel(type=output.type)
+                    for name, output in IngestSpec.OUTPUTS.items()
+                },
             )
         )

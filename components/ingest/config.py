@@ -48,9 +48,9 @@ class IngestConfig(ReadConfig):
             side of the folder that it came in and only reports what leaks.
         split_file: A `splits.csv` of an earlier run, edited or not, that decides instead.
         eval_share: Share of the training images that becomes the `eval` split, class by class,
-            where the folder has none of its own.
-        test_share: Share of all images that becomes the `test` split where it is drawn.
-        unlinked_history: What to do where the patients of images that earlier runs had cannot be
+            if the folder has none of its own.
+        test_share: Share of all images that becomes the `test` split, if the split is drawn.
+        unlinked_history: What to do if the patients of images of earlier runs cannot be
             told from those of new ones, as another salt hashed their ids: `refuse`, or `accept` and
             say in the report how many these are.
         span: Which `span-NNN` folder is the newest to read; None is the newest there is.

@@ -9,8 +9,7 @@ from tfx.orchestration.portable import data_types
 from components.driver import Driver
 from components.ingest.artifacts import HISTORY, SplitAssignment
 from components.ingest.config import IngestConfig, deciding_settings, settings_digest
-from components.ingest.folder import list_images
-from components.ingest.labels import read_labels
+from components.ingest.folder import list_data
 from components.properties import text_of
 
 _PLACES = ("input_base", "cache")
@@ -24,13 +23,8 @@ class IngestDriver(Driver):
         """Looks what the data folder holds, and finds what earlier ingestions decided."""
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
-        cache = properties.get("cache")
-        folder = list_images(
-            Path(properties["input_base"]),
-            span=config.span,
-            window=config.window,
-            labels=read_labels(config.labels, config.classes),
-        ).with_contents(config.max_file_bytes, Path(cache) if cache else None)
+        cache = Path(properties["cache"]) if properties.get("cache") else None
+        folder = list_data(Path(properties["input_base"]), config, cache)
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)
         properties["labels"] = _digest(config.labels)
@@ -54,16 +48,14 @@ class IngestDriver(Driver):
         """
         itself = (properties["fingerprint"], settings_digest(properties))
         with self._mlmd_connection as handle:
-            splits = {
-                uri: artifact
-                for artifact in sorted(
-                    handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME),
-                    key=lambda artifact: artifact.id,
-                )
-                if artifact.state == pb.Artifact.LIVE
-                and text_of(artifact, "policy") == policy
-                and (uri := _uri_here(artifact.uri, place))
-            }
+            known = handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
+        splits = {
+            uri: artifact
+            for artifact in sorted(known, key=lambda artifact: artifact.id)
+            if artifact.state == pb.Artifact.LIVE
+            and text_of(artifact, "policy") == policy
+            and (uri := _uri_here(artifact.uri, place))
+        }
         again = [split for split in splits.values() if _ingestion(split) == itself]
         if again and HISTORY in again[-1].custom_properties:
             remembered = text_of(again[-1], HISTORY)

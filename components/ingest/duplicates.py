@@ -12,7 +12,6 @@ pairs, without missing any, and only those are compared in full.
 import hashlib
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 
 from components.ingest.config import DuplicatesConfig
 from components.ingest.spectra import orientations, spectra_of, transposed
+from components.progress import told
 
 _BLOCK = 384
 """Images a side of one matrix product."""
@@ -42,15 +42,13 @@ _CUTTABLE = 50
 """Images: no smaller group counts as chained together."""
 _CUTS = 10
 """Steps from the threshold to 1 in which a chain is taken apart."""
-_SECONDS_BETWEEN_MESSAGES = 3.0
 
 _LOG = logging.getLogger(__name__)
 
-Indices = np.ndarray[Any, np.dtype[np.int32]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 Signatures = np.ndarray[Any, np.dtype[np.int8]]
 _Floats = np.ndarray[Any, np.dtype[np.float32]]
-_Positions = np.ndarray[Any, np.dtype[np.int64]]
-_Proposals = Callable[[range, float], Iterator[tuple[_Positions, _Positions]]]
+_Proposals = Callable[[range, float], Iterator[tuple[Indices, Indices]]]
 """From a block of images and the threshold, pairs that may reach it, in batches, the smaller first.
 """
 
@@ -60,8 +58,8 @@ class Pairs:
     """Unordered pairs of images that match.
 
     Attributes:
-        first: int32 [pairs], index of an image.
-        second: int32 [pairs], index of a later image.
+        first: int64 [pairs], index of an image.
+        second: int64 [pairs], index of a later image.
         correlation: float32 [pairs], in the best of eight orientations; 1.0 for identical pixels.
     """
 
@@ -101,8 +99,8 @@ def is_exact(new: int, count: int, config: DuplicatesConfig) -> bool:
 def find_pairs(
     signatures: Signatures,
     config: DuplicatesConfig,
-    rows: _Positions | None = None,
-    new: _Positions | None = None,
+    rows: Indices | None = None,
+    new: Indices | None = None,
 ) -> Pairs:
     """Finds the near duplicates.
 
@@ -135,13 +133,9 @@ def find_pairs(
         return _confirmed(signatures, rows, proposals, config.threshold)
 
     blocks = [*_blocks(0, fresh), *([] if exact else _blocks(fresh, count))]
-    progress = _Progress(len(blocks))
-    found = [no_pairs()]
     # Many small matrix products: one a thread is faster than all threads on each.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for pairs in pool.map(search, blocks):
-            found.append(pairs)
-            progress.step()
+        found = list(told(pool.map(search, blocks), len(blocks), "comparing images"))
     pairs = merge(found, len(signatures))
     if np.bincount(pairs.first, minlength=1).max() >= _MOST_PARTNERS:
         _LOG.warning("some images have %d or more near duplicates", _MOST_PARTNERS)
@@ -190,7 +184,7 @@ def _blocks(start: int, end: int) -> list[range]:
 def _rule_out(spectra: _Floats) -> _Proposals:
     """Compares a block with itself and all that comes behind it: which pairs may match."""
 
-    def propose(block: range, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
+    def propose(block: range, threshold: float) -> Iterator[tuple[Indices, Indices]]:
         rows = spectra[block.start : block.stop]
         for other in range(block.start, len(spectra), _BLOCK):
             columns = spectra[other : other + _BLOCK]
@@ -241,7 +235,7 @@ def _ask_index(spectra: _Floats, fresh: int) -> _Proposals:
     everyone.add(vectors)
     newcomers.add(vectors[: fresh if fresh < count else 0])
 
-    def propose(block: range, threshold: float) -> Iterator[tuple[_Positions, _Positions]]:
+    def propose(block: range, threshold: float) -> Iterator[tuple[Indices, Indices]]:
         faiss.omp_set_num_threads(1)  # of this thread: the others have blocks of their own
         index = everyone if block.start < fresh else newcomers
         queries = spectra[block.start : block.stop]
@@ -259,12 +253,12 @@ def _ask_index(spectra: _Floats, fresh: int) -> _Proposals:
 
 def _confirmed(
     signatures: Signatures,
-    rows: _Positions,
-    proposals: Iterator[tuple[_Positions, _Positions]],
+    rows: Indices,
+    proposals: Iterator[tuple[Indices, Indices]],
     threshold: float,
 ) -> Pairs:
     """Compares the proposed pairs of one block of rows in full."""
-    found = [no_pairs()]
+    found = []
     partners = np.zeros(len(signatures), np.int32)
     for first, second in proposals:
         first, second = rows[first], rows[second]
@@ -272,14 +266,12 @@ def _confirmed(
         first, second = first[wanted], second[wanted]
         correlation = _correlate(signatures, first, second)
         kept = correlation >= threshold
-        found.append(
-            Pairs(first[kept].astype(np.int32), second[kept].astype(np.int32), correlation[kept])
-        )
+        found.append(Pairs(first[kept], second[kept], correlation[kept]))
         np.add.at(partners, first[kept], 1)
     return merge(found, len(signatures))
 
 
-def _correlate(signatures: Signatures, first: _Positions, second: _Positions) -> _Floats:
+def _correlate(signatures: Signatures, first: Indices, second: Indices) -> _Floats:
     """The full correlation of each pair in its best orientation; pairs of one `first` are together.
 
     Sums of whole numbers, which float64 holds: the order in which images come changes nothing.
@@ -304,18 +296,18 @@ def _identical_pairs(pictures: Sequence[str]) -> Pairs:
         few = members[:_COMPLETE]
         pairs.append(few[np.stack(np.triu_indices(len(few), 1))])
         pairs.append(np.stack(np.broadcast_arrays(few[0], members[_COMPLETE:])))
-    first, second = np.concatenate(pairs, axis=1).astype(np.int32)
+    first, second = np.concatenate(pairs, axis=1)
     return Pairs(first, second, np.ones(len(first), np.float32))
 
 
-def _chains(keys: Sequence[str | None]) -> _Positions:
+def _chains(keys: Sequence[str | None]) -> Indices:
     """Links that join the images of each key, int64 [2, links]."""
     links = [np.empty((2, 0), np.int64)]
     links += [np.stack([members[:-1], members[1:]]) for members in _members(keys)]
     return np.concatenate(links, axis=1)
 
 
-def _members(keys: Sequence[str | None]) -> list[_Positions]:
+def _members(keys: Sequence[str | None]) -> list[Indices]:
     """The images of each key that several have, in ascending order."""
     members: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
@@ -324,7 +316,7 @@ def _members(keys: Sequence[str | None]) -> list[_Positions]:
     return [np.array(several) for several in members.values() if len(several) > 1]
 
 
-def join(links: _Positions, count: int) -> _Positions:
+def join(links: Indices, count: int) -> Indices:
     """Joins what links connect, directly or through others.
 
     Args:
@@ -338,12 +330,12 @@ def join(links: _Positions, count: int) -> _Positions:
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(links.shape[1], bool), (links[0], links[1])), (count, count))
-    labels: _Positions
+    labels: Indices
     _, labels = connected_components(graph, directed=False)
     return labels
 
 
-def _group_names(pictures: Sequence[str], labels: _Positions) -> tuple[str, ...]:
+def _group_names(pictures: Sequence[str], labels: Indices) -> tuple[str, ...]:
     """Names each component after the smallest digest of its pictures."""
     smallest: dict[int, str] = {}
     for picture, label in zip(pictures, labels.tolist(), strict=True):
@@ -357,7 +349,7 @@ def _group_names(pictures: Sequence[str], labels: _Positions) -> tuple[str, ...]
 
 def no_pairs() -> Pairs:
     """No pair."""
-    return Pairs(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+    return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 def merge(several: Sequence[Pairs], count: int) -> Pairs:
@@ -370,25 +362,11 @@ def merge(several: Sequence[Pairs], count: int) -> Pairs:
     Returns:
         All pairs once, sorted, the smaller index first; the first mention of a pair counts.
     """
-    first = np.concatenate([pairs.first for pairs in several]).astype(np.int64)
-    second = np.concatenate([pairs.second for pairs in several]).astype(np.int64)
+    several = [no_pairs(), *several]
+    first = np.concatenate([pairs.first for pairs in several])
+    second = np.concatenate([pairs.second for pairs in several])
     correlation = np.concatenate([pairs.correlation for pairs in several])
     keys = np.minimum(first, second) * count + np.maximum(first, second)
     keys, positions = np.unique(keys, return_index=True)
     low, high = np.divmod(keys, max(count, 1))
-    return Pairs(low.astype(np.int32), high.astype(np.int32), correlation[positions])
-
-
-class _Progress:
-    """Says now and then how far the comparison is."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._done = 0
-        self._told = time.monotonic()
-
-    def step(self) -> None:
-        self._done += 1
-        if time.monotonic() - self._told >= _SECONDS_BETWEEN_MESSAGES:
-            self._told = time.monotonic()
-            _LOG.info("comparing images, %d%%", 100 * self._done // self._steps)
+    return Pairs(low, high, correlation[positions])

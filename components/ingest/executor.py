@@ -5,11 +5,11 @@ import json
 import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import tensorflow as tf
 from tfx import types
 from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME
@@ -21,10 +21,10 @@ from tfx.types import artifact_utils
 from components.errors import PipelineError
 from components.ingest.artifacts import HISTORY
 from components.ingest.config import IngestConfig, settings_digest
-from components.ingest.folder import SPLITS, ImageFolder, list_images
+from components.ingest.counts import counted
+from components.ingest.folder import SPLITS, ImageFolder, list_data
 from components.ingest.history import History
-from components.ingest.kept import KeptPictures
-from components.ingest.labels import read_labels
+from components.ingest.kept import kept_picture
 from components.ingest.looks import Rejection
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
@@ -38,8 +38,12 @@ from components.ingest.splits import (
     write_splits,
 )
 from components.ingest.survey import Survey, survey
+from components.ingest.workers import on_workers
+from components.whole_file import whole_file
 
 REJECTED_FILE = "rejected.csv"
+_SHARD = 1024
+"""Images whose Examples are in one file."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,100 +72,99 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         outputs = {
             name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()
         }
-        folder = list_images(
-            Path(exec_properties["input_base"]),
-            span=config.span,
-            window=config.window,
-            labels=read_labels(config.labels, config.classes),
-        )
-        cache = exec_properties.get("cache")
-        known = config.max_file_bytes, Path(cache) if cache else None
-        folder = folder.with_contents(*known)
+        cache = Path(exec_properties["cache"]) if exec_properties.get("cache") else None
+        folder = list_data(Path(exec_properties["input_base"]), config, cache)
         _check_unchanged(folder, exec_properties["fingerprint"])
-        history = History.empty()
+        history = History()
         if remembered := exec_properties.get("history"):
             history = History.read(Path(remembered))
 
         beam_options = self._beam_pipeline_args or ()
         with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as name:
             scratch = Path(name)
-            kept = KeptPictures(scratch)
-            found = survey(folder, config, beam_options, scratch, history, kept)
+            found = survey(folder, config, beam_options, scratch, history, keep=True)
             # What could not be read has no digest that could be compared.
-            _check_unchanged(folder.with_contents(*known), exec_properties["fingerprint"])
+            again = folder.with_contents(config.max_file_bytes, cache)
+            _check_unchanged(again, exec_properties["fingerprint"])
             _check_usable(found)
             assignment = assign_splits(found, config, history)
             _LOG.info("writing %s images", f"{len(found.records):,}")
             outputs["examples"].split_names = artifact_utils.encode_split_names(list(SPLITS))
-            self._write(found, assignment.splits, config, kept, outputs["examples"])
+            _write_examples(
+                found, assignment.splits, config, scratch, outputs["examples"], beam_options
+            )
         _write_rejected(Path(outputs["rejected"].uri) / REJECTED_FILE, found.rejections)
         write_splits(Path(outputs["splits"].uri) / SPLIT_FILE, found, assignment.splits)
         remember(found, assignment.splits, history, Path(outputs["splits"].uri))
-        _sides(found, assignment).write(Path(outputs["splits"].uri))
+        pictures = tuple(record.picture for record in found.records)
+        groups = found.grouping.groups[: len(pictures)]
+        sides = Sides(pictures, found.links, groups, assignment.splits)
+        sides.write(Path(outputs["splits"].uri))
         report = _report(found, assignment, config)
         report.write(Path(outputs["report"].uri))
         _describe(outputs, report, exec_properties)
-
-    def _write(
-        self,
-        found: Survey,
-        splits: Sequence[str],
-        config: IngestConfig,
-        kept: KeptPictures,
-        examples: types.Artifact,
-    ) -> None:
-        chosen: dict[str, list[_Chosen]] = {split: [] for split in SPLITS}
-        for record, split, group, seen in zip(
-            found.records, splits, found.grouping.groups, found.seen, strict=False
-        ):
-            if split != EXCLUDED:
-                chosen[split].append((record, group, seen))
-        to_example = _ToExample(config, found.folder.name, kept)
-        with self._make_beam_pipeline() as pipeline:
-            for split in SPLITS:
-                (
-                    pipeline
-                    | f"Images {split}" >> beam.Create(chosen[split])
-                    | f"Examples {split}" >> beam.ParDo(to_example)
-                    # TFX's WriteSplit shuffles whole Examples; here no reader goes by their order.
-                    | f"Write {split}"
-                    >> beam.io.WriteToTFRecord(
-                        f"{artifact_utils.get_split_uri([examples], split)}/"
-                        f"{DEFAULT_TF_RECORD_FILE_NAME}",
-                        coder=beam.coders.ProtoCoder(tf.train.Example),
-                        file_name_suffix=".gz",
-                    )
-                )
 
 
 _Chosen = tuple[ImageRecord, str, bool]
 """A record, its group, and whether it was seen in the training folder."""
 
 
-class _ToExample(beam.DoFn):
-    """Builds the tf.Example of an image that was looked at."""
+def _write_examples(
+    found: Survey,
+    splits: Sequence[str],
+    config: IngestConfig,
+    scratch: Path,
+    examples: types.Artifact,
+    beam_options: Sequence[str],
+) -> None:
+    chosen: dict[str, list[_Chosen]] = defaultdict(list)
+    for record, split, group, seen in zip(
+        found.records, splits, found.grouping.groups, found.seen, strict=False
+    ):
+        chosen[split].append((record, group, seen))
+    shards = []
+    for split in SPLITS:
+        folder = Path(artifact_utils.get_split_uri([examples], split))
+        folder.mkdir()
+        starts = range(0, len(chosen[split]), _SHARD)
+        shards += [
+            (
+                folder / f"{DEFAULT_TF_RECORD_FILE_NAME}-{number:05}-of-{len(starts):05}.gz",
+                chosen[split][start : start + _SHARD],
+            )
+            for number, start in enumerate(starts)
+        ]
+    on_workers(_Examples(config, found.folder.name, scratch).write, shards, beam_options)
 
-    def __init__(self, config: IngestConfig, source: str, kept: KeptPictures) -> None:
-        self._class_index = {name: index for index, name in enumerate(config.classes)}
-        self._source = source
-        self._kept = kept
 
-    def process(self, chosen: _Chosen) -> Iterator[tf.train.Example]:
-        record, group, seen = chosen
-        assert record.kept is not None
-        yield record.to_example(
-            self._kept.get(record.kept, record.sha256),
-            class_index=self._class_index[record.label],
-            source=self._source,
-            group=group,
-            seen=seen,
-        )
+@dataclass(frozen=True)
+class _Examples:
+    """The tf.Examples of images that were looked at."""
+
+    config: IngestConfig
+    source: str
+    scratch: Path
+
+    def write(self, shard: tuple[Path, Sequence[_Chosen]]) -> None:
+        """Writes a file of them. Nothing reads them by their order, so it is that of the names."""
+        path, images = shard
+        with whole_file(path) as file, tf.io.TFRecordWriter(str(file), "GZIP") as writer:
+            for record, group, seen in images:
+                assert record.kept is not None
+                example = record.to_example(
+                    kept_picture(self.scratch, record.kept, record.sha256),
+                    class_index=self.config.classes.index(record.label),
+                    source=self.source,
+                    group=group,
+                    seen=seen,
+                )
+                writer.write(example.SerializeToString())
 
 
 def _check_unchanged(folder: ImageFolder, fingerprint: str) -> None:
     if folder.fingerprint != fingerprint:
         raise PipelineError(
-            f"{folder.root} changes while it is being listed: run again when nothing writes to "
+            f"{folder.root} changed while it was being listed: run again when nothing writes to "
             "it, or bring new images as a span-NNN folder that is renamed into place."
         )
 
@@ -185,57 +188,24 @@ def _write_rejected(path: Path, rejections: Sequence[Rejection]) -> None:
         writer.writerows([rejection.name, rejection.reason] for rejection in rejections)
 
 
-def _sides(found: Survey, assignment: Assignment) -> Sides:
-    return Sides(
-        tuple(record.picture for record in found.records),
-        found.links,
-        found.grouping.groups[: len(found.records)],
-        assignment.splits,
-    )
-
-
 def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> IngestReport:
-    ingested = len({record.path for record in found.records})
     records, groups = found.records, found.grouping.groups[: len(found.records)]
-    labels = defaultdict(set)
-    for record, group in zip(records, groups, strict=True):
-        labels[group].add(record.label)
+    labels = (record.label for record in records)
+    images = Counter(zip(assignment.splits, labels, strict=True))
     return IngestReport(
+        **counted(found, config.classes),
         source=found.folder.name,
         span=found.folder.spans[-1],
         spans=found.folder.spans,
         fingerprint=found.folder.fingerprint,
         policy=config.split_policy,
         classes=config.classes,
-        found=ingested + len(found.rejections),
-        ingested=ingested,
-        rejected=len(found.rejections),
-        passed_over=found.folder.passed_over,
-        unnamed=found.folder.unnamed,
-        reasons=dict(Counter(rejection.reason for rejection in found.rejections).most_common()),
         images={
-            split: {
-                name: sum(
-                    record.label == name and side == split
-                    for record, side in zip(records, assignment.splits, strict=True)
-                )
-                for name in config.classes
-            }
+            split: {name: images[split, name] for name in config.classes}
             for split in (*SPLITS, EXCLUDED)
         },
-        groups=len(labels),
-        largest_group=max(Counter(groups).values()),
-        exact_cross_split=sum(found.seen_exactly),
-        near_cross_split=sum(found.seen),
-        seen={
-            name: sum(
-                seen and record.label == name
-                for record, seen in zip(records, found.seen, strict=True)
-            )
-            for name in config.classes
-        },
+        groups=len(set(groups)),
         remaining_cross_split=assignment.remaining_cross_split,
-        label_conflicts=sum(len(names) > 1 for names in labels.values()),
         history=assignment.remembered,
         unlinked=found.unlinked,
         nameless=sum(
@@ -251,18 +221,17 @@ def _describe(
     examples = outputs["examples"]
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, "tfrecords_gzip")
-    for artifact in (examples, outputs["splits"]):
+    splits, rejected = outputs["splits"], outputs["rejected"]
+    for artifact in (examples, splits):
         artifact.set_string_custom_property("fingerprint", report.fingerprint)
         artifact.set_string_custom_property("policy", report.policy)
         artifact.set_int_custom_property("span", report.span)
-    outputs["splits"].set_string_custom_property("input_base", properties["input_base"])
-    outputs["splits"].set_string_custom_property(HISTORY, properties.get("history", ""))
-    outputs["splits"].set_string_custom_property("settings", settings_digest(properties))
+    splits.set_string_custom_property("input_base", properties["input_base"])
+    splits.set_string_custom_property(HISTORY, properties.get("history", ""))
+    splits.set_string_custom_property("settings", settings_digest(properties))
+    splits.set_int_custom_property("unlinked", report.unlinked)
     examples.set_string_custom_property("classes", json.dumps(report.classes))
     for split in (*SPLITS, EXCLUDED):
         examples.set_int_custom_property(f"images_{split}", report.count(split))
-    outputs["rejected"].set_int_custom_property("found", report.found)
-    outputs["rejected"].set_int_custom_property("rejected", report.rejected)
-    outputs["rejected"].set_int_custom_property("passed_over", report.passed_over)
-    outputs["rejected"].set_int_custom_property("unnamed", report.unnamed)
-    outputs["splits"].set_int_custom_property("unlinked", report.unlinked)
+    for count in ("found", "rejected", "passed_over", "unnamed"):
+        rejected.set_int_custom_property(count, getattr(report, count))

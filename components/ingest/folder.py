@@ -18,12 +18,13 @@ from pathlib import Path
 
 from components.contents import read_digests
 from components.errors import PipelineError
-from components.ingest.labels import Labels
+from components.ingest.config import IngestConfig
+from components.ingest.labels import Labels, read_labels
 from components.ingest.split_names import SPLIT_OF, SPLITS
 from imaging.config import ReadConfig
 from imaging.leftovers import Leftovers, is_leftover
 
-__all__ = ["SPLITS", "FoundFile", "ImageFolder", "list_images", "number_spans"]
+__all__ = ["SPLITS", "FoundFile", "ImageFolder", "list_data", "list_images", "number_spans"]
 
 SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
 
@@ -120,6 +121,22 @@ class ImageFolder:
         )
 
 
+def list_data(root: Path, config: IngestConfig, cache: Path | None) -> ImageFolder:
+    """Lists what an ingestion reads, with the contents of the files.
+
+    Args:
+        root: The data folder.
+        config: Which spans, and the table of labels.
+        cache: A folder that spares reading files again that have not changed.
+
+    Returns:
+        As `list_images` and `ImageFolder.with_contents`.
+    """
+    labels = read_labels(config.labels, config.classes)
+    listing = list_images(root, span=config.span, window=config.window, labels=labels)
+    return listing.with_contents(config.max_file_bytes, cache)
+
+
 def list_images(
     root: Path, *, span: int | None = None, window: int = 1, labels: Labels | None = None
 ) -> ImageFolder:
@@ -148,32 +165,30 @@ def list_images(
     spans = _spans(root, span, window)
     if labels is not None:
         return _list_named(root, spans, labels)
-    files: list[FoundFile] = []
+    files: list[FoundFile | None] = []
     classes: set[str] = set()
     leftovers = Leftovers()
-    places = {root}
+    places = {root, *spans.values()}
     for number, span_folder in spans.items():
-        places.add(span_folder)
         for split_folder, split in _split_folders(span_folder).items():
             places.add(split_folder)
             for class_folder in _subfolders(split_folder):
                 label = unicodedata.normalize("NFC", class_folder.name)
                 classes.add(label)
                 for path, name in _files(root, class_folder, leftovers):
-                    if file := _found(path, name, label, split, number):
-                        files.append(file)
+                    files.append(_found(path, name, label, split, number))
     if len(classes) < 2:
-        found = "1 class folder" if len(classes) == 1 else f"{len(classes)} class folders"
+        found = f"1 class folder ({classes.pop()})" if classes else "0 class folders"
         raise PipelineError(
-            f"{root} has {' '.join([found, *(f'({name})' for name in classes)])}, and a classifier "
-            "needs at least two: expected Training/CLASS/*.jpg and Testing/CLASS/*.jpg, "
-            "CLASS/*.jpg, or a table of labels (--labels)."
+            f"{root} has {found}, and a classifier needs at least two: expected "
+            "Training/CLASS/*.jpg and Testing/CLASS/*.jpg, CLASS/*.jpg, or a table of labels "
+            "(--labels)."
         )
-    if not files:
+    if not any(files):
         raise PipelineError(f"The class folders of {root} hold no file.")
     return ImageFolder(
         root=str(root),
-        files=tuple(sorted(files, key=lambda file: file.name)),
+        files=_sorted(files),
         classes=tuple(sorted(classes)),
         spans=tuple(spans),
         passed_over=leftovers.count + sum(map(_leftovers_beside, places)),
@@ -182,37 +197,40 @@ def list_images(
 
 def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFolder:
     """Lists the files that a table of labels names, or may name by what is in them."""
-    files: list[FoundFile] = []
+    files: list[FoundFile | None] = []
     named: set[str] = set()
     unnamed = 0
     leftovers = Leftovers()
     for number, span_folder in spans.items():
         for path, name in _files(root, span_folder, leftovers):
-            match = labels.of_path(name)
-            if match is None and not labels.ids:
+            split = _split_by_folder(span_folder, path)
+            if match := labels.of_path(name):
+                place, row = match
+                named.add(place)
+                files.append(_found(path, name, row.label, row.split or split, number))
+            elif labels.ids:
+                files.append(_found(path, name, "", split, number))
+            else:
                 unnamed += 1
-                continue
-            label, split = "", None
-            if match is not None:
-                named.add(match[0])
-                label, split = match[1].label, match[1].split
-            split = split or _split_by_folder(span_folder, path)
-            if file := _found(path, name, label, split, number):
-                files.append(file)
     labels.check(root, named)
-    if not files:
+    if not any(files):
         raise PipelineError(
             f"The label table {labels.source} names none of the {unnamed:,} files in {root}."
         )
     return ImageFolder(
         root=str(root),
-        files=tuple(sorted(files, key=lambda file: file.name)),
+        files=_sorted(files),
         classes=labels.classes,
         spans=tuple(spans),
         passed_over=leftovers.count,
         unnamed=unnamed,
         labels=labels if labels.ids or labels.patients else None,
     )
+
+
+def _sorted(files: Iterable[FoundFile | None]) -> tuple[FoundFile, ...]:
+    """Those that are still there, by name."""
+    return tuple(sorted(filter(None, files), key=lambda file: file.name))
 
 
 def number_spans(folders: Iterable[Path]) -> dict[int, Path]:
@@ -311,14 +329,7 @@ def _found(path: str, name: str, label: str, split: str, span: int) -> FoundFile
             status = os.lstat(path)
         except FileNotFoundError:  # gone since it was listed
             return None
-    return FoundFile(
-        path=path,
-        name=name,
-        label=label,
-        folder_split=split,
-        span=span,
-        size=status.st_size,
-    )
+    return FoundFile(path, name, label, split, span, status.st_size)
 
 
 def _refuse(error: OSError) -> None:

@@ -1,16 +1,15 @@
 """What earlier ingestions decided, kept so that no image changes sides as new data come in."""
 
-import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.ingest.compared import Compared
+from components.ingest.duplicates import Signatures
 from components.ingest.patients import Links
 from imaging.identity import PATIENT
 from imaging.signature import SIGNATURE_SHAPE
@@ -38,26 +37,28 @@ class History:
     Attributes:
         pictures: Digests of the decoded pixels.
         links: What each may be linked to others by, see `components.ingest.patients`.
-        splits: `train`, `eval` or `test`.
+        splits: `train`, `eval` or `test`; empty if an image is on none, and need not be kept.
         signatures: int8 [images, 80, 80].
         compared: What was found among these images, and among others of the last ingestion.
     """
 
-    pictures: tuple[str, ...]
-    links: tuple[Links, ...]
-    splits: tuple[str, ...]
-    signatures: np.ndarray[Any, np.dtype[np.int8]]
-    compared: Compared = field(default_factory=Compared.nothing)
-
-    @staticmethod
-    def empty() -> "History":
-        """No image."""
-        return History((), (), (), np.zeros((0, *SIGNATURE_SHAPE), np.int8))
+    pictures: tuple[str, ...] = ()
+    links: tuple[Links, ...] = ()
+    splits: tuple[str, ...] = ()
+    signatures: Signatures = field(default_factory=lambda: np.zeros((0, *SIGNATURE_SHAPE), np.int8))
+    compared: Compared = field(default_factory=Compared)
 
     def without(self, pictures: Collection[str]) -> "History":
         """The images whose pictures are not among the given ones."""
         known = set(pictures)
-        return self._take([i for i, picture in enumerate(self.pictures) if picture not in known])
+        rows = [row for row, picture in enumerate(self.pictures) if picture not in known]
+        return History(
+            tuple(self.pictures[row] for row in rows),
+            tuple(self.links[row] for row in rows),
+            tuple(self.splits[row] for row in rows),
+            self.signatures[rows],
+            self.compared,
+        )
 
     def splits_by_picture(self) -> dict[str, str]:
         """Split by digest of the pixels."""
@@ -70,10 +71,20 @@ class History:
             found[picture] = tuple(dict.fromkeys((*found.get(picture, ()), *links)))
         return found
 
-    def write(self, folder: Path) -> None:
-        """Writes the history into a folder."""
-        with HistoryWriter(folder) as writer:
-            writer.add(self)
+    def write(self, folder: Path, *more: "History") -> None:
+        """Writes the images that are on a side into a folder, and with them those of others."""
+        with pq.ParquetWriter(folder / HISTORY_FILE, _COLUMNS, compression="zstd") as writer:
+            for part in (self, *more):
+                rows = [row for row, split in enumerate(part.splits) if split]
+                for start in range(0, len(rows), ROWS_AT_ONCE):
+                    chosen = rows[start : start + ROWS_AT_ONCE]
+                    columns = {
+                        "picture": [part.pictures[row] for row in chosen],
+                        "links": [part.links[row] for row in chosen],
+                        "split": [part.splits[row] for row in chosen],
+                        "signature": [part.signatures[row].tobytes() for row in chosen],
+                    }
+                    writer.write_table(pa.table(columns, _COLUMNS))
         self.compared.write(folder)
 
     @staticmethod
@@ -81,8 +92,8 @@ class History:
         """Reads what `write` wrote."""
         file = pq.ParquetFile(folder / HISTORY_FILE)
         column = "links" if "links" in file.schema_arrow.names else "patient"
-        table = file.read(["picture", column, "split"])
-        signatures = np.empty((table.num_rows, *SIGNATURE_SHAPE), np.int8)
+        columns = file.read(["picture", column, "split"]).to_pydict()
+        signatures = np.empty((file.metadata.num_rows, *SIGNATURE_SHAPE), np.int8)
         row = 0
         for batch in file.iter_batches(ROWS_AT_ONCE, columns=["signature"]):
             content = b"".join(batch["signature"].to_pylist())
@@ -90,20 +101,11 @@ class History:
             signatures[row : row + len(found)] = found
             row += len(found)
         return History(
-            tuple(table["picture"].to_pylist()),
-            tuple(map(_links, table[column].to_pylist())),
-            tuple(table["split"].to_pylist()),
+            tuple(columns["picture"]),
+            tuple(map(_links, columns[column])),
+            tuple(columns["split"]),
             signatures,
             Compared.read(folder),
-        )
-
-    def _take(self, indices: list[int]) -> "History":
-        return History(
-            tuple(self.pictures[i] for i in indices),
-            tuple(self.links[i] for i in indices),
-            tuple(self.splits[i] for i in indices),
-            self.signatures[indices],
-            self.compared,
         )
 
 
@@ -112,30 +114,3 @@ def _links(written: list[str] | str | None) -> Links:
     if isinstance(written, str):
         return (written.replace(f"{PATIENT} ", f"{PATIENT} {EARLIER_SALT} "),)
     return tuple(written or ())
-
-
-class HistoryWriter(contextlib.ExitStack):
-    """Writes a history part by part, so that no signature is held twice."""
-
-    def __init__(self, folder: Path) -> None:
-        """Begins the file.
-
-        Args:
-            folder: An existing folder.
-        """
-        super().__init__()
-        path = folder / HISTORY_FILE
-        self._writer = self.enter_context(pq.ParquetWriter(path, _COLUMNS, compression="zstd"))
-
-    def add(self, part: History) -> None:
-        """Appends images."""
-        for start in range(0, len(part.pictures), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            columns = (
-                part.pictures[rows],
-                part.links[rows],
-                part.splits[rows],
-                [one.tobytes() for one in part.signatures[rows]],
-            )
-            arrays = [pa.array(c, f.type) for c, f in zip(columns, _COLUMNS, strict=True)]
-            self._writer.write_table(pa.table(arrays, _COLUMNS))

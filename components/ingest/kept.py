@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -24,55 +23,16 @@ class Place(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
-class KeptPictures:
-    """Encoded pictures in a folder: a file a writer, one picture after the other.
-
-    Attributes:
-        folder: An existing folder that every worker reaches.
-    """
-
-    folder: Path
-
-    def writer(self) -> "PictureWriter":
-        """A writer with a file of its own."""
-        return PictureWriter(self.folder / f"pictures-{secrets.token_hex(16)}")
-
-    def get(self, place: Place, sha256: str) -> bytes:
-        """Reads a picture.
-
-        Args:
-            place: Where it was put.
-            sha256: Its digest.
-
-        Returns:
-            The picture.
-
-        Raises:
-            PipelineError: What is there now is not it.
-        """
-        with (self.folder / place.file).open("rb") as file:
-            file.seek(place.start)
-            encoded = file.read(place.size)
-        if hashlib.sha256(encoded).hexdigest() != sha256:
-            raise PipelineError(
-                f"{self.folder} does not give back what was written there: see to its file system, "
-                "and run again."
-            )
-        return encoded
-
-
 class PictureWriter:
-    """Keeps pictures; threads may share one."""
+    """Keeps encoded pictures in a file of its own, one after the other; threads may share it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Makes the file.
 
         Args:
-            path: It; there is none yet.
+            folder: An existing folder that every worker reaches.
         """
-        self._path = path
-        self._file = path.open("xb")
+        self._file = (folder / f"pictures-{secrets.token_hex(16)}").open("xb")
         self._lock = Lock()
 
     def put(self, encoded: bytes) -> Place:
@@ -88,7 +48,7 @@ class PictureWriter:
             OSError: There is no room.
         """
         with self._lock:
-            place = Place(self._path.name, self._file.tell(), len(encoded))
+            place = Place(Path(self._file.name).name, self._file.tell(), len(encoded))
             self._file.write(encoded)
         return place
 
@@ -99,3 +59,28 @@ class PictureWriter:
             OSError: There is no room.
         """
         self._file.close()
+
+
+def kept_picture(folder: Path, place: Place, sha256: str) -> bytes:
+    """Reads a picture that a `PictureWriter` put into a folder.
+
+    Args:
+        folder: The folder.
+        place: Where it was put.
+        sha256: Its digest.
+
+    Returns:
+        The picture.
+
+    Raises:
+        PipelineError: What is there now is not it.
+    """
+    with (folder / place.file).open("rb") as file:
+        file.seek(place.start)
+        encoded = file.read(place.size)
+    if hashlib.sha256(encoded).hexdigest() != sha256:
+        raise PipelineError(
+            f"{folder} does not give back what was written there: see to its file system, and run "
+            "again."
+        )
+    return encoded

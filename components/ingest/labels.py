@@ -19,11 +19,6 @@ _KEYS = ("path", STUDY, PATIENT)
 """Columns that say what a row is about; where several are filled, the first counts."""
 _COLUMNS = (*_KEYS, "label", "split")
 _SEPARATORS = ",;\t"
-_ENCODINGS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 _MOST_BYTES = 256_000_000
 _SHOWN = 10
 
@@ -35,16 +30,12 @@ class Row:
     Attributes:
         label: The class.
         split: `train`, `eval` or `test`; None where the row leaves it open.
-        line: Where it stands.
+        line: Where it stands; rows on several lines may say the same.
     """
 
     label: str
     split: str | None
-    line: int
-
-    def contradicts(self, other: "Row") -> bool:
-        """Whether another row about the same says something else."""
-        return (self.label, self.split) != (other.label, other.split)
+    line: int = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ class Labels:
         known = set(found)
         for name, row in self.paths.items():
             if name not in known and not os.path.lexists(root / name):
-                wrong[row.line] = f"there is no {name!r} in the data folder"
+                wrong[row.line] = f"{name!r} is not in the data folder"
         if wrong:
             lines = [f"line {line}: {wrong[line]}" for line in sorted(wrong)]
             more = len(lines) - _SHOWN
@@ -163,7 +154,7 @@ def read_labels(path: Path | None, classes: Sequence[str] | None = None) -> Labe
             f"The label table {path} cannot be read, line {line}: {error}."
         ) from error
     if not (labels.paths or labels.ids or labels.wrong):
-        raise PipelineError(f"The label table {path} has no row below its columns.")
+        raise PipelineError(f"The label table {path} has no rows below its header.")
     return labels
 
 
@@ -171,15 +162,15 @@ def _open(path: Path) -> io.StringIO:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise PipelineError(
-                f"The label table {path} is larger than {_MOST_BYTES // 10**6} MB: it takes a "
-                "line an image, patient or study and nothing else."
+                f"The label table {path} is larger than {_MOST_BYTES // 10**6} MB: it needs "
+                "one line for each image, patient or study, and nothing else."
             )
         content = path.read_bytes()
     except OSError as error:
         raise PipelineError(f"The label table {path} cannot be read: {error.strerror}.") from error
-    marks = [name for mark, name in _ENCODINGS.items() if content.startswith(mark)]
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return io.StringIO(content.decode(marks[0] if marks else "utf-8"), newline="")
+        return io.StringIO(content.decode("utf-16" if is_utf16 else "utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise PipelineError(
@@ -241,7 +232,7 @@ def _add(
             raise ValueError("an earlier line names another patient of the same path")
     else:
         before = labels.ids.setdefault((kind, cells[kind]), row)
-    if before.contradicts(row):
+    if before != row:
         raise ValueError(f"line {before.line} says something else about the same {kind}")
 
 

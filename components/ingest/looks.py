@@ -4,25 +4,27 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.contents import is_digest, read_failed
-from components.errors import PipelineError, through_beam
+from components.errors import PipelineError
 from components.ingest.config import IngestConfig
+from components.ingest.duplicates import Signatures
 from components.ingest.folder import FoundFile, ImageFolder
-from components.ingest.kept import KeptPictures, PictureWriter
+from components.ingest.kept import PictureWriter
 from components.ingest.labels import Row
 from components.ingest.records import ImageRecord
+from components.ingest.workers import on_workers
+from components.whole_file import whole_file
 from imaging.identity import Key
 from imaging.masks import is_label_picture
 from imaging.picture import (
@@ -42,21 +44,22 @@ from imaging.signature import SIGNATURE_SHAPE, signature
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
-_SIGNATURES_AT_ONCE = 1024
+_AT_ONCE = 64
+"""Files of which one worker writes what they are."""
 _VOLUMES = ("DICOM", "NIFTI")
 """Formats whose readers tell masks from images by more than the picture."""
 _START = 4096
 """Bytes that tell a file's format."""
 _LOOK = pa.schema(
     [
+        ("file", pa.int64()),
         ("record", pa.string()),
         ("signature", pa.binary()),
-        ("name", pa.string()),
         ("reason", pa.string()),
     ]
 )
-
-Signatures = np.ndarray[Any, np.dtype[np.int8]]
+"""A row an image; one with a reason where the file was rejected, or with neither if it is unnamed.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def look_at(
     beam_options: Sequence[str],
     scratch: Path,
     salt: bytes,
-    kept: KeptPictures | None,
+    *,
+    keep: bool,
 ) -> Looks:
     """Looks at every file of a folder once.
 
@@ -103,9 +107,9 @@ def look_at(
         folder: The listing.
         config: Classes and limits.
         beam_options: Options for Apache Beam.
-        scratch: An existing folder for what Beam writes: no pixels leave a step.
+        scratch: An existing folder that every worker reaches, for what is passed on.
         salt: Key of the hashes of patients' numbers.
-        kept: Where to keep the accepted pictures, if anybody needs them again.
+        keep: Whether the accepted pictures are kept in `scratch`.
 
     Returns:
         What the files are.
@@ -114,17 +118,11 @@ def look_at(
         PipelineError: This machine could not read one, or one changed meanwhile.
     """
     named = folder.labels.hashed(salt) if folder.labels else {}
-    look = _Look(config, salt, len(folder.files), named, kept)
-    with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
-        _ = (
-            pipeline
-            | "Files" >> beam.Create(folder.files)
-            | "Spread" >> beam.Reshuffle()
-            | "Batch" >> beam.BatchElements(min_batch_size=32, max_batch_size=32)
-            | "Look" >> beam.ParDo(look)
-            | "Write" >> beam.io.WriteToParquet(str(scratch / "looks"), _LOOK, codec="none")
-        )
-    return _read_looks(scratch)
+    look = _Look(config, salt, named, len(folder.files), scratch, keep)
+    starts = range(0, len(folder.files), _AT_ONCE)
+    parts = [(start, folder.files[start : start + _AT_ONCE]) for start in starts]
+    on_workers(look.at_files, parts, beam_options)
+    return _read_looks(sorted(scratch.glob("looks-*")), folder.files)
 
 
 def read_images(path: str, config: IngestConfig, salt: bytes = b"") -> ImageFile:
@@ -164,84 +162,71 @@ def read_picture(record: ImageRecord, config: IngestConfig) -> np.ndarray[Any, n
     for image in file.images:
         if image.frame == record.frame and file.sha256 == record.file_sha256:
             return image.pixels
-    raise RejectedImageError("changed since it was looked at")
+    raise RejectedImageError("changed since it was read")
 
 
-class _Look(beam.DoFn):
-    """Looks at a batch of files, several at a time: decoding leaves Python free."""
+@dataclass
+class _Look:
+    """Looks at some files, several at a time: decoding leaves Python free."""
 
-    def __init__(
-        self,
-        config: IngestConfig,
-        salt: bytes,
-        total: int,
-        named: dict[Key, Row],
-        kept: KeptPictures | None,
-    ) -> None:
-        self._config = config
-        self._salt = salt
-        self._total = total
-        self._named = named
-        self._kept = kept
-        self._writer: PictureWriter | None = None
-        self._done = 0
-        self._told = 0.0
+    config: IngestConfig
+    salt: bytes
+    named: dict[Key, Row]
+    total: int
+    scratch: Path
+    keep: bool
+    done: int = 0
+    told: float = 0.0
 
-    def setup(self) -> None:
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+    def at_files(self, part: tuple[int, Sequence[FoundFile]]) -> None:
+        """Writes what files are, in their order; the number of the first names the file."""
+        start, files = part
+        rows = []
+        with (
+            closing(PictureWriter(self.scratch)) if self.keep else nullcontext() as pictures,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
+            found = pool.map(lambda file: self._look(file, pictures), files)
+            for number, looks in enumerate(found, start):
+                rows += [{"file": number, **look} for look in looks]
+        with whole_file(self.scratch / f"looks-{start:012}") as unfinished:
+            pq.write_table(pa.Table.from_pylist(rows, _LOOK), unfinished, compression="none")
+        self.done += len(files)
+        if time.monotonic() - self.told > _SECONDS_BETWEEN_MESSAGES:
+            self.told = time.monotonic()
+            _LOG.info("looking at files, %d%%", 100 * self.done / self.total)
 
-    def start_bundle(self) -> None:
-        self._writer = self._kept.writer() if self._kept else None
-
-    def finish_bundle(self) -> None:
-        if self._writer:
-            self._writer.close()
-
-    def teardown(self) -> None:
-        self._pool.shutdown()
-
-    def process(self, files: list[FoundFile]) -> Iterator[dict[str, Any]]:
-        for rows in self._pool.map(self._look, files):
-            yield from rows
-        self._done += len(files)
-        if time.monotonic() - self._told > _SECONDS_BETWEEN_MESSAGES:
-            self._told = time.monotonic()
-            _LOG.info("looking at files, %d%%", 100 * self._done / self._total)
-
-    def _look(self, file: FoundFile) -> list[dict[str, Any]]:
+    def _look(self, file: FoundFile, pictures: PictureWriter | None) -> list[dict[str, Any]]:
         try:
-            if file.label and file.label not in self._config.classes:
+            if file.label and file.label not in self.config.classes:
                 raise RejectedImageError(
                     f"class folder {file.label!r} is not one of the classes "
-                    f"({', '.join(self._config.classes)})"
+                    f"({', '.join(self.config.classes)})"
                 )
-            found = read_images(file.path, self._config, self._salt)
+            found = read_images(file.path, self.config, self.salt)
             if file.content and file.content != found.sha256:
                 raise _changed(file)
-            if found.images[0].source_format not in _VOLUMES:
-                _check_no_mask(found.images[0])
+            first = found.images[0]
+            if first.source_format not in _VOLUMES and is_label_picture(first.pixels):
+                raise RejectedImageError(
+                    "a mask: it holds labels, not grey levels, and gives its class away"
+                )
             named = file if file.label else self._looked_up(file, found)
         except RejectedImageError as rejection:
             unreadable = isinstance(rejection, UnreadableError)
             if unreadable and file.content and is_digest(file.content):
                 raise _changed(file) from rejection
             if not file.label and (unreadable or not _is_dicom(file.path)):
-                return [_row()]  # nothing that a table could know by what is in it
-            return [_row(name=os.fsencode(file.name).hex(), reason=str(rejection))]
+                return [{}]  # nothing that a table could know by what is in it
+            return [{"reason": str(rejection)}]
         if named is None:
-            return [_row()]
-        return [self._accepted(named, found.sha256, image) for image in found.images]
-
-    def _accepted(self, file: FoundFile, file_sha256: str, image: DecodedImage) -> dict[str, Any]:
-        record = _record(file, file_sha256, image)
-        if self._writer:
-            record = replace(record, kept=self._writer.put(image.encoded))
-        return _row(record=record.to_json(), signature=signature(image.pixels).tobytes())
+            return [{}]
+        return [_accepted(named, found.sha256, image, pictures) for image in found.images]
 
     def _looked_up(self, file: FoundFile, found: ImageFile) -> FoundFile | None:
         """The file with what the table of labels says of its study or patient."""
         for key in found.images[0].identity.keys:
-            if row := self._named.get(key):
+            if row := self.named.get(key):
                 split = row.split or file.folder_split
                 return replace(file, label=row.label, folder_split=split)
         return None
@@ -254,13 +239,6 @@ def _changed(file: FoundFile) -> PipelineError:
     )
 
 
-def _check_no_mask(image: DecodedImage) -> None:
-    if is_label_picture(image.pixels):
-        raise RejectedImageError(
-            "a mask: it holds labels, not grey levels, and gives its class away"
-        )
-
-
 def _is_dicom(path: str) -> bool:
     try:
         with Path(path).open("rb") as file:
@@ -269,15 +247,13 @@ def _is_dicom(path: str) -> bool:
         raise read_failed(ReadFailedError(error.strerror), path) from error
 
 
-def _row(**values: Any) -> dict[str, Any]:
-    return {**dict.fromkeys(_LOOK.names), **values}
-
-
-def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageRecord:
+def _accepted(
+    file: FoundFile, file_sha256: str, image: DecodedImage, pictures: PictureWriter | None
+) -> dict[str, Any]:
     pixels = image.pixels
     picture = hashlib.sha256(repr(pixels.shape).encode())
     picture.update(np.ascontiguousarray(pixels).data)
-    return ImageRecord(
+    record = ImageRecord(
         path=file.path,
         name=file.name,
         frame=image.frame,
@@ -295,41 +271,32 @@ def _record(file: FoundFile, file_sha256: str, image: DecodedImage) -> ImageReco
         quality=measure(pixels),
         tags=image.tags,
         links=image.identity.links,
+        kept=pictures.put(image.encoded) if pictures else None,
     )
+    return {"record": record.to_json(), "signature": signature(pixels).tobytes()}
 
 
-def _read_looks(scratch: Path) -> Looks:
-    shards = [pq.ParquetFile(shard) for shard in sorted(scratch.glob("looks-*"))]
-    looks = pa.concat_tables([shard.read(["record", "name", "reason"]) for shard in shards])
-    lines = looks["record"].to_pylist()
-    accepted = [row for row, line in enumerate(lines) if line is not None]
-    records = {row: ImageRecord.from_json(lines[row]) for row in accepted}
-    accepted.sort(key=lambda row: (records[row].name, records[row].frame))
-    refused = looks.filter(pa.compute.is_valid(looks["reason"]))
-    rejections = [
-        Rejection(os.fsdecode(bytes.fromhex(name)), reason)
-        for name, reason in zip(
-            refused["name"].to_pylist(), refused["reason"].to_pylist(), strict=True
-        )
-    ]
-    return Looks(
-        records=tuple(records[row] for row in accepted),
-        signatures=_read_signatures(shards, accepted),
-        rejections=tuple(sorted(rejections, key=lambda rejection: rejection.name)),
-        unnamed=len(lines) - len(accepted) - len(rejections),
-    )
-
-
-def _read_signatures(shards: Sequence[pq.ParquetFile], rows: Sequence[int]) -> Signatures:
-    """Reads the signatures of some rows, in that order, without holding them twice."""
-    places = {row: place for place, row in enumerate(rows)}
-    signatures = np.empty((len(rows), *SIGNATURE_SHAPE), np.int8)
+def _read_looks(parts: Sequence[Path], files: Sequence[FoundFile]) -> Looks:
+    records: list[ImageRecord] = []
+    rejections: list[Rejection] = []
+    unnamed = 0
+    for part in parts:
+        looks = pq.read_table(part, columns=["file", "record", "reason"])
+        for file, record, reason in zip(*looks.to_pydict().values(), strict=True):
+            if record is not None:
+                records.append(ImageRecord.from_json(record))
+            elif reason is not None:
+                rejections.append(Rejection(files[file].name, reason))
+            else:
+                unnamed += 1
+    # All of them once: they are most of what ingest holds in memory.
+    signatures = np.empty((len(records), *SIGNATURE_SHAPE), np.int8)
     row = 0
-    for shard in shards:
-        for batch in shard.iter_batches(_SIGNATURES_AT_ONCE, columns=["signature"]):
-            for content in batch["signature"].to_pylist():
-                if row in places:
-                    flat = np.frombuffer(content, np.int8)
-                    signatures[places[row]] = flat.reshape(SIGNATURE_SHAPE)
-                row += 1
-    return signatures
+    for part in parts:
+        found = pq.read_table(part, columns=["signature"])["signature"].drop_null()
+        content = b"".join(found.to_pylist())
+        signatures[row : row + len(found)] = np.frombuffer(content, np.int8).reshape(
+            -1, *SIGNATURE_SHAPE
+        )
+        row += len(found)
+    return Looks(tuple(records), signatures, tuple(rejections), unnamed)

@@ -1,19 +1,17 @@
 """What is remembered of a folder's images: whose they were, and how they looked."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE
+from components.ingest.duplicates import Signatures
 from components.ingest.history import History
 from components.ingest.labels import Labels
 from components.ingest.patients import FILE, Links
 from components.ingest.records import ImageRecord
 from imaging.identity import patient_link
-
-Signatures = np.ndarray[Any, np.dtype[np.int8]]
 
 
 def links_of(

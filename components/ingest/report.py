@@ -1,13 +1,45 @@
 """What ingest found in a folder, in figures: written beside the splits, read by the gate."""
 
 from components.json_file import JsonFile
+from components.strict_config import StrictConfig
 
 
-class IngestReport(JsonFile):
+class FolderCounts(StrictConfig):
+    """What is in a folder, however its images are split.
+
+    Files are counted in `found`, `ingested`, `rejected` and `reasons`; everything else counts
+    images, of which a DICOM or NIfTI file may hold several.
+
+    Attributes:
+        found: Files in the folder.
+        ingested: Files of which at least one image can be used.
+        rejected: Files of which none can; `found` is the sum of both.
+        passed_over: Files and folders that systems left behind; they are not in `found`.
+        unnamed: Files that the table of labels does not name; they are not in `found` either.
+        reasons: Rejected files by reason, the most frequent first.
+        largest_group: Images in the largest group that shows one picture or patient.
+        exact_cross_split: Test images whose pixels are those of an image in the original training
+            folder.
+        near_cross_split: Test images with any match there: exact, near, or of the same patient.
+        seen: `near_cross_split` by class.
+        label_conflicts: Groups whose images carry different labels.
+    """
+
+    found: int
+    ingested: int
+    rejected: int
+    passed_over: int = 0
+    unnamed: int = 0
+    reasons: dict[str, int]
+    largest_group: int
+    exact_cross_split: int
+    near_cross_split: int
+    seen: dict[str, int]
+    label_conflicts: int
+
+
+class IngestReport(FolderCounts, JsonFile):
     """The figures of one ingestion.
-
-    Files are counted in `found`, `ingested` and `rejected`; everything else counts images, of which
-    a DICOM or NIfTI file may hold several.
 
     Attributes:
         source: Name of the data folder.
@@ -16,22 +48,10 @@ class IngestReport(JsonFile):
         fingerprint: Digest of the listing.
         policy: The split policy.
         classes: Class names in the order of their indices.
-        found: Files in the folder.
-        ingested: Files of which at least one image was taken.
-        rejected: Files of which none was; `found` is the sum of both.
-        passed_over: Files and folders that systems left behind; they are not in `found`.
-        unnamed: Files that the table of labels does not name; they are not in `found` either.
-        reasons: Rejected files by reason.
         images: Images by split (`train`, `eval`, `test`, `excluded`) and class.
         groups: Groups of images that show the same picture, those of one image included.
-        largest_group: Images in the largest group.
-        exact_cross_split: Test images whose pixels are those of an image in the original training
-            folder.
-        near_cross_split: Test images with any match there: exact, near, or of the same patient.
-        seen: `near_cross_split` by class.
         remaining_cross_split: Found pairs that the final splits still keep on two sides: none but
             under `as_is`.
-        label_conflicts: Groups whose images carry different labels.
         history: Images whose side was known from an earlier ingestion.
         unlinked: Images of earlier ingestions whose patients cannot be told from those of these.
         nameless: Images of DICOM files that name no patient, or have a placeholder in the place.
@@ -45,20 +65,9 @@ class IngestReport(JsonFile):
     fingerprint: str
     policy: str
     classes: tuple[str, ...]
-    found: int
-    ingested: int
-    rejected: int
-    passed_over: int = 0
-    unnamed: int = 0
-    reasons: dict[str, int]
     images: dict[str, dict[str, int]]
     groups: int
-    largest_group: int
-    exact_cross_split: int
-    near_cross_split: int
-    seen: dict[str, int]
     remaining_cross_split: int
-    label_conflicts: int
     history: int
     unlinked: int = 0
     nameless: int = 0

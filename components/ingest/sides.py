@@ -1,6 +1,6 @@
 """Which side each image of an ingestion stood on: what a model that was trained on it has seen."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,7 +38,7 @@ class Sides:
 
     def write(self, folder: Path) -> None:
         """Writes them into a folder."""
-        columns = [pa.array(c, f.type) for c, f in zip(astuple(self), _COLUMNS, strict=True)]
+        columns = dict(zip(_COLUMNS.names, vars(self).values(), strict=True))
         pq.write_table(pa.table(columns, _COLUMNS), folder / SIDES_FILE, compression="zstd")
 
     @staticmethod
@@ -49,10 +49,5 @@ class Sides:
             FileNotFoundError: It is gone, or of a version that did not write it.
         """
         with (folder / SIDES_FILE).open("rb") as file:
-            table = pq.read_table(file)
-        return Sides(
-            tuple(table["picture"].to_pylist()),
-            tuple(map(tuple, table["links"].to_pylist())),
-            tuple(table["group"].to_pylist()),
-            tuple(table["split"].to_pylist()),
-        )
+            pictures, links, groups, splits = pq.read_table(file).to_pydict().values()
+        return Sides(tuple(pictures), tuple(map(tuple, links)), tuple(groups), tuple(splits))

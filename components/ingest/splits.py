@@ -5,16 +5,16 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
+from components.ingest.duplicates import Indices
 from components.ingest.folder import SPLITS
-from components.ingest.history import ROWS_AT_ONCE, History, HistoryWriter
-from components.ingest.survey import Indices, Survey
+from components.ingest.history import History
+from components.ingest.survey import Survey
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,25 +108,13 @@ def remember(survey: Survey, splits: Sequence[str], history: History, folder: Pa
         folder: Where to.
     """
     known = history.splits_by_picture()
-    sides: dict[int, str] = {}
-    for index, (record, split) in enumerate(zip(survey.records, splits, strict=True)):
-        before = known.get(record.picture)
-        side = before if before == "test" or split == EXCLUDED else split
-        if side is not None:
-            sides[index] = side
-    with HistoryWriter(folder) as writer:
-        indices = iter(sides)
-        while chosen := list(islice(indices, ROWS_AT_ONCE)):
-            writer.add(
-                History(
-                    pictures=tuple(survey.records[i].picture for i in chosen),
-                    links=tuple(survey.links[i] for i in chosen),
-                    splits=tuple(sides[i] for i in chosen),
-                    signatures=survey.signatures[chosen],
-                )
-            )
-        writer.add(survey.history)
-    survey.compared.write(folder)
+    sides = []
+    for record, split in zip(survey.records, splits, strict=True):
+        before = known.get(record.picture, "")
+        sides.append(before if before == "test" or split == EXCLUDED else split)
+    pictures = tuple(record.picture for record in survey.records)
+    now = History(pictures, survey.links, tuple(sides), survey.signatures, survey.compared)
+    now.write(folder, survey.history)
 
 
 def _given(survey: Survey, config: IngestConfig) -> list[str | None]:
@@ -165,8 +153,8 @@ def _read_splits(path: Path) -> dict[tuple[str, int], str]:
         raise PipelineError(f"The split file {path} cannot be read: {error.strerror}.") from error
     except (csv.Error, TypeError, ValueError, AttributeError) as error:
         raise PipelineError(
-            f"The split file {path} is no CSV with the columns name, frame and split: start from "
-            f"the {SPLIT_FILE} of an earlier run."
+            f"The split file {path} is not a CSV file with the columns name, frame and split: "
+            f"start from the {SPLIT_FILE} of an earlier run."
         ) from error
     if unknown := sorted(set(splits.values()) - {*SPLITS, EXCLUDED}):
         raise PipelineError(

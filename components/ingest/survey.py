@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from components.ingest.compared import Compared, compare
 from components.ingest.config import IngestConfig
-from components.ingest.duplicates import Grouping, Pairs, group_images
+from components.ingest.duplicates import Grouping, Indices, Pairs, Signatures, group_images
 from components.ingest.folder import ImageFolder
 from components.ingest.history import History
-from components.ingest.kept import KeptPictures
-from components.ingest.looks import Rejection, Signatures, look_at
+from components.ingest.looks import Rejection, look_at
 from components.ingest.patients import (
     Links,
     count_unlinked,
@@ -23,8 +21,6 @@ from components.ingest.patients import (
 from components.ingest.records import ImageRecord
 from components.ingest.remembered import links_of, looks_as_before, unlinked_error
 from imaging.identity import salt_check
-
-Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Survey:
     seen: tuple[bool, ...]
     links: tuple[Links, ...] = ()
     unlinked: int = 0
-    compared: Compared = field(default_factory=Compared.nothing)
+    compared: Compared = field(default_factory=Compared)
 
 
 def survey(
@@ -72,7 +68,8 @@ def survey(
     beam_options: Sequence[str],
     scratch: Path,
     history: History | None = None,
-    kept: KeptPictures | None = None,
+    *,
+    keep: bool = False,
 ) -> Survey:
     """Looks at every file of a folder.
 
@@ -80,9 +77,9 @@ def survey(
         folder: The listing.
         config: Classes, limits, and when two images count as the same picture.
         beam_options: Options for Apache Beam.
-        scratch: An existing folder for what Beam writes in between.
+        scratch: An existing folder that every worker reaches, for what is passed on.
         history: Images of earlier ingestions to compare with, too.
-        kept: Where to keep the accepted pictures, for whoever needs them again.
+        keep: Whether the accepted pictures are kept in `scratch`, to be needed again.
 
     Returns:
         What was found.
@@ -91,9 +88,9 @@ def survey(
         PipelineError: Patients cannot be told from those of earlier ingestions.
     """
     salt = patient_salt()
-    looks = look_at(folder, config, beam_options, scratch, salt, kept)
+    looks = look_at(folder, config, beam_options, scratch, salt, keep=keep)
     records, signatures = looks.records, looks.signatures
-    known = history or History.empty()
+    known = history or History()
     history = known.without({record.picture for record in records})
     links = tuple(links_of(records, known, folder.labels, salt))
     everyone = link_patients([*links, *history.links])
@@ -108,7 +105,7 @@ def survey(
     )
     before = known.compared
     if not looks_as_before(records, signatures, known):
-        before = Compared.nothing()
+        before = Compared()
     pairs, pictures, compared = compare(digests, everything, before, config.duplicates)
     exactly, near = _seen(records, patients, pictures, pairs)
     return Survey(

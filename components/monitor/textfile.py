@@ -1,6 +1,6 @@
 """A report as metrics, for the textfile collector of Prometheus' node exporter."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
@@ -17,40 +17,35 @@ def render_metrics(report: MonitorReport) -> str:
         Text in the exposition format, version 0.0.4.
     """
     registry = CollectorRegistry()
-    for name, help_, value in _single(report):
-        Gauge(f"mri_monitor_{name}", help_, registry=registry).set(value)
-    divergence = Gauge(
-        "mri_monitor_divergence",
-        "Jensen-Shannon divergence from the training images.",
-        ["feature"],
-        registry=registry,
+
+    def by(label: str, name: str, says: str, values: Mapping[str, float]) -> None:
+        gauge = Gauge(f"mri_monitor_{name}", says, [label], registry=registry)
+        for key, value in values.items():
+            gauge.labels(key).set(value)
+
+    unknown = report.out_of_distribution
+    for name, says, value in (
+        ("drift", "1 if a feature of the images drifted, otherwise 0.", report.outcome == "drift"),
+        ("images", "Images in the window.", report.images),
+        ("last_request_timestamp_seconds", "Time of the last request.", report.last.timestamp()),
+        ("confidence_mean", "Mean confidence.", report.confidence),
+        (
+            "latency_p95_milliseconds",
+            "Milliseconds within which 95 of 100 requests are answered.",
+            report.latency.p95,
+        ),
+        ("out_of_distribution_share", "Share of the images that the model does not know.", unknown),
+    ):
+        if value is not None:
+            Gauge(f"mri_monitor_{name}", says, registry=registry).set(value)
+    values = {one.feature: one.value for one in report.distances}
+    by("feature", "divergence", "Jensen-Shannon divergence from the training images.", values)
+    allowed = {one.feature: one.allowed for one in report.distances}
+    by(
+        "feature",
+        "divergence_allowed",
+        "Divergence up to which a feature counts as unchanged.",
+        allowed,
     )
-    allowed = Gauge(
-        "mri_monitor_divergence_allowed",
-        "Up to which divergence a feature counts as unchanged.",
-        ["feature"],
-        registry=registry,
-    )
-    for one in report.distances:
-        divergence.labels(one.feature).set(one.value)
-        allowed.labels(one.feature).set(one.allowed)
-    share = Gauge(
-        "mri_monitor_label_share", "Share of the answers by class.", ["label"], registry=registry
-    )
-    for label, value in report.labels.items():
-        share.labels(label).set(value)
+    by("label", "label_share", "Share of the answers by class.", report.labels)
     return str(generate_latest(registry).decode())
-
-
-def _single(report: MonitorReport) -> Iterator[tuple[str, str, float]]:
-    yield "drift", "1 where a feature of the images drifted.", report.outcome == "drift"
-    yield "images", "Images in the window.", report.images
-    yield "last_request_timestamp_seconds", "Time of the last request.", report.last.timestamp()
-    yield "confidence_mean", "Mean confidence.", report.confidence
-    yield "latency_p95_milliseconds", "What 95 of 100 requests stay below.", report.latency.p95
-    if report.out_of_distribution is not None:
-        yield (
-            "out_of_distribution_share",
-            "Share of the images that the model does not know.",
-            report.out_of_distribution,
-        )

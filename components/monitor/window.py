@@ -1,6 +1,5 @@
 """A window of the server's request log."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,13 +16,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def read_window(folder: Path, since: datetime | None, until: datetime | None) -> pd.DataFrame:
-    """Reads the logged requests of a span of time.
+def read_window(folder: Path, since: datetime | None) -> pd.DataFrame:
+    """Reads the logged requests.
 
     Args:
         folder: Where the server logs, Parquet files.
         since: Requests before are left out; None: from the first.
-        until: Requests from then on are left out; None: to the last.
 
     Returns:
         A row an image: `time`, `model`, `version`, `label`, `confidence`, `in_distribution`,
@@ -42,7 +40,9 @@ def read_window(folder: Path, since: datetime | None, until: datetime | None) ->
         log = ds.dataset(files)
         if missing := [name for name in _COLUMNS if name not in log.schema.names]:
             raise PipelineError(f"The request log in {folder} has no column {', '.join(missing)}.")
-        rows = log.to_table(columns=list(_COLUMNS), filter=_filter(since, until))
+        kind = pa.timestamp("us", "UTC")
+        wanted = None if since is None else ds.field("time") >= pa.scalar(since, kind)
+        rows = log.to_table(columns=list(_COLUMNS), filter=wanted)
     except (OSError, pa.ArrowException) as error:
         raise PipelineError(
             f"The request log in {folder} cannot be read: {str(error).splitlines()[0]}"
@@ -83,18 +83,6 @@ def one_version(window: pd.DataFrame, model: str | None, version: int | None) ->
         asked = f"version {version} of {model or names[0]}" if version is not None else model
         versions = sorted(set(window["model"] + " " + window["version"].astype(str)))
         raise PipelineError(
-            f"The window holds no request to {asked}; it holds such to {', '.join(versions)}."
+            f"The window holds no request to {asked}; it holds requests to {', '.join(versions)}."
         )
     return chosen
-
-
-def _filter(since: datetime | None, until: datetime | None) -> ds.Expression:
-    conditions: Sequence[ds.Expression | None] = (
-        None if since is None else ds.field("time") >= pa.scalar(since, pa.timestamp("us", "UTC")),
-        None if until is None else ds.field("time") < pa.scalar(until, pa.timestamp("us", "UTC")),
-    )
-    wanted = ds.scalar(True)
-    for condition in conditions:
-        if condition is not None:
-            wanted &= condition
-    return wanted

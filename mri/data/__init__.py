@@ -1,4 +1,4 @@
-"""`mri data`: make, fetch and look at image folders."""
+"""`mri data`: make, fetch and inspect folders of images."""
 
 import typer
 
@@ -11,9 +11,9 @@ class DataCommands(LazyGroup):
     package = __name__
     table = {
         "sample": "Make a folder of [bold]synthetic[/] brain MRI images with planted tumours.",
-        "inspect": "Say what is in a folder of images, and whether figures measured on it can be "
+        "inspect": "Report what a folder of images holds, and whether figures measured on it can be "
         "trusted.",
-        "fetch": "Fetch the 7,023 public images from Kaggle; a download that was cut goes on.",
+        "fetch": "Fetch the 7,023 public images from Kaggle; an interrupted download is resumed.",
     }
 
 

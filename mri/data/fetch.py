@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 def fetch_images(
     out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
 ) -> None:
-    """Fetch the 7,023 public images from Kaggle; a download that was cut goes on."""
+    """Fetch the 7,023 public images from Kaggle; an interrupted download is resumed."""
     console = Console(highlight=False, emoji=False)
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     try:

@@ -1,11 +1,12 @@
 """`mri data inspect`: what is in a folder of images, in the terminal, as JSON, and as a page."""
 
+import errno
 import json
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
@@ -23,8 +24,10 @@ from components.ingest.folder import ImageFolder, list_images
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.numbers import table_of_names
 from components.ingest.inspection.page import render
+from components.ingest.inspection.shortcuts import Shortcuts
 from components.ingest.inspection.verdicts import judge
 from components.ingest.labels import read_labels
+from components.whole_file import whole_file
 from mri.run_flags import Labels
 from mri.terminal import libraries_to
 from pipeline.config import LOCAL_BEAM
@@ -32,7 +35,7 @@ from pipeline.exit_code import ExitCode
 from pipeline.paths import demand_plain
 
 _ROWS = 8
-
+_CLASSES = 32
 
 app = typer.Typer(add_completion=False)
 
@@ -53,7 +56,8 @@ def inspect_folder(
         ),
     ],
     html: Annotated[
-        Path | None, typer.Option(help="Where the page goes; default: NAME-inspection.html here.")
+        Path | None,
+        typer.Option(help="Page to write; default: NAME-inspection.html in the current folder."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; a page is written only with --html.")
@@ -63,29 +67,21 @@ def inspect_folder(
     ] = None,
     labels: Labels = None,
 ) -> None:
-    """Say what is in a folder of images, and whether figures measured on it can be trusted."""
+    """Report what a folder of images holds, and whether figures measured on it can be trusted."""
     if html is None and not as_json:
         html = Path(f"{folder.resolve().name or 'images'}-inspection.html")
-    with (
-        os.fdopen(os.dup(2), "w") as terminal,
-        libraries_to() as console,
-        _unfinished(html) as unfinished,
-    ):
+    with os.fdopen(os.dup(2), "w") as terminal, libraries_to() as console:
+        if html is not None:
+            _demand_writable(html)
         with _status(Console(file=terminal, emoji=False)):
             findings, page, names = _inspect(folder, classes, labels, with_page=html is not None)
-        if html is not None and unfinished is not None:
-            _finish(unfinished, names, html.with_suffix(".csv"))
-            _finish(unfinished, page, html)
+        if html is not None:
+            _write(html, names, page)
         if as_json:
-            shown = {**findings.as_json(), "page": str(html) if html else None}
+            shown = {**findings.model_dump(mode="json"), "page": str(html) if html else None}
             console.file.write(json.dumps({**shown, "notice": DISCLAIMER}, indent=2) + "\n")
         else:
-            _print(findings, console)
-            console.print(Text.assemble(("page  ", "bold"), str(html)), soft_wrap=True)
-            if html is not None:
-                names_file = html.with_suffix(".csv")
-                console.print(Text.assemble(("names ", "bold"), str(names_file)), soft_wrap=True)
-            console.print(Text(DISCLAIMER, "dim"))
+            _print(findings, html, console)
     if not findings.ingested:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -99,7 +95,6 @@ def _inspect(
     demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
         found = survey(listing, config, LOCAL_BEAM, Path(scratch))
-    logging.getLogger(__name__).info("testing shortcuts")
     findings = Findings.of(found, config.classes)
     page = render(findings, found, config) if with_page else ""
     return findings, page, table_of_names(found)
@@ -132,67 +127,56 @@ def _is_class_name(name: str) -> bool:
     return bool(name.strip())
 
 
-@contextmanager
-def _unfinished(html: Path | None) -> Iterator[Path | None]:
-    """An empty file beside the page: whether it can be written is known before the work is done."""
-    if html is None:
-        yield None
-        return
-    unfinished = html.with_name(f".{html.name}.{os.getpid()}")
-    try:
+def _demand_writable(html: Path) -> None:
+    """Whether the page can be written is known before the work is done."""
+    with _named(html):
         if html.is_dir():
-            raise PipelineError(f"{html} is a folder: name a file for the page with --html.")
-        unfinished.touch()
-    except OSError as error:
-        raise _unwritable(html, error) from error
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.NamedTemporaryFile(dir=html.parent, prefix=f".{html.name}"):
+            pass
+
+
+def _write(html: Path, names: str, page: str) -> None:
+    with _named(html):
+        for path, content in ((html.with_suffix(".csv"), names), (html, page)):
+            with whole_file(path) as file:
+                file.write_text(content, encoding="utf-8")
+
+
+@contextmanager
+def _named(html: Path) -> Iterator[None]:
     try:
-        yield unfinished
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _finish(unfinished: Path, content: str, path: Path) -> None:
-    try:
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(path)
+        yield
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(html: Path, error: OSError) -> PipelineError:
-    return PipelineError(
-        f"The page {html} cannot be written ({error.strerror}): name another file with --html."
-    )
+        raise PipelineError(
+            f"The page {html} cannot be written ({error.strerror}): name another file with --html."
+        ) from error
 
 
 @contextmanager
 def _status(console: Console) -> Iterator[None]:
-    """Shows the last line that a component logged, while it works, where there is a terminal."""
+    """Shows the last line that a component logged, while it works, if there is a terminal."""
     with console.status("listing the files") as status:
-
-        class Show(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                status.update(Text(record.getMessage()))
-
-        handler = Show(logging.INFO)
-        loggers = [logging.getLogger(name) for name in ("components", __name__)]
-        for logger in loggers:
-            logger.addHandler(handler)
+        handler = logging.Handler(logging.INFO)
+        handler.emit = lambda record: status.update(  # type: ignore[method-assign]
+            Text(record.getMessage())
+        )
+        logger = logging.getLogger("components")
+        logger.addHandler(handler)
         try:
             yield
         finally:
-            for logger in loggers:
-                logger.removeHandler(handler)
+            logger.removeHandler(handler)
 
 
-def _print(findings: Findings, console: Console) -> None:
-    console.print(
-        Text.assemble(
-            (findings.folder, "bold"),
-            f"  {findings.found:,} files, {findings.ingested:,} usable, "
-            f"{findings.rejected:,} rejected; {findings.images:,} images{_aside(findings)}",
-        ),
-        soft_wrap=True,
+def _print(findings: Findings, html: Path | None, console: Console) -> None:
+    def line(*parts: str | tuple[str, str]) -> None:
+        console.print(Text.assemble(*parts), soft_wrap=True)
+
+    line(
+        (findings.folder, "bold"),
+        f"  {findings.found:,} files, {findings.ingested:,} usable, "
+        f"{findings.rejected:,} rejected; {findings.images:,} images{_aside(findings)}",
     )
     console.print(_classes(findings))
     for title, counts in (
@@ -201,71 +185,65 @@ def _print(findings: Findings, console: Console) -> None:
         ("rejected", findings.reasons),
     ):
         if counts:
-            console.print(Text.assemble((f"{title:<11}", "bold"), _counts(counts)), soft_wrap=True)
+            line((f"{title:<11}", "bold"), _counts(counts))
     if findings.images:
-        text = (
+        line(
+            ("duplicates ", "bold"),
             f"{findings.groups:,} groups of {findings.grouped:,} images, "
-            f"the largest of {findings.largest_group:,}"
+            f"the largest of {findings.largest_group:,}",
         )
-        console.print(Text.assemble((f"{'duplicates':<11}", "bold"), text), soft_wrap=True)
     if findings.shortcuts.features:
-        console.print(_shortcuts(findings))
+        console.print(_shortcuts(findings.shortcuts))
     for verdict in judge(findings):
         mark = ("✓ ", "green") if verdict.good else ("! ", "bold red")
-        console.print(
-            Text.assemble(mark, f"{verdict.title}. ", (verdict.advice, "dim")), soft_wrap=True
-        )
+        line(mark, f"{verdict.title}. ", (verdict.advice, "dim"))
+    if html is not None:
+        line(("page  ", "bold"), str(html))
+        line(("names ", "bold"), str(html.with_suffix(".csv")))
+    line((DISCLAIMER, "dim"))
 
 
 def _aside(findings: Findings) -> str:
     """What is in the folder besides."""
     words = ""
     if findings.passed_over:
-        words += f"; {findings.passed_over:,} left by systems passed over"
+        words += f"; {findings.passed_over:,} left behind by systems and passed over"
     if findings.unnamed:
         words += f"; {findings.unnamed:,} not in the label table"
     return words
 
 
 def _classes(findings: Findings) -> Table:
-    table = Table()
-    table.add_column("class", overflow="fold")
-    for column in (*findings.splits, "all"):
-        table.add_column(column, justify="right")
-    if findings.test_images:
-        table.add_column("test seen in training", justify="right")
-    for label, images in list(findings.classes.items())[: 4 * _ROWS]:
-        numbers = [f"{counts[label]:,}" for counts in findings.splits.values()] + [f"{images:,}"]
-        if findings.test_images:
-            numbers.append(f"{findings.seen[label]:,}")
-        table.add_row(Text(label), *numbers)
-    if (more := len(findings.classes) - 4 * _ROWS) > 0:
+    seen = ["test seen in training"] if findings.test_images else []
+    table = _table("class", [*findings.splits, "all", *seen])
+    for label, images in list(findings.classes.items())[:_CLASSES]:
+        numbers = [counts[label] for counts in findings.splits.values()] + [images]
+        numbers += [findings.seen[label] for _ in seen]
+        table.add_row(Text(label), *map("{:,}".format, numbers))
+    if (more := len(findings.classes) - _CLASSES) > 0:
         table.add_row(Text(f"and {more:,} more", "dim"))
     return table
 
 
-def _shortcuts(findings: Findings) -> Table:
-    shortcuts = findings.shortcuts
-    table = Table(
-        title=f"Does one trivial feature tell the class? Chance {shortcuts.chance:.1%}, "
-        f"largest class {shortcuts.majority:.1%}",
-        title_justify="left",
-        title_style="",
+def _shortcuts(shortcuts: Shortcuts) -> Table:
+    table = _table("feature", ["balanced accuracy", "accuracy"])
+    table.title = (
+        f"Does one trivial feature give the class away? Chance {shortcuts.chance:.1%}, "
+        f"largest class {shortcuts.majority:.1%}"
     )
-    table.add_column("feature")
-    table.add_column("balanced accuracy", justify="right")
-    table.add_column("accuracy", justify="right")
+    table.title_justify, table.title_style = "left", ""
     table.add_column("gives away", overflow="fold")
-    for shortcut in shortcuts.features:
-        told = f"{shortcut.gives_away} ({shortcut.found:.0%} found)" if shortcut.worrying else ""
-        table.add_row(
-            shortcut.feature,
-            f"{shortcut.balanced_accuracy:.1%}",
-            f"{shortcut.accuracy:.1%}",
-            Text(told),
-            style="red" if shortcut.worrying else None,
-        )
+    for one in shortcuts.features:
+        told = f"{one.gives_away} ({one.found:.0%} found)" if one.worrying else ""
+        numbers = f"{one.balanced_accuracy:.1%}", f"{one.accuracy:.1%}"
+        style = "red" if one.worrying else None
+        table.add_row(one.feature, *numbers, Text(told), style=style)
     return table
+
+
+def _table(first: str, numbers: Iterable[str]) -> Table:
+    columns = (Column(name, justify="right") for name in numbers)
+    return Table(Column(first, overflow="fold"), *columns)
 
 
 def _counts(counts: dict[str, int]) -> str:

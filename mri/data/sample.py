@@ -15,9 +15,12 @@ app = typer.Typer(add_completion=False)
 def sample(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     per_class: Annotated[
-        int, typer.Option(min=1, help="Training images of each class; a quarter more for testing.")
+        int,
+        typer.Option(
+            min=1, help="Training images of each class; a quarter as many test images are added."
+        ),
     ] = 160,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
     console = Console(highlight=False, emoji=False)

@@ -94,7 +94,7 @@ def test_a_window_is_of_the_newest_version_and_of_one_model(statistics, tmp_path
     result = mri(*words)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "300 images from" in result.stdout
-    assert "300 images that other models or versions answered are left out" in result.stdout
+    assert "left out: 300 images that other models or versions answered" in result.stdout
     result = mri(*words, "--version", "1", "--json")
     assert result.returncode == 5, result.stderr
     report = json.loads(result.stdout)
@@ -110,13 +110,13 @@ def test_images_that_another_model_answered_are_not_said_to_be_of_another_versio
     words = ("--log", str(log), "--statistics", str(statistics), "--model", "brain_mri")
     result = mri("monitor", *words)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "1 image that other models or versions answered is left out" in result.stdout
+    assert "left out: 1 image that other models or versions answered" in result.stdout
 
 
 def test_of_several_models_it_asks_which_one(tmp_path):
     log = log_requests(tmp_path / "log", _table(40, 1), version=7)
     log_requests(log, _table(60, 2), version=5, model="other")
-    window = read_window(log, None, None)
+    window = read_window(log, None)
     with pytest.raises(PipelineError, match="several models, brain_mri and other: say which"):
         one_version(window, None, None)
     chosen = one_version(window, "other", None)
@@ -136,7 +136,7 @@ def test_what_the_server_logs_is_what_monitoring_reads(tmp_path):
         server.wait_for({7: "AVAILABLE"}, "brain_mri")
         with Client(server.address, batch_size=5) as client:
             answers = client.predict_batch(images)
-    window = read_window(log, NOW, None)
+    window = read_window(log, NOW)
     assert list(window["label"]) == [answer.label for answer in answers]
     assert set(window["version"]) == {7}
     assert list(window["mean"]) == pytest.approx([measure(one).mean for one in images])

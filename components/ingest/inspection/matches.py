@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from components.ingest.records import ImageRecord
@@ -31,6 +30,11 @@ class CrossMatch:
     correlation: float
     exact: bool
 
+    @property
+    def likeness(self) -> str:
+        """The correlation in words, rounded down: only identical pixels are wholly alike."""
+        return "identical" if self.exact else f"{math.floor(1000 * self.correlation) / 1000:.3f}"
+
 
 def cross_matches(survey: Survey) -> tuple[CrossMatch, ...]:
     """Finds the best match in the original training folder of every test image that has one.
@@ -48,20 +52,15 @@ def cross_matches(survey: Survey) -> tuple[CrossMatch, ...]:
             tests[record.picture].append(index)
         else:
             training.setdefault(record.picture, index)
-    best = {
-        picture: CrossMatch(-1, training[picture], 1.0, exact=True)
-        for picture in tests
-        if picture in training
-    }
+    best = {picture: (1.0, True, training[picture]) for picture in tests if picture in training}
     for test, other, correlation in _pairs(survey):
-        source = training.get(other)
-        if source is None or test not in tests:
-            continue
-        if test not in best or (not best[test].exact and best[test].correlation < correlation):
-            best[test] = CrossMatch(-1, source, correlation, exact=False)
+        if test in tests and other in training:
+            found = correlation, False, training[other]
+            # Of equals the one that was found first.
+            best[test] = max(best.get(test, found), found, key=lambda one: (one[1], one[0]))
     matches = [
-        CrossMatch(index, match.training, match.correlation, match.exact)
-        for picture, match in best.items()
+        CrossMatch(index, source, correlation, exact)
+        for picture, (correlation, exact, source) in best.items()
         for index in tests[picture]
     ]
     return tuple(
@@ -69,22 +68,16 @@ def cross_matches(survey: Survey) -> tuple[CrossMatch, ...]:
     )
 
 
-def _pairs(survey: Survey) -> list[tuple[str, str, float]]:
+def _pairs(survey: Survey) -> Iterator[tuple[str, str, float]]:
     """The pairs between different pictures, both ways round."""
-    pairs = survey.grouping.pairs
-    records = survey.records
+    pairs, records = survey.grouping.pairs, survey.records
     within = (pairs.first < len(records)) & (pairs.second < len(records))
-    found = []
-    for first, second, correlation in zip(
-        pairs.first[within].tolist(),
-        pairs.second[within].tolist(),
-        pairs.correlation[within].tolist(),
-        strict=True,
-    ):
+    columns = (column[within].tolist() for column in vars(pairs).values())
+    for first, second, correlation in zip(*columns, strict=True):
         one, other = records[first].picture, records[second].picture
         if one != other:
-            found += [(one, other, correlation), (other, one, correlation)]
-    return found
+            yield one, other, correlation
+            yield other, one, correlation
 
 
 def groups_of_several(survey: Survey) -> list[list[int]]:
@@ -96,13 +89,10 @@ def groups_of_several(survey: Survey) -> list[list[int]]:
     Returns:
         Indices of the records of each group, the largest group first.
     """
-    ids = np.asarray(survey.grouping.groups)[: len(survey.records)]
-    _, numbers, sizes = np.unique(ids, return_inverse=True, return_counts=True)
-    order = np.argsort(numbers, kind="stable")
-    members = np.split(order, np.cumsum(sizes)[:-1])
-    return sorted(
-        (group.tolist() for group in members if len(group) > 1), key=lambda group: -len(group)
-    )
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(survey.grouping.groups[: len(survey.records)]):
+        members[group].append(index)
+    return sorted((group for group in members.values() if len(group) > 1), key=len, reverse=True)
 
 
 def label_conflicts(
@@ -119,11 +109,10 @@ def label_conflicts(
     """
     conflicts = []
     for group in groups:
-        by_label: dict[str, list[int]] = defaultdict(list)
+        first: dict[str, int] = {}
         for index in group:
-            by_label[records[index].label].append(index)
-        if len(by_label) > 1:
-            first = [members[0] for members in by_label.values()]
-            rest = [index for members in by_label.values() for index in members[1:]]
-            conflicts.append(first + rest)
+            first.setdefault(records[index].label, index)
+        if len(first) > 1:
+            shown = list(first.values())
+            conflicts.append(shown + [index for index in group if index not in shown])
     return conflicts

@@ -71,7 +71,7 @@ class Album:
         try:
             pixels = read_picture(record, self.config)
             source = data_address(thumbnail(pixels, _SIDE, _QUALITY))
-        except RejectedImageError:  # changed since it was looked at: the page shows a gap
+        except RejectedImageError:  # changed since it was read: the page shows a gap
             source = ""
         return Thumbnail(
             source=source,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.ingest.inspection.findings import SPLITS, Findings
+from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.matches import (
-    CrossMatch,
     cross_matches,
     groups_of_several,
     label_conflicts,
 )
-from components.ingest.inspection.montage import Album, Thumbnail, examples, spread
+from components.ingest.inspection.montage import Album, examples, spread
 from components.ingest.inspection.numbers import rejection_number
 from components.ingest.inspection.verdicts import judge
+from components.ingest.split_names import SPLITS
 from components.pages.names import shown
 from components.pages.templates import render_page
 
@@ -40,23 +37,6 @@ _ROWS = 12
 SPLIT_NAMES = {"train": "training", "eval": "validation", "test": "test"}
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A test image beside the training image that it resembles, and how much."""
-
-    test: Thumbnail
-    training: Thumbnail
-    likeness: str
-
-
-@dataclass(frozen=True)
-class ShownGroup:
-    """Some images of a group, and how many it has in all."""
-
-    pictures: list[Thumbnail]
-    images: int
-
-
 def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
     """Draws the page.
 
@@ -68,7 +48,6 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
     Returns:
         HTML with its style and pictures in it; it loads nothing and runs nothing.
     """
-    album = Album(survey.records, config)
     matches = cross_matches(survey)
     exact = [match for match in matches if match.exact]
     near = [match for match in matches if not match.exact]
@@ -87,31 +66,16 @@ def render(findings: Findings, survey: Survey, config: IngestConfig) -> str:
         formats=list(findings.formats.items())[:_ROWS],
         sizes=list(findings.sizes.items())[:_ROWS],
         reasons=list(findings.reasons.items())[:_ROWS],
-        examples={
-            shown(label): [album[index] for index in by_class[label]]
-            for label in list(by_class)[:_EXAMPLE_CLASSES]
-        },
-        exact=_pairs(spread(exact, _EXACT), album),
-        near=_pairs(spread(near, _NEAR), album),
+        album=Album(survey.records, config),
+        examples=list(by_class.items())[:_EXAMPLE_CLASSES],
+        exact=spread(exact, _EXACT),
+        near=spread(near, _NEAR),
         exact_count=len(exact),
         near_count=len(near),
-        groups=[_group(spread(group, _GROUP_IMAGES), group, album) for group in groups[:_GROUPS]],
-        conflicts=[_group(group[:_GROUP_IMAGES], group, album) for group in conflicts[:_CONFLICTS]],
+        groups=[(len(group), spread(group, _GROUP_IMAGES)) for group in groups[:_GROUPS]],
+        conflicts=[(len(group), group[:_GROUP_IMAGES]) for group in conflicts[:_CONFLICTS]],
         rejections=[
             (rejection_number(index), shown(rejection.reason))
             for index, rejection in spread(list(enumerate(survey.rejections)), _REJECTED)
         ],
     )
-
-
-def _pairs(matches: Sequence[CrossMatch], album: Album) -> list[Pair]:
-    return [Pair(album[match.test], album[match.training], _likeness(match)) for match in matches]
-
-
-def _likeness(match: CrossMatch) -> str:
-    """The correlation, rounded down: only identical pixels are wholly alike."""
-    return "identical" if match.exact else f"{math.floor(1000 * match.correlation) / 1000:.3f}"
-
-
-def _group(chosen: Sequence[int], group: Sequence[int], album: Album) -> ShownGroup:
-    return ShownGroup([album[index] for index in chosen], len(group))

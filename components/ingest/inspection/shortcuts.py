@@ -7,6 +7,7 @@ pixels; how well the tree does on images that it was not fitted to says how much
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ALL_TOGETHER = "all together"
 
+_LOG = logging.getLogger(__name__)
 _FOLDS = 5
 _DEPTH = 4
 _LEAF = 5
@@ -101,6 +103,7 @@ def find_shortcuts(records: Sequence[ImageRecord], groups: ArrayLike) -> Shortcu
     Returns:
         The features with their figures.
     """
+    _LOG.info("testing shortcuts")
     all_labels = np.array([shown(record.label) for record in records], str)
     all_groups = np.asarray(groups)
     pictures = {
@@ -153,7 +156,7 @@ def _features(records: Sequence[ImageRecord]) -> dict[str, _Values]:
 
 
 def _numbers(values: Sequence[float | None]) -> _Values:
-    return np.array([np.nan if value is None else value for value in values], float)[:, None]
+    return np.array(values, float)[:, None]  # of None, not a number
 
 
 def _categories(values: Sequence[str | None]) -> _Values:
@@ -206,12 +209,11 @@ def _test(
 
 
 def _predicted(values: _Values, labels: _Labels, folds: _Folds, weight: str | None) -> _Labels:
+    from sklearn.model_selection import cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    predicted = np.empty_like(labels)
-    for fitted, held_out in folds:
-        tree = DecisionTreeClassifier(
-            max_depth=_DEPTH, min_samples_leaf=_LEAF, class_weight=weight, random_state=0
-        )
-        predicted[held_out] = tree.fit(values[fitted], labels[fitted]).predict(values[held_out])
+    tree = DecisionTreeClassifier(
+        max_depth=_DEPTH, min_samples_leaf=_LEAF, class_weight=weight, random_state=0
+    )
+    predicted: _Labels = cross_val_predict(tree, values, labels, cv=folds)
     return predicted

@@ -1,6 +1,5 @@
 """What the figures of a folder mean, in sentences."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.ingest.inspection.findings import Findings
@@ -33,16 +32,8 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
     Returns:
         One verdict a question, in a fixed order.
     """
-    return tuple(_verdicts(findings))
-
-
-def _verdicts(findings: Findings) -> Iterator[FolderVerdict]:
-    yield _files(findings)
-    if findings.images:
-        yield _leak(findings)
-        yield _conflicts(findings)
-        yield _shortcuts(findings)
-        yield _balance(findings)
+    of_images = (_leak, _conflicts, _shortcuts, _balance) if findings.images else ()
+    return tuple(one(findings) for one in (_files, *of_images))
 
 
 def _files(findings: Findings) -> FolderVerdict:
@@ -66,10 +57,10 @@ def _leak(findings: Findings) -> FolderVerdict:
     return FolderVerdict(
         False,
         f"{findings.near_cross_split:,} of {findings.test_images:,} test images ({share:.1%}) show "
-        "a picture that the training folder has too",
-        f"{findings.exact_cross_split:,} of them pixel for pixel. A model is measured on what it "
-        "has learnt by heart: keep the split policy leak_free, which sets those training images "
-        "aside.",
+        "a picture that is also in the training folder",
+        f"{findings.exact_cross_split:,} of them pixel for pixel. A model would be measured on "
+        "images that it has memorised: keep the split policy leak_free, which sets those training "
+        "images aside.",
     )
 
 
@@ -80,7 +71,7 @@ def _conflicts(findings: Findings) -> FolderVerdict:
     return FolderVerdict(
         False,
         f"{findings.label_conflicts:,} {groups} of matching images carry different labels",
-        "One of the labels is wrong, or two lookalikes were matched: look at them.",
+        "Either a label is wrong, or two different images look alike: check them.",
     )
 
 
@@ -97,7 +88,7 @@ def _shortcuts(findings: Findings) -> FolderVerdict:
     )
     return FolderVerdict(
         False,
-        "The class can be told without a look at the brain",
+        "The class can be told without looking at the brain",
         f"Share of a class that is found by one feature alone, on average: {told}; by chance "
         f"{shortcuts.chance:.0%}. Crop to the head, resize, and compare figures by such features.",
     )

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from gating import CLASSES, heads, report, statistics_of
@@ -20,31 +22,34 @@ CHANGES = {
 }
 
 
-def _drift(now, before, config=CONFIG, counts=None, previous=BEFORE, classes=CLASSES):
-    distances = measure_drift(
-        statistics_of(now, classes), statistics_of(before), curated_schema(classes), config
-    )
-    findings = check_drift(distances, counts or report(), previous, config)
+@cache
+def _heads(count, seed, change=None):
+    """Statistics of drawn images."""
+    return statistics_of(heads(count, seed, *([CHANGES[change]] if change else [])))
+
+
+def _drift(now, before, config=CONFIG, previous=BEFORE):
+    distances = measure_drift(now, before, curated_schema(CLASSES), config)
+    findings = check_drift(distances, report(), previous, config)
     return distances, {finding.name: finding for finding in findings}
 
 
-@pytest.mark.parametrize("count", [8, 24, 60, 240])
+@pytest.mark.parametrize("count", [8, 60, 240])
 def test_other_images_of_the_same_kind_pass_however_few_they_are(count):
-    for seed in (1, 2, 3):
-        _, found = _drift(heads(count, seed), heads(count, seed + 10))
+    for seed in (1, 3, 4):
+        _, found = _drift(_heads(count, seed), _heads(count, 2))
         assert found == {}
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("count", [60, 240])
-def test_a_changed_intensity_distribution_stops(change, count):
-    _, found = _drift(heads(count, 1, CHANGES[change]), heads(count, 2))
+def test_a_changed_intensity_distribution_stops(change):
+    _, found = _drift(_heads(60, 1, change), _heads(60, 2))
     assert "drift:image/std" in found
     assert {finding.severity for finding in found.values()} == {"stop"}
 
 
 def test_a_finding_says_what_was_and_what_is():
-    distances, found = _drift(heads(100, 1, CHANGES["darker"]), heads(100, 2))
+    distances, found = _drift(_heads(60, 1, "darker"), _heads(60, 2))
     assert {distance.feature for distance in distances} == {f"image/{name}" for name in COMPARED}
     finding = found["drift:image/mean"]
     assert "incoming, span 1" in finding.found
@@ -65,27 +70,28 @@ def test_a_changed_mix_of_classes_stops():
 
 def test_fewer_images_may_lie_farther():
     def allowed(count):
-        distances, _ = _drift(heads(count, 1), heads(200, 2))
+        distances, _ = _drift(_heads(count, 1), _heads(240, 2))
         return {distance.feature: distance.allowed for distance in distances}["image/std"]
 
-    assert allowed(20) == pytest.approx(0.1 + 6 * (1 / 20 + 1 / 200))
-    assert allowed(200) == pytest.approx(0.1 + 6 * (1 / 200 + 1 / 200))
+    assert allowed(8) == pytest.approx(0.1 + 6 * (1 / 8 + 1 / 240))
+    assert allowed(240) == pytest.approx(0.1 + 6 * (1 / 240 + 1 / 240))
 
 
 @pytest.mark.parametrize(
     "previous", [report(source="elsewhere"), report(classes=("glioma", "notumor", "pituitary"))]
 )
 def test_data_of_another_folder_or_other_classes_only_warn(previous):
-    darker = heads(100, 1, CHANGES["darker"])
-    _, found = _drift(darker, heads(100, 2), previous=previous)
+    darker, before = _heads(60, 1, "darker"), _heads(60, 2)
+    _, found = _drift(darker, before, previous=previous)
     assert {finding.severity for finding in found.values()} == {"warn"}
     strict = GateConfig(severity={"drift": "stop"})
-    _, found = _drift(darker, heads(100, 2), strict, previous=previous)
+    _, found = _drift(darker, before, strict, previous=previous)
     assert {finding.severity for finding in found.values()} == {"stop"}
 
 
 def test_constant_features_are_compared_too():
-    square = [np.full((40, 40, 3), 90, np.uint8) for _ in range(60)]
-    wide = [np.full((40, 60, 3), 90, np.uint8) for _ in range(60)]
+    square, wide = (
+        statistics_of([np.full((40, width, 3), 90, np.uint8)] * 60) for width in (40, 60)
+    )
     assert _drift(square, square)[1] == {}
     assert "drift:image/aspect" in _drift(wide, square)[1]

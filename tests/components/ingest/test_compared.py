@@ -18,7 +18,7 @@ from components.ingest.duplicates import Pairs, group_images
 pytestmark = pytest.mark.long
 
 CONFIG = DuplicatesConfig()
-NOTHING = Compared.nothing()
+NOTHING = Compared()
 
 
 def series(count: int, seed: int) -> NDArray[np.int8]:

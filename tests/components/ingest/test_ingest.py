@@ -13,7 +13,7 @@ from PIL import Image
 from components.errors import PipelineError
 from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
-from components.ingest.folder import list_images
+from components.ingest.folder import list_data
 from imaging.reader import decode
 
 pytestmark = pytest.mark.long
@@ -88,14 +88,14 @@ def test_a_folder_without_one_usable_image_is_refused(make_folder, tmp_path):
 
 def test_a_folder_that_changes_after_it_was_listed_is_refused(make_folder, tmp_path, monkeypatch):
     root = make_folder(train=4, test=2)
-    real = list_images
+    real = list_data
 
     def growing(*args, **kwargs):
         (root / "Training" / "glioma" / "late.png").write_bytes(encode(draw(1234)))
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("components.ingest.executor.list_images", growing)
-    with pytest.raises(PipelineError, match="changes while it is being listed"):
+    monkeypatch.setattr("components.ingest.executor.list_data", growing)
+    with pytest.raises(PipelineError, match="changed while it was being listed"):
         ingest(root, tmp_path / "out")
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from components.errors import PipelineError
-from components.ingest.kept import KeptPictures
+from components.ingest.kept import PictureWriter, kept_picture
 
 
 def _sha256(content: bytes) -> str:
@@ -12,23 +12,24 @@ def _sha256(content: bytes) -> str:
 
 
 def test_what_threads_of_several_writers_put_is_read_back(tmp_path):
-    kept = KeptPictures(tmp_path)
-    writers = [kept.writer(), kept.writer()]
+    writers = [PictureWriter(tmp_path), PictureWriter(tmp_path)]
     pictures = [bytes([number]) * (number + 1) for number in range(200)]
     with ThreadPoolExecutor(4) as pool:
         places = list(pool.map(lambda one: writers[one[0] % 2].put(one), pictures))
     for writer in writers:
         writer.close()
-    got = [kept.get(place, _sha256(one)) for place, one in zip(places, pictures, strict=True)]
+    got = [
+        kept_picture(tmp_path, place, _sha256(one))
+        for place, one in zip(places, pictures, strict=True)
+    ]
     assert got == pictures
 
 
 @pytest.mark.parametrize("damage", [b"", b"pic", b"\0" * 7])
 def test_what_a_file_system_does_not_give_back_is_said(tmp_path, damage):
-    kept = KeptPictures(tmp_path)
-    writer = kept.writer()
+    writer = PictureWriter(tmp_path)
     place = writer.put(b"picture")
     writer.close()
     (tmp_path / place.file).write_bytes(damage)
     with pytest.raises(PipelineError, match="does not give back what was written"):
-        kept.get(place, _sha256(b"picture"))
+        kept_picture(tmp_path, place, _sha256(b"picture"))

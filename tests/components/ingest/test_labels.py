@@ -109,7 +109,7 @@ def test_rows_about_patients_leave_all_files_to_be_read(listed):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("c.png,glioma,", "there is no 'c.png' in the data folder"),
+        ("c.png,glioma,", "'c.png' is not in the data folder"),
         ("a.png,tumour,", "the label 'tumour' is not one of glioma, notumor"),
         ("a.png,,", "the label is empty"),
         (",glioma,", "path empty"),
@@ -143,7 +143,7 @@ def test_all_wrong_rows_are_named_up_to_ten(listed):
     ("text", "says"),
     [
         ("", "needs the column label"),
-        ("path,label\n", "no row below its columns"),
+        ("path,label\n", "no rows below its header"),
         ("name,label\na.png,glioma\n", "has the column 'name' in line 1"),
         ("path,split\na.png,test\n", "needs the column label"),
         ("label,split\nglioma,test\n", "one of path, study, patient"),

@@ -35,8 +35,10 @@ def failing(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
-@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [(errno.EMFILE, 0), (errno.EIO, 2), (errno.ENOMEM, 2), (errno.ESTALE, 0)],
+)
 def test_what_the_machine_cannot_do_now_fails_the_node(
     make_folder, tmp_path, failing, number, after
 ):

@@ -16,7 +16,7 @@ from components.ingest.duplicates import Pairs
 from components.ingest.history import History
 from components.ingest.splits import SPLIT_FILE, assign_splits, remember, write_splits
 
-NOTHING = History.empty()
+NOTHING = History()
 
 
 def _assign(images, policy="leak_free", history=NOTHING, split_file=None, **likeness):
@@ -331,7 +331,7 @@ def test_history_of_an_excluded_image_is_kept(tmp_path):
 @pytest.mark.parametrize("count", [1, 4, 5])
 def test_history_is_read_as_it_was_written(count, tmp_path, monkeypatch):
     monkeypatch.setattr(history_module, "ROWS_AT_ONCE", 2)
-    empty = History.empty()
+    empty = History()
     history = History(
         pictures=tuple(f"picture {i}" for i in range(count)),
         links=tuple((f"patient {i}", "file x") if i % 2 else () for i in range(count)),
@@ -411,16 +411,19 @@ def test_splits_are_written_edited_and_fed_back(tmp_path):
     ("content", "says"),
     [
         (None, "cannot be read"),
-        (b"", "no CSV with the columns"),
-        (b"frame,split\n0,test\n", "no CSV with the columns"),
-        (b"name,split\nx,test\n", "no CSV with the columns"),
-        (b"name,frame\nx,0\n", "no CSV with the columns name, frame and split: .* splits.csv of"),
-        (b"name,frame,split\nx,zero,test\n", "no CSV with the columns"),
+        (b"", "not a CSV file with the columns"),
+        (b"frame,split\n0,test\n", "not a CSV file with the columns"),
+        (b"name,split\nx,test\n", "not a CSV file with the columns"),
+        (
+            b"name,frame\nx,0\n",
+            "columns name, frame and split: .* splits.csv of",
+        ),
+        (b"name,frame,split\nx,zero,test\n", "not a CSV file with the columns"),
         (b"name,frame,split\nx,0,tset\n", "'tset'"),
         (b"name,frame,split\n" + b"".join(b"%c,0,%c\n" % (i, i) for i in b"hgfedcba"), "'a'"),
-        (b"name,frame,split\nx\n", "no CSV with the columns"),
-        (b"name,frame,split\nx,0\n", "no CSV with the columns"),
-        (b'name,frame,split\n"x"y,0,test\n', "no CSV with the columns"),
+        (b"name,frame,split\nx\n", "not a CSV file with the columns"),
+        (b"name,frame,split\nx,0\n", "not a CSV file with the columns"),
+        (b'name,frame,split\n"x"y,0,test\n', "not a CSV file with the columns"),
     ],
 )
 def test_a_split_file_that_cannot_be_used_is_refused(tmp_path, content, says):

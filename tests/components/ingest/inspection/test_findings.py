@@ -81,5 +81,5 @@ def test_a_class_without_images_and_a_small_class_are_said(make_record, make_sur
 def test_figures_are_valid_json_whatever_the_names_are(make_record, make_survey):
     label = os.fsdecode(b"t\xfcmor\n")
     survey = make_survey([make_record(label)], [Rejection("a\udcff", "bad")])
-    text = json.dumps(Findings.of(survey, (label,)).as_json(), ensure_ascii=False)
+    text = json.dumps(Findings.of(survey, (label,)).model_dump(mode="json"), ensure_ascii=False)
     assert json.loads(text.encode())["classes"] == {"t\\xfcmor\\n": 1}

@@ -86,7 +86,7 @@ def test_the_page_shows_what_was_found(make_record, make_survey):
     text = _text(html)
     for said in (
         "28 files found, 27 usable, 1 rejected",
-        "2 of 3 test images (66.7%) show a picture that the training folder has too",
+        "2 of 3 test images (66.7%) show a picture that is also in the training folder",
         "Identical pixels 1 of 1",
         "Near duplicates 1 of 1",
         "identical glioma",
@@ -135,7 +135,7 @@ def test_a_folder_with_nothing_wrong(make_record, make_survey):
     records = [make_record(label, split) for label in CLASSES for split in ("train", "test")] * 6
     text = _text(_render(make_survey(records)))
     assert "None of the 12 test images matches an image in the training folder." in text
-    assert "Every image is like no other." in text
+    assert "No two images match." in text
     assert "Rejected files None." in text
 
 
@@ -154,7 +154,7 @@ def test_a_picture_that_is_gone_is_a_gap(make_record, make_survey, monkeypatch):
 
     monkeypatch.setattr("components.ingest.looks.read_picture", refuse)
     html = _render(make_survey([make_record(label) for label in CLASSES] * 6))
-    assert "changed since it was looked at" in html
+    assert "changed since it was read" in html
     assert "<img" not in html
 
 
