@@ -12,14 +12,14 @@ import pytest
 from toy_weights import Published, leftovers, without_keras
 
 from components.trainer.weights import sources
-from components.trainer.weights.vgg16 import (
+from components.trainer.weights.files import (
     IMAGENET_VGG16,
     VGG16Weights,
     WeightsError,
     digest,
     load_weights,
-    resolve_weights,
 )
+from components.trainer.weights.vgg16 import resolve_weights
 
 pytestmark = pytest.mark.long
 
