@@ -115,7 +115,7 @@ class FeatureStore:
         rows, rest = divmod(len(digests), _DIGEST_BYTES)
         whole = data.is_file() and data.stat().st_size == rows * self._row_bytes
         if rest or not rows or not whole:
-            _LOG.warning("a shard of cached features was damaged and is made anew: %s", data)
+            _LOG.warning("a shard of cached features was damaged and is made again: %s", data)
             index.unlink()
             data.unlink(missing_ok=True)
             return
@@ -205,7 +205,7 @@ class FrozenPrefix:
         else:
             self.shape = tuple(prefix.output.shape[1:])
             self.dtype = np.dtype(tf.as_dtype(prefix.output.dtype).as_numpy_dtype)
-            self._run = tf.function(lambda pixels: prefix(pixels, training=False))
+            self._run = tf.function(lambda pixels: prefix(pixels, training=False), autograph=False)
             self._identity = identity(prefix.get_config(), *prefix.get_weights())
 
     def features(self, *splits: Split) -> list[FrozenFeatures]:

@@ -43,7 +43,7 @@ def decode_stored(encoded: tf.Tensor) -> tf.Tensor:
 
 
 # One function in a graph, however many of its signatures call it.
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG or PNG file, or a BMP file of 8 or 24 bits a pixel.
 
@@ -268,9 +268,7 @@ def _bmp(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
     is_read = tf.logical_and(
         is_plain, tf.reduce_any(tf.equal(bits, tf.constant([8, 24], tf.int64)))
     )
-    known = _checked(
-        is_read, "A BMP file that is neither of 8 nor of 24 bits, plain: send it as PNG."
-    )
+    known = _checked(is_read, "A BMP file that is not plain with 8 or 24 bits: send it as PNG.")
     with tf.control_dependencies([known]):
         return tf.cond(
             tf.equal(bits, 24),
@@ -289,7 +287,7 @@ def _coloured(indices: tf.Tensor, octets: tf.Tensor, header: tf.Tensor) -> tf.Te
         tf.equal(tf.size(palette), 4 * count),
         tf.reduce_max(tf.cast(indices, tf.int32)) < count,
     )
-    with tf.control_dependencies([_checked(is_whole, "A BMP file with half a palette.")]):
+    with tf.control_dependencies([_checked(is_whole, "A BMP file with an incomplete palette.")]):
         colours = tf.reshape(palette, [-1, 4])[:, 2::-1]
     return tf.cast(tf.gather(colours, tf.cast(indices[..., 0], tf.int32)), tf.uint8)
 
@@ -297,7 +295,7 @@ def _coloured(indices: tf.Tensor, octets: tf.Tensor, header: tf.Tensor) -> tf.Te
 # EXIF
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
 def _orientation(exif: tf.Tensor) -> tf.Tensor:
     """`imaging.exif.orientation` of octets, int32 [n]: 1 to 8."""
     little = _starts(exif, b"II*\0")
@@ -316,7 +314,8 @@ def _orientation(exif: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(
-    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)]
+    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+    autograph=False,
 )
 def _turned(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """`imaging.exif.turned`."""

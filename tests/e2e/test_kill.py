@@ -68,5 +68,5 @@ def test_killed_in_the_middle_of_training_and_in_nodes_around_it(make_folder, tm
     assert not list(work.glob("serving/*/*"))
     _kill("Pusher", "before", data, work, *more)
     logs = "".join(path.read_text() for path in work.glob("runs/*/log.txt"))
-    assert "going on after epoch 1, where training was interrupted" in logs
+    assert "continuing after epoch 1, the last before training was interrupted" in logs
     _go_on(data, work, *more)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from components.errors import PipelineError
 from components.trainer.layers import FEATURE_LAYER, LOGITS_LAYER
 
-_NO_IMAGES = "There is no image to fit confidence on: the splits train and eval need one at least."
+_NO_IMAGES = (
+    "There is no image to fit confidence on: the splits train and eval need at least one each."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,8 @@ class Observations:
         finite = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.features).all(axis=1)
         if not finite.all():
             raise PipelineError(
-                f"The network gives no number for {images - int(finite.sum())} of {images} images: "
+                "The network's output is not a number for "
+                f"{images - int(finite.sum())} of {images} images: "
                 "training diverged. Lower train.learning_rate."
             )
 
@@ -105,7 +108,7 @@ def observe(
     """
     network = observer(model, at)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def run(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         observed: dict[str, tf.Tensor] = network(tf.cast(inputs, tf.float32), training=False)
         return observed

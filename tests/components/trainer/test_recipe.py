@@ -91,7 +91,7 @@ def test_killed_in_an_epoch_a_training_ends_with_the_weights_it_would_have_had(t
     whole = fit(plain_recipe(), *files, tmp_path / "whole")
     with caplog.at_level(logging.INFO):
         resumed = fit(plain_recipe(), *files, tmp_path / "none")
-    assert "going on after epoch 1," in caplog.text
+    assert "continuing after epoch 1," in caplog.text
     assert resumed.history == whole.history
     for one, other in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
