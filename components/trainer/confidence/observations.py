@@ -16,10 +16,6 @@ from numpy.typing import NDArray
 from components.errors import PipelineError
 from components.trainer.layers import FEATURE_LAYER, LOGITS_LAYER
 
-_NO_IMAGES = (
-    "There is no image to fit confidence on: the splits train and eval need at least one each."
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Observations:
@@ -39,20 +35,13 @@ class Observations:
         """Refuses what nothing can be fitted on.
 
         Raises:
-            PipelineError: There is no image, or the network's numbers are not finite.
+            PipelineError: The network's numbers are not finite.
         """
-        images = len(self.labels)
-        if not images:
-            raise PipelineError(_NO_IMAGES)
-        if len(self.logits) != images or len(self.features) != images:
-            raise ValueError(
-                f"{images} labels, {len(self.logits)} logits, {len(self.features)} features"
-            )
         finite = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.features).all(axis=1)
         if not finite.all():
             raise PipelineError(
                 "The network's output is not a number for "
-                f"{images - int(finite.sum())} of {images} images: "
+                f"{int((~finite).sum())} of {len(self.labels)} images: "
                 "training diverged. Lower train.learning_rate."
             )
 
@@ -104,7 +93,7 @@ def observe(
         The observations, in the order of the batches.
 
     Raises:
-        PipelineError: There is no image, or the network's numbers are not finite.
+        PipelineError: The network's numbers are not finite.
     """
     network = observer(model, at)
 
@@ -119,6 +108,4 @@ def observe(
         logits.append(observed["logits"].numpy())
         features.append(observed["features"].numpy())
         labels.append(np.asarray(classes, np.int64))
-    if not labels:
-        raise PipelineError(_NO_IMAGES)
     return Observations(np.concatenate(logits), np.concatenate(features), np.concatenate(labels))

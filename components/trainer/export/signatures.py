@@ -27,7 +27,8 @@ _EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer", "uncalib
 def _serving(argument: str) -> Callable[..., Any]:
     """Traces a method of one argument, string [batch]."""
     spec = tf.TensorSpec([None], tf.string, name=argument)
-    return tf.function(input_signature=[spec], autograph=False)
+    traced: Callable[..., Any] = tf.function(input_signature=[spec], autograph=False)
+    return traced
 
 
 class ServingModule(tf.Module):
