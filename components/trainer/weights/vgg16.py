@@ -156,9 +156,9 @@ def _present_file(
                 failures[f"{source} ({file})"] = "not there"
             continue
         try:
+            load_weights(file, spec)
             if file is keras_cached:
                 check_md5(file, spec)
-            load_weights(file, spec)
         except WeightsError as error:
             failures[f"{source} ({file})"] = str(error).removeprefix(f"{file} ")
             _LOG.warning("%s", error)
