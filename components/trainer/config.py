@@ -23,7 +23,7 @@ class ModelConfig(StrictConfig):
     Attributes:
         weights: `imagenet`, `random`, or the path of a weights file.
         input_scaling: `imagenet` subtracts ImageNet's mean colour, as the published weights were
-            trained; `unit` divides by 255, as many a notebook does.
+            trained; `unit` divides by 255, as many notebooks do.
         widths: Filters of VGG16's five blocks; any but the default needs `weights: random`.
         trainable_convolutions: How many convolutions, counted from the last, are trained.
         dense_units: Width of the hidden dense layer.
@@ -54,7 +54,8 @@ class AugmentConfig(StrictConfig):
         rotate: Degrees, at most, either way.
         zoom: The side is multiplied by a factor within 1 +- this.
         shift: Share of the side, at most, in any direction.
-        seed: Of these draws. Trainings with other seeds share them, and so their features.
+        seed: Seed of these random changes. Trainings with other seeds share them, and so their
+            features.
     """
 
     versions: int = Field(2, ge=1, le=100)
@@ -74,7 +75,7 @@ class TrainConfig(StrictConfig):
 
     Attributes:
         epochs: Passes over the training images, at most.
-        batch_size: Images a step.
+        batch_size: Images in a step.
         learning_rate: Adam's step size at its highest.
         schedule: `constant`, or `cosine`: falling to nothing at the last step.
         warmup_epochs: Epochs over which the step size rises from nothing.
@@ -91,11 +92,11 @@ class TrainConfig(StrictConfig):
             than the last.
         augment: How training images are varied.
         precision: What the layers compute in; `auto` takes mixed_float16 on a GPU, mixed_bfloat16
-            where this processor is measured to be faster in it, else float32. Weights are
-            float32 always.
+            if this processor has instructions for it and is measured to be faster in it, otherwise
+            float32. Weights are float32 always.
         strategy: `none`, or `mirrored` for all GPUs of this machine.
         cache_gigabytes: Most that the activations of frozen layers may take on disk, in 10^9 bytes.
-        seed: Of initial weights, order, dropout and mixing.
+        seed: Seed of initial weights, order, dropout and mixing.
     """
 
     epochs: int = Field(5, ge=1)
@@ -203,7 +204,7 @@ class Recipe(StrictConfig):
         for path, value in values.items():
             section, _, name = path.partition(".")
             if section not in ("model", "train") or name not in fields[section]:
-                raise PipelineError(f"The hyperparameters name {path!r}, which is no setting.")
+                raise PipelineError(f"The hyperparameters name {path!r}, which is not a setting.")
             fields[section][name] = value
         try:
             return Recipe.model_validate(fields)

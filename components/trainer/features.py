@@ -115,7 +115,7 @@ class FeatureStore:
         rows, rest = divmod(len(digests), _DIGEST_BYTES)
         whole = data.is_file() and data.stat().st_size == rows * self._row_bytes
         if rest or not rows or not whole:
-            _LOG.warning("a shard of cached features was damaged and is made anew: %s", data)
+            _LOG.warning("a shard of cached features was damaged and is made again: %s", data)
             index.unlink()
             data.unlink(missing_ok=True)
             return
@@ -205,7 +205,7 @@ class FrozenPrefix:
         else:
             self.shape = tuple(prefix.output.shape[1:])
             self.dtype = np.dtype(tf.as_dtype(prefix.output.dtype).as_numpy_dtype)
-            self._run = tf.function(lambda pixels: prefix(pixels, training=False))
+            self._run = tf.function(lambda pixels: prefix(pixels, training=False), autograph=False)
             self._identity = identity(prefix.get_config(), *prefix.get_weights())
 
     def features(self, *splits: Split) -> list[FrozenFeatures]:
@@ -235,9 +235,13 @@ class FrozenPrefix:
         if missing := _missing(stores, wanted):
             self._make_room(stores, wanted, missing)
             stores = self._stores(wanted)
-            progress = _Progress(_missing(stores, wanted))
+            total, done = _missing(stores, wanted), 0
+            pace = ImageRate(total)
             for (images, config), paths in zip(splits, folders, strict=True):
-                self._fill(images(), [stores[path] for path in paths], config, progress)
+                for count in self._fill(images(), [stores[path] for path in paths], config):
+                    done += count
+                    if told := pace.tell(done):
+                        _LOG.info("frozen layers, %d%%, %s", 100 * done // total, told)
         return [
             FrozenFeatures(
                 tuple(digest for digest, _ in of_split),
@@ -263,8 +267,8 @@ class FrozenPrefix:
         images: Iterable[TransformedImage],
         stores: Sequence[FeatureStore],
         config: AugmentConfig,
-        progress: "_Progress",
-    ) -> None:
+    ) -> Iterator[int]:
+        """Computes what is missing; yields how many images went through, time and again."""
         stream = iter(images)
         while shard := list(islice(stream, _SHARD)):
             for version, store in enumerate(stores):
@@ -277,7 +281,7 @@ class FrozenPrefix:
                     digests = [image.digest for image in batch]
                     pixels = augment(decode_pixels(batch), digests, version, config)
                     activations.append(self._run(pixels).numpy())
-                    progress.advance(len(batch))
+                    yield len(batch)
                 store.add([image.digest for image in todo], np.concatenate(activations))
 
     def _make_room(
@@ -321,20 +325,6 @@ class FrozenPrefix:
                 f"more, and {free / 1e9:.1f} are free on the disk of {self._cache}: free some "
                 "space, or lower train.augment.versions."
             )
-
-
-class _Progress:
-    """Tells through the log how far the pass is, about once a second."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._pace = ImageRate(total)
-
-    def advance(self, images: int) -> None:
-        self._done += images
-        if pace := self._pace.tell(self._done):
-            _LOG.info("frozen layers, %d%%, %s", 100 * self._done // self._total, pace)
 
 
 def _rows(images: Iterable[TransformedImage]) -> list[tuple[bytes, int]]:

@@ -40,10 +40,10 @@ def read_images(file_patterns: list[str]) -> Iterator[TransformedImage]:
         The images, in the order of the files.
     """
     files = sorted(tf.io.gfile.glob(file_patterns))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH)
-    parsed = records.map(lambda batch: tf.io.parse_example(batch, _FEATURES)).prefetch(2)
-    for batch in parsed.as_numpy_iterator():
-        for png, label in zip(batch[PIXELS], batch[CLASS], strict=True):
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    for batch in records.batch(_BATCH).prefetch(2):
+        parsed = tf.io.parse_example(batch, _FEATURES)
+        for png, label in zip(parsed[PIXELS].numpy(), parsed[CLASS].numpy(), strict=True):
             yield TransformedImage(png, int(label), hashlib.sha256(png).digest())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from components.trainer.config import ModelConfig
 from components.trainer.layers import LOGITS_LAYER, SCALING_LAYER, VGG16
-from components.trainer.weights.vgg16 import apply_weights
+from components.trainer.weights.files import WeightsError
 
 _RGB_MEAN = (123.68, 116.779, 103.939)
 """ImageNet's mean colour, which VGG16's published weights want subtracted."""
@@ -53,8 +53,7 @@ def build_model(
     )(hidden)
     model = keras.Model(pixels, probabilities, name="vgg16_classifier")
     if weights is not None:
-        apply_weights(model, weights)
-        _take_rgb(model.get_layer("block1_conv1"))
+        _apply_weights(model, weights)
     _freeze(model, config.trainable_convolutions)
     return model
 
@@ -65,8 +64,20 @@ def _scaling(config: ModelConfig) -> keras.layers.Layer:
     return keras.layers.Normalization(mean=_RGB_MEAN, variance=[1.0] * 3, name=SCALING_LAYER)
 
 
-def _take_rgb(first: keras.layers.Layer) -> None:
-    """Reorders the first kernel's inputs: the published weights take BGR, our pixels are RGB."""
+def _apply_weights(
+    model: keras.Model, weights: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]
+) -> None:
+    """Sets the convolutions; the published first kernel takes BGR, and our pixels are RGB."""
+    for name in dict.fromkeys(name.rpartition("/")[0] for name in weights):
+        layer, values = model.get_layer(name), [weights[f"{name}/kernel"], weights[f"{name}/bias"]]
+        found, given = ([tuple(one.shape) for one in each] for each in (layer.weights, values))
+        if found != given:
+            raise WeightsError(
+                f"Layer {name} has weights of shapes {found}, but those given are {given}: leave "
+                "model.widths as they are, or use model.weights=random."
+            )
+        layer.set_weights(values)
+    first = model.get_layer("block1_conv1")
     kernel, bias = first.get_weights()
     first.set_weights([kernel[:, :, ::-1, :], bias])
 

@@ -11,7 +11,8 @@ from components.trainer.model import build_model
 from components.trainer.precision import resolve_precision
 from components.trainer.split_model import SplitModel, split_model
 from components.trainer.strategy import strategy_scope
-from components.trainer.weights.vgg16 import load_weights, resolve_weights
+from components.trainer.weights.files import load_weights
+from components.trainer.weights.vgg16 import resolve_weights
 
 _LOG = logging.getLogger(__name__)
 

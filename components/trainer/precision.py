@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,8 @@ _FASTER = 1.15
 it come near two, those without are slower in it."""
 _REPEATS = 8
 _CPU_POLICIES = ("float32", "mixed_bfloat16")
+_PROCESSOR = Path("/proc/cpuinfo")
+"""Where Linux names the instructions that the processor has."""
 
 
 def resolve_precision(choice: str) -> str:
@@ -32,6 +35,8 @@ def resolve_precision(choice: str) -> str:
 def _fastest() -> str:
     if tf.config.list_physical_devices("GPU"):
         return "mixed_float16"
+    if _PROCESSOR.exists() and "bf16" not in _PROCESSOR.read_text():
+        return "float32"  # without a measurement, which would take seconds there
     seconds = _seconds(*_CPU_POLICIES)
     return (
         "mixed_bfloat16" if seconds["float32"] > _FASTER * seconds["mixed_bfloat16"] else "float32"
@@ -60,7 +65,7 @@ def _step(policy: str) -> Callable[[], None]:
     pixels = tf.ones((4, 16, 16, width))
     layer.build(pixels.shape)
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradients() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(pixels)

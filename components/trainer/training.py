@@ -131,7 +131,7 @@ def train(
     checkpoint = Checkpoint(state, patience=config.patience)
     done = checkpoint.resume(tail)
     if done:
-        _LOG.info("going on after epoch %d, where training was interrupted", done)
+        _LOG.info("continuing after epoch %d, the last before training was interrupted", done)
     tail.fit(
         batches.dataset(),
         validation_data=plain_batches(held_out, class_count, _EVAL_BATCH, replicas),

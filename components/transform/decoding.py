@@ -43,7 +43,7 @@ def decode_stored(encoded: tf.Tensor) -> tf.Tensor:
 
 
 # One function in a graph, however many of its signatures call it.
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG or PNG file, or a BMP file of 8 or 24 bits a pixel.
 
@@ -68,7 +68,9 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
             (_starts(octets, b"\x89PNG\r\n\x1a\n"), lambda: _png(encoded, octets)),
             (_starts(octets, b"BM"), lambda: _bmp(encoded, octets)),
         ],
-        default=lambda: _refused(tf.zeros([1, 1, 3], tf.uint8), "Neither JPEG, PNG nor BMP."),
+        default=lambda: _checked(
+            tf.zeros([1, 1, 3], tf.uint8), (tf.constant(False), "Neither JPEG, PNG nor BMP.")
+        ),
     )
     pixels.set_shape([None, None, 3])
     return pixels
@@ -93,8 +95,10 @@ def _padded(octets: tf.Tensor, start: int | tf.Tensor, count: int) -> tf.Tensor:
     return padded
 
 
-def _number(octets: tf.Tensor, start: int | tf.Tensor, size: int, little: tf.Tensor) -> tf.Tensor:
-    """The unsigned number of so many octets at a position, int64."""
+def _number(
+    octets: tf.Tensor, start: int | tf.Tensor, size: int, little: tf.Tensor | bool = True
+) -> tf.Tensor:
+    """The unsigned number of so many octets at a position, int64, its least first if little."""
     weights = tf.constant([256**power for power in range(size)], tf.int64)
     digits = tf.cast(_padded(octets, start, size), tf.int64)
     return tf.reduce_sum(digits * tf.where(little, weights, weights[::-1]))
@@ -108,12 +112,9 @@ def _places(octets: tf.Tensor, wanted: bytes) -> tf.Tensor:
     return tf.cast(tf.cond(rest > 0, lambda: found, lambda: tf.zeros([0], tf.int64)), tf.int32)
 
 
-def _checked(good: tf.Tensor, reason: str) -> tf.Tensor:
-    return tf.debugging.Assert(good, [reason])
-
-
-def _refused(value: tf.Tensor, reason: str) -> tf.Tensor:
-    with tf.control_dependencies([_checked(tf.constant(False), reason)]):
+def _checked(value: tf.Tensor, *checks: tuple[tf.Tensor, str]) -> tf.Tensor:
+    """The value, once each condition is seen to hold; the first that does not gives its reason."""
+    with tf.control_dependencies([tf.debugging.Assert(good, [reason]) for good, reason in checks]):
         return tf.identity(value)
 
 
@@ -124,19 +125,19 @@ def _jpeg(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
     start, components, orientation = _jpeg_header(octets)
     scan = tf.maximum(start, 0)
     ends = _places(octets[scan:], _EOI)
-    checks = [
-        _checked(_all(start > 0, tf.size(ends) > 0), "A JPEG file that is cut off or damaged."),
-        _checked(
+    encoded = _checked(
+        encoded,
+        (_all(start > 0, tf.size(ends) > 0), "A JPEG file that is cut off or damaged."),
+        (
             _among(components, 1, 3),
             "A JPEG file, progressive or neither grey nor of three colours: send it as PNG.",
         ),
-        _checked(
+        (
             tf.equal(tf.size(_places(octets[scan:], bytes([0xFF, _SOS]))), 1),
             "A JPEG file of several scans: send it as PNG.",
         ),
-    ]
-    with tf.control_dependencies(checks):
-        whole = tf.strings.substr(encoded, 0, scan + tf.concat([ends, [0]], 0)[0])
+    )
+    whole = tf.strings.substr(encoded, 0, scan + tf.concat([ends, [0]], 0)[0])
     pixels = _exactly(whole + _EOI)
     # libjpeg completes a file that ends too early with grey blocks. Where the last one may be such
     # a block, more data tell: it warns of data that are left over, so it is not done for all files.
@@ -146,8 +147,7 @@ def _jpeg(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
         lambda: tf.reduce_all(tf.equal(pixels, _exactly(whole + _PROBE + _EOI))),
         lambda: True,
     )
-    with tf.control_dependencies([_checked(is_whole, "A JPEG file that is cut off.")]):
-        return _turned(pixels, orientation)
+    return _turned(_checked(pixels, (is_whole, "A JPEG file that is cut off.")), orientation)
 
 
 def _exactly(encoded: tf.Tensor) -> tf.Tensor:
@@ -207,8 +207,8 @@ def _all(*conditions: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.stack(conditions))
 
 
-def _among(marker: tf.Tensor, *values: int) -> tf.Tensor:
-    return tf.reduce_any(tf.equal(marker, list(values)))
+def _among(number: tf.Tensor, *values: int) -> tf.Tensor:
+    return tf.reduce_any(tf.equal(number, tf.constant(values, number.dtype)))
 
 
 # PNG
@@ -224,19 +224,19 @@ def _png(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
     orientation = tf.cond(
         tf.size(exif) > 0, lambda: _orientation(octets[exif[0] + 4 :]), lambda: tf.constant(1)
     )
-    with tf.control_dependencies([_checked(has_end, "A PNG file that is cut off.")]):
-        pixels = tf.case(
-            [
-                (
-                    tf.equal(bits, 16),
-                    lambda: _full_range(
-                        _on_black(tf.io.decode_png(encoded, channels=4, dtype=tf.uint16))
-                    ),
+    whole = _checked(encoded, (has_end, "A PNG file that is cut off."))
+    pixels = tf.case(
+        [
+            (
+                tf.equal(bits, 16),
+                lambda: _full_range(
+                    _on_black(tf.io.decode_png(whole, channels=4, dtype=tf.uint16))
                 ),
-                (has_alpha, lambda: _on_black(tf.io.decode_png(encoded, channels=4))),
-            ],
-            default=lambda: tf.io.decode_png(encoded, channels=3),
-        )
+            ),
+            (has_alpha, lambda: _on_black(tf.io.decode_png(whole, channels=4))),
+        ],
+        default=lambda: tf.io.decode_png(whole, channels=3),
+    )
     return _turned(pixels, orientation)
 
 
@@ -259,45 +259,34 @@ def _full_range(values: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
-    size = _number(octets, 14, 4, tf.constant(True))
-    bits = _number(octets, 28, 2, tf.constant(True))
-    is_plain = tf.logical_and(
-        tf.reduce_any(tf.equal(size, tf.constant(_BMP_HEADERS, tf.int64))),
-        tf.equal(_number(octets, 30, 4, tf.constant(True)), 0),
+    size, bits, packing = _number(octets, 14, 4), _number(octets, 28, 2), _number(octets, 30, 4)
+    is_read = _all(_among(size, *_BMP_HEADERS), _among(bits, 8, 24), tf.equal(packing, 0))
+    plain = _checked(
+        encoded, (is_read, "A BMP file that is not plain with 8 or 24 bits: send it as PNG.")
     )
-    is_read = tf.logical_and(
-        is_plain, tf.reduce_any(tf.equal(bits, tf.constant([8, 24], tf.int64)))
+    return tf.cond(
+        tf.equal(bits, 24),
+        lambda: tf.io.decode_bmp(plain, channels=3),
+        lambda: _coloured(tf.io.decode_bmp(plain), octets, tf.cast(size, tf.int32)),
     )
-    known = _checked(
-        is_read, "A BMP file that is neither of 8 nor of 24 bits, plain: send it as PNG."
-    )
-    with tf.control_dependencies([known]):
-        return tf.cond(
-            tf.equal(bits, 24),
-            lambda: tf.io.decode_bmp(encoded, channels=3),
-            lambda: _coloured(tf.io.decode_bmp(encoded), octets, tf.cast(size, tf.int32)),
-        )
 
 
 def _coloured(indices: tf.Tensor, octets: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     """Looks the pixels of a BMP file up in its palette: blue, green, red, nothing."""
-    count = tf.cast(_number(octets, 46, 4, tf.constant(True)), tf.int32)
+    count = tf.cast(_number(octets, 46, 4), tf.int32)
     count = tf.where(tf.equal(count, 0), 256, count)
     start = 14 + header
     palette = octets[start : start + 4 * count]
-    is_whole = tf.logical_and(
-        tf.equal(tf.size(palette), 4 * count),
-        tf.reduce_max(tf.cast(indices, tf.int32)) < count,
-    )
-    with tf.control_dependencies([_checked(is_whole, "A BMP file with half a palette.")]):
-        colours = tf.reshape(palette, [-1, 4])[:, 2::-1]
-    return tf.cast(tf.gather(colours, tf.cast(indices[..., 0], tf.int32)), tf.uint8)
+    places = tf.cast(indices[..., 0], tf.int32)
+    is_whole = _all(tf.equal(tf.size(palette), 4 * count), tf.reduce_max(places) < count)
+    whole = _checked(palette, (is_whole, "A BMP file with an incomplete palette."))
+    return tf.cast(tf.gather(tf.reshape(whole, [-1, 4])[:, 2::-1], places), tf.uint8)
 
 
 # EXIF
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+@tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
 def _orientation(exif: tf.Tensor) -> tf.Tensor:
     """`imaging.exif.orientation` of octets, int32 [n]: 1 to 8."""
     little = _starts(exif, b"II*\0")
@@ -310,13 +299,14 @@ def _orientation(exif: tf.Tensor) -> tf.Tensor:
     shorts = tf.reduce_sum(entries * tf.where(little, [1, 256], [256, 1]), axis=2)
     found = tf.boolean_mask(shorts, tf.equal(shorts[:, 0], _ORIENTATION))[:1]
     kind, value = found[:, 1], found[:, 4]
-    good = tf.logical_and(tf.equal(kind, _SHORT), tf.logical_and(value >= 1, value <= 8))
-    good = tf.logical_and(good, tf.logical_or(little, _starts(exif, b"MM\0*")))
+    good = tf.equal(kind, _SHORT) & (value >= 1) & (value <= 8)
+    good &= little | _starts(exif, b"MM\0*")
     return tf.concat([tf.boolean_mask(value, good), [1]], 0)[0]
 
 
 @tf.function(
-    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)]
+    input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)],
+    autograph=False,
 )
 def _turned(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """`imaging.exif.turned`."""

@@ -213,7 +213,7 @@ def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path, monkey
     assert (end["state"], states(end)["Trainer"]) == ("completed", "done")
     log = (storage / "runs" / run_id(said) / "logs" / "trainer-2.txt").read_text()
     assert "an earlier attempt was cut off" in log
-    assert "going on after epoch 1, where training was interrupted" in log
+    assert "continuing after epoch 1, the last before training was interrupted" in log
     assert_whole(store(storage, database))
     recorded = {artifact.uri for artifact in store(storage, database).get_artifacts()}
     written = {str(path) for path in storage.glob("artifacts/Trainer/model/*")}

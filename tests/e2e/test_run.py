@@ -335,7 +335,7 @@ def test_killed_in_the_middle_of_training_the_next_run_goes_on(work_copy, data, 
     states = node_states(result.stdout)
     assert (states["Transform"], states["Trainer"]) == ("cached", "done")
     log = max(work_copy.glob("runs/*/log.txt")).read_text()
-    assert "going on after epoch 1, where training was interrupted" in log
+    assert "continuing after epoch 1, the last before training was interrupted" in log
     assert_whole(store(work_copy))
     assert len(_versions(work_copy)) == 1
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from components.errors import PipelineError
 from components.trainer.layers import FEATURE_LAYER, LOGITS_LAYER
 
-_NO_IMAGES = "There is no image to fit confidence on: the splits train and eval need one at least."
-
 
 @dataclass(frozen=True, eq=False)
 class Observations:
@@ -37,19 +35,13 @@ class Observations:
         """Refuses what nothing can be fitted on.
 
         Raises:
-            PipelineError: There is no image, or the network's numbers are not finite.
+            PipelineError: The network's numbers are not finite.
         """
-        images = len(self.labels)
-        if not images:
-            raise PipelineError(_NO_IMAGES)
-        if len(self.logits) != images or len(self.features) != images:
-            raise ValueError(
-                f"{images} labels, {len(self.logits)} logits, {len(self.features)} features"
-            )
         finite = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.features).all(axis=1)
         if not finite.all():
             raise PipelineError(
-                f"The network gives no number for {images - int(finite.sum())} of {images} images: "
+                "The network's output is not a number for "
+                f"{int((~finite).sum())} of {len(self.labels)} images: "
                 "training diverged. Lower train.learning_rate."
             )
 
@@ -101,11 +93,11 @@ def observe(
         The observations, in the order of the batches.
 
     Raises:
-        PipelineError: There is no image, or the network's numbers are not finite.
+        PipelineError: The network's numbers are not finite.
     """
     network = observer(model, at)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def run(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         observed: dict[str, tf.Tensor] = network(tf.cast(inputs, tf.float32), training=False)
         return observed
@@ -116,6 +108,4 @@ def observe(
         logits.append(observed["logits"].numpy())
         features.append(observed["features"].numpy())
         labels.append(np.asarray(classes, np.int64))
-    if not labels:
-        raise PipelineError(_NO_IMAGES)
     return Observations(np.concatenate(logits), np.concatenate(features), np.concatenate(labels))

@@ -9,18 +9,10 @@ it, so that a map of its output points beside the lesion; docs/confidence.md has
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from components.trainer.confidence.observations import features_of, logits_of
-from components.trainer.layers import EXPLAINED_LAYER, LOGITS_LAYER, VGG16
-
-RANDOMISED_LAYERS = (LOGITS_LAYER, "dense", *reversed(VGG16().blocks["block5"]))
-"""Whose weights the sanity check takes away, one after the other, from the top."""
-
-_LEFT_OVER = 0.5
-"""Rank correlation from which a heatmap would be about the image alone."""
+from components.trainer.layers import EXPLAINED_LAYER
 
 _OPACITY = 0.6
 """Share of the colour where heat is greatest."""
@@ -112,84 +104,3 @@ def overlay(pixels: tf.Tensor, heat: tf.Tensor) -> tf.Tensor:
     return tf.map_fn(
         tf.io.encode_png, tf.cast(tf.round(painted), tf.uint8), fn_output_signature=tf.string
     )
-
-
-@dataclass(frozen=True)
-class RandomisationCheck:
-    """How much of a heatmap is left when the network forgets what it learnt.
-
-    Attributes:
-        correlations: Mean rank correlation of the heatmaps before and after, by the last layer
-            that was randomised, from the top down, over several draws.
-    """
-
-    correlations: dict[str, float]
-
-    @property
-    def passed(self) -> bool:
-        """Whether little is left when all those layers are randomised."""
-        return list(self.correlations.values())[-1] < _LEFT_OVER
-
-
-def check_randomisation(
-    model: keras.Model, pixels: tf.Tensor, seed: int, draws: int = 5
-) -> RandomisationCheck:
-    """Compares heatmaps with those of the network whose top layers' weights are shuffled.
-
-    Adebayo and others, "Sanity Checks for Saliency Maps", 2018: cascading randomisation.
-
-    Args:
-        model: The classifier; it is left as it was.
-        pixels: float32 [batch, side, side, 3], RGB in 0..255.
-        seed: Of the first draw's shuffle; the next ones' follow.
-        draws: Shuffles of each depth, as one may leave the heat where it was by chance.
-
-    Returns:
-        The correlations.
-    """
-    learnt = Explainer(model)(pixels).heat.numpy()
-    correlations = {}
-    for count, name in enumerate(RANDOMISED_LAYERS, start=1):
-        found = []
-        for draw in range(seed, seed + draws):
-            forgetful = shuffle_weights(model, RANDOMISED_LAYERS[:count], draw)
-            heat = Explainer(forgetful)(pixels).heat.numpy()
-            found.append(_mean_rank_correlation(learnt, heat))
-        correlations[name] = float(np.mean(found))
-    return RandomisationCheck(correlations)
-
-
-def shuffle_weights(model: keras.Model, layers: tuple[str, ...], seed: int) -> keras.Model:
-    """A copy of a model in which the weights of some layers have swapped places at random.
-
-    Args:
-        model: The model.
-        layers: Names of layers.
-        seed: Of the shuffle.
-
-    Returns:
-        The copy.
-    """
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    random = np.random.default_rng(seed)
-    for name in layers:
-        layer = copy.get_layer(name)
-        layer.set_weights(
-            [
-                random.permutation(weight.ravel()).reshape(weight.shape)
-                for weight in layer.get_weights()
-            ]
-        )
-    return copy
-
-
-def _mean_rank_correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Spearman's correlation of each image's two heatmaps, averaged; 0 where one is constant."""
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(heat.reshape(len(heat), -1), axis=1) for heat in (first, second)]
-    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
-    products = (centred[0] * centred[1]).sum(axis=1)
-    norms = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
-    return float(np.divide(products, norms, out=np.zeros_like(products), where=norms > 0).mean())

@@ -4,9 +4,10 @@ Preprocessing, calibration and the doubts about an image are inside the graph, s
 file and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,7 +21,14 @@ from components.transform.preprocessing import ENCODED, preprocess_and_locate
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 """How the files start that the graph can decode: JPEG, PNG, BMP."""
 
-_EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer")
+_EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer", "uncalibrated")
+
+
+def _serving(argument: str) -> Callable[..., Any]:
+    """Traces a method of one argument, string [batch]."""
+    spec = tf.TensorSpec([None], tf.string, name=argument)
+    traced: Callable[..., Any] = tf.function(input_signature=[spec], autograph=False)
+    return traced
 
 
 class ServingModule(tf.Module):
@@ -51,12 +59,13 @@ class ServingModule(tf.Module):
         self._observer = partial(observer(model), training=False)  # no model, so not tracked
         self._explainer = Explainer(model)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @_serving("image_bytes")
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies the bytes of image files, string [batch]."""
-        return self._answer(**self._observe(image_bytes))
+        answer = self._classify(image_bytes)
+        return {name: answer[name] for name in answer if name != "uncalibrated"}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @_serving("image_bytes")
     def explain(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies the bytes of image files, string [batch], and shows where the network looked.
 
@@ -72,29 +81,28 @@ class ServingModule(tf.Module):
             "overlay_bytes": overlay(pixels, explanation.heat),
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    @_serving("inputs")
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """TensorFlow Serving's Classify: serialised tf.Examples with `image/encoded`."""
-        answer = self._answer(**self._observe(_encoded_images(inputs)))
+        answer = self._classify(_encoded_images(inputs))
         return {"classes": answer["classes"], "scores": answer["probabilities"]}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @_serving("examples")
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """What TFMA calls: serialised tf.Examples as ingest writes them.
 
         `uncalibrated` is the network's own softmax.
         """
-        observed = self._observe(_encoded_images(examples))
-        answer = self._answer(**observed)
-        return {
-            **{name: answer[name] for name in _EVALUATED},
-            "uncalibrated": tf.nn.softmax(observed["logits"]),
-        }
+        answer = self._classify(_encoded_images(examples))
+        return {name: answer[name] for name in _EVALUATED}
 
-    def _observe(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    # What several signatures need is a function of its own, which the graph holds once.
+    @_serving("image_bytes")
+    def _classify(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels, _ = self._read(image_bytes)
-        observed: dict[str, tf.Tensor] = self._observer(tf.cast(pixels, tf.float32))
-        return observed
+        observed = self._observer(tf.cast(pixels, tf.float32))
+        uncalibrated = tf.nn.softmax(observed["logits"])
+        return {**self._answer(**observed), "uncalibrated": uncalibrated}
 
     def _answer(self, logits: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = self._confidence.calibration(logits)
@@ -110,6 +118,7 @@ class ServingModule(tf.Module):
             "refer": confidence < self._confidence.refer_below,
         }
 
+    @_serving("image_bytes")
     def _read(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         unknown = tf.where(~_starts_like_an_image(image_bytes))[:, 0]
         readable = tf.debugging.Assert(

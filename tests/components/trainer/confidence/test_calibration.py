@@ -68,8 +68,3 @@ def test_faint_logits_are_not_sharpened_without_end():
 def test_a_diverged_network_is_refused_in_words(bad):
     with pytest.raises(PipelineError, match=r"for 1 of 2 images: training diverged"):
         _observations([[0, 1], [bad, 0]], [0, 1])
-
-
-def test_no_images_are_refused_in_words():
-    with pytest.raises(PipelineError, match="no image"):
-        _observations(np.zeros((0, 4)), [])

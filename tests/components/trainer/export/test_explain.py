@@ -3,15 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy.stats import spearmanr
 
 from components.trainer.confidence.observations import observer
 from components.trainer.config import ModelConfig
-from components.trainer.export.explain import (
-    Explainer,
-    check_randomisation,
-    overlay,
-    shuffle_weights,
-)
+from components.trainer.export.explain import Explainer, overlay
 from components.trainer.model import build_model
 
 pytestmark = pytest.mark.long
@@ -29,7 +25,7 @@ def model():
         class_count=2,
         weights=None,
     )
-    pixels, labels, _ = _squares(192, seed=0)
+    pixels, labels, _ = _squares(128, seed=0)
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
     model.fit(pixels, labels, batch_size=16, epochs=8, verbose=0)
     return model
@@ -47,10 +43,10 @@ def _squares(count: int, seed: int):
 
 
 def test_heat_lies_on_what_decides(model):
-    pixels, labels, masks = _squares(40, seed=1)
+    pixels, labels, masks = _squares(32, seed=1)
     explanation = Explainer(model)(tf.constant(pixels))
     found = (explanation.logits.numpy().argmax(axis=1) == 1) & (labels == 1)
-    assert found.sum() >= 16
+    assert found.sum() >= 12
     heat = explanation.heat.numpy()[found]
     inside = (heat * masks[found]).sum(axis=(1, 2)) / heat.sum(axis=(1, 2))
     assert (inside / masks[found].mean(axis=(1, 2))).mean() >= 2
@@ -64,42 +60,34 @@ def test_logits_and_features_are_those_of_the_observer(model):
     np.testing.assert_allclose(explanation.features, observed["features"], rtol=1e-4, atol=1e-4)
 
 
+def _copy(model, change, *layers: str):
+    """The model with the weights of some layers changed."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for name in layers:
+        layer = copy.get_layer(name)
+        layer.set_weights([change(weight) for weight in layer.get_weights()])
+    return copy
+
+
 def test_a_network_without_evidence_has_no_heat(model):
-    silent = shuffle_weights(model, (), seed=0)
-    silent.get_layer("dense").set_weights(
-        [np.zeros_like(weight) for weight in silent.get_layer("dense").get_weights()]
-    )
+    silent = _copy(model, np.zeros_like, "dense")
     heat = Explainer(silent)(tf.constant(_squares(3, seed=2)[0])).heat.numpy()
     assert not heat.any()
 
 
-def test_randomised_layers_change_the_heat(model):
-    pixels, _, _ = _squares(24, seed=1)
-    check = check_randomisation(model, tf.constant(pixels[1::2]), seed=0)
-    assert check.passed
-    assert list(check.correlations)[:2] == ["probabilities", "dense"]
-
-
-def test_a_heatmap_of_the_image_alone_fails_the_check(model, monkeypatch):
-    def brightness(self, pixels):
-        heat = tf.reduce_mean(pixels, axis=3) / 255
-        return type("Edges", (), {"heat": heat})
-
-    monkeypatch.setattr(Explainer, "__call__", brightness)
-    check = check_randomisation(model, tf.constant(_squares(4, seed=1)[0]), seed=0)
-    assert not check.passed
-
-
-def test_shuffling_leaves_the_model_as_it_was_and_is_repeatable(model):
-    before = model.get_weights()
-    first, second = (shuffle_weights(model, ("dense",), seed=1) for _ in range(2))
-    for old, now in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, now)
-    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    kernel, shuffled = (each.get_layer("dense").get_weights()[0] for each in (model, first))
-    assert (kernel != shuffled).any()
-    np.testing.assert_array_equal(np.sort(kernel, axis=None), np.sort(shuffled, axis=None))
+def test_heat_is_about_what_was_learnt_and_not_the_image_alone(model):
+    """Weights of the top layers swap places: the sanity check of Adebayo and others, 2018."""
+    random = np.random.default_rng(0)
+    pixels = tf.constant(_squares(24, seed=1)[0][1::2])
+    forgetful = _copy(
+        model,
+        lambda weight: random.permutation(weight.ravel()).reshape(weight.shape),
+        *("probabilities", "dense", "block5_conv3", "block5_conv2", "block5_conv1"),
+    )
+    heats = [Explainer(each)(pixels).heat.numpy().reshape(12, -1) for each in (model, forgetful)]
+    correlations = [spearmanr(*pair).statistic for pair in zip(*heats, strict=True)]
+    assert np.nan_to_num(correlations).mean() < 0.5
 
 
 def test_the_overlay_is_the_image_where_it_is_cold_and_coloured_where_it_is_hot(tmp_path):

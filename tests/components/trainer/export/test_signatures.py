@@ -39,10 +39,15 @@ def confidence(model):
 
 
 @pytest.fixture(scope="module")
-def served(model, confidence, tmp_path_factory):
+def exported(model, confidence, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("model") / "1"
     export_saved_model(ServingModule(model, TRANSFORM, CLASSES, confidence), path)
-    return tf.saved_model.load(str(path)).signatures
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return tf.saved_model.load(exported).signatures
 
 
 @pytest.fixture(scope="module")
@@ -140,14 +145,11 @@ def test_a_file_of_another_kind_is_named_by_its_index(served):
         served["serving_default"](image_bytes=tf.constant([IMAGES[0], b"%PDF-1.4"]))
 
 
-def test_a_session_gives_the_same_as_tensorflow_serving_runs_the_graph_in_one(
-    model, confidence, served, tmp_path
-):
-    export_saved_model(ServingModule(model, TRANSFORM, CLASSES, confidence), tmp_path / "1")
+def test_a_session_gives_the_same_as_tensorflow_serving_runs_the_graph_in_one(served, exported):
     for name in ("serving_default", "explain"):
         expected = served[name](image_bytes=tf.constant(IMAGES))["probabilities"].numpy()
         with tf.compat.v1.Session(graph=tf.Graph()) as session:
-            loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "1"))
+            loaded = tf.compat.v1.saved_model.load(session, ["serve"], exported)
             signature = loaded.signature_def[name]
             answered = session.run(
                 signature.outputs["probabilities"].name,

