@@ -13,11 +13,7 @@ from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_r
 
 from components.errors import PipelineError
 from components.push.pushed import PUSHED_DESTINATION
-from pipeline.orchestration import (
-    NODE_CONTEXT_TYPE_NAME,
-    PIPELINE_RUN_CONTEXT_TYPE_NAME,
-    Metadata,
-)
+from pipeline.orchestration import NODE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME, Metadata
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)

@@ -23,14 +23,7 @@ from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.judgement import BySlice, judge, read_results
 from components.evaluate.predictions.table import PredictionTable
-from components.evaluate.thresholds import (
-    BASELINE,
-    COMPARED,
-    LABEL_KEY,
-    NO,
-    PREDICTION_KEY,
-    YES,
-)
+from components.evaluate.thresholds import BASELINE, COMPARED, LABEL_KEY, NO, PREDICTION_KEY, YES
 
 _UNKNOWN = "unknown"
 _ROWS = 1000

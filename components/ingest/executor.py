@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,31 +134,26 @@ def _write_examples(
             )
             for number, start in enumerate(starts)
         ]
-    on_workers(_Examples(config, found.folder.name, scratch).write, shards, beam_options)
+    write = partial(_write_shard, config=config, source=found.folder.name, scratch=scratch)
+    on_workers(write, shards, beam_options)
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """The tf.Examples of images that were looked at."""
-
-    config: IngestConfig
-    source: str
-    scratch: Path
-
-    def write(self, shard: tuple[Path, Sequence[_Chosen]]) -> None:
-        """Writes a file of them. Nothing reads them by their order, so it is that of the names."""
-        path, images = shard
-        with whole_file(path) as file, tf.io.TFRecordWriter(str(file), "GZIP") as writer:
-            for record, group, seen in images:
-                assert record.kept is not None
-                example = record.to_example(
-                    kept_picture(self.scratch, record.kept, record.sha256),
-                    class_index=self.config.classes.index(record.label),
-                    source=self.source,
-                    group=group,
-                    seen=seen,
-                )
-                writer.write(example.SerializeToString())
+def _write_shard(
+    shard: tuple[Path, Sequence[_Chosen]], config: IngestConfig, source: str, scratch: Path
+) -> None:
+    """Writes a file of tf.Examples. Nothing reads them by their order, so it is that of names."""
+    path, images = shard
+    with whole_file(path) as file, tf.io.TFRecordWriter(str(file), "GZIP") as writer:
+        for record, group, seen in images:
+            assert record.kept is not None
+            example = record.to_example(
+                kept_picture(scratch, record.kept, record.sha256),
+                class_index=config.classes.index(record.label),
+                source=source,
+                group=group,
+                seen=seen,
+            )
+            writer.write(example.SerializeToString())
 
 
 def _check_unchanged(folder: ImageFolder, fingerprint: str) -> None:

@@ -27,19 +27,9 @@ from components.ingest.workers import on_workers
 from components.whole_file import whole_file
 from imaging.identity import Key
 from imaging.masks import is_label_picture
-from imaging.picture import (
-    MissingReaderError,
-    ReadFailedError,
-    RejectedImageError,
-    UnreadableError,
-)
+from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError, UnreadableError
 from imaging.quality import measure
-from imaging.reader import (
-    DecodedImage,
-    ImageFile,
-    file_format,
-    read_file,
-)
+from imaging.reader import DecodedImage, ImageFile, file_format, read_file
 from imaging.signature import SIGNATURE_SHAPE, signature
 
 _LOG = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import tensorflow as tf
@@ -59,8 +59,7 @@ class ImageRecord:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        described = {"quality": vars(self.quality), "tags": vars(self.tags)}
-        return json.dumps({**vars(self), **described})
+        return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(line: str) -> "ImageRecord":

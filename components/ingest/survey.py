@@ -12,12 +12,7 @@ from components.ingest.duplicates import Grouping, Indices, Pairs, Signatures, g
 from components.ingest.folder import ImageFolder
 from components.ingest.history import History
 from components.ingest.looks import Rejection, look_at
-from components.ingest.patients import (
-    Links,
-    count_unlinked,
-    link_patients,
-    patient_salt,
-)
+from components.ingest.patients import Links, count_unlinked, link_patients, patient_salt
 from components.ingest.records import ImageRecord
 from components.ingest.remembered import links_of, looks_as_before, unlinked_error
 from imaging.identity import salt_check

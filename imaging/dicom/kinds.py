@@ -8,88 +8,17 @@ others, its image type (PS3.3 C.7.6.1.1.2).
 
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from imaging.dicom.elements import functional, value, whole, words
 from imaging.picture import RejectedImageError
 
 _SECONDARY = "OT"
-_SEGMENTATION, _DOSE = "segmentation", "radiotherapy dose"
 _ROOT = "1.2.840.10008.5.1.4.1.1"
-"""What the storage classes begin with; in the tables below, a dot in front stands for it."""
-_PICTURES = {
-    "CFM": ".77.1.8 .77.1.9",
-    "CR": ".1",
-    "CT": ".2 .2.1 .2.2 .13.1.2",
-    "DMS": ".77.1.7",
-    "DX": ".1.1 .1.1.1",
-    "ES": ".77.1.1 .77.1.1.1",
-    "GM": ".77.1.2 .77.1.2.1",
-    "IO": ".1.3 .1.3.1",
-    "IVOCT": ".14.1 .14.2",
-    "MG": ".1.2 .1.2.1 .13.1.3 .13.1.4 .13.1.5",
-    "MR": ".4 .4.1 .4.3 .4.4",
-    "NM": ".5 .20",
-    "OP": ".77.1.5.1 .77.1.5.2 .77.1.5.5 .77.1.5.6",
-    "OPT": ".77.1.5.4 .77.1.5.7",
-    _SECONDARY: ".7 .7.1 .7.2 .7.3 .7.4",
-    "PA": ".6.3",
-    "PT": ".128 .128.1 .130",
-    "RF": ".12.2 .12.2.1",
-    "RTIMAGE": ".481.1 .481.23 .481.24",
-    "SM": ".77.1.3 .77.1.6",
-    "US": ".3 .3.1 .6 .6.1 .6.2",
-    "XA": ".12.1 .12.1.1 .12.3 .13.1.1",
-    "XC": ".77.1.4 .77.1.4.1",
-}
-"""Modalities, and the image storage classes that hold their pictures."""
-_OBJECTS = {
-    "annotation": (".91", "ANN"),
-    "colour palette": ("1.2.840.10008.5.1.4.39", ""),
-    "content assessment": (".90", "ASMT"),
-    "curve": (".129", ""),
-    "directory": ("1.2.840.10008.1.3.10", ""),
-    "encapsulated document": (".104", "DOC M3D"),
-    "hanging protocol": ("1.2.840.10008.5.1.4.38", ""),
-    "implant template": (
-        "1.2.840.10008.5.1.4.43 1.2.840.10008.5.1.4.44 1.2.840.10008.5.1.4.45",
-        "",
-    ),
-    "industrial scan": (".601", ""),
-    "inventory": (".201", ""),
-    "key object selection": (".88.59", "KO"),
-    "lookup table": (".10", ""),
-    "ophthalmic measurement": (
-        ".77.1.5.8 .78 .79 .80 .81 .82",
-        "AR IOL KER LEN OAM OPM OPV SRF VA",
-    ),
-    "overlay": (".8", ""),
-    "parametric map": (".30", ""),
-    "presentation state": (".11", "PR"),
-    "print": ("1.2.840.10008.5.1.1", "HC"),
-    "protocol": (".200", "CTPROTOCOL XAPROTOCOL"),
-    _DOSE: (".481.2", "RTDOSE"),
-    "radiotherapy object": (".481", "RTINTENT RTRAD RTSEGANN"),
-    "radiotherapy plan": (".481.5 .481.8 1.2.840.10008.5.1.4.34", "PLAN RTPLAN"),
-    "radiotherapy record": (".481.4 .481.6 .481.7 .481.9", "RTRECORD"),
-    "radiotherapy structure set": (".481.3", "RTSTRUCT"),
-    "raw data": (".66 1.3.12.2.1107.5.9.1", ""),
-    "real-world value map": (".67", "RWV"),
-    "secondary capture": (".7", ""),
-    "security scan": (".501", ""),
-    _SEGMENTATION: (".66.4 .66.5 .66.7 .66.8", "SEG"),
-    "spatial fiducials": (".66.2", "FID"),
-    "spatial registration": (".66.1 .66.3", "REG"),
-    "spectroscopy": (".4.2", "MS"),
-    "stereometric relationship": (".77.1.5.3", "SMR"),
-    "structured display": (".131", ""),
-    "structured report": (".88", "SR"),
-    "surface scan": (".68", "LS OSS"),
-    "texture map": ("", "TEXTUREMAP"),
-    "tractography": (".66.6", ""),
-    "waveform": (".9", "AU ECG EEG EMG EOG EPS HD POS RESP"),
-}
-"""Other objects: their classes, what is below these included, and their modalities."""
+_TABLES = yaml.safe_load(Path(__file__).with_name("kinds.yaml").read_text(encoding="utf-8"))
 
 
 def _by_word(table: Mapping[str, str]) -> dict[str, str]:
@@ -101,13 +30,15 @@ def _by_word(table: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-_IMAGES = _by_word(_PICTURES)
-_OTHERS = _by_word({name: classes for name, (classes, _) in _OBJECTS.items()})
-_NO_PICTURES = _by_word({name: modalities for name, (_, modalities) in _OBJECTS.items()})
-_NAMED = {*_PICTURES, "BI", "DG", "EC", "IVUS", "OCT", "PX", "RG", "TG"}
+_IMAGES = _by_word(_TABLES["pictures"])
+_OTHERS, _NO_PICTURES = (
+    _by_word({name: row[column] for name, row in _TABLES["objects"].items()})
+    for column in ("classes", "modalities")
+)
+_NAMED = {*_TABLES["pictures"], *_TABLES["modalities"].split()}
 """Modalities that a reason may name: they are DICOM's words, and no patient's."""
 _CODE = re.compile("[A-Z0-9]{2,16}")
-_MARKS = {"SegmentationType": _SEGMENTATION, "DoseGridScaling": _DOSE}
+_MARKS = {"SegmentationType": "segmentation", "DoseGridScaling": "radiotherapy dose"}
 """Elements that only objects of these kinds have, for those that say nothing else."""
 _GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")

@@ -25,15 +25,10 @@ def show(
         printed: Prints it for people.
         as_json: Whether to print it as JSON instead.
     """
-    if as_json:
-        print_json(console, found)
-    else:
+    if not as_json:
         printed(console, found)
-
-
-def print_json(console: Console, value: Any) -> None:
-    """Prints dataclasses, or lists of them, as JSON."""
-    shown = [asdict(one) for one in value] if isinstance(value, list) else asdict(value)
+        return
+    shown = [asdict(one) for one in found] if isinstance(found, list) else asdict(found)
     console.file.write(json.dumps(shown, indent=2, default=datetime.isoformat) + "\n")
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from kubeflow import runs
 from kubeflow.arguments import given_values
 from kubeflow.compiled import read_compiled
-from mri.kubeflow.console import print_json, print_run
+from mri.kubeflow.console import print_run, show
 from mri.kubeflow.options import Compiled, Experiment, Parameters, ServerFlags, ServiceAccount
 from mri.options import AsJson, spread
 from pipeline.exit_code import ExitCode
@@ -62,9 +62,7 @@ def submit(
         except KeyboardInterrupt:
             console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-        if not as_json:
-            print_run(console, run)
-    if as_json:
-        print_json(console, run)
+    if wait or as_json:
+        show(console, run, print_run, as_json)
     if wait and run.state != runs.SUCCEEDED:
         raise typer.Exit(ExitCode.FAILED)

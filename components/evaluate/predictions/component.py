@@ -23,11 +23,7 @@ from components.evaluate.predictions.inference import (
     rows_of,
     scalar_features,
 )
-from components.evaluate.predictions.seen_before import (
-    Record,
-    UnknownTrainingError,
-    known_groups,
-)
+from components.evaluate.predictions.seen_before import Record, UnknownTrainingError, known_groups
 from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, prediction_writer, write_foreign
 from components.ingest.artifacts import SplitAssignment

@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.ingest.inspection.findings import Findings
-from components.ingest.inspection.matches import (
-    cross_matches,
-    groups_of_several,
-    label_conflicts,
-)
+from components.ingest.inspection.matches import cross_matches, groups_of_several, label_conflicts
 from components.ingest.inspection.montage import Album, examples, spread
 from components.ingest.inspection.numbers import rejection_number
 from components.ingest.inspection.verdicts import judge
