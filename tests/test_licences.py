@@ -22,6 +22,9 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """
     monkeypatch.chdir(ROOT)  # where its settings are
     monkeypatch.setattr(Distribution, "files", ())
+    # Once it is imported, setuptools shows the packages that it has copies of.
+    installed = [path for path in sys.path if "_vendor" not in Path(path).parts]
+    monkeypatch.setattr(sys, "path", installed)
 
     def run(*arguments: str) -> None:
         monkeypatch.setattr(sys, "argv", ["pip-licenses", *arguments])

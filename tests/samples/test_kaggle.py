@@ -113,6 +113,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Kaggle]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(kaggle, "EXPECTED", TINY)
+    # It reads the source of every caller, which takes seconds in a process of many modules.
+    monkeypatch.setattr("kagglehub.clients.search_lib_in_call_stack", lambda _: None)
     yield server
     server.status = 503  # who still waits for an answer downloads nothing any more
     server.stall.set()

@@ -12,9 +12,9 @@ from components.ingest.duplicates import find_pairs
 from imaging.signature import signature
 from samples.synthetic import CLASSES, write_sample
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
-PER_CLASS = 30
+PER_CLASS = 60
 
 
 @pytest.fixture(scope="module")

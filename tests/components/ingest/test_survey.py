@@ -17,5 +17,7 @@ def test_storage_that_went_away_ends_the_work(tmp_path, monkeypatch):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr("imaging.reader.os.open", gone)
-    with pytest.raises(PipelineError, match=r"went away .*[Ss]tale file handle.*: run again"):
+    with pytest.raises(
+        PipelineError, match=r"became unavailable .*[Ss]tale file handle.*: run again"
+    ):
         read_images(str(path), IngestConfig())

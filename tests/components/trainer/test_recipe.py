@@ -98,6 +98,7 @@ def test_killed_in_an_epoch_a_training_ends_with_the_weights_it_would_have_had(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does(whole):
     losses = _fit_on_two_devices(whole.folder)
     np.testing.assert_allclose(losses, whole.model.history["loss"], rtol=1e-3)
