@@ -17,7 +17,10 @@ SPAN = "span"
 
 _READERS: dict[int, tuple[TypeAdapter[Any], str]] = {
     ParameterType.STRING: (TypeAdapter(str), "text"),
-    ParameterType.NUMBER_INTEGER: (TypeAdapter(int), "a whole number"),
+    ParameterType.NUMBER_INTEGER: (
+        TypeAdapter(Annotated[int, BeforeValidator(int)]),
+        "a whole number",
+    ),
     ParameterType.NUMBER_DOUBLE: (TypeAdapter(FiniteFloat), "a number"),
     ParameterType.BOOLEAN: (
         TypeAdapter(Annotated[Json[StrictBool], BeforeValidator(str.lower)]),

@@ -65,13 +65,14 @@ class ServerConfig:
             ConfigError: No server is named, or it is not an address.
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in environment
-        if host is None and not in_pod:
+        if host is None and in_pod:
+            host = _IN_CLUSTER
+        if not host:
             raise ConfigError(
                 f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
                 "instance to http://localhost:8888 after "
                 "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888`."
             )
-        host = host or _IN_CLUSTER
         if not host.startswith(("http://", "https://")):
             raise ConfigError(f"--host {host!r} must begin with http:// or https://.")
         config = cls(host.rstrip("/"), token=environment.get(KFP_TOKEN) or None, **given)

@@ -1,5 +1,6 @@
 """`mri run`: data, run, summary."""
 
+import errno
 import logging
 from pathlib import Path
 from typing import Annotated
@@ -154,7 +155,8 @@ def _fetch_weights(config: ModelConfig, console: Console) -> None:
 
 def _explain(error: Exception, work: Work, log_file: Path) -> str:
     """The first line of an unexpected error, and where the rest is."""
-    if "disk is full" in str(error) or "No space left" in str(error):
+    no_space = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if no_space or "disk is full" in str(error) or "No space left" in str(error):
         return (
             f"The disk that holds {work.root} is full: free some space; the next run continues "
             "from what is whole."

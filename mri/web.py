@@ -131,11 +131,15 @@ def _examples(work: Work) -> str | None:
     folder = work.cache / f"examples-{GENERATOR_VERSION}"
     if not folder.is_dir():
         command = ["data", "sample", str(folder), "--per-class=1", f"--seed={_EXAMPLES_SEED}"]
-        made = subprocess.run(
-            [sys.executable, "-m", "mri", *command], capture_output=True, text=True, check=False
-        )
-        if made.returncode:
-            _LOG.warning("no synthetic examples: %s", made.stderr.strip())
+        with start(
+            [sys.executable, "-m", "mri", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as maker:
+            _, said = maker.communicate()
+        if maker.returncode:
+            _LOG.warning("no synthetic examples: %s", said.strip())
             return None
     return str(folder)
 

@@ -35,7 +35,7 @@ class ImageRecord:
         quality: Scalar features.
         tags: What the file says of how it was made.
         links: What it may be linked to others by, see `components.ingest.patients`.
-        kept: Where `KeptPictures` has the encoded image; None if it was not kept.
+        kept: Where `components.ingest.kept` has the encoded image; None if it was not kept.
     """
 
     path: str

@@ -60,6 +60,7 @@ def _environment(*folders: Path, escape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=not escape,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters["count"] = "{:,}".format
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["number"] = "{:.4g}".format

@@ -10,7 +10,8 @@ class ServeVerdict(JsonFile):
         reasons: Why it is refused, in sentences; empty where it is not.
         server: Which server was asked.
         requests: How many images were sent over each protocol.
-        load_seconds: From the server's start until the model was available.
+        load_seconds: From the server's start until the model was available; meanwhile the same
+            model answered in process.
         max_difference: The largest difference of a probability from the same model in process.
         latency_p50_ms: Median of the requests of one image over gRPC.
         latency_p95_ms: What 95 of 100 of them stay below.

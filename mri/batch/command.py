@@ -31,7 +31,7 @@ def batch(
         typer.Argument(
             metavar="INPUT",
             help="Folder, glob pattern in quotes, or .txt file with one path on each line. "
-            "JPEG, PNG, GIF, BMP, TIFF or DICOM.",
+            "JPEG, PNG, GIF, BMP, TIFF, DICOM or NIfTI.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results.")],

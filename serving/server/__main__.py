@@ -75,7 +75,7 @@ async def _serve(flags: Flags) -> None:
 
 
 def import_server() -> Callable[..., Awaitable[None]]:
-    """Imports TensorFlow and the server, but not Keras, which no SavedModel needs.
+    """Imports TensorFlow and the server, but not Keras 3, which no SavedModel needs.
 
     Returns:
         `serving.server.serve.serve`.

@@ -94,7 +94,7 @@ def _tokens(name: str, array: Array) -> list[str]:
         raise invalid_argument(
             f"Failed to write JSON value for tensor type: {type_name(dtype.as_datatype_enum)}"
         )
-    return [json.dumps(value) for value in flat.tolist()]
+    return [str(value).lower() for value in flat.tolist()]  # whole numbers, true and false
 
 
 def _quoted(text: str) -> str:

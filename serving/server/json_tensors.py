@@ -158,7 +158,10 @@ def _check_same_shape(first: Array, other: Array) -> None:
 def _tensor(value: Any, dtype: int) -> Array:
     """A JSON value: a scalar, or lists of lists of the same length."""
     shape, leaves = _dense(value)
-    return _array(leaves, dtype).reshape(shape)
+    try:
+        return _array(leaves, dtype).reshape(shape)
+    except ValueError as error:  # more dimensions than NumPy has
+        raise invalid_argument(f"Cannot make a tensor of {len(shape)} dimensions") from error
 
 
 def _dense(value: Any) -> tuple[list[int], list[Any]]:

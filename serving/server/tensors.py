@@ -66,13 +66,14 @@ def to_array(proto: Any, alias: str) -> Array:
         StatusError: The message holds no tensor.
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
-    # Every value takes a byte or more. TensorFlow repeats the last one if there are too few.
-    most = max(proto.ByteSize(), _MOST_FILLED)
+    # TensorFlow repeats the last value if there are too few.
+    sent = getattr(proto, _FIELDS.get(proto.dtype, "string_val"))
+    most = max(len(sent), len(proto.tensor_content), _MOST_FILLED)
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or math.prod(shape) > most:
         raise invalid_argument(f"tensor parsing error: {alias}")
-    if proto.dtype == types_pb2.DT_STRING and not proto.string_val:
-        return np.full(shape, b"", object)  # TensorFlow's Python would make it text
     try:
+        if proto.dtype == types_pb2.DT_STRING and not proto.string_val:
+            return np.full(shape, b"", object)  # TensorFlow's Python would make it text
         array: Array = tf.make_ndarray(proto)
     except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise invalid_argument(f"tensor parsing error: {alias}") from error

@@ -13,7 +13,6 @@ from components.strict_config import StrictConfig
 from components.validation import refusals
 
 _PREFIX = "MRI_WEB_"
-_URL = "^https?://"
 _OWN_NAMES = {"secret_key": "SECRET_KEY", "token": "MRI_SERVER_TOKEN"}
 
 
@@ -41,10 +40,10 @@ class WebConfig(StrictConfig):
     """
 
     secret_key: SecretStr = Field(min_length=16)
-    server: str = Field("http://127.0.0.1:8501", pattern=_URL)
+    server: str = "http://127.0.0.1:8501"
     model: str = MODEL_NAME
     token: SecretStr | None = None
-    model_card: str | None = Field(None, pattern=_URL)
+    model_card: str | None = None
     models: Path | None = None
     examples: Path | None = None
     max_files: int = Field(20, ge=1)
@@ -57,6 +56,13 @@ class WebConfig(StrictConfig):
     timeout: float = Field(30.0, gt=0)
     https: bool = False
     proxies: int = Field(0, ge=0, le=5)
+
+    @field_validator("server", "model_card")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
 
     @field_validator("rate")
     @classmethod

@@ -57,7 +57,8 @@ class Examples:
             if manifest["kind"] != "synthetic":
                 raise ValueError("other images")
             places = sorted(path for path in (folder / "Testing").iterdir() if path.is_dir())
-            images = {place.name: _read(min(place.glob("*.jpg"))) for place in places}
+            firsts = {place.name: min(place.glob("*.jpg"), default=None) for place in places}
+            images = {name: _read(first) for name, first in firsts.items() if first}
             return Examples(str(manifest["notice"]), images)
         except (OSError, ValueError, KeyError, TypeError, RejectedImageError):
             raise PipelineError(

@@ -36,7 +36,7 @@ def test_values_get_the_declared_types(compiled):
         (["data=x", "spam=7"], "has no parameter 'spam'; did you mean 'span'?"),
         (["data=x", "zzz=7"], "known are cache, classes, data, min_accuracy, span."),
         (["data=x", "span=seven"], "span='seven' must be a whole number"),
-        (["data=x", "span=7.5"], "must be a whole number"),
+        (["data=x", "span=7.0"], "must be a whole number"),
         (["data=x", "min_accuracy=high"], "must be a number"),
         (["data=x", "min_accuracy=nan"], "must be a number"),
         (["data=x", "cache=1"], "must be true or false"),

@@ -24,6 +24,21 @@ def test_pusher_heeds_both_blessings(tmp_path):
     assert nodes["ServeCheck"].inputs["model"] is inputs["model"]
 
 
+def test_the_model_to_beat_is_asked_and_compared(tmp_path):
+    nodes = _nodes(tmp_path)
+    baseline = nodes["Baseline"].outputs
+    asked, compared = nodes["Predictions"].inputs, nodes["Evaluator"].inputs
+    assert asked["baseline_model"] is baseline["model"]
+    assert asked["baseline_splits"] is baseline["splits"]
+    assert compared["baseline_model"] is baseline["model"]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_whether_nodes_are_answered_from_cache_is_a_setting(tmp_path, cached):
+    pipeline = create_pipeline(Config(data=tmp_path, cache=cached), Work(tmp_path))
+    assert pipeline.enable_cache == cached
+
+
 @pytest.mark.parametrize("wanted", [False, True])
 def test_bulk_inference_is_a_branch_that_one_asks_for(tmp_path, wanted):
     nodes = _nodes(tmp_path, bulk_inference=wanted)

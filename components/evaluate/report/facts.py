@@ -34,20 +34,21 @@ def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[
             if path.startswith(inside)
         )
 
-    environment = text_environment()
-    environment.globals.update(
-        figures=figures,
-        worst=min(figures.slices, key=lambda one: one.accuracy.value or 0.0, default=None),
-        lineage=lineage,
-        data=data,
-        always=sentences()["always"],
-        disclaimer=DISCLAIMER,
-        layer=EXPLAINED_LAYER,
-        settings=settings,
-    )
     facts: dict[str, str] = {}
+    values = {
+        "figures": figures,
+        "worst": min(figures.slices, key=lambda one: one.accuracy.value or 0.0, default=None),
+        "lineage": lineage,
+        "data": data,
+        "always": sentences()["always"],
+        "disclaimer": DISCLAIMER,
+        "layer": EXPLAINED_LAYER,
+        "settings": settings,
+        "facts": facts,
+    }
+    environment = text_environment()
     for name, template in sentences()["facts"].items():
-        if words := environment.from_string(template).render(facts=facts):
+        if words := environment.from_string(template).render(values):
             facts[name] = words
     return facts
 

@@ -129,7 +129,10 @@ def resolve_weights(
             try:
                 with tempfile.TemporaryDirectory(prefix=_PARTIAL_PREFIX, dir=cache_dir) as name:
                     tensors = _fetched_tensors(fetch, Path(name), spec, report)
-                    np.savez(Path(name, CACHE_FILE), **cast(Any, tensors))
+                    with Path(name, CACHE_FILE).open("wb") as file:
+                        np.savez(file, **cast(Any, tensors))
+                        file.flush()
+                        os.fsync(file.fileno())
                     return Path(name, CACHE_FILE).replace(cached)
             except (WeightsError, ImportError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NO_SPACE:
@@ -156,9 +159,9 @@ def _present_file(
                 failures[f"{source} ({file})"] = "not there"
             continue
         try:
-            load_weights(file, spec)
             if file is keras_cached:
                 check_md5(file, spec)
+            load_weights(file, spec)
         except WeightsError as error:
             failures[f"{source} ({file})"] = str(error).removeprefix(f"{file} ")
             _LOG.warning("%s", error)

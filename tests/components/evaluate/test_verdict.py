@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from apache_beam.internal import pickler
 from evaluating import evaluate
 from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
@@ -9,6 +10,7 @@ from sklearn import metrics
 
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import PredictionTable
+from components.evaluate.tfma_metric import TallyMetrics
 
 pytestmark = pytest.mark.long
 
@@ -25,11 +27,19 @@ def _table(tmp_path, values, labels=LABELS, **settings) -> PredictionTable:
     return PredictionTable.read(folder)
 
 
+def test_what_computes_the_figures_reaches_other_processes():
+    metric = TallyMetrics(CLASSES, CLASSES[0])
+    [tally, derived] = pickler.loads(pickler.dumps(metric.computations()))
+    answers = tally.combiner.create_accumulator()
+    assert set(derived.result({tally.keys[0]: answers})) == set(derived.keys)
+
+
 def test_tfma_says_what_scikit_learn_says(tmp_path):
     values = probabilities(LABELS, 0.85)
     predicted = values.argmax(1)
-    folder = write_predictions(tmp_path / "predictions", LABELS, values)
-    verdict, blessing = evaluate(folder, tmp_path)
+    # A baseline that nothing can be compared with leaves the model's own figures as they are.
+    folder = write_predictions(tmp_path / "predictions", LABELS, values, **_memory(112))
+    verdict, blessing = evaluate(folder, tmp_path, EvaluateConfig(compare=False))
     assert verdict.blessed
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_int_custom_property("current_model_id") == 7

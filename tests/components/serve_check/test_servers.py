@@ -1,12 +1,15 @@
 """The model servers of a check do not outlive it."""
 
+import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from descendants import all_end_with
 
+from components.serve_check import servers
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.servers import _docker_command
 
@@ -33,6 +36,22 @@ def test_a_killed_check_leaves_no_server(tmp_path: Path) -> None:
         with all_end_with(check.pid, "serving.server"):
             check.kill()
             check.wait()
+
+
+def test_docker_is_asked_at_the_ports_that_it_publishes(monkeypatch, tmp_path: Path) -> None:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/told\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(docker.parent), prepend=os.pathsep)
+    monkeypatch.setattr(
+        servers, "_wait_until_available", lambda _, __, process, ___: process.wait()
+    )
+    config = ServeCheckConfig(server="tensorflow_serving")
+    with servers.start_server(config, tmp_path, Future()) as endpoints:
+        told = (tmp_path / "told").read_text().splitlines()
+    assert f"{endpoints.grpc}:8500" in told
+    assert f"{endpoints.rest}:8501" in told
 
 
 def test_docker_gets_the_model_read_only_and_both_ports(monkeypatch, tmp_path: Path) -> None:

@@ -283,6 +283,12 @@ M = "/v1/models"
         (f"{M}/half:nothing", ROWS, 400, "Malformed request: POST /v1/models/half:nothing"),
         (f"{M}/half", ROWS, 400, "Malformed request: POST /v1/models/half"),
         (f"{M}/half:predict", None, 400, "Malformed request: GET /v1/models/half:predict"),
+        (
+            f"{M}/half:predict",
+            b'{"inputs": {"x": ' + b"[" * 70 + b"1" + b"]" * 70 + b"}}",
+            400,
+            "70 dimensions",
+        ),
         (f"{M}/half/versions/x", None, 400, "Malformed request"),
         (
             f"{M}/half/versions/{2**63}",

@@ -120,6 +120,23 @@ def test_what_is_no_tensor_is_refused(server: Server, damage):
     assert caught.value.details() == "tensor parsing error: x"
 
 
+@pytest.mark.parametrize(
+    ("shape", "values"),
+    [([0, 2**62], []), ([1] * 100, []), ([2**27], []), ([2**27], [bytes(2**27)])],
+)
+def test_strings_in_a_shape_that_is_none_are_refused(server: Server, shape, values):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "bytes"
+    tensor = request.inputs["image_bytes"]
+    tensor.dtype = tf.string.as_datatype_enum
+    tensor.string_val.extend(values)
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predictions.Predict(request)
+    assert caught.value.details() == "tensor parsing error: image_bytes"
+
+
 @pytest.mark.parametrize("size", [0, 1, 30_000_000])
 def test_empty_and_large_strings(server: Server, size):
     response = server.predict({"image_bytes": strings(b"x" * size)}, "bytes")

@@ -88,17 +88,18 @@ def test_a_port_in_use(tmp_path, flag):
     assert "Traceback" not in text
 
 
-def test_what_is_wrong_is_said_before_what_takes_long_is_imported(tmp_path):
-    socket_path = tmp_path / "no folder" / "socket"
-    done = subprocess.run(
-        command("--port=0", f"--grpc_socket_path={socket_path}", "--model_base_path=/m"),
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
-    )
+def test_what_is_wrong_is_said_before_what_takes_long_is_imported():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            command(f"--port={free_port()}", f"--rest_api_port={port}", "--model_base_path=/m"),
+            capture_output=True,
+            text=True,
+            timeout=HANGS,
+            env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        )
     assert done.returncode == 1
-    assert f"Failed to start server. Error: Cannot listen on {socket_path}" in done.stderr
+    assert f"Failed to start server. Error: Cannot listen on port {port}" in done.stderr
     imported = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
     assert "serving.server.listeners" in imported
     assert "tensorflow" not in imported

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ def test_a_pressed_example_is_what_the_model_sees(
     [file] = (examples / "Testing" / "pituitary").iterdir()
     [body] = [body for path, _, body in server.requests if path.endswith(":predict")]
     assert base64.b64encode(file.read_bytes()) in body
+
+
+def test_a_folder_without_a_picture_is_passed_over(examples: Path, tmp_path: Path) -> None:
+    sample = shutil.copytree(examples, tmp_path / "sample")
+    (sample / "Testing" / "@eaDir").mkdir()
+    assert sorted(Examples.read(sample).images) == ["glioma", "meningioma", "notumor", "pituitary"]
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "../glioma", "<b>"])
