@@ -17,6 +17,7 @@ import typer
 
 from components.child_process import end, start
 from components.errors import PipelineError
+from components.free_ports import free_ports
 from mri.options import WorkFolder
 from mri.served import served_model
 from pipeline.exit_code import ExitCode
@@ -77,11 +78,11 @@ def web(
 @contextmanager
 def _embedded_server(base_path: Path) -> Iterator[str]:
     """Runs the embedded server in a process of its own: the page's imports no TensorFlow."""
-    port, parent = _free_port(), os.getpid()
+    (grpc_port, port), parent = free_ports(2), os.getpid()
     process = start(
         [
             *(sys.executable, "-m", "serving.server"),
-            f"--port={_free_port()}",
+            f"--port={grpc_port}",
             f"--rest_api_port={port}",
             f"--model_name={base_path.name}",
             f"--model_base_path={base_path}",
@@ -153,8 +154,3 @@ def _demand_free(host: str, port: int) -> None:
     except OSError as error:
         reason = error.strerror or "no such address"
         raise PipelineError(f"The page cannot listen on {host}:{port}: {reason}.") from None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

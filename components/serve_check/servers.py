@@ -5,7 +5,6 @@ import io
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 
 from components.child_process import end, last_line, start
 from components.errors import PipelineError
+from components.free_ports import free_ports
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedError, no_result
 
@@ -61,7 +61,7 @@ def start_server(
         return
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        grpc_port, rest_port = _free_ports(2)
+        grpc_port, rest_port = free_ports(2)
         command = (
             _docker_command(config, model, grpc_port, rest_port)
             if config.server == "tensorflow_serving"
@@ -131,14 +131,6 @@ def _mount(source: Path, target: str) -> str:
         ["type=bind", f"source={source}", f"target={target}", "readonly"]
     )
     return row.getvalue()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _wait_until_available(

@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 import tensorflow as tf
+from model_server import free_port
 
 from components.errors import PipelineError
 from mri.tensorboard import tensorboard
@@ -25,12 +25,6 @@ def trained(tmp_path):
     return tmp_path
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def _runs(port: int, process: subprocess.Popen) -> bytes:
     """Asks until the server answers."""
     while process.poll() is None:
@@ -43,7 +37,7 @@ def _runs(port: int, process: subprocess.Popen) -> bytes:
 
 
 def test_tensorboard_shows_the_trainings(trained):
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "mri", "tensorboard"]
     process = subprocess.Popen(
         [*command, "--work", str(trained), "--port", str(port)], start_new_session=True

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -132,7 +133,7 @@ def test_the_page_ends_when_its_model_server_has_died(work: Path) -> None:
     port = str(free_port())
     process = command("--work", str(work), "--port", port)
     try:
-        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        _wait_for_page(process, port)
         [server] = _processes_of(f"--model_base_path={work}")
         os.kill(server, signal.SIGKILL)
         _, said = process.communicate(timeout=HANGS)
@@ -147,7 +148,7 @@ def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(work: Path
     port = str(free_port())
     process = command("--work", str(work), "--port", port)
     try:
-        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/healthz"))
+        _wait_for_page(process, port)
         with all_end_with(process.pid, "serving.server", "mri web"):
             process.kill()
             process.wait()
@@ -164,6 +165,12 @@ def _processes_of(word: str) -> list[int]:
             if os.fsencode(word) in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
+
+
+def _wait_for_page(process: "subprocess.Popen[str]", port: str) -> None:
+    address = f"http://127.0.0.1:{port}/healthz"
+    wait_until(lambda: process.poll() is not None or _answers(address))
+    assert process.returncode is None, process.communicate()
 
 
 def _answers(address: str) -> bool:
