@@ -1,9 +1,8 @@
 """Ports of this machine for servers that are about to start."""
 
+import errno
 import random
 import socket
-
-from components.errors import PipelineError
 
 _PORTS = range(20_000, 32_000)
 """Below those that systems give to connections, one of which could take a port before its server
@@ -20,7 +19,7 @@ def free_ports(count: int) -> list[int]:
         Different ports.
 
     Raises:
-        PipelineError: There are not so many.
+        OSError: There are not so many.
     """
     found: list[int] = []
     # Of the system, as programs may have seeded Python's own generator.
@@ -33,4 +32,4 @@ def free_ports(count: int) -> list[int]:
         found.append(port)
         if len(found) == count:
             return found
-    raise PipelineError(f"No {count} ports from {_PORTS[0]} to {_PORTS[-1]} are free.")
+    raise OSError(errno.EADDRINUSE, f"no {count} ports from {_PORTS[0]} to {_PORTS[-1]} are free")
