@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import signal
@@ -54,10 +53,12 @@ class Checkout:
             "stderr": subprocess.PIPE,
             "start_new_session": True,
             "text": True,
-            # A shell starts what it puts in the background with interrupts ignored, and what is
-            # ignored stays so in all that is started from there.
-            "preexec_fn": functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         }
+        # A shell starts what it puts in the background with interrupts ignored, and what is ignored
+        # stays so in all that is started from there. Not by preexec_fn: beside gRPC's threads, a
+        # child that runs Python before its program may abort.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         program = str(self.folder / "bin" / "python")
         return subprocess.Popen([program, *arguments], **(settings | options))
 
