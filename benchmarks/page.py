@@ -34,8 +34,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks.processes import free_port
 from components.child_process import start
+from components.free_ports import free_ports
 
 _OWN_WORK_LIMIT_MS, _FIRST_LOAD_LIMIT_BYTES, _INTERACTIVE_LIMIT_MS = 30, 100_000, 1000
 _AT_ONCE = 50
@@ -226,7 +226,7 @@ def _parent(pid: int) -> int:
 
 @contextmanager
 def _model_server(seconds: float = 0.0) -> Iterator[str]:
-    port = free_port()
+    [port] = free_ports(1)
     with _process("benchmarks.instant_model", str(port), str(seconds)):
         address = f"http://127.0.0.1:{port}"
         _wait(address)
@@ -236,8 +236,8 @@ def _model_server(seconds: float = 0.0) -> Iterator[str]:
 @contextmanager
 def _page(*arguments: str, work: str, **variables: str) -> Iterator[tuple[str, int]]:
     """`mri web`: its address and its process."""
-    port = str(free_port())
-    words = ("web", "--port", port, "--work", work, *arguments)
+    [port] = free_ports(1)
+    words = ("web", "--port", str(port), "--work", work, *arguments)
     with _process("mri", *words, **variables) as root:
         address = f"http://127.0.0.1:{port}"
         _wait(f"{address}/healthz")

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import resource
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -45,9 +44,3 @@ def _measure(work: Callable[..., dict[str, Any]], *arguments: object) -> Measure
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     in_bytes = peak * (1 if sys.platform == "darwin" else 1024)
     return Measured(figures, time.monotonic() - started, in_bytes)
-
-
-def free_port() -> int:
-    """A port that nobody listens at on loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])

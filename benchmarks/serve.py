@@ -29,8 +29,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.in_process import bare, detect_tumor
-from benchmarks.processes import free_port
 from components.child_process import start
+from components.free_ports import free_ports
 from serving.client import Client, ServingError, encode_image
 from serving.load import LoadReport, generate_load, post_session, sessions
 from serving.tf_serving.config import BatchingConfig
@@ -178,7 +178,7 @@ def _flask(
     keras_file: Path, images: list[bytes], seconds: float, in_flight: tuple[int, ...]
 ) -> float:
     """(c): the demo's endpoint at 8 requests in flight."""
-    port = free_port()
+    [port] = free_ports(1)
     command = [sys.executable, "-m", "benchmarks.flask_endpoint", str(keras_file), str(port)]
     throughput = 0.0
     with _process(command):
@@ -198,7 +198,7 @@ def _server(
     base: Path, batching: bool
 ) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, str]]]:
     """The embedded server on both models; its process, and its addresses by protocol."""
-    grpc_port, rest_port = free_port(), free_port()
+    grpc_port, rest_port = free_ports(2)
     entries = "".join(
         f'config {{ name: "{name}" base_path: "{base / name}" model_platform: "tensorflow" }}\n'
         for name in ("vgg16", "nothing")

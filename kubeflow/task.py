@@ -17,7 +17,6 @@ from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
-from components.left_out import left_out
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
@@ -90,8 +89,7 @@ def _run_graph(
             return read_ir(file)
         if sample:  # its notice is a part of the report
             ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
-        with left_out("kubernetes"):  # for TFX's InfraValidator, which no graph of ours has
-            from pipeline.graph import create_pipeline
+        from pipeline.graph import create_pipeline
 
         ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
         upstream = upstream_nodes(ir)

@@ -60,7 +60,7 @@ def classify(model: Any, images: Sequence[bytes]) -> dict[str, Any]:
 
 
 def classify_file(model: Any, image: Path) -> Classified:
-    """Classifies one image file; what is wrong with it is said in the answer.
+    """Classifies one image file; a problem with the file becomes the answer's error.
 
     Args:
         model: What `load_saved_model` gave.

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from components.errors import PipelineError
-from components.ingest.folder import list_images
-from components.ingest.labels import read_labels
+from components.ingest.folder import list_data
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from mri.options import Metadata, WorkFolder, spread
@@ -116,12 +115,7 @@ def run_pipeline(
                     ensure_sample(work.sample, console, **config.sample.model_dump())
                 data = (config.data or work.sample).absolute()
                 # What can be known to be wrong is better known before TFX starts.
-                list_images(
-                    data,
-                    span=config.ingest.span,
-                    window=config.ingest.window,
-                    labels=read_labels(config.ingest.labels, config.ingest.classes),
-                )
+                list_data(data, config.ingest)
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
                 result = run_locally(

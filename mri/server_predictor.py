@@ -8,7 +8,7 @@ from serving.client import Client, ImageError, ServingError
 
 
 def ask_server(client: Client, address: str, image: Path) -> Classified:
-    """Classifies one image file; what is wrong with it is said in the answer.
+    """Classifies one image file; a problem with the file becomes the answer's error.
 
     Args:
         client: A client of the server.

@@ -13,7 +13,6 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
-from components.left_out import left_out
 from pipeline.config import Config
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
@@ -126,9 +125,7 @@ def _launch(
 
 
 def _compile(config: Config, work: Work, run: Path) -> pipeline_pb2.Pipeline:
-    # For TFX's InfraValidator, which no graph of ours has.
-    with left_out("kubernetes"):
-        from pipeline.graph import create_pipeline
+    from pipeline.graph import create_pipeline
 
     ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
     set_run_id(ir, run.name)

@@ -10,8 +10,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import PAGE_FILE, DataVerdict
-from components.ingest.folder import SPLITS
 from components.ingest.report import IngestReport
+from components.ingest.split_names import SPLITS
 from components.push.pushed import PUSHED_VERSION, WAITING
 from components.servable import EXTRAS, METADATA_FILE
 from components.serve_check.verdict import ServeVerdict

@@ -38,8 +38,10 @@ _START_BYTES = 4096
 _BY_HAND = f"download {PAGE} by hand, unpack it, and give the folder to `mri run --data FOLDER`"
 _SILENCE_SECONDS = 30.0
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_BAD_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
-_DAMAGED = (DataCorruptionError, *_BAD_ARCHIVE, ValueError)
+_DAMAGED = (
+    *(DataCorruptionError, zipfile.BadZipFile, tarfile.TarError),
+    *(zlib.error, EOFError, ValueError),
+)
 
 
 class FetchError(Exception):

@@ -71,8 +71,10 @@ def comparison_problem(predictions: PredictionTable, config: EvaluateConfig) -> 
 
 
 def set_aside(predictions: PredictionTable) -> str:
-    """Says in a clause which test images count for no comparison, and why."""
+    """Says in a clause which test images count for no comparison, and why; empty if all count."""
     aside, images = int((~predictions.new_to_both).sum()), len(predictions)
+    if not aside:
+        return ""
     whose = {
         "the last blessed model": predictions.known_to_baseline,
         "this model": predictions.known_to_model,

@@ -73,8 +73,7 @@ class EvaluateConfig(StrictConfig):
         max_tumour_sensitivity_drop: How far it may lie below that of the last blessed model.
         min_class_recall: Least share of the images of each class that are recognised.
         thresholds: More of them.
-        healthy_class: The class without a tumour; null if there is none, and then nothing is said
-            about tumours.
+        healthy_class: The class without a tumour. If it is null, no figure is about tumours.
         compare: Whether the last blessed model is what a candidate must match. Without, a model of
             other classes can start anew.
         min_compared: Least test images for a comparison if others are set aside because one of

@@ -1,6 +1,5 @@
 """From predictions to a verdict: what TFMA measured, and which thresholds it found missed."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluate.checks import comparison_problem, computable, problems, set_aside
 from components.evaluate.config import OVERALL, EvaluateConfig
-from components.evaluate.metrics import metric_name
+from components.evaluate.metrics import finite, metric_name
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.thresholds import CANDIDATE, Demand, demands, eval_config, slice_words
 from components.evaluate.verdict import Check, ModelVerdict, SliceAccuracy
@@ -63,17 +62,17 @@ def judge(predictions: PredictionTable, config: EvaluateConfig, measure: Measure
         blessed=not reasons,
         reasons=tuple(reasons),
         examples=len(predictions),
-        figures={name: _number(value) for name, value in sorted(overall.items())},
+        figures={name: finite(value) for name, value in sorted(overall.items())},
         accuracy_by_class={
             name: recall
             for name in classes
-            if (recall := _number(overall.get(metric_name("recall", name)))) is not None
+            if (recall := finite(overall.get(metric_name("recall", name)))) is not None
         },
         seen=_accuracy(figures.get("seen=seen", {})),
         novel=_accuracy(figures.get("seen=novel", {})),
         checks=checks,
         compared=compared,
-        set_aside=set_aside(predictions) if compared not in (None, len(predictions)) else "",
+        set_aside=set_aside(predictions) if has_baseline else "",
     )
 
 
@@ -128,7 +127,7 @@ def _check(demanded: Demand, figures: BySlice, missed: _Missed) -> Check:
         figure=demanded.figure,
         slice=demanded.slice,
         demanded=demanded.allowed,
-        value=None if value is None else _number(demanded.sign * value),
+        value=None if value is None else finite(demanded.sign * value),
         met=(demanded.metric, images, _key(demanded.bound)) not in missed and value is not None,
     )
 
@@ -143,7 +142,3 @@ def _accuracy(figures: dict[str, float]) -> SliceAccuracy | None:
     return SliceAccuracy(
         accuracy=figures["accuracy"], examples=int(figures.get("example_count", 0))
     )
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -4,6 +4,7 @@ A figure follows from sums over images. TFMA adds them up by slice (`tfma_metric
 weighs the images anew for every bootstrap sample (`report.measure`, `report.compare`).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -218,3 +219,8 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
+
+
+def finite(value: float | None) -> float | None:
+    """A figure; None if there is none, or it is not finite."""
+    return value if value is not None and math.isfinite(value) else None

@@ -124,12 +124,8 @@ def of_type(store: mlmd.MetadataStore, kind: str) -> Iterator[pb.Artifact]:
         The artifacts, also such as are deleted.
     """
     if kind in {known.name for known in store.get_artifact_types()}:
-        yield from filter(was_put_out, store.get_artifacts_by_type(kind))
-
-
-def was_put_out(artifact: pb.Artifact) -> bool:
-    """Whether an execution has put an artifact out; that its file is gone changes nothing in it."""
-    return artifact.state not in _UNSAID
+        # That its file is gone changes nothing in what an execution has put out.
+        yield from (one for one in store.get_artifacts_by_type(kind) if one.state not in _UNSAID)
 
 
 def last_put_out(store: mlmd.MetadataStore, artifacts: Iterable[pb.Artifact]) -> dict[int, int]:

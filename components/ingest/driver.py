@@ -24,7 +24,8 @@ class IngestDriver(Driver):
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
         cache = Path(properties["cache"]) if properties.get("cache") else None
-        folder = list_data(Path(properties["input_base"]), config, cache)
+        folder = list_data(Path(properties["input_base"]), config)
+        folder = folder.with_contents(config.max_file_bytes, cache)
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)
         properties["labels"] = _digest(config.labels)

@@ -22,13 +22,14 @@ from components.errors import PipelineError
 from components.ingest.artifacts import HISTORY
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.counts import counted
-from components.ingest.folder import SPLITS, ImageFolder, list_data
+from components.ingest.folder import ImageFolder, list_data
 from components.ingest.history import History
 from components.ingest.kept import kept_picture
 from components.ingest.looks import Rejection
 from components.ingest.records import ImageRecord
 from components.ingest.report import IngestReport
 from components.ingest.sides import Sides
+from components.ingest.split_names import SPLITS
 from components.ingest.splits import (
     EXCLUDED,
     SPLIT_FILE,
@@ -73,7 +74,8 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()
         }
         cache = Path(exec_properties["cache"]) if exec_properties.get("cache") else None
-        folder = list_data(Path(exec_properties["input_base"]), config, cache)
+        folder = list_data(Path(exec_properties["input_base"]), config)
+        folder = folder.with_contents(config.max_file_bytes, cache)
         _check_unchanged(folder, exec_properties["fingerprint"])
         history = History()
         if remembered := exec_properties.get("history"):

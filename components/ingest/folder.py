@@ -20,11 +20,9 @@ from components.contents import read_digests
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.labels import Labels, read_labels
-from components.ingest.split_names import SPLIT_OF, SPLITS
+from components.ingest.split_names import SPLIT_OF
 from imaging.config import ReadConfig
 from imaging.leftovers import Leftovers, is_leftover
-
-__all__ = ["SPLITS", "FoundFile", "ImageFolder", "list_data", "list_images", "number_spans"]
 
 SPAN_FOLDER = re.compile(r"span-(\d{1,9})")
 
@@ -121,20 +119,18 @@ class ImageFolder:
         )
 
 
-def list_data(root: Path, config: IngestConfig, cache: Path | None) -> ImageFolder:
-    """Lists what an ingestion reads, with the contents of the files.
+def list_data(root: Path, config: IngestConfig) -> ImageFolder:
+    """Lists what an ingestion reads.
 
     Args:
         root: The data folder.
         config: Which spans, and the table of labels.
-        cache: A folder that spares reading files again that have not changed.
 
     Returns:
-        As `list_images` and `ImageFolder.with_contents`.
+        As `list_images`.
     """
     labels = read_labels(config.labels, config.classes)
-    listing = list_images(root, span=config.span, window=config.window, labels=labels)
-    return listing.with_contents(config.max_file_bytes, cache)
+    return list_images(root, span=config.span, window=config.window, labels=labels)
 
 
 def list_images(

@@ -1,8 +1,9 @@
 """What earlier ingestions decided, kept so that no image changes sides as new data come in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,13 +94,8 @@ class History:
         file = pq.ParquetFile(folder / HISTORY_FILE)
         column = "links" if "links" in file.schema_arrow.names else "patient"
         columns = file.read(["picture", column, "split"]).to_pydict()
-        signatures = np.empty((file.metadata.num_rows, *SIGNATURE_SHAPE), np.int8)
-        row = 0
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=["signature"]):
-            content = b"".join(batch["signature"].to_pylist())
-            found = np.frombuffer(content, np.int8).reshape(-1, *SIGNATURE_SHAPE)
-            signatures[row : row + len(found)] = found
-            row += len(found)
+        batches = file.iter_batches(ROWS_AT_ONCE, columns=["signature"])
+        signatures = joined((batch["signature"] for batch in batches), file.metadata.num_rows)
         return History(
             tuple(columns["picture"]),
             tuple(map(_links, columns[column])),
@@ -107,6 +103,25 @@ class History:
             signatures,
             Compared.read(folder),
         )
+
+
+def joined(columns: Iterable[Any], count: int) -> Signatures:
+    """Signatures from Parquet in one array, once: they are most of what ingest holds in memory.
+
+    Args:
+        columns: Their bytes; null is no signature.
+        count: How many there are in all.
+
+    Returns:
+        int8 [count, 80, 80].
+    """
+    signatures, row = np.empty((count, *SIGNATURE_SHAPE), np.int8), 0
+    for column in columns:
+        content = b"".join(column.drop_null().to_pylist())
+        found = np.frombuffer(content, np.int8).reshape(-1, *SIGNATURE_SHAPE)
+        signatures[row : row + len(found)] = found
+        row += len(found)
+    return signatures
 
 
 def _links(written: list[str] | str | None) -> Links:

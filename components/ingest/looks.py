@@ -20,6 +20,7 @@ from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.duplicates import Signatures
 from components.ingest.folder import FoundFile, ImageFolder
+from components.ingest.history import joined
 from components.ingest.kept import PictureWriter
 from components.ingest.labels import Row
 from components.ingest.records import ImageRecord
@@ -30,7 +31,7 @@ from imaging.masks import is_label_picture
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError, UnreadableError
 from imaging.quality import measure
 from imaging.reader import DecodedImage, ImageFile, file_format, read_file
-from imaging.signature import SIGNATURE_SHAPE, signature
+from imaging.signature import signature
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_MESSAGES = 2.0
@@ -279,14 +280,5 @@ def _read_looks(parts: Sequence[Path], files: Sequence[FoundFile]) -> Looks:
                 rejections.append(Rejection(files[file].name, reason))
             else:
                 unnamed += 1
-    # All of them once: they are most of what ingest holds in memory.
-    signatures = np.empty((len(records), *SIGNATURE_SHAPE), np.int8)
-    row = 0
-    for part in parts:
-        found = pq.read_table(part, columns=["signature"])["signature"].drop_null()
-        content = b"".join(found.to_pylist())
-        signatures[row : row + len(found)] = np.frombuffer(content, np.int8).reshape(
-            -1, *SIGNATURE_SHAPE
-        )
-        row += len(found)
-    return Looks(tuple(records), signatures, tuple(rejections), unnamed)
+    columns = (pq.read_table(part, columns=["signature"])["signature"] for part in parts)
+    return Looks(tuple(records), joined(columns, len(records)), tuple(rejections), unnamed)

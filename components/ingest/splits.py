@@ -12,8 +12,8 @@ import numpy as np
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
 from components.ingest.duplicates import Indices
-from components.ingest.folder import SPLITS
 from components.ingest.history import History
+from components.ingest.split_names import SPLITS
 from components.ingest.survey import Survey
 
 _LOG = logging.getLogger(__name__)

@@ -116,7 +116,7 @@ def _served(
             _LOG.info("asking about %s images", len(questions))
             verdict = check(endpoints, questions, expected.result(), config)
     except Exception:
-        expected.result()  # what is wrong in process too is said as it is there
+        expected.result()  # if the model fails in process too, that error is the one to show
         raise
     return verdict.model_copy(update={"load_seconds": round(loaded, 3)})
 

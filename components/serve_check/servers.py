@@ -24,9 +24,6 @@ from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedErr
 _SECONDS_BETWEEN_POLLS = 0.1
 _FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 """What cannot be loaded once is refused; waiting for it to change would only take time."""
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "1", "TF_USE_LEGACY_KERAS": "1"}
-"""TensorFlow imports a Keras, and a server needs none: the old one comes without scikit-learn and
-Matplotlib, and so in a third of the time."""
 
 
 class _EndedError(Exception):
@@ -76,7 +73,7 @@ def start_server(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1"},
             )
         endpoints = Endpoints(f"127.0.0.1:{grpc_port}", f"127.0.0.1:{rest_port}")
         try:

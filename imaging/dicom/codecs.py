@@ -98,8 +98,7 @@ def _decoded(encoded: bytes, layout: Layout) -> Values:
         values = _run_lengths(encoded, layout)
         return significant(values, layout, layout.allocated)
     values, precision = (_jpeg2000 if codestream.is_jpeg2000(encoded) else _jpeg)(encoded, layout)
-    shape = (layout.rows, layout.columns) + ((3,) if layout.samples == 3 else ())
-    if values.shape != shape:
+    if values.shape != layout.shape:
         raise RejectedImageError(_MISFIT)
     if layout.samples == 3:
         full: Values = values * np.float32((2**layout.bits - 1) / (2**precision - 1))
@@ -127,8 +126,7 @@ def _run_lengths(encoded: bytes, layout: Layout) -> Values:
     planes = np.frombuffer(b"".join(segments), np.uint8).reshape(layout.samples, width, size)
     kind = f"<{'i' if layout.is_signed else 'u'}{width}"
     values = np.ascontiguousarray(planes[:, ::-1].transpose(2, 0, 1)).view(kind)
-    shape = (layout.rows, layout.columns) + ((3,) if layout.samples == 3 else ())
-    return _as_rgb(values.reshape(shape), layout.photometric.startswith("YBR_FULL"))
+    return _as_rgb(values.reshape(layout.shape), layout.photometric.startswith("YBR_FULL"))
 
 
 def _jpeg2000(encoded: bytes, layout: Layout) -> tuple[Values, int]:

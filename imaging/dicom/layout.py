@@ -43,6 +43,11 @@ class Layout:
     photometric: str
     syntax: UID
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame's values."""
+        return (self.rows, self.columns) + ((3,) if self.samples == 3 else ())
+
 
 def read_layout(dataset: Any) -> Layout:
     """Reads how pixels are stored.

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -153,14 +154,22 @@ def _named(html: Path) -> Iterator[None]:
         ) from error
 
 
+class _StatusHandler(logging.Handler):
+    """Shows what is logged, the last line alone."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(logging.INFO)
+        self._status = status
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._status.update(Text(record.getMessage()))
+
+
 @contextmanager
 def _status(console: Console) -> Iterator[None]:
     """Shows the last line that a component logged, while it works, if there is a terminal."""
     with console.status("listing the files") as status:
-        handler = logging.Handler(logging.INFO)
-        handler.emit = lambda record: status.update(  # type: ignore[method-assign]
-            Text(record.getMessage())
-        )
+        handler = _StatusHandler(status)
         logger = logging.getLogger("components")
         logger.addHandler(handler)
         try:

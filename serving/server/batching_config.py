@@ -51,15 +51,14 @@ class BatchingParameters:
         return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)
 
 
-def read_batching_parameters(path: Path | None) -> BatchingParameters:
-    """Reads a batching parameters file; None: TensorFlow Serving's defaults.
+def read_batching_parameters(path: Path) -> BatchingParameters:
+    """Reads a batching parameters file.
 
     Raises:
         PipelineError: The file cannot be read, or a value makes no sense.
     """
     message = new_message("BatchingParameters")
-    if path:
-        read_text_proto(path, message)
+    read_text_proto(path, message)
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     given = {name: getattr(message, name).value for name in names if message.HasField(name)}
     if message.HasField("max_execution_batch_size"):

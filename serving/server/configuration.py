@@ -34,13 +34,14 @@ def read_configuration(flags: Flags) -> Configuration:
     Raises:
         PipelineError: One of them cannot be used.
     """
-    monitoring, batching = flags.monitoring_config_file, flags.batching_parameters_file
+    monitoring, batching = flags.monitoring_config_file, None
+    if flags.enable_batching:
+        file = flags.batching_parameters_file
+        batching = read_batching_parameters(Path(file)) if file else BatchingParameters()
     return Configuration(
         flags,
         _models(flags),
-        read_batching_parameters(Path(batching) if batching else None)
-        if flags.enable_batching
-        else None,
+        batching,
         read_monitoring_config(Path(monitoring)) if monitoring else None,
     )
 

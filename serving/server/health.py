@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving.server.grpc_services import SERVICES
 

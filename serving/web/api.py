@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,9 @@ def _content() -> bytes:
 
 
 def _as_json(result: Prediction) -> dict[str, Any]:
-    body = {**asdict(result), "notice": DISCLAIMER}
+    shown = (one.name for one in fields(result) if one.name != "heatmap")
+    body: dict[str, Any] = {name: getattr(result, name) for name in shown}
+    body["notice"] = DISCLAIMER
     if isinstance(result, Explanation):
-        del body["heatmap"]
         body["overlay"] = base64.b64encode(result.overlay).decode()
     return body

@@ -89,9 +89,9 @@ class WebConfig(StrictConfig):
         Raises:
             PipelineError: SECRET_KEY is missing, or a value is wrong; the text holds no value.
         """
-        told = {field: environment.get(variable(field)) or None for field in cls.model_fields}
-        told |= {name: value for name, value in values.items() if value is not None}
-        found = {field: value for field, value in told.items() if value is not None}
+        variables = {field: environment.get(variable(field)) for field in cls.model_fields}
+        found = {field: text for field, text in variables.items() if text}
+        found |= {name: value for name, value in values.items() if value is not None}
         if "secret_key" not in found:
             raise PipelineError("The page needs a secret: set SECRET_KEY to a long random text.")
         try:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from drawing import draw, encode
-from toy_run import NODES, assert_whole, mri, node_states, run, store
+from toy_run import JUDGED, assert_whole, mri, node_states, run, store
 
 CLASSES = ("glioma", "meningioma", "notumor")
 SETTINGS = (
@@ -64,8 +64,7 @@ def test_after_a_clean_the_newest_run_is_still_answered_from_cache(passed):
     again = run(data, work, *SETTINGS, "--to", "Gate")
     assert again.returncode == 0, again.stdout + again.stderr
     states = node_states(again.stdout)
-    judged = NODES[: NODES.index("Gate") + 1]
-    assert [name for name in judged if states[name] != "cached"] == ["PreviousData"]
+    assert [name for name in JUDGED if states[name] != "cached"] == ["PreviousData"]
     assert_whole(store(work))
 
 

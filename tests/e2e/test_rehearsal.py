@@ -26,10 +26,7 @@ from pipeline.metadata import inputs, outputs, run_executions
 
 @pytest.fixture(scope="module")
 def url():
-    binaries = postgres.find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server (initdb) on this machine")
-    with postgres.server(binaries) as address:
+    with postgres.server() as address:
         yield address
 
 

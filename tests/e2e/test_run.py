@@ -19,7 +19,7 @@ from dicom_files import head
 from drawing import draw, encode
 from killing import kill_a_training
 from pydicom.data import get_testdata_file
-from toy_run import NODES, RESOLVERS, assert_whole, mri, node_states, store
+from toy_run import NODES, RESOLVERS, assert_whole, mri, newest, node_states, store
 
 from components.serve_check import component as serve_check
 from components.serve_check.verdict import ServeVerdict
@@ -267,10 +267,7 @@ def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(
     states = node_states(result.stdout)
     assert [states[name] for name in ("Ingest", "Trainer")] == ["done", "skipped"]
     assert "62 train, 8 eval, 23 test; 3 rejected" in result.stdout
-    [*_, splits] = sorted(
-        work_copy.glob("artifacts/Ingest/splits/*"), key=lambda path: int(path.name)
-    )
-    with (splits / "splits.csv").open(newline="") as file:
+    with (newest(work_copy, "Ingest/splits") / "splits.csv").open(newline="") as file:
         sides = {row["name"]: row["split"] for row in csv.DictReader(file)}
     assert {sides[name] for name in sides if name.startswith("Testing")} == {"test"}
 
@@ -291,8 +288,7 @@ def _assert_refused_by_the_serve_check(result: subprocess.CompletedProcess[str],
     assert result.returncode == 4, result.stdout + result.stderr
     said = " ".join(result.stdout.split())
     assert "blessing blessed: every threshold is met" in said
-    blessings = (work / "artifacts" / "ServeCheck" / "blessing").iterdir()
-    assert (max(blessings, key=lambda one: int(one.name)) / "INFRA_NOT_BLESSED").exists()
+    assert (newest(work, "ServeCheck/blessing") / "INFRA_NOT_BLESSED").exists()
     return said
 
 
@@ -366,8 +362,7 @@ def test_what_a_search_finds_is_what_is_trained(work_copy, data):
     states = node_states(result.stdout)
     assert (states["Tuner"], states["Trainer"]) == ("done", "done")
     [found] = work_copy.glob("artifacts/Tuner/best_hyperparameters/*/best_hyperparameters.txt")
-    model = max(work_copy.glob("artifacts/Trainer/model/*"), key=lambda one: int(one.name))
-    [metadata] = model.glob("*/assets.extra/metadata.json")
+    [metadata] = newest(work_copy, "Trainer/model").glob("*/assets.extra/metadata.json")
     recipe = json.loads(metadata.read_text())["recipe"]
     for path, value in json.loads(found.read_text())["values"].items():
         section, _, name = path.partition(".")

@@ -14,9 +14,10 @@ import kustomization
 import pytest
 import yaml
 from kustomization import containers, template
-from model_server import free_port, running_server
+from model_server import running_server
 from web_command import serving as serving_page
 
+from components.free_ports import free_ports
 from serving.server.flags import parse_flags
 from serving.tf_serving.config import DeploymentConfig
 from serving.tf_serving.files import deployment_file
@@ -281,7 +282,8 @@ def test_probes_ask_what_the_page_answers_without_a_server(base) -> None:
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     paths = {container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness")}
     assert paths == {container["readinessProbe"]["httpGet"]["path"]}
-    arguments = ("--server", f"127.0.0.1:{free_port()}", "--port", str(free_port()))
+    server_port, port = free_ports(2)
+    arguments = ("--server", f"127.0.0.1:{server_port}", "--port", str(port))
     with serving_page(*arguments, SECRET_KEY="a secret of a test") as page:
         for path in paths:
             assert httpx.get(page + path, timeout=300).status_code == 200

@@ -170,9 +170,8 @@ def test_a_work_folder_that_cannot_be_made_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.skipif(postgres.find_binaries() is None, reason="no PostgreSQL server (initdb) here")
 def test_a_user_whom_the_server_refuses(work):
-    with postgres.server(postgres.find_binaries()) as url:
+    with postgres.server() as url:
         stranger = url.replace("mlmd:unused", "stranger:guess")
         with pytest.raises(PipelineError, match="refuses the user or the password") as error:
             connect(connection_config(stranger, work))
@@ -185,12 +184,11 @@ def _open_at(url: str, work: Work, barrier) -> None:
     connect(config)
 
 
-@pytest.mark.skipif(postgres.find_binaries() is None, reason="no PostgreSQL server (initdb) here")
 def test_several_processes_open_an_empty_database_at_once(work, monkeypatch):
     monkeypatch.setattr(metadata._open.retry, "stop", stop_never)
     context = multiprocessing.get_context("fork")  # what is imported need not be imported again
     barrier = context.Barrier(4)
-    with postgres.server(postgres.find_binaries()) as url:
+    with postgres.server() as url:
         processes = [context.Process(target=_open_at, args=(url, work, barrier)) for _ in range(4)]
         for process in processes:
             process.start()

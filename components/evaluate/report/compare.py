@@ -4,7 +4,7 @@ import numpy as np
 
 from components.evaluate.checks import comparison_problem, set_aside
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.metrics import Answers, Metric, metrics
+from components.evaluate.metrics import Answers, Metric, finite, metrics
 from components.evaluate.predictions.table import Floats, PredictionTable
 from components.evaluate.report.bootstrap import (
     GroupBootstrap,
@@ -44,8 +44,7 @@ def compare(
     comparison = compare_answers(
         images, predictions.baseline[new], header.baseline_id, config.resamples, healthy
     )
-    words = "" if new.all() else set_aside(predictions)
-    return comparison.model_copy(update={"set_aside": words}), ""
+    return comparison.model_copy(update={"set_aside": set_aside(predictions)}), ""
 
 
 def compare_answers(
@@ -79,8 +78,8 @@ def compare_answers(
     differences, p_values, own, values = {}, {}, {}, {}
     for name, metric in compared.items():
         first, second = (float(metric.of(one.tally())[0]) for one in (mine, others))
-        own[name], values[name] = _finite(first), _finite(second)
-        p_values[name] = _finite(two_sided_p(samples[name]))
+        own[name], values[name] = finite(first), finite(second)
+        p_values[name] = finite(two_sided_p(samples[name]))
         low, high = interval(samples[name]) or (None, None)
         differences[name] = (
             Figure(value=first - second, low=low, high=high, images=len(predictions))
@@ -98,7 +97,3 @@ def compare_answers(
         other=values,
         images=len(predictions),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -19,20 +19,19 @@ WEIGHTS_PROPERTY = "weights"
 _PIECE = 1 << 20
 
 
-def exported_digest(file: Path, algorithm: str = "sha256") -> str:
+def exported_digest(file: Path) -> str:
     """Digests a file, part by part.
 
     Args:
         file: The file.
-        algorithm: As `hashlib` names it.
 
     Returns:
-        The digest of its bytes, in hexadecimal digits.
+        The SHA-256 of its bytes, in hexadecimal digits.
 
     Raises:
         OSError: It cannot be read.
     """
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+    digest = hashlib.sha256()
     with file.open("rb") as opened:
         while piece := opened.read(_PIECE):
             digest.update(piece)

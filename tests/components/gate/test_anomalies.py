@@ -1,6 +1,7 @@
 import pytest
 import tensorflow_data_validation as tfdv
-from gating import CLASSES, heads, statistics_of
+from counting import CLASSES
+from gating import heads, statistics_of
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.gate.anomalies import check_anomalies

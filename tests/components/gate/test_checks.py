@@ -1,5 +1,5 @@
 import pytest
-from gating import CLASSES, images_with, report
+from counting import CLASSES, images_with, report
 
 from components.gate.checks import check_report
 from components.gate.config import GateConfig

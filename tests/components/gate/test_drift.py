@@ -2,7 +2,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from gating import CLASSES, heads, report, statistics_of
+from counting import CLASSES, report
+from gating import heads, statistics_of
 
 from components.gate.config import GateConfig
 from components.gate.drift import check_drift, measure_drift

@@ -1,5 +1,6 @@
 import pytest
-from gating import heads, images_with, judge, report
+from counting import images_with, report
+from gating import heads, judge
 
 from components.gate.config import GateConfig
 

@@ -1,7 +1,8 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-from gating import heads, images_with, judge, report
+from counting import images_with, report
+from gating import heads, judge
 
 from components.disclaimer import DISCLAIMER
 

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from counting import CLASSES, report
 from gating import (
-    CLASSES,
     SPLITS,
     anomalies_artifact,
     heads,
-    report,
     report_artifact,
     schema_artifact,
     statistics_artifact,

@@ -1,4 +1,4 @@
-"""Files that are no images, or only pretend to be, among good ones."""
+"""Files that are not images, or only pretend to be, among good ones."""
 
 import gzip
 import os

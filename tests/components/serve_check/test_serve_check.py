@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from artifacts import artifact
 from drawing import draw, encode
 from fake_server import running, says
-from gating import artifact
 from PIL import Image
 from small_model import save
 from tfx.types import artifact_utils, standard_artifacts

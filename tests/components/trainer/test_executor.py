@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from evaluating import artifact
+from artifacts import artifact
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.trainer.executor import TrainerExecutor

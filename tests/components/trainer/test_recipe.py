@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from transformed import plain_recipe, write_split
+from transformed import KillAt, KilledError, plain_recipe, write_split
 
 from components.trainer import parts
 from components.trainer.training import TrainedModel, fit
@@ -16,30 +16,14 @@ from components.trainer.training import TrainedModel, fit
 pytestmark = pytest.mark.long
 
 
-class _KilledError(Exception):
-    """Stands for the signal that ends a process."""
+class _Begins(keras.callbacks.Callback):
+    """Kills a training at the beginning of the first epoch that it does, and knows which it is."""
 
-
-class _KillIn(keras.callbacks.Callback):
-    """Kills a training within an epoch, or at the beginning of the first one that it does."""
-
-    def __init__(self, epoch: int | None = None) -> None:
-        super().__init__()
-        self._epoch = epoch
-        self.begun: list[int] = []
+    epoch: int
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
-        self.begun.append(epoch)
-        if self._epoch is None:
-            raise _KilledError
-
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
-        if (self.begun[-1], batch) == (self._epoch, 1):
-            raise _KilledError
-
-
-def _files(folder: Path, count: int = 17) -> tuple[list[str], list[str]]:
-    return write_split(folder / "train", count), write_split(folder / "eval", 8, first=100)
+        self.epoch = epoch
+        raise KilledError
 
 
 _FIT = """
@@ -80,15 +64,16 @@ class Trained:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Trained:
     folder = tmp_path_factory.mktemp("whole")
-    files = _files(folder)  # the last batch has fewer images than there are devices
+    # The last batch has fewer images than there are devices.
+    files = write_split(folder / "train", 17), write_split(folder / "eval", 8, first=100)
     return Trained(folder, files, fit(plain_recipe(), *files, folder / "cache"))
 
 
 def test_killed_in_an_epoch_a_training_ends_with_the_weights_it_would_have_had(
     whole, tmp_path, caplog
 ):
-    with pytest.raises(_KilledError):
-        fit(plain_recipe(), *whole.files, tmp_path, (_KillIn(1),))
+    with pytest.raises(KilledError):
+        fit(plain_recipe(), *whole.files, tmp_path, (KillAt(1, 1),))
     with caplog.at_level(logging.INFO):
         resumed = fit(plain_recipe(), *whole.files, tmp_path)
     assert "continuing after epoch 1," in caplog.text
@@ -112,13 +97,13 @@ def test_a_training_of_other_weights_or_precision_does_not_go_on_from_this_one(
     monkeypatch.setattr(parts, "resolve_precision", lambda _: next(chosen))
 
     def first_epoch() -> int:
-        begins = _KillIn()
-        with pytest.raises(_KilledError):
+        begins = _Begins()
+        with pytest.raises(KilledError):
             fit(auto, *whole.files, tmp_path, (begins,))
-        return begins.begun[0]
+        return begins.epoch
 
-    with pytest.raises(_KilledError):
-        fit(auto, *whole.files, tmp_path, (_KillIn(1),))
+    with pytest.raises(KilledError):
+        fit(auto, *whole.files, tmp_path, (KillAt(1, 1),))
     assert first_epoch() == 1
     assert first_epoch() == 0
     build = parts.build_model

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from transformed import SIZE, images, toy_model
+from transformed import SIZE, KillAt, KilledError, images, toy_model
 
 from components.errors import PipelineError
 from components.trainer.config import AugmentConfig, TrainConfig
@@ -20,10 +20,6 @@ pytestmark = pytest.mark.long
 CONFIG = TrainConfig(
     epochs=4, batch_size=8, learning_rate=1e-2, mixup=0.2, augment=AugmentConfig(versions=2)
 )
-
-
-class _KilledError(Exception):
-    """Stands for the signal that ends a process."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +72,7 @@ def test_the_loss_falls(splits, tmp_path):
 
 def test_a_training_that_has_ended_is_not_done_again(splits, whole, tmp_path):
     state = shutil.copytree(whole.state, tmp_path / "state")
-    tail, history = _train(splits, state, callbacks=(_KillAt(0, 0),))
+    tail, history = _train(splits, state, callbacks=(KillAt(0, 0),))
     _assert_equal(whole.tail, tail)
     assert history == whole.history
 
@@ -87,37 +83,23 @@ def test_another_seed_gives_other_weights(splits, whole, tmp_path):
         _assert_equal(whole.tail, other, 1e-4)
 
 
-class _KillAt(keras.callbacks.Callback):
-    def __init__(self, epoch: int, batch: int) -> None:
-        super().__init__()
-        self._at = epoch, batch
-        self._epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
-        if (self._epoch, batch) == self._at:
-            raise _KilledError
-
-
 def test_killed_again_and_again_a_training_ends_as_if_it_had_not_been(
     splits, whole, tmp_path, monkeypatch
 ):
     """Within an epoch, and while each file of its state is written."""
-    with pytest.raises(_KilledError):
-        _train(splits, tmp_path, callbacks=(_KillAt(1, 1),))
+    with pytest.raises(KilledError):
+        _train(splits, tmp_path, callbacks=(KillAt(1, 1),))
     replace = Path.replace
     for name in ("history.json", "best.weights.h5", "last.weights.h5"):
 
         def die(unfinished, path, name=name):
             if path.name == name:
-                raise _KilledError
+                raise KilledError
             return replace(unfinished, path)
 
         with monkeypatch.context() as patched:
             patched.setattr(Path, "replace", die)
-            with pytest.raises(_KilledError):
+            with pytest.raises(KilledError):
                 _train(splits, tmp_path)
     resumed, history = _train(splits, tmp_path)
     _assert_equal(whole.tail, resumed)
@@ -168,8 +150,8 @@ def test_half_precision_trains_and_resumes_with_a_scaled_loss(splits, tmp_path):
     """The scale begins so high that steps are skipped, which must not count as epochs."""
     whole, history = _train(splits, tmp_path / "whole", precision="mixed_float16")
     assert isinstance(whole.optimizer, keras.optimizers.LossScaleOptimizer)
-    with pytest.raises(_KilledError):
-        _train(splits, tmp_path / "killed", precision="mixed_float16", callbacks=(_KillAt(2, 1),))
+    with pytest.raises(KilledError):
+        _train(splits, tmp_path / "killed", precision="mixed_float16", callbacks=(KillAt(2, 1),))
     resumed, again = _train(splits, tmp_path / "killed", precision="mixed_float16")
     assert again == history
     _assert_equal(whole, resumed)

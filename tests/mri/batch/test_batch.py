@@ -114,7 +114,7 @@ def test_it_fails_where_not_one_file_could_be_classified(model, tmp_path, good, 
 
 
 def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):
-    """The same without a process of its own."""
+    """The same without the command."""
     files = list_files(str(source), out)
     given = {"shard_size": shard_size, "format": format, "batch_size": 16}
     return list(run_batch(out, files, model, **given))

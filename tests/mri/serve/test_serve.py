@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import toy_servables
-from model_server import HANGS, Server, free_port, strings, wait_until
+from model_server import HANGS, Server, strings, wait_until
 
 from components.errors import PipelineError
+from components.free_ports import free_ports
 from mri.serve import serve
 
 pytestmark = pytest.mark.long
@@ -21,7 +22,7 @@ PLAIN = SimpleNamespace(invoked_subcommand=None)
 
 def test_the_pushed_model_is_served_with_batching_and_a_log(tmp_path: Path):
     toy_servables.write_bytes_model(tmp_path / "serving" / "brain_mri" / "1")
-    port, rest_port = free_port(), free_port()
+    port, rest_port = free_ports(2)
     log = tmp_path / "server.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from drawing import draw, encode
-from forked_server import ForkedServer
-from model_server import HANGS, free_port, running_server, strings, wait_until
+from model_server import HANGS, ended, free_port, running_server, strings, wait_until
 
 from imaging.quality import measure
 from serving.server import request_log
@@ -138,8 +137,7 @@ def test_a_full_disk_fails_no_request(toys, tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
-    log = tmp_path / "server.log"
     flags = (f"--port={free_port()}", f"--request_log_dir={tmp_path / 'file' / 'log'}")
-    server = ForkedServer("--model_base_path=/m", *flags, log=log)
-    assert server.wait(HANGS) == 1
-    assert "Cannot log requests in" in log.read_text()
+    code, text = ended(tmp_path, "--model_base_path=/m", *flags)
+    assert code == 1
+    assert "Cannot log requests in" in text

@@ -12,16 +12,14 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import ExitStack
-from pathlib import Path
 
 import gates
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from forked_server import ForkedServer
 from gates import Gate, past
-from model_server import HANGS, Server, command, free_port, running_server, spec, wait_until
+from model_server import HANGS, Server, command, ended, free_port, running_server, spec, wait_until
 from tensorflow_serving.apis import (
     predict_pb2,
     prediction_log_pb2,
@@ -33,12 +31,6 @@ from serving.server.__main__ import main
 pytestmark = pytest.mark.long
 
 X = {"x": np.float32([2.0])}
-
-
-def ended(folder: Path, *flags: str) -> tuple[int, str]:
-    """The exit code of a server that does not begin to serve, and what it says."""
-    log = folder / "ended.log"
-    return ForkedServer(*flags, log=log).wait(HANGS), log.read_text()
 
 
 def test_requests_wait_for_the_first_load(toys, tmp_path):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from artifacts import artifact
 from drawing import draw, encode
-from evaluating import artifact
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import data_types
 from tfx.types import artifact_utils, standard_artifacts

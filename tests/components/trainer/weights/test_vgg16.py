@@ -86,6 +86,13 @@ def test_a_damaged_keras_cache_is_passed_over_and_left_alone(
         resolve_weights(spec=published.spec, offline=True, cache_dir=tmp_path / "empty")
 
 
+def test_what_is_no_file_in_keras_cache_is_passed_over(
+    published: Published, tmp_path: Path
+) -> None:
+    (tmp_path / "keras home" / "models" / published.spec.keras_file).mkdir(parents=True)
+    assert resolve_weights(spec=published.spec).parent == vgg16.default_cache_dir()
+
+
 def test_keras_download_comes_next_and_fills_the_cache(published: Published) -> None:
     steps: list[tuple[str, int, int | None]] = []
     found = resolve_weights(
