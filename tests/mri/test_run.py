@@ -56,7 +56,7 @@ def _stop(*arguments: object, **options: object) -> NoReturn:
 def test_a_run_that_is_stopped_before_it_has_finished_what_was_cut_off_leaves_that(
     unfinished, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mri.run.list_images", _stop)
+    monkeypatch.setattr("mri.run.list_data", _stop)
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(Config(data=tmp_path), tmp_path / "work")
     assert unfinished.is_dir()
@@ -69,7 +69,7 @@ def test_a_run_that_is_stopped_after_that_leaves_nothing_half_made(
         unfinished.mkdir(parents=True, exist_ok=True)
         _stop()
 
-    monkeypatch.setattr("mri.run.list_images", lambda *_, **__: None)
+    monkeypatch.setattr("mri.run.list_data", lambda *_, **__: None)
     monkeypatch.setattr("mri.run._fetch_weights", lambda *_: None)
     monkeypatch.setattr("pipeline.local_runner._compile", compile_and_stop)
     with pytest.raises(KeyboardInterrupt):
