@@ -48,12 +48,16 @@ class ReadConfig(_Strict):
     Attributes:
         dicom: How DICOM files are read.
         nifti: How NIfTI files are read.
+        outside: What becomes of all that lies outside the head, such as names, dates and scales
+            that are burnt into a picture: `black`, or `keep`, which rejects DICOM files that say
+            of themselves that text is burnt into them.
         max_pixels: Images with more pixels than this are rejected before they are decoded.
         max_file_bytes: Files larger than this are rejected before they are read.
     """
 
     dicom: DicomConfig = DicomConfig()
     nifti: NiftiConfig = NiftiConfig()
+    outside: Literal["black", "keep"] = "black"
     max_pixels: int = Field(50_000_000, gt=0)
     max_file_bytes: int = Field(100_000_000, gt=0)
 

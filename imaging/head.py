@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imaging.signature import head_level
-
 CELLS = 96
 """Side of the view that the head is found in; a picture that is not square is squeezed."""
 DIRECTIONS = 48
 """Of the outline's tangents, evenly spread."""
+SMOOTHING = 1.0
+"""Deviation, in cells, of the blur that takes noise away."""
 EMPTY = 0.35
 """Share of the head's level up to which a cell is background."""
+FAINT = 0.1
+"""Share of the brightest level up to which a cell says nothing of the head's level."""
+DARKER = 0.4
+"""Share of all brightness that lies below the head's level."""
+PASSES = 2
+"""The second looks at what the first has found: without a frame all round, and what it enclosed."""
 THICK = (5, 3, 1)
 """Cells that are taken off all round to find what is thick enough to be a head, tried in turn."""
 LEAST = 0.02
@@ -31,8 +37,14 @@ MARGIN = 1.0
 FLAT, FLAT_DARK = 0.25, 0.1
 """A line along an edge is border if its levels spread less than this share of the brightest; a line
 that holds dark cells may also hold faint tissue, and must be flatter."""
+ENDS = 2
+"""Cells at both ends of a line that do not count for that: a frame's lines meet there."""
 DARK = 0.25
 """Share of the brightest level that a line without dark cells stays above."""
+SEEN = 16
+"""Levels up to this one, of 255, are black to the eye."""
+ON_IT = 1e-6
+"""How far beyond a tangent, as a share of the picture's side, a pixel still lies on it."""
 GROUND = 0.1
 """How far from the ground's level, as a share of the brightest, an edge's cells belong to it."""
 
@@ -72,10 +84,13 @@ class Head:
             bool [height, width].
         """
         down = ((np.arange(height) + 0.5) / height - 0.5).astype(np.float32)[:, None]
+        steep, flat = normals().T
+        # Where each row crosses each tangent; those that run along the row lie far out.
+        crossings = (self.tangents + np.float32(ON_IT) - steep * down) / flat
+        first = crossings[:, flat < 0].max(axis=1)[:, None]
+        last = crossings[:, flat > 0].min(axis=1)[:, None]
         right = ((np.arange(width) + 0.5) / width - 0.5).astype(np.float32)
-        inside = np.ones((height, width), bool)
-        for (y, x), tangent in zip(normals(), self.tangents, strict=True):
-            inside &= y * down + x * right <= tangent
+        inside: Mask = (first <= right) & (right <= last)
         return inside
 
 
@@ -103,26 +118,19 @@ def find_head(pixels: Pixels) -> Head:
     Returns:
         Its outline; `WHOLE` if nothing stands out.
     """
-    from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+    from scipy.ndimage import gaussian_filter
 
-    view = gaussian_filter(_on_black(_view(pixels)), 1.0)
-    level = head_level(view)
+    view = gaussian_filter(_on_black(_view(pixels)), SMOOTHING)
+    level = _head_level(view)
     if level < 1:
         return WHOLE
-    bright = _enclosed(view > EMPTY * level)
-    for taken in THICK:
-        core = minimum_filter(bright, 2 * taken + 1, mode="constant", cval=1)
-        if core.mean() >= LEAST:
+    head = WHOLE
+    for _ in range(PASSES):
+        tangents = _outline((view > EMPTY * level) & head.mask(CELLS, CELLS))
+        if tangents is None:
             break
-    else:
-        return WHOLE
-    head = maximum_filter(core, 2 * taken + 1)
-    for _ in range(GROWTH):
-        head = maximum_filter(head, 3) & bright
-    down, right = (np.nonzero(head)[axis] + 0.5 for axis in (0, 1))
-    places = np.stack([down, right]).astype(np.float32) / CELLS - 0.5
-    tangents = (normals() @ places).max(axis=1) + MARGIN / CELLS
-    return Head(tangents.astype(np.float32))
+        head = Head(tangents)
+    return head
 
 
 def head_alone(pixels: Pixels) -> tuple[Pixels, Head]:
@@ -132,11 +140,14 @@ def head_alone(pixels: Pixels) -> tuple[Pixels, Head]:
         pixels: uint8, [height, width] or RGB [height, width, 3].
 
     Returns:
-        The same picture, black outside, and the outline.
+        The same picture, black outside, and the outline; itself where nobody could see anything
+        outside.
     """
     head = find_head(pixels)
     mask = head.mask(*pixels.shape[:2])
-    return np.where(mask if pixels.ndim == 2 else mask[..., None], pixels, np.uint8(0)), head
+    inside = mask if pixels.ndim == 2 else mask[..., None]
+    is_seen = (pixels * ~inside).max() > SEEN
+    return (pixels * inside if is_seen else pixels), head
 
 
 def _view(pixels: Pixels) -> Grey:
@@ -149,33 +160,74 @@ def _view(pixels: Pixels) -> Grey:
 def _on_black(view: Grey) -> Grey:
     """Blackens flat lines along the edges, and makes the distance from a bright ground the level."""
     brightest = float(view.max())
-    inner = np.ones_like(view, bool)
+    (top, bottom), (left, right) = (0, CELLS), (0, CELLS)
     for _ in range(2):
         for axis in (1, 0):
-            highest = np.where(inner, view, 0).max(axis)
-            lowest = np.where(inner, view, 255).min(axis)
+            cut = view[top:bottom, left:right]
+            if cut.shape[axis] <= 2 * ENDS:
+                return view
+            between = cut[:, ENDS:-ENDS] if axis else cut[ENDS:-ENDS]
+            highest, lowest = between.max(axis), between.min(axis)
             flat = np.where(lowest <= DARK * brightest, FLAT_DARK, FLAT) * brightest
             kept = np.flatnonzero(highest - lowest > flat)
             if not kept.size:
                 return view
-            between = np.zeros(CELLS, bool)
-            between[kept[0] : kept[-1] + 1] = True
-            inner &= between[:, None] if axis else between
-    rows, columns = np.flatnonzero(inner.any(1)), np.flatnonzero(inner.any(0))
-    cut = view[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            if axis:
+                top, bottom = top + kept[0], top + kept[-1] + 1
+            else:
+                left, right = left + kept[0], left + kept[-1] + 1
+    cut = view[top:bottom, left:right]
     edge = np.concatenate([cut[0], cut[-1], cut[:, 0], cut[:, -1]])
     ground = float(np.median(edge))
     is_ground = np.abs(edge - ground) <= GROUND * brightest
     if ground > DARK * brightest and is_ground.mean() > 0.5:
-        view = np.abs(view - ground)
-    return np.where(inner, view, np.float32(0))
+        cut = np.abs(cut - ground)
+    found = np.zeros_like(view)
+    found[top:bottom, left:right] = cut
+    return found
+
+
+def _head_level(view: Grey) -> int:
+    """The head's level, 0 to 255: one that background and clipped highlights hardly move."""
+    shown = np.where(view > FAINT * view.max(), view, 0).astype(np.intp)
+    brightness = np.cumsum(np.bincount(shown.ravel(), minlength=256) * np.arange(256))
+    return int(np.searchsorted(brightness, DARKER * brightness[-1]))
+
+
+def _outline(bright: Mask) -> Grey | None:
+    """The tangents of what is thick and hangs together; None where nothing is."""
+    from scipy.ndimage import label, maximum_filter, minimum_filter
+
+    filled = _enclosed(bright)
+    for taken in THICK:
+        core = minimum_filter(filled, 2 * taken + 1, mode="constant", cval=1)
+        if core.mean() >= LEAST:
+            break
+    else:
+        return None
+    crowded = np.where(core, np.outer(core.sum(1), core.sum(0)), 0)
+    pieces, _ = label(core)
+    piece = pieces == pieces.flat[crowded.argmax()]
+    if piece.mean() < LEAST:
+        return None
+    head = maximum_filter(piece, 2 * taken + 1)
+    for _ in range(GROWTH):
+        head = maximum_filter(head, 3) & filled
+    rows = np.flatnonzero(head.any(1))
+    sides = (head[rows].argmax(1), CELLS - 1 - head[rows, ::-1].argmax(1))
+    places = np.stack([np.tile(rows, 2), np.concatenate(sides)], axis=1)
+    shares = (places + 0.5).astype(np.float32) / CELLS - np.float32(0.5)
+    tangents: Grey = (shares @ normals().T).max(axis=0) + np.float32(MARGIN / CELLS)
+    return tangents
 
 
 def _enclosed(bright: Mask) -> Mask:
     """Adds what has something bright above, below, on its left and on its right."""
-    found = bright.copy()
-    above, left = (np.maximum.accumulate(bright, axis) for axis in (0, 1))
-    below = np.maximum.accumulate(bright[::-1], 0)[::-1]
-    right = np.maximum.accumulate(bright[:, ::-1], 1)[:, ::-1]
-    found |= above & below & left & right
+    places = np.arange(CELLS)
+    rows, columns = places[:, None], places
+    above, left = bright.argmax(0), bright.argmax(1)[:, None]
+    below = CELLS - 1 - bright[::-1].argmax(0)
+    right = CELLS - 1 - bright[:, ::-1].argmax(1)[:, None]
+    between = (above <= rows) & (rows <= below) & (left <= columns) & (columns <= right)
+    found: Mask = between & bright.any(0) & bright.any(1)[:, None]
     return found

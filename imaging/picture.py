@@ -81,6 +81,7 @@ class Picture:
         encoded: A JPEG or PNG file that decodes to these levels and says nothing else; None where
             there is none yet.
         identity: Whose it is, as hashes.
+        burnt_in: Whether the file says that text is burnt into the picture.
     """
 
     levels: Levels
@@ -89,6 +90,7 @@ class Picture:
     tags: TechnicalTags
     encoded: bytes | None = None
     identity: Identity = NOBODY
+    burnt_in: bool = False
 
 
 def check_size(pixels: int, limit: int) -> None:

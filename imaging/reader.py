@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 
 from imaging.config import ReadConfig
+from imaging.head import WHOLE, head_alone
 from imaging.identity import NOBODY, Identity
 from imaging.jpeg import read_jpeg
 from imaging.picture import (
@@ -69,6 +70,8 @@ class DecodedImage:
         frame: Which frame or slice of the file, 0 where it has one.
         tags: What is kept of all else that the file says.
         identity: Whose it is, as hashes.
+        blackened: Whether something outside the head was taken away.
+        burnt_in: Whether the file says that text is burnt into the picture.
     """
 
     encoded: bytes
@@ -79,6 +82,8 @@ class DecodedImage:
     frame: int
     tags: TechnicalTags
     identity: Identity = NOBODY
+    blackened: bool = False
+    burnt_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,9 @@ def read_content(
     try:
         pictures = _pictures(content, source_format, config, salt)
         images = tuple(
-            _decoded(one, source_format) for one in pictures if not _is_blank(one.levels)
+            _decoded(one, source_format, config.outside)
+            for one in pictures
+            if not _is_blank(one.levels)
         )
     except MemoryError as error:
         raise ReadFailedError("not enough memory") from error
@@ -299,18 +306,37 @@ def _pictures(
         ) from error
 
 
-def _decoded(picture: Picture, source_format: str) -> DecodedImage:
-    own = picture.encoded
+def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage:
+    levels = picture.levels
+    blackened = False
+    if outside == "black":
+        given = _without_colours(levels)
+        levels, head = head_alone(given)
+        blackened = levels is not given
+        if picture.burnt_in and head is WHOLE:
+            raise RejectedImageError(
+                "DICOM that says that text is burnt into it, and no head can be told from the text"
+            )
+    own = None if blackened else picture.encoded
     return DecodedImage(
-        encoded=encode(picture.levels) if own is None else own,
+        encoded=encode(levels) if own is None else own,
         format="PNG" if own is None else source_format,
         source_format=source_format,
         channels=picture.channels,
-        pixels=_rgb(picture.levels),
+        pixels=_rgb(levels),
         frame=picture.frame,
         tags=picture.tags,
         identity=picture.identity,
+        blackened=blackened,
+        burnt_in=picture.burnt_in,
     )
+
+
+def _without_colours(levels: Levels) -> Levels:
+    """One channel of a picture in which all are the same; a third of the work, and of the bytes."""
+    if levels.ndim == 3 and all(np.array_equal(levels[..., 0], levels[..., i]) for i in (1, 2)):
+        return np.ascontiguousarray(levels[..., 0])
+    return levels
 
 
 def _rgb(levels: Levels) -> Levels:

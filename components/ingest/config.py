@@ -58,6 +58,9 @@ class IngestConfig(ReadConfig):
         duplicates: When two images count as the same picture.
         dicom: How DICOM files are read.
         nifti: How NIfTI files are read.
+        outside: What becomes of all that lies outside the head, such as names, dates and scales
+            that are burnt into a picture: `black`, or `keep`, which rejects DICOM files that say
+            of themselves that text is burnt into them.
         max_pixels: Images with more pixels than this are rejected before they are decoded.
         max_file_bytes: Files larger than this are rejected before they are read.
     """

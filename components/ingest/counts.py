@@ -41,6 +41,8 @@ def counted(
         "near_cross_split": sum(survey.seen),
         "seen": {shown(label): seen[label] for label in classes},
         "label_conflicts": sum(len(set(labels)) > 1 for labels in groups.values()),
+        "blackened": sum(record.blackened for record in survey.records),
+        "burnt_in": len({record.name for record in survey.records if record.burnt_in}),
     }
 
 

@@ -262,6 +262,8 @@ def _accepted(
         quality=measure(pixels),
         tags=image.tags,
         links=image.identity.links,
+        blackened=image.blackened,
+        burnt_in=image.burnt_in,
         kept=pictures.put(image.encoded) if pictures else None,
     )
     return {"record": record.to_json(), "signature": signature(pixels).tobytes()}

@@ -35,6 +35,8 @@ class ImageRecord:
         quality: Scalar features.
         tags: What the file says of how it was made.
         links: What it may be linked to others by, see `components.ingest.patients`.
+        blackened: Whether something outside the head was taken away.
+        burnt_in: Whether the file says that text is burnt into the picture.
         kept: Where `components.ingest.kept` has the encoded image; None if it was not kept.
     """
 
@@ -55,6 +57,8 @@ class ImageRecord:
     quality: Quality
     tags: TechnicalTags
     links: tuple[str, ...] = ()
+    blackened: bool = False
+    burnt_in: bool = False
     kept: Place | None = None
 
     def to_json(self) -> str:

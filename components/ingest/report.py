@@ -7,8 +7,8 @@ from components.strict_config import StrictConfig
 class FolderCounts(StrictConfig):
     """What is in a folder, however its images are split.
 
-    Files are counted in `found`, `ingested`, `rejected` and `reasons`; everything else counts
-    images, of which a DICOM or NIfTI file may hold several.
+    Files are counted in `found`, `ingested`, `rejected`, `reasons` and `burnt_in`; everything else
+    counts images, of which a DICOM or NIfTI file may hold several.
 
     Attributes:
         found: Files in the folder.
@@ -23,6 +23,8 @@ class FolderCounts(StrictConfig):
         near_cross_split: Test images with any match there: exact, near, or of the same patient.
         seen: `near_cross_split` by class.
         label_conflicts: Groups whose images carry different labels.
+        blackened: Images in which something outside the head was seen, and made black.
+        burnt_in: Ingested files that say of themselves that text is burnt into them.
     """
 
     found: int
@@ -36,6 +38,8 @@ class FolderCounts(StrictConfig):
     near_cross_split: int
     seen: dict[str, int]
     label_conflicts: int
+    blackened: int = 0
+    burnt_in: int = 0
 
 
 class IngestReport(FolderCounts, JsonFile):

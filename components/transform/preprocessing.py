@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components.transform.config import TransformConfig
 from components.transform.decoding import decode, decode_stored
+from components.transform.head import find_head, head_box, head_mask, level_range
 
 ENCODED = "image/encoded"
 LABEL = "image/label"
@@ -18,60 +19,53 @@ CLASS = "image/class"
 SEEN = "image/seen"
 PIXELS = "image/pixels"
 
-_BACKGROUND = 0.1
-"""Share of an image's brightest level up to which a pixel counts as empty background."""
-_LEAST_FILLED = 0.02
-"""Share of a row or column that must be brighter than background for the row to hold the head."""
+_ROOM = 0.02
+"""What a crop shows beyond the head, as a share of its longer side, on each side."""
 
 
-def head_box(pixels: tf.Tensor) -> tf.Tensor:
-    """Finds the box around the head: rows and columns that are not empty background.
+def frame(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes of a picture what the network sees: the head, framed, its levels spread.
 
     Args:
         pixels: uint8, shape [height, width, 3].
+        config: What is done.
 
     Returns:
-        float32 [4]: top, left, bottom, right as shares of height and width, in [0, 1]. The whole
-        frame where nothing stands out from the background.
+        uint8, shape [image_size, image_size, 3], and the box that is shown, float32 [4]: top,
+        left, bottom, right as shares of height and width, beyond [0, 1] where it is padded.
     """
-    grey = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=2)
-    bright = tf.cast(grey > _BACKGROUND * tf.reduce_max(grey), tf.float32)
-    rows = _extent(tf.reduce_mean(bright, axis=1))
-    columns = _extent(tf.reduce_mean(bright, axis=0))
-    return tf.stack([rows[0], columns[0], rows[1], columns[1]])
+    height, width = tf.unstack(tf.shape(pixels)[:2], num=2)
+    tangents = find_head(pixels)
+    mask = head_mask(tangents, height, width)
+    low, high = level_range(pixels, mask) if config.levels == "head" else (0.0, 255.0)
+    if config.outside == "black":
+        pixels = tf.where(mask[..., tf.newaxis], pixels, tf.constant(0, tf.uint8))
+    shape = tf.cast(tf.stack([height, width]), tf.float32)
+    whole = tf.constant([0.0, 0.0, 1.0, 1.0])
+    box = _square(head_box(tangents), shape) if config.crop == "head" else whole
+    levels = (_cut_out(pixels, box, shape, config.image_size) - low) * (255.0 / (high - low))
+    return tf.cast(tf.clip_by_value(tf.round(levels), 0.0, 255.0), tf.uint8), box
 
 
-def _extent(filled: tf.Tensor) -> tf.Tensor:
-    """First and last position, as shares of the length, whose filled share is large enough."""
-    length = tf.cast(tf.size(filled), tf.float32)
-    found = tf.cast(tf.where(filled > _LEAST_FILLED)[:, 0], tf.float32)
-    return tf.cond(
-        tf.size(found) > 0,
-        lambda: tf.stack([tf.reduce_min(found) / length, (tf.reduce_max(found) + 1.0) / length]),
-        lambda: tf.constant([0.0, 1.0]),
+def _square(box: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """The square around a box with some room, both in shares of the picture's shape."""
+    middle, extent = (box[:2] + box[2:]) / 2.0, (box[2:] - box[:2]) * shape
+    half = (0.5 + _ROOM) * tf.reduce_max(extent) / shape
+    return tf.concat([middle - half, middle + half], 0)
+
+
+def _cut_out(pixels: tf.Tensor, box: tf.Tensor, shape: tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes a box of a picture with antialiasing, float32 [side, side, 3]; beyond it is black."""
+    scale = float(side) / ((box[2:] - box[:2]) * shape)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=pixels[tf.newaxis],
+        size=[side, side],
+        scale=scale,
+        translation=-box[:2] * shape * scale,
+        kernel_type="triangle",
+        antialias=True,
     )
-
-
-def crop_and_resize(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Tensor]:
-    """Crops to the head, if asked to, and resizes with antialiasing.
-
-    Args:
-        pixels: uint8, shape [height, width, 3].
-        config: Size and crop.
-
-    Returns:
-        uint8, shape [image_size, image_size, 3], and the box that was cut out, float32 [4]: top,
-        left, bottom, right as shares of height and width.
-    """
-    box = tf.constant([0.0, 0.0, 1.0, 1.0])
-    if config.crop == "head":
-        box = head_box(pixels)
-        shape = tf.cast(tf.shape(pixels)[:2], tf.float32)
-        edges = tf.cast(tf.round(box * tf.tile(shape, [2])), tf.int32)
-        pixels = pixels[edges[0] : edges[2], edges[1] : edges[3]]
-    size = [config.image_size, config.image_size]
-    resized = tf.image.resize(pixels, size, method="bilinear", antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8), box
+    return tf.ensure_shape(resized[0], [side, side, 3])
 
 
 def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
@@ -79,7 +73,7 @@ def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
 
     Args:
         encoded: string, shape [batch], JPEG and PNG files as `imaging` passes them on.
-        config: Size and crop.
+        config: What is done to them.
 
     Returns:
         uint8 RGB pixels, shape [batch, image_size, image_size, 3].
@@ -97,7 +91,7 @@ def preprocess_and_locate(
 
     Args:
         encoded: string, shape [batch], the bytes of image files.
-        config: Size and crop.
+        config: What is done to them.
 
     Returns:
         uint8 RGB pixels, shape [batch, image_size, image_size, 3], and float32 [batch, 4]: top,
@@ -114,7 +108,7 @@ def _preprocess(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     shape = [config.image_size, config.image_size, 3]
     pixels, boxes = tf.map_fn(
-        lambda one: crop_and_resize(decoder(one), config),
+        lambda one: frame(decoder(one), config),
         encoded,
         fn_output_signature=(tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([4], tf.float32)),
     )

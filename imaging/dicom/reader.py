@@ -9,6 +9,7 @@ import logging
 import re
 import struct
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from imaging.config import ReadConfig
 from imaging.dicom import kinds
 from imaging.dicom.codecs import stored_values
-from imaging.dicom.elements import functional, number, numbers, value
+from imaging.dicom.elements import functional, number, numbers, value, words
 from imaging.dicom.grey import COLOURS, grey_levels, palette_levels
 from imaging.dicom.layout import Layout, read_layout
 from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
@@ -68,6 +69,7 @@ _ELEMENTS = [
     *(f"{padding}{end}" for padding in _PADDINGS for end in ("Value", "RangeLimit")),
     *(f"{colour}PaletteColorLookupTableData" for colour in COLOURS),
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
+    "BurnedInAnnotation",
     # What is kept, numbers of patients and studies as hashes
     *_IDENTIFYING,
     "ImageOrientationPatient",
@@ -107,6 +109,12 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
     kinds.check_examination(dataset, config.dicom.modalities)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise RejectedImageError("DICOM without pixel data, or cut off before it")
+    burnt_in = "YES" in words(value(dataset, "BurnedInAnnotation"))
+    if burnt_in and config.outside == "keep":
+        raise RejectedImageError(
+            "DICOM that says that text is burnt into it (BurnedInAnnotation): with "
+            "ingest.outside=black what lies outside the head becomes black"
+        )
     layout = read_layout(dataset)
     frames = kinds.examined(dataset, _chosen(layout, config))
     stored = stored_values(dataset, layout, frames)
@@ -118,7 +126,9 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
         levels = [to_levels(values, 0, 2 ** min(layout.bits, 64) - 1) for values in stored]
     identity = identify(dataset, salt, linked=config.dicom.patient_ids == "link")
     return [
-        _picture(dataset, layout, frame, shown, identity, config.max_pixels)
+        replace(
+            _picture(dataset, layout, frame, shown, identity, config.max_pixels), burnt_in=burnt_in
+        )
         for frame, shown in zip(frames, levels, strict=True)
     ]
 

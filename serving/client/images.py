@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from imaging.config import ONE_PICTURE
+from imaging.head import head_alone
 from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
 from imaging.reader import encode, read_content, read_file
 from serving.client.errors import ImageError
@@ -29,7 +30,7 @@ def encode_image(image: Image) -> bytes:
         ImageError: It cannot be read or used.
     """
     if isinstance(image, np.ndarray):
-        return encode(_checked(image))
+        return encode(head_alone(_checked(image))[0])
     try:
         if isinstance(image, bytes):
             file = read_content(image, ONE_PICTURE)

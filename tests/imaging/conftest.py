@@ -8,7 +8,7 @@ import pytest
 from imaging.config import ReadConfig
 from imaging.reader import ImageFile, read_file
 
-_CONFIG = ReadConfig()
+_CONFIG = ReadConfig(outside="keep")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from imaging.picture import RejectedImageError, TechnicalTags
 from imaging.reader import DecodedImage, StorageGoneError, decode, read_file
 from imaging.reader import encode as encode_png
 
-CONFIG = ReadConfig()
+CONFIG = ReadConfig(outside="keep")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
     Returns:
         One verdict a question, in a fixed order.
     """
-    of_images = (_leak, _conflicts, _shortcuts, _balance) if findings.images else ()
+    of_images = (_outside, _leak, _conflicts, _shortcuts, _balance) if findings.images else ()
     return tuple(one(findings) for one in (_files, *of_images))
 
 
@@ -43,6 +43,26 @@ def _files(findings: Findings) -> FolderVerdict:
         False,
         f"{findings.rejected:,} of {findings.found:,} files cannot be used",
         "A run leaves them out and lists them with their reasons.",
+    )
+
+
+def _outside(findings: Findings) -> FolderVerdict:
+    if not findings.blackened:
+        title = "Nothing can be seen outside the heads"
+    else:
+        title = (
+            f"Something can be seen outside the head in {findings.blackened:,} of "
+            f"{findings.images:,} images"
+        )
+    advice = "A run makes it black, so that names, dates and borders are neither kept nor learnt."
+    if findings.burnt_in:
+        files = "file says" if findings.burnt_in == 1 else "files say"
+        advice += (
+            f" {findings.burnt_in:,} DICOM {files} that text is burnt in: text that lies over the "
+            "head stays."
+        )
+    return FolderVerdict(
+        not findings.burnt_in, title, advice if findings.blackened or findings.burnt_in else ""
     )
 
 
