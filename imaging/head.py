@@ -30,6 +30,8 @@ THICK = (5, 3, 1)
 """Cells that are taken off all round to find what is thick enough to be a head, tried in turn."""
 LEAST = 0.02
 """Share of the cells that must be left for that."""
+TURNS = 3
+"""How often a path through a piece may turn back: what is filled has few corners."""
 GROWTH = 2
 """Cells, beyond those that were taken off, by which it may grow again: hair, not letters."""
 MARGIN = 1.0
@@ -50,6 +52,7 @@ GROUND = 0.1
 
 Grey = np.ndarray[Any, np.dtype[np.float32]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Numbers = np.ndarray[Any, np.dtype[np.intp]]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -118,9 +121,7 @@ def find_head(pixels: Pixels) -> Head:
     Returns:
         Its outline; `WHOLE` if nothing stands out.
     """
-    from scipy.ndimage import gaussian_filter
-
-    view = gaussian_filter(_on_black(_view(pixels)), SMOOTHING)
+    view = _blurred(_on_black(_view(pixels)))
     level = _head_level(view)
     if level < 1:
         return WHOLE
@@ -157,8 +158,29 @@ def _view(pixels: Pixels) -> Grey:
     return np.asarray(small, np.float32)
 
 
+def _blurred(view: Grey) -> Grey:
+    """Blurs the view; beyond its edges lies its mirror image."""
+    weights = blur_weights()
+    reach = weights.size // 2
+    for _ in range(2):
+        mirrored = np.concatenate([view[reach - 1 :: -1], view, view[: -reach - 1 : -1]])
+        view = sum(
+            weight * mirrored[start : start + CELLS] for start, weight in enumerate(weights)
+        ).T
+    return view
+
+
+@cache
+def blur_weights() -> Grey:
+    """Of a cell and its neighbours along one axis, float32 [an odd number], 1 together."""
+    reach = round(4 * SMOOTHING)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING) ** 2)
+    found: Grey = (weights / weights.sum()).astype(np.float32)
+    return found
+
+
 def _on_black(view: Grey) -> Grey:
-    """Blackens flat lines along the edges, and makes the distance from a bright ground the level."""
+    """Blackens flat lines along the edges, and shows the distance from a ground that is bright."""
     brightest = float(view.max())
     (top, bottom), (left, right) = (0, CELLS), (0, CELLS)
     for _ in range(2):
@@ -196,23 +218,19 @@ def _head_level(view: Grey) -> int:
 
 def _outline(bright: Mask) -> Grey | None:
     """The tangents of what is thick and hangs together; None where nothing is."""
-    from scipy.ndimage import label, maximum_filter, minimum_filter
-
     filled = _enclosed(bright)
     for taken in THICK:
-        core = minimum_filter(filled, 2 * taken + 1, mode="constant", cval=1)
+        core = ~_grown(~filled, taken)
         if core.mean() >= LEAST:
             break
     else:
         return None
-    crowded = np.where(core, np.outer(core.sum(1), core.sum(0)), 0)
-    pieces, _ = label(core)
-    piece = pieces == pieces.flat[crowded.argmax()]
+    piece = _piece(core)
     if piece.mean() < LEAST:
         return None
-    head = maximum_filter(piece, 2 * taken + 1)
+    head = _grown(piece, taken)
     for _ in range(GROWTH):
-        head = maximum_filter(head, 3) & filled
+        head = _grown(head, 1) & filled
     rows = np.flatnonzero(head.any(1))
     sides = (head[rows].argmax(1), CELLS - 1 - head[rows, ::-1].argmax(1))
     places = np.stack([np.tile(rows, 2), np.concatenate(sides)], axis=1)
@@ -231,3 +249,39 @@ def _enclosed(bright: Mask) -> Mask:
     between = (above <= rows) & (rows <= below) & (left <= columns) & (columns <= right)
     found: Mask = between & bright.any(0) & bright.any(1)[:, None]
     return found
+
+
+def _grown(cells: Mask, by: int) -> Mask:
+    """All cells that one of these is near to, by so many cells along both axes."""
+    for _ in range(2):
+        wider = cells.copy()
+        for step in range(1, by + 1):
+            wider[step:] |= cells[:-step]
+            wider[:-step] |= cells[step:]
+        cells = wider.T
+    return cells
+
+
+def _piece(core: Mask) -> Mask:
+    """Of what hangs together the piece that most lies beside, above and below."""
+    crowded = core * core.sum(1, keepdims=True) * core.sum(0)
+    piece = np.zeros_like(core)
+    piece.flat[crowded.argmax()] = True
+    across, down = _runs(core), _runs(core.T)
+    for _ in range(TURNS):
+        piece = _spread(piece, across) & core
+        piece = _spread(piece.T, down).T & core
+    return piece
+
+
+def _runs(core: Mask) -> Numbers:
+    """Numbers that the cells of a row share, [CELLS, CELLS], if only core lies between."""
+    row = np.arange(CELLS)[:, None] * (CELLS + 1)
+    return row + np.cumsum(~core, axis=1)
+
+
+def _spread(piece: Mask, runs: Numbers) -> Mask:
+    """All cells whose run holds one of the piece's."""
+    reached = np.zeros(CELLS * (CELLS + 1), bool)
+    reached[runs[piece]] = True
+    return reached[runs]

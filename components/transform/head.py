@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 import tensorflow as tf
-from scipy.ndimage import gaussian_filter1d
 
 from imaging.head import (
     CELLS,
@@ -25,17 +24,16 @@ from imaging.head import (
     MARGIN,
     ON_IT,
     PASSES,
-    SMOOTHING,
     THICK,
+    TURNS,
     WHOLE,
     Grey,
+    blur_weights,
     normals,
 )
 
 _GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a grey level (ITU-R BT.601), as Pillow takes them."""
-_TURNS = 3
-"""How often a path through a piece may turn back: what is filled has few corners."""
 _LOW, _HIGH = 0.02, 0.995
 """Shares of a head's pixels whose levels become 0 and 255."""
 
@@ -130,16 +128,18 @@ def _view(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _blurred(view: tf.Tensor) -> tf.Tensor:
-    """SciPy's `gaussian_filter`."""
-    across = _blur()
+    across = tf.constant(_blur())
     return tf.matmul(tf.matmul(across, view), across, transpose_b=True)
 
 
 @cache
 def _blur() -> Grey:
     """What blurs a column of the view, float32 [CELLS, CELLS]; beyond its edges lies its mirror."""
-    found: Grey = gaussian_filter1d(np.eye(CELLS, dtype=np.float32), SMOOTHING, axis=0)
-    return found
+    weights = blur_weights()
+    columns = np.pad(
+        np.eye(CELLS, dtype=np.float32), [(weights.size // 2,) * 2, (0, 0)], "symmetric"
+    )
+    return np.stack([weights @ columns[row : row + weights.size] for row in range(CELLS)])
 
 
 def _head_level(view: tf.Tensor) -> tf.Tensor:
@@ -215,7 +215,10 @@ def _outline(bright: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
 def _enclosed(bright: tf.Tensor) -> tf.Tensor:
     places = tf.range(CELLS)
     rows, columns = places[:, tf.newaxis], places
-    beside = [_first(bright, 1)[:, tf.newaxis] <= columns, columns <= _last(bright, 1)[:, tf.newaxis]]
+    beside = [
+        _first(bright, 1)[:, tf.newaxis] <= columns,
+        columns <= _last(bright, 1)[:, tf.newaxis],
+    ]
     above = [_first(bright, 0) <= rows, rows <= _last(bright, 0)]
     any_beside = tf.reduce_any(bright, 1, keepdims=True)
     any_above = tf.reduce_any(bright, 0, keepdims=True)
@@ -239,7 +242,7 @@ def _piece(core: tf.Tensor) -> tf.Tensor:
     across, down = _runs(core), _runs(turned)
 
     piece = tf.logical_and(seed > 0, core)
-    for _ in range(_TURNS):
+    for _ in range(TURNS):
         piece = tf.logical_and(_spread(piece, across), core)
         piece = tf.transpose(tf.logical_and(_spread(tf.transpose(piece), down), turned))
     return piece
