@@ -125,12 +125,16 @@ def find_head(pixels: Pixels) -> Head:
     level = _head_level(view)
     if level < 1:
         return WHOLE
-    head = WHOLE
+    head, bright, found = WHOLE, np.zeros((CELLS, CELLS), bool), view > EMPTY * level
     for _ in range(PASSES):
-        tangents = _outline((view > EMPTY * level) & head.mask(CELLS, CELLS))
+        if np.array_equal(bright, found):
+            break
+        bright = found
+        tangents = _outline(bright)
         if tangents is None:
             break
         head = Head(tangents)
+        found = bright & head.mask(CELLS, CELLS)
     return head
 
 
@@ -271,6 +275,8 @@ def _piece(core: Mask) -> Mask:
     for _ in range(TURNS):
         piece = _spread(piece, across) & core
         piece = _spread(piece.T, down).T & core
+        if np.array_equal(piece, core):
+            break
     return piece
 
 

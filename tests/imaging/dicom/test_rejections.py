@@ -10,6 +10,8 @@ import pydicom
 import pytest
 from dicom_files import ALL, compressed, dataset, encoded, file, head, jpeg, pydicom_file
 from drawing import encode
+from heads import head as big_head
+from heads import named, padded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import (
@@ -179,3 +181,29 @@ def test_any_bytes_after_the_prefix_give_a_reason(tmp_path_factory, content):
     path.write_bytes(bytes(128) + b"DICM" + content)
     with pytest.raises(RejectedImageError):
         read_file(str(path), CONFIG)
+
+
+@pytest.mark.parametrize("said", ["YES", "yes ", ["YES"]])
+def test_a_picture_that_says_that_text_is_burnt_in_is_taken_without_its_outside(read_dicom, said):
+    picture, ink = named(padded(big_head((160, 140)), 8, 0), level=200, height=9)
+    content = file(picture.astype(np.uint16), BurnedInAnnotation=said)
+    (image,) = read_dicom(content, ReadConfig()).images
+    assert (image.blackened, image.burnt_in) == (True, True)
+    assert not image.pixels[ink].any()
+    with pytest.raises(RejectedImageError, match=r"text is burnt into it \(BurnedInAnnotation\)"):
+        read_dicom(content, ReadConfig(outside="keep"))
+
+
+def test_a_picture_that_says_so_and_shows_no_head_is_rejected(read_dicom):
+    text, _ = named(np.zeros((160, 140), np.uint8), "DOE^JANE", height=9)
+    content = file(text.astype(np.uint16), BurnedInAnnotation="YES")
+    with pytest.raises(RejectedImageError, match="no head can be told from the text"):
+        read_dicom(content, ReadConfig())
+
+
+@pytest.mark.parametrize("said", ["NO", "", "XQZ"])
+def test_a_picture_that_does_not_say_so_is_taken(read_dicom, said):
+    content = file(head(), BurnedInAnnotation=said)
+    for outside in ("black", "keep"):
+        (image,) = read_dicom(content, ReadConfig(outside=outside)).images
+        assert not image.burnt_in
