@@ -152,9 +152,10 @@ def head_alone(pixels: Pixels) -> tuple[Pixels, Head]:
         farther outside than an outline moves when the rest has become black.
     """
     head = find_head(pixels)
+    rows, columns = pixels.shape[:2]
+    shape = (rows, columns, 1)[: pixels.ndim]
     near, inside = (
-        head.mask(*pixels.shape[:2], beyond).reshape(*pixels.shape[:2], *[1] * (pixels.ndim - 2))
-        for beyond in (SLACK / CELLS, ON_IT)
+        head.mask(rows, columns, beyond).reshape(shape) for beyond in (SLACK / CELLS, ON_IT)
     )
     is_seen = (pixels * ~near).max() > SEEN
     return (pixels * inside if is_seen else pixels), head
@@ -256,7 +257,7 @@ def _enclosed(bright: Mask) -> Mask:
     below = CELLS - 1 - bright[::-1].argmax(0)
     right = CELLS - 1 - bright[:, ::-1].argmax(1)[:, None]
     between = (above <= rows) & (rows <= below) & (left <= columns) & (columns <= right)
-    found: Mask = between & bright.any(0) & bright.any(1)[:, None]
+    found: Mask = between & bright.any(0) & bright.any(1, keepdims=True)
     return found
 
 
