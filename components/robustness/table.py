@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.robustness.changes import CHANGES, Kind
+from components.robustness.changes import CHANGES, Change, Kind
 from components.strict_config import StrictConfig
 from components.whole_file import whole_file
 
@@ -139,19 +139,25 @@ class ChangedAnswers:
         return answers_of(header, table.to_pylist())
 
 
-def answers_of(header: ChangedHeader, rows: Sequence[Mapping[str, Any]]) -> ChangedAnswers:
+def answers_of(
+    header: ChangedHeader,
+    rows: Sequence[Mapping[str, Any]],
+    changes: Sequence[Change] = CHANGES,
+) -> ChangedAnswers:
     """Arranges answers by image and change.
 
     Args:
         header: What holds for all.
-        rows: Values by column; those of changes that this version does not know are left out.
+        rows: Values by column; those of changes that are not among the known are left out.
+        changes: The known ones, in their order.
     """
-    known = {change.key for change in CHANGES}
+    known = {change.key: number for number, change in enumerate(changes)}
     splits: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if (row["change"], row["strength"]) in known:
             splits.setdefault(row["split"], []).append(row)
-    return ChangedAnswers(header, {name: _split(header, found) for name, found in splits.items()})
+    found = {name: _split(header, of_split, known) for name, of_split in splits.items()}
+    return ChangedAnswers(header, found)
 
 
 def places(kind: Kind) -> list[int]:
@@ -177,11 +183,14 @@ def changed_writer(
         yield lambda rows: file.write_batch(pa.RecordBatch.from_pylist(list(rows), schema))
 
 
-def _split(header: ChangedHeader, rows: Sequence[Mapping[str, Any]]) -> SplitAnswers:
-    columns = {change.key: number for number, change in enumerate(CHANGES)}
+def _split(
+    header: ChangedHeader,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[tuple[str, int], int],
+) -> SplitAnswers:
     numbers = sorted({row["image"] for row in rows})
     order = {number: line for line, number in enumerate(numbers)}
-    shape = len(numbers), len(CHANGES)
+    shape = len(numbers), len(columns)
     texts = {name: [""] * len(numbers) for name in ("sha256", "group", "style")}
     labels = np.zeros(len(numbers), np.int64)
     asked, flagged = np.zeros(shape, bool), np.zeros(shape, bool)
