@@ -85,12 +85,12 @@ _BRIGHT = 0.05, 0.15, 0.3
 CHANGES: tuple[Change, ...] = (
     Change("unchanged", 1, "unchanged", "as it is, in grey", _itself),
     Change(
-        "matched levels", 1, "style", "levels of the head as in an image of another class",
+        "matched levels", 1, "style", "the head’s levels as in an image of another class",
         partial(_from_style, styles.matched_levels),
     ),
     Change(
         "exchanged amplitude", 1, "style",
-        "amplitudes of the low frequencies as in an image of another class",
+        "low frequencies as in an image of another class",
         partial(_from_style, styles.exchanged_amplitude),
     ),
     Change("blanked", 1, "remains", "the head blanked: outline and frame", styles.blanked),
@@ -128,7 +128,7 @@ CHANGES: tuple[Change, ...] = (
     *_shift("stretched", "{0:g} times as wide", shifts.stretched, (1.15,), (1.3,), (1.5,)),
     *_shift("turned", "turned by {0:g}°", shifts.turned, (5.0,), (12.0,), (25.0,)),
     *_shift(
-        "quarter turns", "turned by {0:g} quarters", shifts.quarter_turns, (1.0,), (2.0,), (3.0,)
+        "quarter turns", "turned by {0:g}°", shifts.quarter_turns, (90.0,), (180.0,), (270.0,)
     ),
     *_shift("mirrored", "mirrored", shifts.mirrored, ()),
     *_shift(

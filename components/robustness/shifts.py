@@ -82,9 +82,9 @@ def mirrored(subject: Subject) -> Grey:
     return subject.grey[:, ::-1]
 
 
-def quarter_turns(subject: Subject, count: float) -> Grey:
-    """Turned by quarters of a circle."""
-    return np.rot90(subject.grey, round(count))
+def quarter_turns(subject: Subject, degrees: float) -> Grey:
+    """Turned by quarters of a circle, the frame with it."""
+    return np.rot90(subject.grey, round(degrees / 90))
 
 
 def turned(subject: Subject, degrees: float) -> Grey:
