@@ -31,7 +31,8 @@ from components.robustness.asking import Sampled, answers
 from components.robustness.changes import CHANGES, Change
 from components.robustness.subject import Grey, Subject
 from components.robustness.table import ChangedHeader, SplitAnswers, answers_of
-from imaging.reader import ReadFailedError, RejectedImageError, read_file
+from imaging.picture import ReadFailedError, RejectedImageError
+from imaging.reader import read_file
 
 _SPLIT = "test"
 _IMAGES, _QUICK = 200, 24
@@ -87,10 +88,10 @@ def measure(model: ExportedModel, sample: Sequence[Sampled], healthy: str) -> di
         "shifted: wrong, sure, not flagged": figures.confidently_wrong,
     }
     for words, figure in means.items():
-        print(f"{words:58} {_words(figure)}")
+        print(f"{words:66} {_words(figure)}")
     told = [figures.unchanged, *figures.styles, *figures.remains, *figures.shifts]
     for one in told:
-        print(f"{one.words:58} {_words(one.accuracy)}   {_beside(one)}")
+        print(f"{one.words:66} {_words(one.accuracy)}   {_beside(one)}")
     found: dict[str, Any] = {
         "images": figures.images,
         "chance": round(figures.chance, 4),
@@ -109,7 +110,7 @@ def measure(model: ExportedModel, sample: Sequence[Sampled], healthy: str) -> di
     theirs = _accuracies(split, corruptions)
     print("medmnistc's corruptions, the worst first")
     for name, figure in sorted(theirs.items(), key=lambda item: item[1].value or 0.0):
-        print(f"{name:58} {_words(figure)}")
+        print(f"{name:66} {_words(figure)}")
     found["medmnistc"] = {name: _rounded(figure) for name, figure in theirs.items()}
     return found
 

@@ -26,13 +26,14 @@ def cut_levels(subject: Subject, dark: float, bright: float) -> Grey:
     """
     low = float(np.quantile(subject.levels, dark)) if dark else 0.0
     high = float(np.quantile(subject.levels, 1 - bright)) if bright else 255.0
-    levels: Grey = (subject.grey - low) * (255 / max(high - low, 1.0))
+    levels: Grey = (subject.grey - np.float32(low)) * np.float32(255 / max(high - low, 1.0))
     return levels
 
 
 def gamma(subject: Subject, power: float) -> Grey:
     """Levels, 0 to 1, to a power: above 1 darkens the middle, below 1 brightens it."""
-    return 255 * np.power(subject.grey / 255, np.float32(power))
+    levels: Grey = 255 * np.power(subject.grey / 255, np.float32(power))
+    return levels
 
 
 def inverted(subject: Subject, contrast: float) -> Grey:
