@@ -81,6 +81,7 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
     from components.evaluate.artifacts import PredictionsFile
     from components.gate.artifacts import GateVerdict
     from components.ingest.artifacts import IngestReportFile, SplitAssignment
+    from components.robustness.artifacts import ChangedAnswersFile
 
     examples = _artifact(standard_artifacts.Examples, scratch / "examples")
     examples.split_names = artifact_utils.encode_split_names(["test"])
@@ -90,6 +91,7 @@ def _inputs(artifacts: Path, scratch: Path) -> dict[str, Any]:
         "model": _artifact(standard_artifacts.Model, model, 1),
         "splits": _artifact(SplitAssignment, _newest(artifacts, "Ingest/splits")),
         "predictions": _artifact(PredictionsFile, scratch / "predictions"),
+        "changed": _artifact(ChangedAnswersFile, _newest(artifacts, "Robustness/changed")),
         "evaluation": _artifact(standard_artifacts.ModelEvaluation, scratch / "evaluation"),
         "data_report": _artifact(IngestReportFile, _newest(artifacts, "Ingest/report")),
         "gate_verdict": _artifact(GateVerdict, _newest(artifacts, "Gate/verdict")),
@@ -122,7 +124,7 @@ def _evaluate(artifacts: Path, scratch: Path) -> dict[str, Any]:
     from components.evaluate.config import EvaluateConfig
 
     Evaluator.test_call(
-        **_given(artifacts, scratch, "predictions", "model", "evaluation"),
+        **_given(artifacts, scratch, "predictions", "changed", "model", "evaluation"),
         blessing=_artifact(standard_artifacts.ModelBlessing, scratch / "blessing"),
         config=EvaluateConfig().model_dump_json(),
         code="",

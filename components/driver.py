@@ -9,6 +9,9 @@ from tfx.orchestration.portable import base_driver as portable_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+FILES_THERE = "files_there"
+"""The property that says of files that a node may lack, each in turn, with 1 or 0."""
+
 
 class Driver(portable_driver.BaseDriver, base_driver.BaseDriver):
     """Adds to a node's execution properties, or replaces some, before the cache is asked.

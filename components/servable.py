@@ -19,3 +19,6 @@ METADATA_FILE = "metadata.json"
 
 REPORT_FILE = "report.html"
 """In a pushed version's EXTRAS: the page that it was judged by. `ModelCard.write` adds the card."""
+
+OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
+"""Outputs that the graphs of older models do not have."""

@@ -173,6 +173,7 @@ _NODES = {
     node_ids.TRAINER: _WORKING,
     node_ids.SERVE_CHECK: _WORKING,
     node_ids.PREDICTIONS: _WORKING,
+    node_ids.ROBUSTNESS: _WORKING,
     node_ids.GATE: _DECIDING,
     node_ids.PUSHER: _DECIDING,
 }

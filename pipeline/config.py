@@ -14,6 +14,7 @@ from components.evaluate.config import EvaluateConfig
 from components.gate.config import FindingName, GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
+from components.robustness.config import RobustnessConfig
 from components.servable import MODEL_NAME
 from components.serve_check.config import ServeCheckConfig
 from components.strict_config import StrictConfig
@@ -74,6 +75,7 @@ class Config(StrictConfig):
         tune: The search for a better one.
         confidence: When the model says that it does not know.
         export: The form of the network that is served.
+        robustness: The question whether the model looks at the tumour.
         evaluate: What blesses a model.
         push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
         serve_check: The server that a candidate is asked through, and what is demanded.
@@ -95,6 +97,7 @@ class Config(StrictConfig):
     tune: TuneConfig = TuneConfig()
     confidence: ConfidenceConfig = ConfidenceConfig()
     export: ExportConfig = ExportConfig()
+    robustness: RobustnessConfig = RobustnessConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     push: Push = "auto"
     serve_check: ServeCheckConfig = ServeCheckConfig()

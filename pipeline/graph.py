@@ -24,6 +24,7 @@ with left_out("kubernetes"):  # for TFX's InfraValidator, which no graph of ours
     from components.ingest.artifacts import IngestReportFile, SplitAssignment
     from components.ingest.component import Ingest
     from components.push.component import Pusher
+    from components.robustness.component import Robustness
     from components.schema_gen.component import SchemaGen
     from components.serve_check.component import ServeCheck
     from components.source_digest import source_digest
@@ -167,9 +168,20 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
     )
     predictions.add_upstream_node(gate)
 
+    # And for some images of eval and test in all guises: do they look at the tumour?
+    robustness = Robustness(
+        examples=ingest.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        config=config.robustness.model_dump_json(),
+        code=source_digest("components.robustness.component"),
+    )
+    robustness.add_upstream_node(gate)
+
     # TFMA judges the answers, and blesses the candidate or refuses it.
     evaluator = Evaluator(
         predictions=predictions.outputs["predictions"],
+        changed=robustness.outputs["changed"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         config=config.evaluate.model_dump_json(),
@@ -179,6 +191,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
     # What a person decides from: one page, and the model card.
     report = Report(
         predictions=predictions.outputs["predictions"],
+        changed=robustness.outputs["changed"],
         evaluation=evaluator.outputs["evaluation"],
         model=trainer.outputs["model"],
         examples=ingest.outputs["examples"],
@@ -204,7 +217,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
     nodes = [
         ingest, schema, statistics, validator, previous, gate,
         transform, *([tuner] if config.tune.enabled else []), trainer, baseline,
-        serve_check, predictions, evaluator, report, pusher,
+        serve_check, predictions, robustness, evaluator, report, pusher,
     ]  # fmt: skip
     # What a blessed model says of the test images, as records, where that is asked for.
     if config.bulk_inference:
@@ -230,7 +243,7 @@ def _parameters(config: Config) -> dict[str, Any]:
     """What a model is made with and judged by: not where files lie, and what room there is."""
     fields = config.model_dump(
         mode="json",
-        include={"ingest", "gate", "transform", "model", "train", "evaluate"},
+        include={"ingest", "gate", "transform", "model", "train", "robustness", "evaluate"},
         exclude={"ingest": {"span", "window"}, "train": {"cache_gigabytes"}},
     )
     files = (

@@ -119,6 +119,12 @@ def _predictions(outputs: Outputs) -> str:
     return f"{outputs['predictions'][0].custom_properties['images'].int_value:,} test images"
 
 
+def _changed(outputs: Outputs) -> str:
+    properties = outputs["changed"][0].custom_properties
+    images, answers = (properties[name].int_value for name in ("images", "answers"))
+    return f"{answers:,} answers about {images:,} images in all guises"
+
+
 def _report(outputs: Outputs) -> str:
     return f"{outputs['model_report'][0].uri}/{REPORT_PAGE}"
 
@@ -138,6 +144,7 @@ _WORDS: dict[str, Callable[[Outputs], str]] = {
     "candidate": _baseline,
     "model": _model,
     "predictions": _predictions,
+    "changed": _changed,
     "evaluation": _evaluation,
     "model_report": _report,
     "pushed_model": _pushed,

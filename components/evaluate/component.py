@@ -23,7 +23,10 @@ from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.judgement import BySlice, judge, read_results
 from components.evaluate.predictions.table import PredictionTable
+from components.evaluate.robustness import robustness_checks
 from components.evaluate.thresholds import BASELINE, COMPARED, LABEL_KEY, NO, PREDICTION_KEY, YES
+from components.robustness.artifacts import ChangedAnswersFile
+from components.robustness.table import ChangedAnswers
 
 _UNKNOWN = "unknown"
 _ROWS = 1000
@@ -34,6 +37,7 @@ _LOG = logging.getLogger(__name__)
 @component(use_beam=True)
 def Evaluator(
     predictions: InputArtifact[PredictionsFile],
+    changed: InputArtifact[ChangedAnswersFile],
     model: InputArtifact[Model],
     evaluation: OutputArtifact[ModelEvaluation],
     blessing: OutputArtifact[ModelBlessing],
@@ -49,6 +53,7 @@ def Evaluator(
 
     Args:
         predictions: Of the test images.
+        changed: Of some that were changed.
         model: The candidate.
         evaluation: TFMA's results, and a verdict.
         blessing: As TFX's own Evaluator gives it.
@@ -73,7 +78,9 @@ def Evaluator(
             )
         return read_results(folder, settings, made.classes)
 
-    verdict = judge(made, EvaluateConfig.model_validate_json(config), measure)
+    demanded = EvaluateConfig.model_validate_json(config)
+    further = robustness_checks(ChangedAnswers.read(Path(changed.uri)), made, demanded)
+    verdict = judge(made, demanded, measure, further)
     verdict.write(folder)
     _LOG.info("blessed" if verdict.blessed else f"refused: {'; '.join(verdict.reasons)}")
     _bless(blessing, model, baseline_model, blessed=verdict.blessed)

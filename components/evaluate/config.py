@@ -78,6 +78,13 @@ class EvaluateConfig(StrictConfig):
             other classes can start anew.
         min_compared: Least test images for a comparison if others are set aside because one of
             the two models was trained on a match of them. With fewer the candidate is refused.
+        min_swapped_accuracy: Least accuracy on test images whose style an image of another class
+            gave. Null asks nothing, here as in the others of images that were changed.
+        max_swapped_accuracy_drop: How far it may lie below that of the last blessed model.
+        min_shifted_accuracy: Least accuracy on shifted test images, the mean of all shifts.
+        max_shifted_accuracy_drop: How far it may lie below that of the last blessed model.
+        max_confidently_wrong: Largest share of the shifted test images whose answer is wrong,
+            with a probability of 0.9 or more, and not flagged.
         resamples: Bootstrap samples behind each interval.
     """
 
@@ -90,6 +97,11 @@ class EvaluateConfig(StrictConfig):
     healthy_class: str | None = "notumor"
     compare: bool = True
     min_compared: int = Field(10, ge=1)
+    min_swapped_accuracy: float | None = Field(0.4, ge=0, le=1)
+    max_swapped_accuracy_drop: float | None = Field(0.1, ge=0, le=1)
+    min_shifted_accuracy: float | None = Field(0.6, ge=0, le=1)
+    max_shifted_accuracy_drop: float | None = Field(0.05, ge=0, le=1)
+    max_confidently_wrong: float | None = Field(0.2, ge=0, le=1)
     resamples: int = Field(1000, ge=100, le=100_000)
 
     def all_thresholds(self) -> tuple[Threshold, ...]:

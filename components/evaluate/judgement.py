@@ -24,16 +24,22 @@ _Missed = set[tuple[str, str, bytes]]
 """Metric, slice in words, and bounds as TFMA has them, of thresholds."""
 
 
-def judge(predictions: PredictionTable, config: EvaluateConfig, measure: Measure) -> ModelVerdict:
+def judge(
+    predictions: PredictionTable,
+    config: EvaluateConfig,
+    measure: Measure,
+    further: Sequence[Check] = (),
+) -> ModelVerdict:
     """Judges a model. What is wrong with the predictions is a reason to refuse it.
 
     Args:
         predictions: Of the test images.
         config: What it takes to be blessed.
         measure: Computes figures; not called where none can be.
+        further: Thresholds on what is not among the predictions.
 
     Returns:
-        The verdict; whether a threshold is met is TFMA's word.
+        The verdict; whether a threshold on the predictions is met is TFMA's word.
     """
     found = problems(predictions, config)
     if not computable(predictions):
@@ -50,7 +56,7 @@ def judge(predictions: PredictionTable, config: EvaluateConfig, measure: Measure
     settings = eval_config(config, classes, demanded, has_baseline=has_baseline)
     figures, validation = measure(settings)
     missed = _missed(validation)
-    checks = tuple(_check(one, figures, missed) for one in demanded)
+    checks = (*(_check(one, figures, missed) for one in demanded), *further)
     reasons = found + [check.reason for check in checks if not check.met]
     if not validation.validation_ok and not reasons:
         reasons.append(

@@ -19,7 +19,7 @@ class Check(StrictConfig):
         slice: Which test images, as `FEATURE=VALUE`; empty for all.
         demanded: What is allowed, in words.
         value: What was measured; None where it cannot be computed.
-        met: Whether TFMA says that it is met.
+        met: Whether it is met; of the test images as they are, that is TFMA's word.
     """
 
     figure: str

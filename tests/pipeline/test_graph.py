@@ -31,6 +31,9 @@ def test_the_model_to_beat_is_asked_and_compared(tmp_path):
     assert asked["baseline_model"] is baseline["model"]
     assert asked["baseline_splits"] is baseline["splits"]
     assert compared["baseline_model"] is baseline["model"]
+    changed = nodes["Robustness"]
+    assert changed.inputs["baseline_model"] is baseline["model"]
+    assert compared["changed"] is changed.outputs["changed"]
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -48,7 +51,7 @@ def test_bulk_inference_is_a_branch_that_one_asks_for(tmp_path, wanted):
 
 def test_the_nodes_that_others_speak_of_are_there(tmp_path):
     spoken_of = {value for name, value in vars(node_ids).items() if name.isupper()}
-    assert len(spoken_of) == 11
+    assert len(spoken_of) == 12
     assert spoken_of <= set(_nodes(tmp_path, tune={"enabled": True}))
 
 

@@ -5,29 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples, Model
 
-from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
-from components.evaluate.predictions.driver import PredictionsDriver, is_there, saved_model
+from components.evaluate.predictions.driver import PredictionsDriver
 from components.evaluate.predictions.foreign import EACH, foreign_images
-from components.evaluate.predictions.inference import (
-    PROBABILITIES,
-    ExportedModel,
-    encoded_example,
-    rows_of,
-    scalar_features,
-)
 from components.evaluate.predictions.seen_before import Record, UnknownTrainingError, known_groups
 from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, prediction_writer, write_foreign
+from components.exported_model import (
+    PROBABILITIES,
+    ExportedModel,
+    encoded_example,
+    load_baseline,
+    rows_of,
+    scalar_features,
+)
 from components.ingest.artifacts import SplitAssignment
 from components.ingest.config import DuplicatesConfig
+from components.model_folder import saved_model
 from components.properties import MODEL_ID, text_of
 from components.stratified_sample import StratifiedSample
 from components.transform.preprocessing import CLASS, LABEL
@@ -72,21 +72,29 @@ def Predictions(
     """
     folder = Path(predictions.uri)
     asked = ExportedModel(saved_model(model))
-    baseline, said = _baseline(baseline_model, asked.classes)
+    baseline = load_baseline(
+        None if baseline_model is None else saved_model(baseline_model), asked.classes
+    )
     trained = {"model": model_splits}
     if baseline_model is not None:
         trained["baseline"] = baseline_splits
     settings = DuplicatesConfig.model_validate_json(duplicates)
     known, unknown = _known(splits, trained, settings)
     header = Header(
-        classes=asked.classes, model_id=model.id, missing=asked.missing, **said, **unknown
+        classes=asked.classes,
+        model_id=model.id,
+        missing=asked.missing,
+        baseline_id=None if baseline_model is None else baseline_model.id,
+        baseline_classes=baseline.classes,
+        baseline_problem=baseline.problem,
+        **unknown,
     )
     brains = StratifiedSample[bytes](EACH)
     images = 0
     with prediction_writer(folder, header) as write:
         for records in read_records(artifact_utils.get_split_uri([examples], _SPLIT), _BATCH):
             described = [scalar_features(record) for record in records]
-            earlier = baseline(records) if baseline else None
+            earlier = baseline.model(records) if baseline.model else None
             write(_rows(described, asked(records), earlier, known))
             for record, features in zip(records, described, strict=True):
                 encoded = encoded_image(record)
@@ -97,41 +105,10 @@ def Predictions(
         write_foreign(folder, _foreign_rows(asked, brains.drawn()))
     predictions.set_int_custom_property(MODEL_ID, model.id)
     predictions.set_int_custom_property("images", images)
-    predictions.set_int_custom_property("baseline", int(baseline is not None))
+    predictions.set_int_custom_property("baseline", int(baseline.model is not None))
 
 
 Predictions.DRIVER_CLASS = PredictionsDriver
-
-
-def _baseline(
-    artifact: types.Artifact | None, classes: tuple[str, ...]
-) -> tuple[ExportedModel | None, dict[str, Any]]:
-    """The model to compare with, unless there is none or it cannot be; and what the header says."""
-    if artifact is None:
-        return None, {}
-    said: dict[str, Any] = {"baseline_id": artifact.id}
-    try:
-        if not is_there(artifact):
-            return None, {**said, "baseline_problem": "the last blessed model's files are gone"}
-        baseline = ExportedModel(saved_model(artifact))
-    except PipelineError as error:  # it is whole, and of another kind
-        _LOG.warning("the last blessed model cannot be asked: %s", error)
-        return None, {**said, "baseline_problem": "the last blessed model cannot be asked"}
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        # It may be the moment's fault, or mended, so that no comparison may be kept that lacks it.
-        raise PipelineError(
-            f"The last blessed model, in {artifact.uri}, cannot be loaded "
-            f"({' '.join(str(error).split())[:300]}): run again, restore it, or delete that folder "
-            "to continue without it."
-        ) from error
-    said["baseline_classes"] = baseline.classes
-    if baseline.classes == classes:
-        return baseline, said
-    problem = (
-        f"the last blessed model knows other classes ({', '.join(baseline.classes)}) than "
-        f"this one ({', '.join(classes)})"
-    )
-    return None, {**said, "baseline_problem": problem}
 
 
 def _known(

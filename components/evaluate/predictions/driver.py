@@ -5,17 +5,12 @@ These are the graph of the one to beat, and the records of what both were traine
 
 from pathlib import Path
 
-from tfx import types
 from tfx.orchestration.portable import data_types
-from tfx.utils import path_utils
 
-from components.driver import Driver
+from components.driver import FILES_THERE, Driver
 from components.ingest.history import HISTORY_FILE
 from components.ingest.sides import SIDES_FILE
-from components.servable import SAVED_MODEL_FILE
-
-FILES_THERE = "files_there"
-"""The property that says of each in turn, with 1 or 0."""
+from components.model_folder import is_there
 
 
 class PredictionsDriver(Driver):
@@ -35,13 +30,3 @@ class PredictionsDriver(Driver):
             for name in (SIDES_FILE, HISTORY_FILE)
         ]
         return {FILES_THERE: "".join(str(int(one)) for one in there)}
-
-
-def is_there(model: types.Artifact) -> bool:
-    """Whether a model's files are where they were written."""
-    return (saved_model(model) / SAVED_MODEL_FILE).is_file()
-
-
-def saved_model(model: types.Artifact) -> Path:
-    """The folder of a model's SavedModel."""
-    return Path(path_utils.serving_model_path(model.uri))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.evaluate.predictions.slices import FEATURES, UNKNOWN, intensity
+from components.servable import OPTIONAL
 from components.strict_config import StrictConfig
 from components.whole_file import whole_file
 
@@ -24,9 +25,6 @@ Names = npt.NDArray[np.str_]
 
 Rows = Sequence[Mapping[str, Any]]
 """Values by column; what a row does not have is null."""
-
-OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
-"""Outputs that older models do not have."""
 
 _HEADER = b"predictions"
 _STORED = tuple(name for name in FEATURES if name not in ("class", "intensity"))

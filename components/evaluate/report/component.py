@@ -14,14 +14,16 @@ from components.evaluate.config import EvaluateConfig
 from components.evaluate.report.executor import ReportExecutor
 from components.gate.artifacts import GateVerdict
 from components.ingest.artifacts import IngestReportFile
+from components.robustness.artifacts import ChangedAnswersFile
 from components.source_digest import source_digest
 
 
 class ReportSpec(types.ComponentSpec):
     """What the Report takes and gives.
 
-    In come the predictions of the test images, the Evaluator's verdict, the candidate, ingest's raw
-    Examples for the images that are shown, and what ingest, data gate and serve check found.
+    In come the predictions of the test images and of changed ones, the Evaluator's verdict, the
+    candidate, ingest's raw Examples for the images that are shown, and what ingest, data gate and
+    serve check found.
     """
 
     PARAMETERS = {
@@ -30,6 +32,7 @@ class ReportSpec(types.ComponentSpec):
     }
     INPUTS = {
         "predictions": ChannelParameter(type=PredictionsFile),
+        "changed": ChannelParameter(type=ChangedAnswersFile),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "model": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),

@@ -23,11 +23,13 @@ from components.evaluate.report.gallery import exhibits, galleries
 from components.evaluate.report.lineage import trace
 from components.evaluate.report.measure import measure
 from components.evaluate.report.page import draw, worst_first
+from components.evaluate.report.robustness import guises, robustness_figures, why_missing
 from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
 from components.pages.templates import render_page
 from components.properties import MODEL_ID
+from components.robustness.table import ChangedAnswers
 from components.serve_check.verdict import ServeVerdict
 from components.trainer.history import HISTORY_FILE
 
@@ -47,8 +49,8 @@ class ReportExecutor(base_executor.BaseExecutor):
         """Writes page, figures, text and card.
 
         Args:
-            input_dict: `predictions`, `evaluation`, `model`, `examples`, `data_report`,
-                `gate_verdict` and `infra_blessing`.
+            input_dict: `predictions`, `changed`, `evaluation`, `model`, `examples`,
+                `data_report`, `gate_verdict` and `infra_blessing`.
             output_dict: `model_report`.
             exec_properties: `config` (JSON of an `EvaluateConfig`), `parameters` (JSON of the
                 configuration's sections; where the model says what it was trained with, that
@@ -62,7 +64,13 @@ class ReportExecutor(base_executor.BaseExecutor):
         history = Path(model.uri, HISTORY_FILE)
         epochs = json.loads(history.read_text(encoding="utf-8")) if history.is_file() else {}
         server = ServeVerdict.read(_folder(input_dict, "infra_blessing"))
-        figures = measure(predictions, config)
+        changed = ChangedAnswers.read(_folder(input_dict, "changed"))
+        figures = measure(predictions, config).model_copy(
+            update={
+                "robustness": robustness_figures(changed, predictions, config),
+                "robustness_missing": why_missing(changed),
+            }
+        )
         saved_model = Path(path_utils.serving_model_path(model.uri))
         made_at = model.mlmd_artifact.create_time_since_epoch / 1000
         lineage = trace(
@@ -95,6 +103,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             test_images=TEST_IMAGES,
             galleries=chosen,
             exhibits=exhibits(shown, rows, examples, saved_model),
+            guises=guises(changed, figures.robustness.get(_SPLIT), examples, figures.healthy_class),
             push=exec_properties["push"],
         )
         folder = Path(made.uri)

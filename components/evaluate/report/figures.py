@@ -67,6 +67,60 @@ class SliceFigures(StrictConfig):
     tumour_sensitivity: Figure
 
 
+class ChangeFigures(StrictConfig):
+    """How good the model is on images that were changed in one way.
+
+    Attributes:
+        name: Of the change.
+        strength: 1 for the slightest.
+        words: What a person calls it.
+        accuracy: On them.
+        tumour_sensitivity: Share of those with a tumour in which one is found, of any kind.
+        confidently_wrong: Share of them that is wrong, with a probability of 0.9 or more, and not
+            flagged.
+    """
+
+    name: str
+    strength: int
+    words: str
+    accuracy: Figure
+    tumour_sensitivity: Figure
+    confidently_wrong: Figure
+
+
+class RobustnessFigures(StrictConfig):
+    """Whether the model looks at the tumour: how it answers images that were changed.
+
+    Attributes:
+        images: How many were changed.
+        groups: Groups that they form.
+        chance: Accuracy of whoever always says the most frequent class.
+        unchanged: The same images as they are, in grey.
+        styles: In the style of an image of another class.
+        remains: What is left of them without anatomy.
+        shifts: Shifted, the worst first.
+        swapped_accuracy: Mean of the styles.
+        shifted_accuracy: Mean of the shifts.
+        confidently_wrong: Mean of the shifts.
+        differences: Candidate minus last blessed model, on the images that are new to both, of
+            `swapped_accuracy` and `shifted_accuracy`; empty where there is no comparison.
+        left_out: How often a change left nothing to see, or no image gave a style.
+    """
+
+    images: int
+    groups: int
+    chance: float
+    unchanged: ChangeFigures
+    styles: tuple[ChangeFigures, ...]
+    remains: tuple[ChangeFigures, ...]
+    shifts: tuple[ChangeFigures, ...]
+    swapped_accuracy: Figure
+    shifted_accuracy: Figure
+    confidently_wrong: Figure
+    differences: dict[str, Figure] = {}
+    left_out: int = 0
+
+
 class Comparison(StrictConfig):
     """A model against another, image by image.
 
@@ -129,6 +183,8 @@ class Figures(JsonFile):
         flagged: Share of the foreign images that is recognised as such, by kind.
         comparison: Against the last blessed model.
         comparison_missing: Why there is none.
+        robustness: Of images that were changed, by split.
+        robustness_missing: Why there is none.
     """
 
     FILE = "figures.json"
@@ -149,3 +205,5 @@ class Figures(JsonFile):
     flagged: dict[str, Figure] = {}
     comparison: Comparison | None = None
     comparison_missing: str = ""
+    robustness: dict[str, RobustnessFigures] = {}
+    robustness_missing: str = ""

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.evaluate.metrics import Answers
-from components.evaluate.predictions.inference import scalar_features
 from components.evaluate.predictions.table import PredictionTable
+from components.exported_model import scalar_features
 from components.transform.records import encoded_image, read_records
 from imaging.reader import decode
 from imaging.thumbnail import data_address, thumbnail
@@ -122,7 +122,7 @@ def exhibits(
     if explain is None:
         _LOG.warning("the model has no signature %r: images come without overlays", EXPLAIN)
     shown: dict[int, Exhibit] = {}
-    for batch in _chosen(examples, wanted):
+    for batch in chosen_images(examples, wanted):
         images = tf.constant([encoded for _, encoded in batch])
         outputs = explain(image_bytes=images) if explain else {}
         overlays = (
@@ -134,8 +134,16 @@ def exhibits(
     return shown
 
 
-def _chosen(examples: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
-    """Images by their digests, each once, however many rows are of it."""
+def chosen_images(examples: str, wanted: Collection[str]) -> Iterator[list[tuple[str, bytes]]]:
+    """Reads images by their digests, each once, however many rows are of it.
+
+    Args:
+        examples: The folder of a split's Examples.
+        wanted: The digests.
+
+    Yields:
+        Some digests with their JPEG or PNG files; what is no longer there is not among them.
+    """
     left, batch = set(wanted), []
     for records in read_records(examples, _BATCH):
         for record in records:

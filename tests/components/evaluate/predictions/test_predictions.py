@@ -16,11 +16,13 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable import data_types
 from tfx.types import artifact_utils, standard_artifacts
 
+from components import exported_model
+from components.driver import FILES_THERE
 from components.errors import PipelineError
 from components.evaluate.artifacts import PredictionsFile
-from components.evaluate.predictions import component, foreign, inference
+from components.evaluate.predictions import component, foreign
 from components.evaluate.predictions.component import Predictions
-from components.evaluate.predictions.driver import FILES_THERE, PredictionsDriver
+from components.evaluate.predictions.driver import PredictionsDriver
 from components.evaluate.predictions.foreign import foreign_images
 from components.evaluate.predictions.slices import describe, intensity
 from components.evaluate.predictions.table import PredictionTable
@@ -186,13 +188,13 @@ def test_every_test_image_is_answered_once(answered):
 
 def test_no_more_than_a_batch_of_images_is_held(tmp_path, monkeypatch):
     sizes = []
-    ask = inference.ExportedModel.__call__
+    ask = exported_model.ExportedModel.__call__
 
     def counted(self, examples):
         sizes.append(len(examples))
         return ask(self, examples)
 
-    monkeypatch.setattr(inference.ExportedModel, "__call__", counted)
+    monkeypatch.setattr(exported_model.ExportedModel, "__call__", counted)
     _predict(tmp_path, _examples(tmp_path / "e", 34), _model(tmp_path / "m"))
     assert sizes == [16, 16, 2]
 

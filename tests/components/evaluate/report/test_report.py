@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from changing import write_changed
 from counting import report as counts
 from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
@@ -34,7 +35,10 @@ def good(tmp_path_factory) -> Path:
     folder = write_predictions(out / "predictions", LABELS, values, baseline=baseline)
     verdict = judged(PredictionTable.read(folder), CONFIG)
     data = counts(classes=CLASSES, images={"train": dict.fromkeys(CLASSES, 100)})
-    return write_report(folder, out, verdict, config=CONFIG, data=data, count=120)[0]
+    changed = write_changed(out / "changed", baseline=lambda change, number: number % 3 > 0)
+    return write_report(folder, out, verdict, config=CONFIG, data=data, count=120, changed=changed)[
+        0
+    ]
 
 
 def _open(chromium, page: Path, width: int = 1280):

@@ -1,19 +1,22 @@
-"""Test images through an exported graph, batch by batch."""
+"""Images through an exported graph, batch by batch."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from components.errors import PipelineError
-from components.evaluate.predictions.table import OPTIONAL
-from components.servable import EXTRAS, METADATA_FILE
+from components.servable import EXTRAS, METADATA_FILE, OPTIONAL, SAVED_MODEL_FILE
 from components.transform.preprocessing import ENCODED
 
 SIGNATURE = "evaluate"
 PROBABILITIES = "probabilities"
+
+_LOG = logging.getLogger(__name__)
 
 
 class ExportedModel:
@@ -68,6 +71,59 @@ class ExportedModel:
                 f"{len(self.classes)} classes."
             )
         return outputs
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The model to compare with.
+
+    Attributes:
+        model: It; None if there is none, or it cannot be asked.
+        classes: Its classes, if it could be loaded.
+        problem: Why it is not asked although there is one; empty otherwise.
+    """
+
+    model: ExportedModel | None = None
+    classes: tuple[str, ...] | None = None
+    problem: str = ""
+
+
+def load_baseline(path: Path | None, classes: tuple[str, ...]) -> Baseline:
+    """Loads the last blessed model, to ask it what a candidate is asked.
+
+    Args:
+        path: Its SavedModel's folder; None if there is no such model.
+        classes: The candidate's.
+
+    Returns:
+        The model, or why there is none.
+
+    Raises:
+        PipelineError: It cannot be loaded, which may be the moment's fault, or mended: no
+            comparison may be kept that lacks it.
+    """
+    if path is None:
+        return Baseline()
+    try:
+        if not (path / SAVED_MODEL_FILE).is_file():
+            return Baseline(problem="the last blessed model's files are gone")
+        model = ExportedModel(path)
+    except PipelineError as error:  # it is whole, and of another kind
+        _LOG.warning("the last blessed model cannot be asked: %s", error)
+        return Baseline(problem="the last blessed model cannot be asked")
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise PipelineError(
+            f"The last blessed model, in {path.parent}, cannot be loaded "
+            f"({' '.join(str(error).split())[:300]}): run again, restore it, or delete that folder "
+            "to continue without it."
+        ) from error
+    if model.classes == classes:
+        return Baseline(model, model.classes)
+    return Baseline(
+        classes=model.classes,
+        problem=f"the last blessed model knows other classes ({', '.join(model.classes)}) than "
+        f"this one ({', '.join(classes)})",
+    )
 
 
 def scalar_features(record: bytes) -> dict[str, Any]:
