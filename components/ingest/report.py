@@ -1,5 +1,6 @@
 """What ingest found in a folder, in figures: written beside the splits, read by the gate."""
 
+from components.ingest.evidence.table import Evidence
 from components.json_file import JsonFile
 from components.strict_config import StrictConfig
 
@@ -23,6 +24,7 @@ class FolderCounts(StrictConfig):
         near_cross_split: Test images with any match there: exact, near, or of the same patient.
         seen: `near_cross_split` by class.
         label_conflicts: Groups whose images carry different labels.
+        evidence: Which looks the training images have, and which classes each look has.
     """
 
     found: int
@@ -36,6 +38,7 @@ class FolderCounts(StrictConfig):
     near_cross_split: int
     seen: dict[str, int]
     label_conflicts: int
+    evidence: Evidence = Evidence()
 
 
 class IngestReport(FolderCounts, JsonFile):
