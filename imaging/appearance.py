@@ -54,13 +54,15 @@ the head's box.
 """
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Places = np.ndarray[Any, np.dtype[np.intp]]
 Vector = np.ndarray[Any, np.dtype[np.float32]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 """One a row."""
 
 
 def appearance(pixels: Pixels, head: Head) -> Vector:
-    """Says how a picture looks, in about a millisecond.
+    """Says how a picture looks, in one to two milliseconds.
 
     Args:
         pixels: uint8, [height, width] or RGB [height, width, 3].
@@ -71,35 +73,48 @@ def appearance(pixels: Pixels, head: Head) -> Vector:
     """
     grey = pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
     height, width = grey.shape
-    depth = (head.tangents[:, None, None] - _projections()).min(0)
+    depth = _depth(head)
     inside = depth >= 0
     if not inside.any():
         inside = np.ones_like(inside)
     # The nearest pixels: a mean of neighbours would soften what a window has cut.
-    rows, columns = (_sampled(side) for side in grey.shape)
-    sample = grey[np.ix_(rows, columns)][inside]
-    percentiles = np.percentile(sample, PERCENTILES)
+    down, right = np.nonzero(inside)
+    rows = ((down + 0.5) * (height / CELLS)).astype(np.intp)
+    columns = ((right + 0.5) * (width / CELLS)).astype(np.intp)
+    sample = grey[rows, columns]
+    ordered = np.sort(sample)
+    places = np.rint(np.array(PERCENTILES) * ((sample.size - 1) / 100)).astype(np.intp)
+    percentiles = ordered[places].astype(float)
     low, reach = percentiles[0], max(percentiles[-1] - percentiles[0], 1.0)
-    relative = np.clip((sample - low) / reach, 0, 1)
-    bins = np.bincount(np.minimum((relative * BINS).astype(np.intp), BINS - 1), minlength=BINS)
-    deep = depth[inside] / max(float(depth.max()), 1e-6)
-    top, left, bottom, right = head.box
-    area = max((bottom - top) * (right - left), 1e-6)
+    counts = np.bincount(sample, minlength=256) / sample.size
+    relative = ((np.arange(256) - low) / reach).clip(0, 1)
+    bins = np.bincount(np.minimum((relative * BINS).astype(np.intp), BINS - 1), counts, BINS)
+    top, left, bottom, right_end = head.box
+    area = max((bottom - top) * (right_end - left), 1e-6)
     found = [
         *(percentiles / 255),
-        *(bins / sample.size),
+        *bins,
         sample.std() / 255,
-        np.mean(sample <= BLACK),
-        np.mean(sample >= WHITE),
-        *_rings(relative, deep),
-        (bottom - top) * height / max((right - left) * width, 1e-6),
+        counts[: BLACK + 1].sum(),
+        counts[WHITE:].sum(),
+        *_rings(relative.astype(np.float32)[sample], depth[inside]),
+        (bottom - top) * height / max((right_end - left) * width, 1e-6),
         min(inside.mean() / area, 1.0),
         *_halves(inside),
         np.log2(height * width) / 2,
-        *(_detail(grey, rows, columns, step)[inside].mean() / reach for step in (NEAR, FAR)),
+        *(_detail(grey, rows, columns, step) / reach for step in (NEAR, FAR)),
         1 - area,
     ]
     return np.array(found, np.float32)
+
+
+def _depth(head: Head) -> Vector:
+    """How far inside the outline each cell lies, [CELLS, CELLS]; outside it is negative."""
+    depth = np.full((CELLS, CELLS), np.inf, np.float32)
+    room = np.empty_like(depth)
+    for tangent, projection in zip(head.tangents, _projections(), strict=True):
+        np.minimum(depth, np.subtract(tangent, projection, out=room), out=depth)
+    return depth
 
 
 @cache
@@ -111,14 +126,12 @@ def _projections() -> Vector:
     return found
 
 
-def _sampled(side: int) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """The pixels along a side that the cells' middles fall on."""
-    return ((np.arange(CELLS) + 0.5) * side / CELLS).astype(np.intp)
-
-
-def _rings(relative: Any, deep: Any) -> list[float]:
+def _rings(relative: Vector, deep: Vector) -> list[float]:
     """Mean and spread of the levels of each ring; of an empty one, those of the head."""
-    ring = np.clip(np.searchsorted(RINGS, deep, side="right") - 1, 0, len(RINGS) - 2)
+    share = deep / max(float(deep.max()), 1e-6)
+    ring = np.zeros(deep.size, np.intp)
+    for start in RINGS[1:-1]:
+        ring += share >= start
     count = np.bincount(ring, minlength=len(RINGS) - 1)
     total = np.bincount(ring, relative, len(RINGS) - 1)
     squares = np.bincount(ring, relative * relative, len(RINGS) - 1)
@@ -127,7 +140,7 @@ def _rings(relative: Any, deep: Any) -> list[float]:
     return [*mean, *np.sqrt(np.maximum(square - mean * mean, 0))]
 
 
-def _halves(inside: Any) -> tuple[float, float]:
+def _halves(inside: Mask) -> tuple[float, float]:
     """The upper half's share of the head, and how much the left and the right half differ."""
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     head = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
@@ -137,13 +150,12 @@ def _halves(inside: Any) -> tuple[float, float]:
     return float(upper), float(abs(left - right) / head.sum())
 
 
-def _detail(grey: Pixels, rows: Any, columns: Any, step: int) -> Any:
-    """The distance of each sampled pixel from the mean of four neighbours `step` pixels away."""
-    around = [
-        grey[np.ix_(np.clip(rows + down, 0, grey.shape[0] - 1), columns)].astype(np.int32)
-        for down in (-step, step)
-    ] + [
-        grey[np.ix_(rows, np.clip(columns + right, 0, grey.shape[1] - 1))].astype(np.int32)
-        for right in (-step, step)
-    ]
-    return np.abs(4 * grey[np.ix_(rows, columns)].astype(np.int32) - sum(around)) / 4
+def _detail(grey: Pixels, rows: Places, columns: Places, step: int) -> float:
+    """How far pixels are, in the mean, from the mean of four neighbours `step` pixels away."""
+    height, width = grey.shape
+    levels, across = grey.ravel(), rows * width
+    around = np.zeros(rows.size, np.int32)
+    for moved in (-step, step):
+        around += levels[(rows + moved).clip(0, height - 1) * width + columns]
+        around += levels[across + (columns + moved).clip(0, width - 1)]
+    return float(np.abs(4 * levels[across + columns].astype(np.int32) - around).mean()) / 4
