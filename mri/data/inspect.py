@@ -261,7 +261,7 @@ def _shortcuts(shortcuts: Shortcuts) -> Table:
 
 
 def _looks(evidence: Evidence) -> Table:
-    labels = list(evidence.looks[0].groups)[:_CLASSES]
+    labels = list(evidence.looks[0].groups)[:_ROWS]
     table = _table("look", [*labels, "groups"])
     table.title = "Which looks have the training images of each class? Copies count once"
     table.title_justify, table.title_style = "left", ""

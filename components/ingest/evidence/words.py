@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from components.ingest.evidence.levels import Groups
 from imaging.appearance import NAMES, Vectors
 
 _APART = 0.5
@@ -33,9 +34,7 @@ _WORDS: tuple[tuple[Callable[[_Numbers], Vectors], str, str], ...] = (
 """What is measured, and what it is called where it is small and where it is large."""
 
 
-def look_words(
-    vectors: Vectors, looks: Sequence[np.ndarray[tuple[int], np.dtype[np.intp]]]
-) -> list[str]:
+def look_words(vectors: Vectors, looks: Sequence[Groups]) -> list[str]:
     """Says of each look what sets it apart.
 
     Args:
