@@ -182,15 +182,15 @@ def source(report: IngestReport, config: GateConfig) -> Iterator[Finding]:
         yield config.finding(
             "source",
             found=" ".join([*words, *gaps[:_GAPS], *(rest if more > 0 else [])]),
-            expected=f"An area of at most {config.max_levels_auc:g}, and every class in every look "
-            "that has room for it.",
+            expected=f"An area of at most {config.max_levels_auc:g} by levels that a tumour hardly "
+            "changes, and every class in every look that has room for it.",
             action="Add images of the classes that a look lacks, from the same scanners, sequences "
             "and windows. No figure on this folder's own test images shows whether a model finds "
             "the disease or the source.",
             figures={
                 "looks": len(evidence.looks),
                 "gaps": len(gaps),
-                **{f"auc/{label}": one.auc for label, one in evidence.told.items()},
+                **{f"auc/{label}": one.steady for label, one in evidence.told.items()},
             },
         )
 

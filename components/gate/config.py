@@ -30,8 +30,9 @@ class GateConfig(StrictConfig):
             smallest.
         max_excluded_share: Largest share of the training images, all or of one class, that may be
             set aside because they match test images.
-        max_levels_auc: Largest area under the ROC curve with which the head's levels alone may tell
-            a class from the rest: above it, and where a look lacks a class, `source` is found.
+        max_levels_auc: Largest area under the ROC curve with which levels that a tumour hardly
+            changes may tell a class from the rest: above it, and where a look lacks a class,
+            `source` is found.
         min_previous_share: Least number of images, as a share of the previous data's.
         drift_noise: How much farther small data may lie from the previous: beyond the schema's
             threshold, this times the sum of one over the training images now and one over those

@@ -273,13 +273,13 @@ def _looks(evidence: Evidence) -> Table:
         table.add_row(Text(look.words), *counts, f"{look.count:,}")
     if evidence.told:
         areas = (
-            Text(f"{told.auc:.3f}", "red" if name in evidence.telling() else "")
+            Text(f"{told.steady:.3f}", "red" if name in evidence.telling() else "")
             if (told := evidence.told.get(name))
             else Text()
             for name in labels
         )
         table.add_section()
-        table.add_row(Text("area under ROC by levels alone"), *areas, "")
+        table.add_row(Text("area under ROC, levels a tumour hardly changes"), *areas, "")
     return table
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from components.ingest.evidence.grouping import group_looks
 from components.ingest.evidence.levels import Groups, Names, tell_by_levels
+from components.ingest.evidence.steady import look_numbers, steady_levels
 from components.ingest.evidence.table import Evidence, Look
 from components.ingest.evidence.words import look_words
 from components.ingest.looks import read_picture
@@ -60,8 +61,9 @@ def find_evidence(survey: Survey, config: IngestConfig, chosen: Sequence[int]) -
     labels = np.array([shown(record.label) for record in records], str)
     numbers: Groups = np.unique(np.asarray(groups), return_inverse=True)[1]
     with threadpool_limits(1):  # so little work is done faster by one, and always alike
-        grouped = group_looks(vectors, numbers)
+        grouped = group_looks(look_numbers(vectors), numbers)
         told = tell_by_levels(vectors[:, : len(LEVELS)], labels, numbers)
+        steady = tell_by_levels(steady_levels(vectors), labels, numbers)
     classes = [shown(name) for name in config.classes]
     count = int(grouped.looks.max()) + 1
     members_of = [np.flatnonzero(grouped.looks == number) for number in range(count)]
@@ -78,7 +80,13 @@ def find_evidence(survey: Survey, config: IngestConfig, chosen: Sequence[int]) -
                 examples=_examples(typical, numbers, records, config),
             )
         )
-    return told.model_copy(update={"looks": tuple(looks)})
+    by_class = {
+        name: one.model_copy(
+            update={"steady": steady.told[name].auc, "steady_low": steady.told[name].auc_low}
+        )
+        for name, one in told.told.items()
+    }
+    return told.model_copy(update={"looks": tuple(looks), "told": by_class})
 
 
 def _groups(labels: Names, groups: Groups, classes: Sequence[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from imaging.appearance import Vectors
 _MOST_LOOKS = 12
 _EXPLAINED = 0.55
 """Share of the images' spread that lies between looks: the fewest looks that reach it are taken."""
-_GROUPS_A_LOOK = 20
+_GROUPS_A_LOOK = 40
 """Groups that there must be for each look, on average."""
 _COMPONENTS = 8
 """Directions in which images differ most; what is left is noise, of which there is a lot."""
@@ -42,7 +42,7 @@ def group_looks(vectors: Vectors, groups: Groups) -> Grouped:
     """Finds looks by k-means; each group of copies counts once.
 
     Args:
-        vectors: `imaging.appearance` of each image, at least one.
+        vectors: float32 [images, numbers]: what images are compared by; at least one.
         groups: Of the images.
 
     Returns:

@@ -27,7 +27,7 @@ def tell_by_levels(levels: Vectors, labels: Names, groups: Groups) -> Evidence:
     """Lets trees tell the class from levels, on groups that they were not fitted to.
 
     Args:
-        levels: float32 [images, numbers].
+        levels: float32 [images, numbers], of levels.
         labels: Class names.
         groups: Images of one group are held out together.
 

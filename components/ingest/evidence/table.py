@@ -2,10 +2,9 @@
 
 from components.strict_config import StrictConfig
 
-TELLING = 0.9
-"""Area under the ROC curve above which levels alone tell a class. Tumours change a head's levels a
-little, so that some skill is to be expected of the best data."""
-_EXPECTED = 5.0
+TELLING = 0.8
+"""Area under the ROC curve above which levels that a tumour hardly changes tell too much."""
+_EXPECTED = 10.0
 """Groups of a class that a look would hold if the class were spread evenly; with fewer, that it
 holds none may be chance."""
 _FEW = 0.25
@@ -44,12 +43,17 @@ class Told(StrictConfig):
         chance: The same of who always says what is more frequent.
         auc: Area under the ROC curve; 0.5 by chance.
         auc_low: Lower end of its 95 % interval.
+        steady: The same area by those levels alone that a tumour hardly changes, see
+            `components.ingest.evidence.steady`: the source's share.
+        steady_low: Lower end of its interval.
     """
 
     accuracy: float
     chance: float
     auc: float
     auc_low: float
+    steady: float = 0.5
+    steady_low: float = 0.0
 
 
 class Evidence(StrictConfig):
@@ -83,13 +87,13 @@ class Evidence(StrictConfig):
         return tuple(sentence for _, sentence in sorted(found))
 
     def telling(self, limit: float = TELLING) -> dict[str, Told]:
-        """The classes that levels alone tell, the best told first.
+        """The classes that levels tell which a tumour hardly changes, the best told first.
 
         Args:
             limit: Area under the ROC curve that is certainly exceeded.
         """
-        found = {label: one for label, one in self.told.items() if one.auc_low > limit}
-        return dict(sorted(found.items(), key=lambda item: -item[1].auc))
+        found = {label: one for label, one in self.told.items() if one.steady_low > limit}
+        return dict(sorted(found.items(), key=lambda item: -item[1].steady))
 
     def _expected(self, look: Look, label: str) -> float:
         everywhere = sum(one.groups.get(label, 0) for one in self.looks)
@@ -101,7 +105,8 @@ def told_words(label: str, told: Told) -> str:
     return (
         f"The head's levels alone tell {label} from the rest with accuracy "
         f"{told.accuracy:.3f} (always the same answer: {told.chance:.3f}) and an area under the "
-        f"ROC curve of {told.auc:.3f} (chance: 0.5)"
+        f"ROC curve of {told.auc:.3f} (chance: 0.5); those that a tumour hardly changes, with an "
+        f"area of {told.steady:.3f}"
     )
 
 

@@ -118,7 +118,7 @@ def test_looks_are_shown_by_class_with_pictures(tmp_path):
     text = " ".join(page.text.split())
     assert "bright rim plane: axial (7)" in text
     assert "Of 412 groups that look like this (cut to white), all are notumor" in text
-    assert "0.980 94.0% 70.0%" in text
+    assert "0.980 0.980 94.0% 70.0%" in text
     assert page.elements.count("img") == 2
 
 

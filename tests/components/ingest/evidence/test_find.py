@@ -50,7 +50,7 @@ def test_images_are_grouped_by_their_looks_and_counted_by_class(evidence_of):
         [{"a": 0, "b": 40}, {"a": 40, "b": 0}],
     )
     assert all("dark" in look.words or "bright" in look.words for look in found.looks)
-    assert found.told["b"].auc_low > 0.9
+    assert "b" in found.telling()
     assert sorted(found.gaps())[0].endswith("all are a: a model cannot know.")
 
 
@@ -127,12 +127,10 @@ def test_little_or_nothing_to_see_is_said_in_finite_numbers(evidence_of, images,
     json.dumps(found.model_dump(), allow_nan=False)
 
 
-def test_three_odd_images_accuse_no_class(evidence_of):
-    odd = [np.pad(one, ((200, 200), (200, 200), (0, 0))) for one in _heads(3, dark, first=900)]
-    heads = [*_heads(60), *odd]
-    found = evidence_of([("a" if n >= 60 else "ab"[n % 2], one) for n, one in enumerate(heads)])
-    assert min(look.count for look in found.looks) == 3
-    assert found.gaps() == ()
+def test_a_look_of_three_images_accuses_no_class():
+    most, three = {"a": 60, "b": 60}, {"a": 3, "b": 0}
+    looks = [Look(words="", images=groups, groups=groups) for groups in (most, three)]
+    assert Evidence(looks=tuple(looks)).gaps() == ()
 
 
 @pytest.mark.parametrize(
