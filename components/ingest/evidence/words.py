@@ -65,7 +65,7 @@ def _named(apart: Vectors) -> list[str]:
 
 
 def _brain(of: _Numbers) -> Vectors:
-    mean: Vectors = (of("ring 2") + of("ring 3") + of("ring 4")) / 3
+    mean: Vectors = (of("ring 2") + of("ring 3") + of("ring 4")) / np.float32(3)
     return mean
 
 
