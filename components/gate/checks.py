@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from components.gate.config import GateConfig
 from components.gate.verdict import Finding
+from components.ingest.evidence.table import told_words
 from components.ingest.report import IngestReport
 from components.ingest.split_names import SPLITS
 from components.pages.names import shown
 
 _TRAINING = ("train", "eval", "excluded")
 """What becomes of training images."""
+_GAPS = 3
+"""Looks that a finding names, the gravest; the page shows all."""
 
 
 def check_report(
@@ -33,6 +36,7 @@ def check_report(
         *excluded_images(report, config),
         *leak(report, config),
         *label_conflicts(report, config),
+        *source(report, config),
         *(shrunk(report, previous, config) if previous else ()),
     ]
 
@@ -162,6 +166,32 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Iterator[Findin
             expected="One label a group.",
             action="Look at them with mri data inspect, and correct the labels.",
             figures={"groups": report.label_conflicts},
+        )
+
+
+def source(report: IngestReport, config: GateConfig) -> Iterator[Finding]:
+    """Classes that the look of an image tells: a model may learn where images came from."""
+    evidence = report.evidence
+    told, gaps = evidence.telling(config.max_levels_auc), evidence.gaps()
+    if told or gaps:
+        words = [f"{told_words(label, one)}." for label, one in told.items()]
+        more = len(gaps) - _GAPS
+        rest = [
+            f"{more:,} more looks lack a class." if more > 1 else "One more look lacks a class."
+        ]
+        yield config.finding(
+            "source",
+            found=" ".join([*words, *gaps[:_GAPS], *(rest if more > 0 else [])]),
+            expected=f"An area of at most {config.max_levels_auc:g} by levels that a tumour hardly "
+            "changes, and every class in every look that has room for it.",
+            action="Add images of the classes that a look lacks, from the same scanners, sequences "
+            "and windows. No figure on this folder's own test images shows whether a model finds "
+            "the disease or the source.",
+            figures={
+                "looks": len(evidence.looks),
+                "gaps": len(gaps),
+                **{f"auc/{label}": one.steady for label, one in evidence.told.items()},
+            },
         )
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from components.gate.rules import RULES, Severity, rule_of
 from components.gate.verdict import Finding
+from components.ingest.evidence.table import TELLING
 from components.strict_config import StrictConfig
 
 
@@ -29,6 +30,9 @@ class GateConfig(StrictConfig):
             smallest.
         max_excluded_share: Largest share of the training images, all or of one class, that may be
             set aside because they match test images.
+        max_levels_auc: Largest area under the ROC curve with which levels that a tumour hardly
+            changes may tell a class from the rest: above it, and where a look lacks a class,
+            `source` is found.
         min_previous_share: Least number of images, as a share of the previous data's.
         drift_noise: How much farther small data may lie from the previous: beyond the schema's
             threshold, this times the sum of one over the training images now and one over those
@@ -39,6 +43,7 @@ class GateConfig(StrictConfig):
     max_rejected_share: float = Field(0.01, ge=0, le=1)
     max_imbalance: float = Field(10, ge=1)
     max_excluded_share: float = Field(0.5, ge=0, le=1)
+    max_levels_auc: float = Field(TELLING, ge=0.5, le=1)
     min_previous_share: float = Field(0.5, ge=0, le=1)
     drift_noise: float = Field(6, ge=0)
 

@@ -14,6 +14,7 @@ RULES: dict[str, Severity] = {
     "excluded_images": "warn",
     "leak": "stop",
     "label_conflicts": "warn",
+    "source": "warn",
     "shrunk": "warn",
     "schema": "stop",
     "range": "warn",

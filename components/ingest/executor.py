@@ -22,6 +22,7 @@ from components.errors import PipelineError
 from components.ingest.artifacts import HISTORY
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.counts import counted
+from components.ingest.evidence.find import find_evidence
 from components.ingest.folder import ImageFolder, list_data
 from components.ingest.history import History
 from components.ingest.kept import kept_picture
@@ -189,8 +190,10 @@ def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> Inge
     records, groups = found.records, found.grouping.groups[: len(found.records)]
     labels = (record.label for record in records)
     images = Counter(zip(assignment.splits, labels, strict=True))
+    training = [index for index, split in enumerate(assignment.splits) if split == "train"]
     return IngestReport(
         **counted(found, config.classes),
+        evidence=find_evidence(found, config, training),
         source=found.folder.name,
         span=found.folder.spans[-1],
         spans=found.folder.spans,

@@ -26,6 +26,8 @@ from components.ingest.labels import Row
 from components.ingest.records import ImageRecord
 from components.ingest.workers import on_workers
 from components.whole_file import whole_file
+from imaging.appearance import NAMES, Vectors, appearance
+from imaging.head import find_head
 from imaging.identity import Key
 from imaging.masks import is_label_picture
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError, UnreadableError
@@ -46,6 +48,7 @@ _LOOK = pa.schema(
         ("file", pa.int64()),
         ("record", pa.string()),
         ("signature", pa.binary()),
+        ("appearance", pa.binary()),
         ("reason", pa.string()),
     ]
 )
@@ -73,12 +76,14 @@ class Looks:
     Attributes:
         records: The accepted images, sorted by name and frame.
         signatures: int8 [records, 80, 80].
+        appearances: float32 [records, numbers], see `imaging.appearance`.
         rejections: The files that cannot be used, sorted by name.
         unnamed: How many files turned out to be none that a table of labels knows.
     """
 
     records: tuple[ImageRecord, ...]
     signatures: Signatures
+    appearances: Vectors
     rejections: tuple[Rejection, ...]
     unnamed: int
 
@@ -266,7 +271,11 @@ def _accepted(
         burnt_in=image.burnt_in,
         kept=pictures.put(image.encoded) if pictures else None,
     )
-    return {"record": record.to_json(), "signature": signature(pixels).tobytes()}
+    return {
+        "record": record.to_json(),
+        "signature": signature(pixels).tobytes(),
+        "appearance": appearance(pixels, find_head(pixels)).tobytes(),
+    }
 
 
 def _read_looks(parts: Sequence[Path], files: Sequence[FoundFile]) -> Looks:
@@ -283,4 +292,13 @@ def _read_looks(parts: Sequence[Path], files: Sequence[FoundFile]) -> Looks:
             else:
                 unnamed += 1
     columns = (pq.read_table(part, columns=["signature"])["signature"] for part in parts)
-    return Looks(tuple(records), joined(columns, len(records)), tuple(rejections), unnamed)
+    signatures = joined(columns, len(records))
+    vectors = b"".join(
+        content
+        for part in parts
+        for content in pq.read_table(part, columns=["appearance"])["appearance"]
+        .drop_null()
+        .to_pylist()
+    )
+    appearances = np.frombuffer(vectors, np.float32).reshape(-1, len(NAMES))
+    return Looks(tuple(records), signatures, appearances, tuple(rejections), unnamed)

@@ -1,5 +1,6 @@
 """What ingest found in a folder, in figures: written beside the splits, read by the gate."""
 
+from components.ingest.evidence.table import Evidence
 from components.json_file import JsonFile
 from components.strict_config import StrictConfig
 
@@ -25,6 +26,7 @@ class FolderCounts(StrictConfig):
         label_conflicts: Groups whose images carry different labels.
         blackened: Images in which something outside the head was seen, and made black.
         burnt_in: Ingested files that say of themselves that text is burnt into them.
+        evidence: Which looks the training images have, and which classes each look has.
     """
 
     found: int
@@ -40,6 +42,7 @@ class FolderCounts(StrictConfig):
     label_conflicts: int
     blackened: int = 0
     burnt_in: int = 0
+    evidence: Evidence = Evidence()
 
 
 class IngestReport(FolderCounts, JsonFile):

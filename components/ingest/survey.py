@@ -15,6 +15,7 @@ from components.ingest.looks import Rejection, look_at
 from components.ingest.patients import Links, count_unlinked, link_patients, patient_salt
 from components.ingest.records import ImageRecord
 from components.ingest.remembered import links_of, looks_as_before, unlinked_error
+from imaging.appearance import Vectors
 from imaging.identity import salt_check
 
 
@@ -30,6 +31,7 @@ class Survey:
         records: The accepted images, sorted by name and frame.
         rejections: The other files, sorted by name.
         signatures: int8 [records, 80, 80].
+        appearances: float32 [records, numbers], see `imaging.appearance`.
         history: Images of earlier ingestions that are not in the folder now.
         patients: For each record, what links it to others beyond its looks, or None.
         grouping: Which images show the same picture or the same patient.
@@ -46,6 +48,7 @@ class Survey:
     records: tuple[ImageRecord, ...]
     rejections: tuple[Rejection, ...]
     signatures: Signatures
+    appearances: Vectors
     history: History
     patients: tuple[str | None, ...]
     grouping: Grouping
@@ -108,6 +111,7 @@ def survey(
         records=records,
         rejections=looks.rejections,
         signatures=signatures,
+        appearances=looks.appearances,
         history=history,
         patients=patients,
         grouping=group_images(digests, everyone, pairs, config.duplicates),

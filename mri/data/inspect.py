@@ -21,6 +21,7 @@ from rich.text import Text
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
 from components.ingest.config import IngestConfig
+from components.ingest.evidence.table import Evidence
 from components.ingest.folder import ImageFolder, list_images
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.numbers import table_of_names
@@ -79,7 +80,11 @@ def inspect_folder(
         if html is not None:
             _write(html, names, page)
         if as_json:
-            shown = {**findings.model_dump(mode="json"), "page": str(html) if html else None}
+            pictures = {"evidence": {"looks": {"__all__": {"examples"}}}}
+            shown = {
+                **findings.model_dump(mode="json", exclude=pictures),
+                "page": str(html) if html else None,
+            }
             console.file.write(json.dumps({**shown, "notice": DISCLAIMER}, indent=2) + "\n")
         else:
             _print(findings, html, console)
@@ -90,13 +95,16 @@ def inspect_folder(
 def _inspect(
     folder: Path, classes: str | None, labels: Path | None, *, with_page: bool
 ) -> tuple[Findings, str, str]:
+    from components.ingest.evidence.find import find_evidence
     from components.ingest.survey import survey
 
     listing, config = _listing(folder, classes, labels)
     demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
         found = survey(listing, config, LOCAL_BEAM, Path(scratch))
-    findings = Findings.of(found, config.classes)
+    training = [n for n, record in enumerate(found.records) if record.folder_split == "train"]
+    evidence = find_evidence(found, config, training)
+    findings = Findings.of(found, config.classes, evidence)
     page = render(findings, found, config) if with_page else ""
     return findings, page, table_of_names(found)
 
@@ -203,6 +211,8 @@ def _print(findings: Findings, html: Path | None, console: Console) -> None:
         )
     if findings.shortcuts.features:
         console.print(_shortcuts(findings.shortcuts))
+    if findings.evidence.looks:
+        console.print(_looks(findings.evidence))
     for verdict in judge(findings):
         mark = ("✓ ", "green") if verdict.good else ("! ", "bold red")
         line(mark, f"{verdict.title}. ", (verdict.advice, "dim"))
@@ -247,6 +257,29 @@ def _shortcuts(shortcuts: Shortcuts) -> Table:
         numbers = f"{one.balanced_accuracy:.1%}", f"{one.accuracy:.1%}"
         style = "red" if one.worrying else None
         table.add_row(one.feature, *numbers, Text(told), style=style)
+    return table
+
+
+def _looks(evidence: Evidence) -> Table:
+    labels = list(evidence.looks[0].groups)[:_ROWS]
+    table = _table("look", [*labels, "groups"])
+    table.title = "Which looks have the training images of each class? Copies count once"
+    table.title_justify, table.title_style = "left", ""
+    for look in evidence.looks:
+        counts = (
+            Text(f"{look.groups[name]:,}", "red" if evidence.too_few(look, name) else "")
+            for name in labels
+        )
+        table.add_row(Text(look.words), *counts, f"{look.count:,}")
+    if evidence.told:
+        areas = (
+            Text(f"{told.steady:.3f}", "red" if name in evidence.telling() else "")
+            if (told := evidence.told.get(name))
+            else Text()
+            for name in labels
+        )
+        table.add_section()
+        table.add_row(Text("area under ROC, levels a tumour hardly changes"), *areas, "")
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.ingest.counts import counted, ranked
+from components.ingest.evidence.table import Evidence
 from components.ingest.inspection.matches import groups_of_several
 from components.ingest.inspection.shortcuts import Shortcuts, find_shortcuts
 from components.ingest.report import FolderCounts
@@ -43,12 +44,13 @@ class Findings(FolderCounts):
     shortcuts: Shortcuts
 
     @staticmethod
-    def of(survey: Survey, classes: Sequence[str]) -> Findings:
+    def of(survey: Survey, classes: Sequence[str], evidence: Evidence | None = None) -> Findings:
         """Counts what a survey found.
 
         Args:
             survey: What every file is.
             classes: The classes that were read, those without an image included.
+            evidence: What their looks say.
 
         Returns:
             The figures.
@@ -60,6 +62,7 @@ class Findings(FolderCounts):
         came_in = {record.folder_split for record in records}
         return Findings(
             **counted(survey, classes, shown),
+            evidence=evidence or Evidence(),
             folder=shown(survey.folder.name),
             images=len(records),
             classes={shown(label): labels[label] for label in classes},

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
+from components.ingest.evidence.table import told_words
 from components.ingest.inspection.findings import Findings
 
 _UNBALANCED = 3.0
 """How many times the largest class may be the smallest before it is mentioned."""
+
+
+_FEW_GROUPS = "That takes two classes of five different images."
+_MORE = 2
+"""Sentences about looks beside the first; the table has all."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
     Returns:
         One verdict a question, in a fixed order.
     """
-    of_images = (_outside, _leak, _conflicts, _shortcuts, _balance) if findings.images else ()
+    of_images = (_outside, _leak, _conflicts, _shortcuts, _source, _balance) if findings.images else ()
     return tuple(one(findings) for one in (_files, *of_images))
 
 
@@ -98,9 +104,7 @@ def _conflicts(findings: Findings) -> FolderVerdict:
 def _shortcuts(findings: Findings) -> FolderVerdict:
     shortcuts = findings.shortcuts
     if not shortcuts.tested:
-        return FolderVerdict(
-            True, "Shortcuts were not tested", "That takes two classes of five different images."
-        )
+        return FolderVerdict(True, "Shortcuts were not tested", _FEW_GROUPS)
     if not shortcuts.worrying:
         return FolderVerdict(True, "No trivial feature predicts the class", "")
     told = ", ".join(
@@ -111,6 +115,26 @@ def _shortcuts(findings: Findings) -> FolderVerdict:
         "The class can be told without looking at the brain",
         f"Share of a class that is found by one feature alone, on average: {told}; by chance "
         f"{shortcuts.chance:.0%}. Crop to the head, resize, and compare figures by such features.",
+    )
+
+
+def _source(findings: Findings) -> FolderVerdict:
+    evidence = findings.evidence
+    telling, gaps = evidence.telling(), evidence.gaps()
+    if not telling and not gaps:
+        tested = bool(evidence.told)
+        title = (
+            "The head's levels alone do not tell the class" if tested else "Looks were not tested"
+        )
+        return FolderVerdict(True, title, "" if tested else _FEW_GROUPS)
+    said = [told_words(label, one) for label, one in telling.items()]
+    first, *more = [*said, *(gap.rstrip(".") for gap in gaps)]
+    return FolderVerdict(
+        False,
+        first,
+        " ".join(f"{one}." for one in more[:_MORE])
+        + " A model may learn where an image came from, and no figure on this folder's own test "
+        "images shows it.",
     )
 
 

@@ -1,5 +1,5 @@
 import pytest
-from counting import CLASSES, images_with, report
+from counting import CLASSES, evidence, images_with, report
 
 from components.gate.checks import check_report
 from components.gate.config import GateConfig
@@ -134,3 +134,31 @@ def test_hostile_class_names_stay_on_one_printable_line():
     _, words = _found(classes=("a", name), images=images, seen={}, previous=None)
     assert words.isprintable()
     assert len(words) < 1500
+
+
+def test_levels_that_tell_the_class_warn():
+    found, words = _found(evidence=evidence(tumours=400))
+    assert found == {"source": "warn"}
+    assert "levels alone tell glioma from the rest with accuracy 0.940" in words
+    assert "area under the ROC curve of 0.980 (chance: 0.5)" in words
+    assert _found(evidence=evidence(auc=0.8, tumours=400)) == ({}, "")
+    assert _found(GateConfig(max_levels_auc=0.98), evidence=evidence(tumours=400)) == ({}, "")
+
+
+def test_a_look_without_a_class_warns_and_stops_if_that_is_asked_for():
+    found, words = _found(evidence=evidence(auc=0.6))
+    assert found == {"source": "warn"}
+    assert (
+        "Of 412 groups that look like this (cut to white), all are notumor: a model cannot know."
+        in words
+    )
+    stops = GateConfig(severity={"source": "stop"})
+    assert _found(stops, evidence=evidence(auc=0.6))[0] == {"source": "stop"}
+
+
+def test_only_the_gravest_looks_are_named():
+    looks = evidence().looks
+    many = evidence(auc=0.6).model_copy(update={"looks": (looks[0], *[looks[1]] * 5)})
+    _, words = _found(evidence=many)
+    assert words.count("groups that look like this") == 3
+    assert "3 more looks lack a class." in words

@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
-from counting import images_with, report
+from counting import evidence, images_with, report
 from gating import heads, judge
 
 from components.disclaimer import DISCLAIMER
@@ -111,3 +111,18 @@ def test_values_that_are_all_the_same_are_drawn(tmp_path):
     source = (tmp_path / "verdict" / "index.html").read_text(encoding="utf-8")
     assert "nan" not in source.lower().split("</style>")[1]
     assert "inf" not in source.split("</style>")[1]
+
+
+def test_looks_are_shown_by_class_with_pictures(tmp_path):
+    page = _page(tmp_path, report(evidence=evidence()), heads(60, 1))
+    text = " ".join(page.text.split())
+    assert "plane: axial (7)" in text
+    assert "Of 412 groups that look like this (cut to white), all are notumor" in text
+    assert "94.0%" in text
+    assert "0.980" in text
+    assert page.elements.count("img") == 2
+
+
+def test_a_report_of_before_there_was_evidence_is_shown(tmp_path):
+    page = _page(tmp_path, report(), heads(60, 1))
+    assert "How the training images look is not known." in page.text

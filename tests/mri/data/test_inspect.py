@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import typer
 from drawing import draw, encode
+from looking import folder_of_looks
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
@@ -80,6 +81,21 @@ def test_the_page_numbers_files_and_a_table_beside_it_names_them(spoiled):
     assert numbers["notes.txt"] in ("file 1", "file 2")
     for name in ("copy.png", "mirror.png", "notes.txt"):
         assert numbers[name] in page
+
+
+def test_looks_that_tell_the_class_are_told(tmp_path, capfd, monkeypatch):
+    folder = folder_of_looks(tmp_path / "looks", balanced=False)
+    monkeypatch.chdir(tmp_path)
+    inspect_folder(folder)
+    said = " ".join(capfd.readouterr().out.split())
+    assert "Which looks have the training images of each class?" in said
+    assert "levels alone tell glioma from the rest with accuracy" in said
+    page = Path("looks-inspection.html").read_text()
+    assert "all are notumor: a model cannot know" in page
+    assert "A training image of this look" in page
+    evidence = _json(capfd, folder)["evidence"]
+    assert sum(look["groups"]["glioma"] for look in evidence["looks"]) == 44
+    assert "examples" not in evidence["looks"][0]
 
 
 def test_libraries_reach_neither_output_nor_error(spoiled):

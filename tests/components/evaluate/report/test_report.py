@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from changing import write_changed
+from counting import evidence
 from counting import report as counts
 from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
@@ -34,7 +35,8 @@ def good(tmp_path_factory) -> Path:
     baseline = probabilities(LABELS, 0.7, seed=3)
     folder = write_predictions(out / "predictions", LABELS, values, baseline=baseline)
     verdict = judged(PredictionTable.read(folder), CONFIG)
-    data = counts(classes=CLASSES, images={"train": dict.fromkeys(CLASSES, 100)})
+    images = {"train": dict.fromkeys(CLASSES, 100)}
+    data = counts(classes=CLASSES, images=images, evidence=evidence())
     changed = write_changed(out / "changed", baseline=lambda change, number: number % 3 > 0)
     return write_report(folder, out, verdict, config=CONFIG, data=data, count=120, changed=changed)[
         0
@@ -164,6 +166,13 @@ def test_the_recipe_that_was_trained_is_stated_not_the_one_that_was_asked_for(tm
     assert "by which a search chose dense_units=77, epochs=9" in answers["26"]
     assert "train.epochs=9" in page
     assert "train.epochs=3" not in page + (report / "model_card.md").read_text()
+
+
+def test_what_no_training_image_could_teach_is_said(opened):
+    said = opened.locator("#evidence ~ p").all_inner_texts()
+    assert any(
+        "412 groups" in one and "all are notumor: a model cannot know" in one for one in said
+    )
 
 
 def test_the_worst_slice_comes_first(opened):

@@ -1,6 +1,8 @@
 import json
 import os
 
+from counting import evidence
+
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.verdicts import judge
 from components.ingest.looks import Rejection
@@ -47,6 +49,18 @@ def test_everything_that_is_wrong_is_said(make_record, make_survey):
     assert any("2 of 7 files cannot be used" in sentence for sentence in said)
     assert any("2 of 2 test images (100.0%)" in s and "1 of them pixel" in s for s in said)
     assert any("1 group of matching images" in sentence for sentence in said)
+
+
+def test_looks_that_tell_the_class_are_said(make_record, make_survey):
+    def said(found):
+        survey = make_survey([make_record(label) for label in CLASSES])
+        verdicts = judge(Findings.of(survey, CLASSES, found))
+        return [f"{one.title}. {one.advice}" for one in verdicts if not one.good]
+
+    [both] = said(evidence())
+    assert "levels alone tell glioma" in both
+    assert "all are notumor: a model cannot know." in both
+    assert said(evidence(auc=0.7, tumours=400)) == []
 
 
 def test_a_folder_with_nothing_wrong_gets_no_warning(make_record, make_survey):

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from counting import evidence
 from drawing import draw
 
 from components.disclaimer import DISCLAIMER
@@ -123,6 +124,15 @@ def test_names_cannot_write_on_the_page(make_record, make_survey):
     assert "src=x" not in _Elements(html).sources
     assert 'onerror="' not in html
     html.encode()
+
+
+def test_looks_are_shown_by_class(make_record, make_survey):
+    survey = make_survey([make_record(label) for label in CLASSES])
+    findings = Findings.of(survey, CLASSES, evidence())
+    text = _text(render(findings, survey, IngestConfig(classes=CLASSES)))
+    assert "levels alone tell glioma from the rest with accuracy 0.940" in text
+    assert text.count("all are notumor: a model cannot know") >= 1
+    assert "cut to white" in text
 
 
 def test_a_folder_without_a_test_split_says_so(make_record, make_survey):
