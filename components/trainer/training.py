@@ -28,8 +28,8 @@ from components.trainer.split_model import take_weights
 
 _LOG = logging.getLogger(__name__)
 _EVAL_BATCH = 64
-_STYLES = 256
-"""Images whose styles others take."""
+_STYLES = 200
+"""Images of each class, at most, whose styles others take."""
 
 
 class DivergedError(PipelineError):
@@ -178,10 +178,10 @@ def _styles(images: Images, recipe: Recipe) -> StyleBank | None:
     """The styles that images take, of a sample that is the same whatever files it comes in."""
     if not (recipe.train.augment.styles and recipe.train.augment.swap):
         return None
-    draw = StratifiedSample[TransformedImage](_STYLES)
+    draws = [StratifiedSample[TransformedImage](_STYLES) for _ in recipe.classes]
     for image in images():
-        draw.offer(image.digest, image.label, image)
-    drawn = sorted(draw.drawn(), key=lambda image: (image.digest, image.label))
+        draws[image.label].offer(image.digest, image.label, image)
+    drawn = (image for draw in draws for image in draw.drawn())
     return StyleBank(
         ((image.digest, image.label, decode_pixels([image])[0].numpy()) for image in drawn),
         healthy_class(recipe.train, recipe.classes),

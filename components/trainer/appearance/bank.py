@@ -11,7 +11,7 @@ from components.trainer.identity import identity
 from imaging.head import Grey, Pixels
 
 _HEALTHY = 0.75
-"""How often an image of a tumour takes a healthy one's style, rather than that of another tumour."""
+"""How often an image of a tumour takes a healthy style, rather than that of another tumour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +19,17 @@ class Style:
     """What is taken from an image.
 
     Attributes:
-        grey: float32 [height, width] in 0..255.
+        picture: uint8 [height, width]: many are held at a time.
         levels: Of its head, as `head_levels` gives them.
     """
 
-    grey: Grey
+    picture: Pixels
     levels: Levels
+
+    @property
+    def grey(self) -> Grey:
+        """The picture, float32 [height, width] in 0..255."""
+        return self.picture.astype(np.float32)
 
 
 class StyleBank:
@@ -46,7 +51,8 @@ class StyleBank:
             mask = head_mask(pixels)
             if mask is not None:
                 grey = grey_levels(pixels)
-                self._of.setdefault(label, []).append(Style(grey, head_levels(grey, mask)))
+                style = Style(np.rint(grey).astype(np.uint8), head_levels(grey, mask))
+                self._of.setdefault(label, []).append(style)
                 kept.append([digest.hex(), label])
         self.identity = identity(kept, healthy)
         """Tells banks apart that give other styles."""
