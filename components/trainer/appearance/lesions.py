@@ -120,7 +120,8 @@ class _Head:
         down, right = (places.mean() for places in np.nonzero(self.mask))
         y, x = np.indices(self.mask.shape, np.float32)
         near = np.hypot(y - down - 0.12 * self.radius, x - right) < 0.2 * self.radius
-        return near & (self.depth > 0.5 * self.radius)
+        found: Mask = near & (self.depth > 0.5 * self.radius)
+        return found
 
     def upper(self) -> Mask:
         """The rows that hold brain in any view; the lower ones may be neck and face."""
