@@ -34,9 +34,9 @@ def augment(
 
 
 def _draw(digest: bytes, version: int, seed: int) -> np.ndarray:
-    """Eight numbers from -1 to 1."""
+    """Nine numbers from -1 to 1."""
     generator = np.random.default_rng([seed, version, int.from_bytes(digest[:4], "little")])
-    return generator.uniform(-1, 1, 8).astype(np.float32)
+    return generator.uniform(-1, 1, 9).astype(np.float32)
 
 
 def _relight(levels: tf.Tensor, draws: np.ndarray, config: AugmentConfig) -> tf.Tensor:
@@ -51,10 +51,11 @@ def _relight(levels: tf.Tensor, draws: np.ndarray, config: AugmentConfig) -> tf.
 
 def _move(levels: tf.Tensor, draws: np.ndarray, config: AugmentConfig) -> tf.Tensor:
     """Flips, turns, scales and shifts about the centre; what comes into view is black."""
-    if not (config.flip or config.rotate or config.zoom or config.shift):
+    if not (config.flip or config.rotate or config.zoom or config.shift or config.upside_down):
         return levels
     height, width = levels.shape[1:3]
-    turn = np.deg2rad(config.rotate * draws[:, 3])
+    over = np.float32(180) * (draws[:, 8] < 2 * config.upside_down - 1)
+    turn = np.deg2rad(config.rotate * draws[:, 3] + over)
     scale = 1 / (1 + config.zoom * draws[:, 4])
     mirror = np.where(config.flip & (draws[:, 5] > 0), -1.0, 1.0)
     # From a pixel of the result to the place in the source that it shows.

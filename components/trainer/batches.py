@@ -1,6 +1,6 @@
 """Batches for the layers that train: what they hold depends on seed and epoch alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ from components.trainer.config import TrainConfig
 from components.trainer.features import FrozenFeatures
 
 Weights = np.ndarray[Any, np.dtype[np.float32]]
+Allowed = np.ndarray[Any, np.dtype[np.float32]]
 _Batch = tuple[Any, Any, Any]
 
 
@@ -23,7 +24,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        features: FrozenFeatures,
+        features: Sequence[FrozenFeatures],
         class_count: int,
         config: TrainConfig,
         replicas: int = 1,
@@ -31,7 +32,7 @@ class TrainingBatches:
         """Prepares the epochs.
 
         Args:
-            features: Of the train split.
+            features: Of the train split, and of what was made of it; all in as many versions.
             class_count: Number of classes.
             config: Batch size, class weights, mixing and seed.
             replicas: Devices that share each batch; each needs an image of it.
@@ -39,13 +40,15 @@ class TrainingBatches:
         Raises:
             PipelineError: A class has no image.
         """
-        self._features = features
+        self._images = [(digest, split.versions) for split in features for digest in split.digests]
         self._config = config
-        self._slices = _slices(len(features.digests), config.batch_size, replicas)
-        self._one_hot = np.eye(class_count, dtype=np.float32)
-        self._class_weights = class_weights(features.labels, class_count, config)
+        self._slices = _slices(len(self._images), config.batch_size, replicas)
+        labels = np.concatenate([split.labels for split in features])
+        self._allowed = allowed_classes(labels, class_count)
+        self._weights = _shares(self._allowed) @ class_weights(labels, class_count, config)
         offsets = np.random.default_rng([config.seed, 0])
-        self._offsets = offsets.integers(len(features.versions), size=len(features.digests))
+        versions = len(features[0].versions)
+        self._offsets = offsets.integers(versions, size=len(self._images))
         self.epoch = 0
         """The epoch that the next pass over `dataset` is for."""
 
@@ -54,17 +57,22 @@ class TrainingBatches:
         """Batches in an epoch."""
         return len(self._slices)
 
+    @property
+    def image_count(self) -> int:
+        """Images in an epoch."""
+        return len(self._images)
+
     def dataset(self) -> tf.data.Dataset:
         """Returns the batches of the epoch in `epoch`.
 
         Returns:
-            Activations [batch, ...], one-hot labels float32 [batch, classes] and weights float32
-            [batch].
+            Activations [batch, ...], labels float32 [batch, 1, classes], or [batch, 2, classes] if
+            images are mixed, as `AllowedClassesLoss` takes them, and weights float32 [batch].
         """
-        features = self._features.versions[0]
+        _, (store, *_) = self._images[0]
         signature = (
-            tf.TensorSpec((None, *features.shape), tf.as_dtype(features.dtype)),
-            tf.TensorSpec((None, len(self._one_hot)), tf.float32),
+            tf.TensorSpec((None, *store.shape), tf.as_dtype(store.dtype)),
+            tf.TensorSpec((None, None, self._allowed.shape[1]), tf.float32),
             tf.TensorSpec((None,), tf.float32),
         )
         batches = tf.data.Dataset.from_generator(self._epoch, output_signature=signature)
@@ -73,23 +81,19 @@ class TrainingBatches:
     def _epoch(self) -> Iterator[_Batch]:
         epoch = self.epoch
         generator = np.random.default_rng([self._config.seed, 1, epoch])
-        order = generator.permutation(len(self._features.digests))
+        order = generator.permutation(len(self._images))
         for rows in map(order.__getitem__, self._slices):
-            classes = self._features.labels[rows]
-            activations, labels = self._activations(rows, epoch), self._one_hot[classes]
+            activations, labels = self._activations(rows, epoch), self._allowed[rows][:, None]
             if self._config.mixup:
                 activations, labels = _mix(activations, labels, self._config.mixup, generator)
-            yield activations, labels, self._class_weights[classes]
+            yield activations, labels, self._weights[rows]
 
     def _activations(self, rows: np.ndarray, epoch: int) -> np.ndarray:
-        versions = (self._offsets[rows] + epoch) % len(self._features.versions)
-        stores = self._features.versions
-        return np.stack(
-            [
-                stores[version][self._features.digests[row]]
-                for row, version in zip(rows, versions, strict=True)
-            ]
-        )
+        found = []
+        for row in rows:
+            digest, versions = self._images[row]
+            found.append(versions[(self._offsets[row] + epoch) % len(versions)][digest])
+        return np.stack(found)
 
 
 def plain_batches(
@@ -104,30 +108,47 @@ def plain_batches(
         replicas: Devices that share each batch; each needs an image of it.
 
     Returns:
-        Activations [batch, ...] and one-hot labels float32 [batch, classes].
+        Activations [batch, ...] and labels float32 [batch, 1, classes].
     """
     store = features.versions[0]
-    one_hot = np.eye(class_count, dtype=np.float32)
     slices = _slices(len(features.digests), batch_size, replicas)
 
     def batches() -> Iterator[tuple[Any, Any]]:
         rows = np.arange(len(features.digests))
         for activations, labels in map(features.original, map(rows.__getitem__, slices)):
-            yield activations, one_hot[labels]
+            yield activations, allowed_classes(labels, class_count)[:, None]
 
     signature = (
         tf.TensorSpec((None, *store.shape), tf.as_dtype(store.dtype)),
-        tf.TensorSpec((None, class_count), tf.float32),
+        tf.TensorSpec((None, 1, class_count), tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     return _on_every_replica(dataset, len(slices))
 
 
+def allowed_classes(labels: np.ndarray, class_count: int) -> Allowed:
+    """The classes that are right for each image.
+
+    Args:
+        labels: int64 [images], as `TransformedImage` has them.
+        class_count: Number of classes.
+
+    Returns:
+        float32 [images, class_count]: 1 where a class is right, else 0.
+    """
+    one_hot = np.eye(class_count, dtype=np.float32)
+    named = one_hot[np.maximum(labels, ~labels)]
+    found: Allowed = np.where(labels[:, None] < 0, 1 - named, named)
+    return found
+
+
 def class_weights(labels: np.ndarray, class_count: int, config: TrainConfig) -> Weights:
     """How much an image of each class counts; 1 on average over the images.
 
+    An image that several classes are right for is one of each in equal parts.
+
     Args:
-        labels: int64 [images].
+        labels: int64 [images], as `TransformedImage` has them.
         class_count: Number of classes.
         config: How classes are weighted.
 
@@ -135,10 +156,16 @@ def class_weights(labels: np.ndarray, class_count: int, config: TrainConfig) -> 
         float32 [class_count].
     """
     power = {"none": 0.0, "square_root": 0.5, "balanced": 1.0}[config.class_weights]
-    counts = np.bincount(labels, minlength=class_count)
+    counts = _shares(allowed_classes(labels, class_count)).sum(axis=0, dtype=np.float64)
     weights = np.maximum(counts, 1) ** -power
     normalised: Weights = (weights * len(labels) / (weights @ counts)).astype(np.float32)
     return normalised
+
+
+def _shares(allowed: Allowed) -> Allowed:
+    """How much an image is of each class."""
+    shares: Allowed = allowed / allowed.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _slices(count: int, size: int, replicas: int) -> list[slice]:
@@ -155,16 +182,16 @@ def _mix(
     concentration: float,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mixes each image with another one of the batch."""
+    """Mixes each image with another one of the batch; labels [batch, 1, classes] are kept apart."""
     share = generator.beta(concentration, concentration, len(labels)).astype(np.float32)
     share = np.maximum(share, 1 - share)
     partners = generator.permutation(len(labels))
     wide = share.reshape(-1, *[1] * (activations.ndim - 1))
     exact = activations.astype(np.float32)
     mixed = wide * exact + (1 - wide) * exact[partners]
-    return mixed.astype(activations.dtype), share[:, None] * labels + (1 - share[:, None]) * labels[
-        partners
-    ]
+    shares = share[:, None, None]
+    both = np.concatenate([shares * labels, (1 - shares) * labels[partners]], axis=1)
+    return mixed.astype(activations.dtype), both
 
 
 def _on_every_replica(dataset: tf.data.Dataset, steps: int) -> tf.data.Dataset:

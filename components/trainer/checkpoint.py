@@ -89,5 +89,6 @@ class Checkpoint(keras.callbacks.Callback):
         return kept_epoch(self.history, keep_best=True)
 
     def take_best(self, model: keras.Model) -> None:
-        """Gives the model the weights of the best epoch."""
+        """Gives the model the weights of the best epoch: their average, if there is one."""
         model.load_weights(self._folder / _BEST)
+        model.optimizer.finalize_variable_values(model.trainable_variables)

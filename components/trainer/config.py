@@ -12,6 +12,8 @@ from components.trainer.layers import VGG16, Widths
 from components.transform.config import TransformConfig
 
 _StepSize = Annotated[float, Field(gt=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_PerImage = Annotated[float, Field(ge=0, le=20)]
 _Dropout = Annotated[float, Field(ge=0, lt=1)]
 _Width = Annotated[int, Field(ge=1)]
 _Depth = Annotated[int, Field(ge=0, le=sum(VGG16.DEPTHS))]
@@ -54,6 +56,14 @@ class AugmentConfig(StrictConfig):
         rotate: Degrees, at most, either way.
         zoom: The side is multiplied by a factor within 1 +- this.
         shift: Share of the side, at most, in any direction.
+        upside_down: Share of the versions that are turned by another 180 degrees.
+        styles: Share of the versions that are restyled, in grey, black outside the head: another
+            sequence, window, scanner or archive. For `transform.crop: head`, where all images are
+            black there.
+        swap: Share of the restyled versions that take levels or low frequencies from an image of
+            another class: mostly a tumour's from a healthy one, and the other way round.
+        levels: Whether the levels of versions are normalised within the head at the end, as
+            `transform.levels: head` does with what the network is shown.
         seed: Seed of these random changes. Trainings with other seeds share them, and so their
             features.
     """
@@ -67,7 +77,29 @@ class AugmentConfig(StrictConfig):
     rotate: float = Field(0.0, ge=0, le=180)
     zoom: float = Field(0.0, ge=0, lt=1)
     shift: float = Field(0.0, ge=0, lt=1)
+    upside_down: _Share = 0.0
+    styles: _Share = 0.0
+    swap: _Share = 0.35
+    levels: bool = False
     seed: int = Field(0, ge=0, lt=2**31)
+
+
+class PaintConfig(StrictConfig):
+    """What is made of each training image of the healthy class, beside itself.
+
+    So many of each, on average; a fraction is made of a part of the images. Every version is
+    painted anew.
+
+    Attributes:
+        lesions: With a lesion painted on it, whose kind nobody knows: every class is right but the
+            healthy one.
+        decoys: With what painting does to a picture, and no lesion; healthy.
+        copies: With nothing painted on it, but versions of its own; healthy.
+    """
+
+    lesions: _PerImage = 0.0
+    decoys: _PerImage = 0.0
+    copies: _PerImage = 0.0
 
 
 class TrainConfig(StrictConfig):
@@ -82,15 +114,21 @@ class TrainConfig(StrictConfig):
         weight_decay: AdamW's; 0 is plain Adam.
         label_smoothing: Share of a label's weight that is spread over all classes.
         class_weights: How much a rare class's images count: `none` alike, `balanced` inversely to
-            its frequency, `square_root` inversely to the root of it.
+            its frequency, `square_root` inversely to the root of it. A painted lesion counts in
+            equal parts for each class that it may be.
         mixup: Images are mixed in pairs with a share drawn from Beta(this, this); 0 mixes none.
             Mixed are the activations below the layers that train (Verma et al., "Manifold Mixup",
             2019).
+        average: Momentum of the moving average of the weights that are trained, step by step. It is
+            what is evaluated after each epoch and what training ends with; 0 averages nothing.
         patience: Training stops when the loss on eval has not fallen for so many epochs; None
             trains to the end.
         keep_best: Whether the weights of the epoch with the least loss on eval are kept, rather
             than the last.
         augment: How training images are varied.
+        healthy_class: The class without a tumour, for `paint` and `augment.swap`; null if there is
+            none.
+        paint: What is made of its images.
         precision: What the layers compute in; `auto` takes mixed_float16 on a GPU, mixed_bfloat16
             if this processor has instructions for it and is measured to be faster in it, otherwise
             float32. Weights are float32 always.
@@ -108,9 +146,12 @@ class TrainConfig(StrictConfig):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Literal["none", "balanced", "square_root"] = "none"
     mixup: float = Field(0.0, ge=0)
+    average: float = Field(0.0, ge=0, lt=1)
     patience: int | None = Field(None, ge=1)
     keep_best: bool = False
     augment: AugmentConfig = AugmentConfig()
+    healthy_class: str | None = "notumor"
+    paint: PaintConfig = PaintConfig()
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
     cache_gigabytes: float = Field(50.0, gt=0)

@@ -24,11 +24,12 @@ import tensorflow as tf
 from components.errors import PipelineError
 from components.source_digest import source_digest
 from components.stratified_sample import StratifiedSample
-from components.trainer.augment import augment
+from components.trainer.appearance.bank import StyleBank
 from components.trainer.config import AugmentConfig
 from components.trainer.identity import identity
 from components.trainer.inputs import TransformedImage, decode_pixels
 from components.trainer.progress import ImageRate
+from components.trainer.versions import make_versions
 from components.whole_file import whole_file
 
 _LOG = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ class FrozenFeatures:
     Attributes:
         digests: Of the images, sorted, so that nothing depends on the order of files. Copies of an
             image have the same, and are images of their own.
-        labels: int64 [images].
+        labels: int64 [images], as `TransformedImage` has them.
         versions: A store for each.
     """
 
@@ -208,12 +209,13 @@ class FrozenPrefix:
             self._run = tf.function(lambda pixels: prefix(pixels, training=False), autograph=False)
             self._identity = identity(prefix.get_config(), *prefix.get_weights())
 
-    def features(self, *splits: Split) -> list[FrozenFeatures]:
+    def features(self, *splits: Split, styles: StyleBank | None = None) -> list[FrozenFeatures]:
         """Makes sure that all versions of all images are in the cache, together.
 
         Args:
             splits: All that one training needs: what is made for one split never makes room for
                 another.
+            styles: Whose styles versions may take.
 
         Returns:
             The features of each split's images.
@@ -224,7 +226,7 @@ class FrozenPrefix:
         """
         rows = [_rows(images()) for images, _ in splits]
         folders = [
-            [self._folder(version, config) for version in range(config.versions)]
+            [self._folder(version, config, styles) for version in range(config.versions)]
             for _, config in splits
         ]
         wanted: dict[Path, set[bytes]] = defaultdict(set)
@@ -238,7 +240,8 @@ class FrozenPrefix:
             total, done = _missing(stores, wanted), 0
             pace = ImageRate(total)
             for (images, config), paths in zip(splits, folders, strict=True):
-                for count in self._fill(images(), [stores[path] for path in paths], config):
+                into = [stores[path] for path in paths]
+                for count in self._fill(images(), into, config, styles):
                     done += count
                     if told := pace.tell(done):
                         _LOG.info("frozen layers, %d%%, %s", 100 * done // total, told)
@@ -254,12 +257,12 @@ class FrozenPrefix:
     def _stores(self, folders: Iterable[Path]) -> dict[Path, FeatureStore]:
         return {folder: FeatureStore(folder, self.shape, self.dtype) for folder in folders}
 
-    def _folder(self, version: int, config: AugmentConfig) -> Path:
+    def _folder(self, version: int, config: AugmentConfig, styles: StyleBank | None = None) -> Path:
         """A store's folder is named by all that its content depends on."""
         original = version == 0 and config.keep_original
         drawn = config.model_dump(exclude={"versions", "keep_original"})
-        code = source_digest("components.trainer.augment")
-        chosen = None if original else [version, code, drawn]
+        code = source_digest("components.trainer.versions")
+        chosen = None if original else [version, code, drawn, styles and styles.identity]
         return self._cache / identity(self._identity, chosen, self.shape, self.dtype.name)
 
     def _fill(
@@ -267,6 +270,7 @@ class FrozenPrefix:
         images: Iterable[TransformedImage],
         stores: Sequence[FeatureStore],
         config: AugmentConfig,
+        styles: StyleBank | None,
     ) -> Iterator[int]:
         """Computes what is missing; yields how many images went through, time and again."""
         stream = iter(images)
@@ -278,8 +282,8 @@ class FrozenPrefix:
                 activations = []
                 for start in range(0, len(todo), _BATCH):
                     batch = todo[start : start + _BATCH]
-                    digests = [image.digest for image in batch]
-                    pixels = augment(decode_pixels(batch), digests, version, config)
+                    subjects = [image.subject for image in batch]
+                    pixels = make_versions(decode_pixels(batch), subjects, version, config, styles)
                     activations.append(self._run(pixels).numpy())
                     yield len(batch)
                 store.add([image.digest for image in todo], np.concatenate(activations))

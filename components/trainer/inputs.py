@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from components.trainer.versions import Painting, Subject
 from components.transform.preprocessing import CLASS, PIXELS, unpack
 
 _BATCH = 64
@@ -21,13 +22,22 @@ class TransformedImage:
 
     Attributes:
         png: Its pixels as a PNG file, all of one size.
-        label: Index of its class.
-        digest: sha256 of the PNG file, 32 bytes.
+        label: Index of its class; `~index`, which is below zero, if all that is known is that it
+            is not of that class.
+        digest: sha256 of the PNG file, 32 bytes; of what was made of another image, one that tells
+            it from that one.
+        painting: What is painted on it, in each version anew.
     """
 
     png: bytes
     label: int
     digest: bytes
+    painting: Painting | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """What its versions depend on."""
+        return Subject(self.digest, max(self.label, ~self.label), self.painting)
 
 
 def read_images(file_patterns: list[str]) -> Iterator[TransformedImage]:

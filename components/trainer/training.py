@@ -1,7 +1,7 @@
 """Trains a recipe: the tail of its network, on the features of its frozen prefix."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +10,26 @@ import numpy as np
 
 from components.errors import PipelineError
 from components.source_digest import source_digest
+from components.stratified_sample import StratifiedSample
+from components.trainer.appearance.bank import StyleBank
+from components.trainer.averaging import EvaluateAverage
 from components.trainer.batches import TrainingBatches, plain_batches
 from components.trainer.checkpoint import Checkpoint
 from components.trainer.config import Recipe, TrainConfig
 from components.trainer.features import FrozenFeatures
+from components.trainer.healthy import Images, healthy_class, made_of_healthy
 from components.trainer.history import History
 from components.trainer.identity import identity
-from components.trainer.inputs import read_images
+from components.trainer.inputs import TransformedImage, decode_pixels, read_images
+from components.trainer.loss import AllowedClassesAccuracy, AllowedClassesLoss
 from components.trainer.parts import frozen_prefix, initial_network, training_parts
 from components.trainer.progress import LogProgress
 from components.trainer.split_model import take_weights
 
 _LOG = logging.getLogger(__name__)
 _EVAL_BATCH = 64
+_STYLES = 200
+"""Images of each class, at most, whose styles others take."""
 
 
 class DivergedError(PipelineError):
@@ -39,7 +46,7 @@ class TrainedModel:
         state: The folder that an interrupted training goes on from; to be removed when what came
             of this one is safe.
         cut: The layer whose output `train` and `held_out` hold; empty where they hold pixels.
-        train: Features of the train split.
+        train: Features of the train split, without what was made of it.
         held_out: Of the eval split.
     """
 
@@ -77,31 +84,42 @@ def fit(
     """
     model = initial_network(recipe)
     parts = training_parts(recipe, model)
-    original = recipe.train.augment.model_copy(update={"versions": 1, "keep_original": True})
-    features, held_out = frozen_prefix(recipe, parts, cache).features(
-        (lambda: read_images(train_files), recipe.train.augment),
+    varied = recipe.train.augment
+    original = varied.model_copy(update={"versions": 1, "keep_original": True})
+
+    def images() -> Iterator[TransformedImage]:
+        return read_images(train_files)
+
+    made = made_of_healthy(images, recipe.train, recipe.classes)
+    # Of what is made every version is drawn: it has no original.
+    further = [(made, varied.model_copy(update={"keep_original": False}))] if made else []
+    features, held_out, *others = frozen_prefix(recipe, parts, cache).features(
+        (images, varied),
         (lambda: read_images(eval_files), original),
+        *further,
+        styles=_styles(images, recipe),
     )
     _check_classes(features, recipe.classes)
 
-    _LOG.info("training on %s images", f"{len(features.digests):,}")
+    trained = [features, *others]
+    _LOG.info("training on %s images", f"{sum(len(split.digests) for split in trained):,}")
     # Settings alone do not tell: `auto` may choose another precision by the next time.
     itself = identity(
         recipe,
         parts.precision,
         source_digest(__name__),
         *model.get_weights(),
-        *(_images(split) for split in (features, held_out)),
+        *(_images(split) for split in (*trained, held_out)),
     )
     state = cache / "training" / itself
-    history = train(parts.tail, features, held_out, recipe.train, state, callbacks)
+    history = train(parts.tail, trained, held_out, recipe.train, state, callbacks)
     take_weights(model, parts.tail)
     return TrainedModel(model, history, state, parts.cut, features, held_out)
 
 
 def train(
     tail: keras.Model,
-    features: FrozenFeatures,
+    features: Sequence[FrozenFeatures],
     held_out: FrozenFeatures,
     config: TrainConfig,
     state: Path,
@@ -111,7 +129,7 @@ def train(
 
     Args:
         tail: From features to probabilities; its weights are changed.
-        features: Of the train split.
+        features: Of the train split, and of what was made of it.
         held_out: Of the eval split, originals.
         config: The recipe.
         state: A folder of this training's own, where it goes on from if it is interrupted. It is
@@ -132,6 +150,7 @@ def train(
     done = checkpoint.resume(tail)
     if done:
         _LOG.info("continuing after epoch %d, the last before training was interrupted", done)
+    averaged = [EvaluateAverage()] if config.average else []
     tail.fit(
         batches.dataset(),
         validation_data=plain_batches(held_out, class_count, _EVAL_BATCH, replicas),
@@ -142,7 +161,8 @@ def train(
         callbacks=[
             _EpochOf(batches, config.seed),
             keras.callbacks.TerminateOnNaN(),
-            LogProgress(len(features.digests), config.batch_size, done),
+            LogProgress(batches.image_count, config.batch_size, done),
+            *averaged,
             checkpoint,
             *callbacks,
         ],
@@ -152,6 +172,20 @@ def train(
     if config.keep_best:
         checkpoint.take_best(tail)
     return checkpoint.history
+
+
+def _styles(images: Images, recipe: Recipe) -> StyleBank | None:
+    """The styles that images take, of a sample that is the same whatever files it comes in."""
+    if not (recipe.train.augment.styles and recipe.train.augment.swap):
+        return None
+    draws = [StratifiedSample[TransformedImage](_STYLES) for _ in recipe.classes]
+    for image in images():
+        draws[image.label].offer(image.digest, image.label, image)
+    drawn = (image for draw in draws for image in draw.drawn())
+    return StyleBank(
+        ((image.digest, image.label, decode_pixels([image])[0].numpy()) for image in drawn),
+        healthy_class(recipe.train, recipe.classes),
+    )
 
 
 def _check_classes(features: FrozenFeatures, classes: Sequence[str]) -> None:
@@ -173,16 +207,18 @@ def _images(split: FrozenFeatures) -> list[tuple[str, int]]:
 def _compile(tail: keras.Model, steps: int, config: TrainConfig) -> None:
     rate = _learning_rate(steps, config)
     with tail.distribute_strategy.scope():
-        if config.weight_decay:
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
-        else:
-            optimizer = keras.optimizers.Adam(rate)
+        optimizer = keras.optimizers.Adam(  # with a weight decay it is AdamW
+            rate,
+            weight_decay=config.weight_decay or None,
+            use_ema=config.average > 0,
+            ema_momentum=config.average,
+        )
         if any(layer.dtype_policy.name == "mixed_float16" for layer in tail.layers):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients are zero
         tail.compile(
             optimizer=optimizer,
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
-            metrics=["accuracy"],
+            loss=AllowedClassesLoss(config.label_smoothing),
+            metrics=[AllowedClassesAccuracy()],
         )
 
 

@@ -13,6 +13,7 @@ from transformed import SIZE, images, toy_model
 
 from components.errors import PipelineError
 from components.trainer import features as features_module
+from components.trainer.appearance.bank import StyleBank
 from components.trainer.config import AugmentConfig
 from components.trainer.features import FrozenPrefix
 from components.trainer.inputs import decode_pixels
@@ -88,6 +89,18 @@ def test_other_draws_share_the_originals_only(tmp_path, split, change):
     other = _Counting(tmp_path / "cache")
     other(split, TWO.model_copy(update=change))
     assert other.images == 20
+
+
+def test_versions_in_other_styles_are_not_used(tmp_path, split):
+    styled = TWO.model_copy(update={"styles": 0.5})
+    pictures = [(one.digest, one.label, decode_pixels([one])[0].numpy()) for one in split]
+    banks = [None, StyleBank(pictures[:6]), StyleBank(pictures[6:]), StyleBank(pictures[:6])]
+    computed = []
+    for config, styles in [(TWO, None), *((styled, bank) for bank in banks)]:
+        maker = _Counting(tmp_path / "cache")
+        maker.frozen.features((lambda: split, config), styles=styles)
+        computed.append(maker.images)
+    assert computed == [40, 20, 20, 20, 0]
 
 
 def test_features_of_other_weights_are_not_used(tmp_path, split):

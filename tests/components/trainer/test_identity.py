@@ -28,7 +28,16 @@ def test_where_something_lies_and_what_room_there_is_decide_nothing(same):
 
 
 @pytest.mark.parametrize(
-    "other", [{"epochs": 7}, {"classes": ("b", "a")}, {"augment": {"versions": 3}}, {"seed": 1}]
+    "other",
+    [
+        {"epochs": 7},
+        {"classes": ("b", "a")},
+        {"augment": {"versions": 3}},
+        {"augment": {"styles": 0.5}},
+        {"paint": {"lesions": 1}},
+        {"average": 0.9},
+        {"seed": 1},
+    ],
 )
 def test_settings_decide(other):
     assert identity(_training(**other)) != identity(_training())

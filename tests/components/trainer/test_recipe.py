@@ -83,6 +83,40 @@ def test_killed_in_an_epoch_a_training_ends_with_the_weights_it_would_have_had(
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_training_on_painted_and_restyled_images_goes_on_and_ends_the_same(whole, tmp_path):
+    drawn = {"versions": 2, "styles": 0.7, "swap": 0.6, "levels": True}
+    values = {
+        "train.augment": drawn,
+        "train.healthy_class": "b",
+        "train.paint": {"lesions": 1, "decoys": 0.5, "copies": 1},
+        "train.average": 0.7,
+    }
+    recipe = plain_recipe().with_values(values)
+    uninterrupted = fit(recipe, *whole.files, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        fit(recipe, *whole.files, tmp_path / "killed", (KillAt(1, 1),))
+    resumed = fit(recipe, *whole.files, tmp_path / "killed")
+    assert resumed.history == uninterrupted.history
+    pairs = zip(resumed.model.get_weights(), uninterrupted.model.get_weights(), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+    # What confidence is fitted on are the images themselves.
+    for features, alone in (
+        (resumed.train, whole.model.train),
+        (resumed.held_out, whole.model.held_out),
+    ):
+        assert features.digests == alone.digests
+        np.testing.assert_array_equal(features.labels, alone.labels)
+        for mine, theirs in zip(features.original([0, 1]), alone.original([0, 1]), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    # Trainings that draw otherwise are others.
+    for change in ({"train.paint": {"lesions": 1}}, {"train.average": 0.5}):
+        begins = _Begins()
+        with pytest.raises(KilledError):
+            fit(recipe.with_values(change), *whole.files, tmp_path / "killed", (begins,))
+        assert begins.epoch == 0
+
+
 @pytest.mark.slow
 def test_two_devices_train_as_one_does(whole):
     losses = _fit_on_two_devices(whole.folder)

@@ -39,7 +39,8 @@ def _tail(precision: str = "float32") -> keras.Model:
 
 def _train(splits, state, config: TrainConfig = CONFIG, precision="float32", **arguments):
     tail = _tail(precision)
-    return tail, train(tail, *splits, config, state, **arguments)
+    features, held_out = splits
+    return tail, train(tail, [features], held_out, config, state, **arguments)
 
 
 def _assert_equal(first: keras.Model, second: keras.Model, tolerance: float = 0.0) -> None:
@@ -155,6 +156,61 @@ def test_half_precision_trains_and_resumes_with_a_scaled_loss(splits, tmp_path):
     resumed, again = _train(splits, tmp_path / "killed", precision="mixed_float16")
     assert again == history
     _assert_equal(whole, resumed)
+
+
+class _Weights(keras.callbacks.Callback):
+    """The weights after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[list[np.ndarray]] = []
+
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        self.steps.append([one.numpy() for one in self.model.trainable_variables])
+
+
+def test_training_ends_with_the_average_of_its_weights_which_is_what_was_evaluated(
+    splits, tmp_path
+):
+    seen = _Weights()
+    config = CONFIG.model_copy(update={"average": 0.8, "epochs": 2})
+    tail, history = _train(splits, tmp_path, config, callbacks=(seen,))
+    average = seen.steps[0]
+    for step in seen.steps[1:]:
+        average = [0.8 * old + 0.2 * new for old, new in zip(average, step, strict=True)]
+    for found, expected in zip(tail.trainable_variables, average, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    _, held_out = splits
+    activations = np.stack([held_out.versions[0][digest] for digest in held_out.digests])
+    chosen = tail.predict(activations, verbose=0)[np.arange(10), held_out.labels]
+    assert -np.log(chosen).mean() == pytest.approx(history["val_loss"][-1], rel=1e-4)
+
+
+def test_an_average_is_evaluated_and_goes_on_after_a_kill_without_a_trace(splits, tmp_path):
+    plain, averaged = _Weights(), _Weights()
+    config = CONFIG.model_copy(update={"average": 0.8})
+    _train(splits, tmp_path / "plain", callbacks=(plain,))
+    whole, history = _train(splits, tmp_path / "whole", config, callbacks=(averaged,))
+    for one, other in zip(plain.steps[-1], averaged.steps[-1], strict=True):
+        np.testing.assert_array_equal(one, other)  # evaluation leaves the trained ones as they are
+    with pytest.raises(KilledError):
+        _train(splits, tmp_path / "killed", config, callbacks=(KillAt(2, 1),))
+    resumed, again = _train(splits, tmp_path / "killed", config)
+    assert again == history
+    _assert_equal(whole, resumed)
+    ended, _ = _train(splits, tmp_path / "killed", config, callbacks=(KillAt(0, 0),))
+    _assert_equal(whole, ended)
+
+
+def test_the_best_epoch_is_kept_as_the_average_that_it_was(splits, tmp_path):
+    config = CONFIG.model_copy(
+        update={"average": 0.5, "keep_best": True, "learning_rate": 0.05, "epochs": 8}
+    )
+    tail, history = _train(splits, tmp_path, config)
+    _, held_out = splits
+    activations = np.stack([held_out.versions[0][digest] for digest in held_out.digests])
+    chosen = tail.predict(activations, verbose=0)[np.arange(10), held_out.labels]
+    assert -np.log(chosen).mean() == pytest.approx(min(history["val_loss"]), rel=1e-3)
 
 
 class _Rates(keras.callbacks.Callback):

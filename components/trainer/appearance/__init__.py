@@ -1,0 +1,1 @@
+"""What else a training image could have looked like: other appearances, and lesions."""
