@@ -10,13 +10,13 @@ CUT_BLACK = "dark levels are cut: export the full range"
 CUT_WHITE = "bright levels are cut: export the full range"
 BLURRED = "it is blurred: export the full resolution"
 SMALL = "the head is small: export it larger"
-HEADLESS = "no head stands out: export all of it, on a dark ground"
+NO_HEAD = "no head stands out: export all of it, on a dark ground"
 OTHER = "another reason"
 """How a sentence that is none of these is counted."""
 
 SEPARATOR = "; "
 
-_KNOWN = (FOREIGN, HEADLESS, CUT_BLACK, CUT_WHITE, BLURRED, SMALL, UNSURE)
+_KNOWN = (FOREIGN, NO_HEAD, CUT_BLACK, CUT_WHITE, BLURRED, SMALL, UNSURE)
 
 
 def counted(reasons: str) -> tuple[str, ...]:

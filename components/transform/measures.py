@@ -12,15 +12,14 @@ from imaging.head import WHOLE
 MEASURES = ("cut_black", "cut_white", "sharpness", "head_share")
 """In this order they stand in a tensor."""
 
-_INSET = 0.08
+_INSET = 0.04
 """What is left out all along the outline, as a share of the head's least width: the ground that the
 outline encloses, and the edge to it."""
 _ENDS = 0.01
 """Share of the pixels below the lowest level, and above the highest, so that no single one says
 where these lie."""
 _BAND = 0.02
-"""How far from the lowest or the highest, as a share of their distance, a level counts as cut: what
-JPEG leaves of a plateau."""
+"""Width of a band of levels, as a share of their range: what JPEG leaves of a plateau."""
 
 
 def inner_mask(tangents: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
@@ -39,26 +38,34 @@ def inner_mask(tangents: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.T
 
 
 def cut_levels(pixels: tf.Tensor, inner: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which share of a head is black, and which is white.
+    """Which share of a head is cut to black, and which to white.
 
     Args:
         pixels: uint8 RGB, shape [height, width, 3].
         inner: bool [height, width], from `inner_mask`.
 
     Returns:
-        float32 scalars in [0, 1]; both 1 if there is one level alone.
+        float32 scalars in [0, 1]: by how much more of the head lies in the band of its lowest
+        levels than in the next one, and the same of the highest; both 1 if all is of one level.
     """
     levels = tf.cast(tf.boolean_mask(grey_levels(pixels), inner), tf.int32)
-    ranks = tf.cumsum(tf.math.bincount(levels, minlength=256, maxlength=256, dtype=tf.float32))
+    counts = tf.math.bincount(levels, minlength=256, maxlength=256, dtype=tf.float32)
+    ranks = tf.cumsum(counts)
     wanted = tf.constant([_ENDS, 1.0 - _ENDS]) * ranks[-1]
     low, high = tf.unstack(tf.cast(tf.searchsorted(ranks, wanted), tf.float32), num=2)
-    band = _BAND * (high - low)
-    black = ranks[tf.cast(tf.floor(low + band), tf.int32)]
-    below = tf.concat([[0.0], ranks], 0)[tf.cast(tf.math.ceil(high - band), tf.int32)]
     return (
-        tf.math.divide_no_nan(black, ranks[-1]),
-        tf.math.divide_no_nan(ranks[-1] - below, ranks[-1]),
+        _plateau(counts, low, _BAND * (high - low)),
+        _plateau(tf.reverse(counts, [0]), 255.0 - high, _BAND * (high - low)),
     )
+
+
+def _plateau(counts: tf.Tensor, end: tf.Tensor, band: tf.Tensor) -> tf.Tensor:
+    """How much more, as a share of all, lies up to a band beyond the end than in the next band."""
+    ranks = tf.cumsum(counts)
+    first, both = tf.unstack(
+        tf.gather(ranks, tf.cast(end + band * tf.constant([1.0, 2.0]), tf.int32)), num=2
+    )
+    return tf.nn.relu(tf.math.divide_no_nan(2.0 * first - both, ranks[-1]))
 
 
 def sharpness(pixels: tf.Tensor, inner: tf.Tensor) -> tf.Tensor:

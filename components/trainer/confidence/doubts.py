@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from components.reasons import BLURRED, CUT_BLACK, CUT_WHITE, HEADLESS, SEPARATOR, SMALL
+from components.reasons import BLURRED, CUT_BLACK, CUT_WHITE, NO_HEAD, SEPARATOR, SMALL
 from components.trainer.config import ConfidenceConfig
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_SLACK = 0.25
+_SLACK = 0.1
 """How far beyond the outermost images a limit lies, as a share of their distance to the median."""
-_LEAST_SLACK = 0.2
+_LEAST_SLACK = 0.1
 """The same at least, in logits of a share and in the logarithm of sharpness."""
 _TINY = 1e-6
 """What a share differs from 0 and 1 at least, and sharpness from 0, so that logarithms exist."""
@@ -90,13 +90,13 @@ class Limits:
             BLURRED: sharpness < self.sharpness_below,
             SMALL: head < self.head_share_below,
         }
-        return {HEADLESS: headless, **{words: flags & ~headless for words, flags in found.items()}}
+        return {NO_HEAD: headless, **{words: flags & ~headless for words, flags in found.items()}}
 
 
 def fit_limits(measures: NDArray[np.float32], config: ConfidenceConfig) -> Limits:
     """Fits limits that hardly any image lies beyond.
 
-    A limit lies outside of all but `config.flagged_share` of the images, by a quarter more than
+    A limit lies outside of all but `config.flagged_share` of the images, by a tenth more than
     these lie from the median. The fewer images there are, the farther out it lies: images by whose
     number nothing can be said of so small a share set no limit.
 
