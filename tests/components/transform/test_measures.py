@@ -16,11 +16,10 @@ CASES = {name: picture for name, (picture, _) in SHOWN.items()} | HEADLESS | ODD
 
 @pytest.fixture(scope="module")
 def scan():
-    """A head with smooth levels and some noise, as files have it."""
-    random = np.random.default_rng(0)
-    tissue = gaussian_filter(random.normal(0, 1, (224, 200)), 4)
-    brain = 110 + 90 * tissue / np.abs(tissue).max() + random.normal(0, 4, tissue.shape)
-    return np.where(ellipse(), np.clip(brain, 1, 254), 0).astype(np.uint8)
+    """A head with the grain of tissue, so that no level is a plateau."""
+    grain = gaussian_filter(np.random.default_rng(0).normal(0, 1, (224, 200)), 1)
+    grained = np.clip(head() + 18 * grain / grain.std(), 1, 254)
+    return np.where(ellipse(), grained, 0).astype(np.uint8)
 
 
 def measures(picture, **settings) -> dict[str, float]:
@@ -32,30 +31,28 @@ def measures(picture, **settings) -> dict[str, float]:
 
 
 def test_levels_that_are_cut_are_counted(scan):
-    dark, bright = np.percentile(scan[ellipse()], [50, 85])
-    assert measures(scan)["cut_black"] < 0.05
-    assert measures(scan)["cut_white"] < 0.05
-    cut = measures(windowed(scan, dark, 255))
-    assert cut["cut_black"] == pytest.approx(0.5, abs=0.1)
-    assert cut["cut_white"] < 0.05
-    cut = measures(windowed(scan, 0, bright))
-    assert cut["cut_white"] == pytest.approx(0.15, abs=0.05)
-    assert cut["cut_black"] < 0.05
+    dark, bright = np.percentile(scan[ellipse()], [50, 80])
+    for name in ("cut_black", "cut_white"):
+        assert measures(scan)[name] < 0.05
+    black, white = measures(windowed(scan, dark, 255)), measures(windowed(scan, 0, bright))
+    assert 0.3 < black["cut_black"] < 0.7
+    assert 0.1 < white["cut_white"] < 0.3
+    assert max(black["cut_white"], white["cut_black"]) < 0.05
 
 
 def test_blur_is_measured_and_brightness_and_contrast_are_not_taken_for_it(scan):
     sharp = measures(scan)["sharpness"]
-    assert measures(gaussian_filter(scan, 0.012 * 224))["sharpness"] < 0.7 * sharp
+    assert measures(gaussian_filter(scan, 0.012 * 224))["sharpness"] < 0.8 * sharp
     for other in (scan // 2, windowed(scan, -200, 300)):
-        assert measures(other)["sharpness"] == pytest.approx(sharp, rel=0.15)
+        assert measures(other)["sharpness"] == pytest.approx(sharp, rel=0.1)
 
 
 def test_framing_is_measured_and_changes_nothing_else(scan):
     alone, framed = measures(scan), measures(padded(scan, 60, 0))
     assert alone["head_share"] == pytest.approx(ellipse().mean(), rel=0.15)
     smaller = ellipse().sum() / (344 * 320)
-    assert framed["head_share"] == pytest.approx(smaller, rel=0.15)
-    assert framed["sharpness"] == pytest.approx(alone["sharpness"], rel=0.15)
+    assert framed["head_share"] == pytest.approx(smaller, rel=0.25)
+    assert framed["sharpness"] == pytest.approx(alone["sharpness"], rel=0.2)
     assert framed["cut_black"] == pytest.approx(alone["cut_black"], abs=0.03)
 
 
