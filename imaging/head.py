@@ -45,6 +45,8 @@ DARK = 0.25
 """Share of the brightest level that a line without dark cells stays above."""
 SEEN = 16
 """Levels up to this one, of 255, are black to the eye."""
+SLACK = 2
+"""Cells beyond the outline that are no reason to change a picture."""
 ON_IT = 1e-6
 """How far beyond a tangent, as a share of the picture's side, a pixel still lies on it."""
 GROUND = 0.1
@@ -76,12 +78,13 @@ class Head:
         inside = [float(np.clip(edge, 0, 1)) for edge in edges]
         return inside[0], inside[1], inside[2], inside[3]
 
-    def mask(self, height: int, width: int) -> Mask:
+    def mask(self, height: int, width: int, beyond: float = ON_IT) -> Mask:
         """Which pixels of a picture belong to the head.
 
         Args:
             height: Of the picture.
             width: Of the picture.
+            beyond: How far outside the outline they may lie, as a share of the picture's side.
 
         Returns:
             bool [height, width].
@@ -89,7 +92,7 @@ class Head:
         down = ((np.arange(height) + 0.5) / height - 0.5).astype(np.float32)[:, None]
         steep, flat = normals().T
         # Where each row crosses each tangent; those that run along the row lie far out.
-        crossings = (self.tangents + np.float32(ON_IT) - steep * down) / flat
+        crossings = (self.tangents + np.float32(beyond) - steep * down) / flat
         first = crossings[:, flat < 0].max(axis=1)[:, None]
         last = crossings[:, flat > 0].min(axis=1)[:, None]
         right = ((np.arange(width) + 0.5) / width - 0.5).astype(np.float32)
@@ -146,12 +149,15 @@ def head_alone(pixels: Pixels) -> tuple[Pixels, Head]:
 
     Returns:
         The same picture, black outside, and the outline; itself where nobody could see anything
-        outside.
+        farther outside than an outline moves when the rest has become black.
     """
     head = find_head(pixels)
-    mask = head.mask(*pixels.shape[:2])
-    inside = mask if pixels.ndim == 2 else mask[..., None]
-    is_seen = (pixels * ~inside).max() > SEEN
+    rows, columns = pixels.shape[:2]
+    shape = (rows, columns, 1)[: pixels.ndim]
+    near, inside = (
+        head.mask(rows, columns, beyond).reshape(shape) for beyond in (SLACK / CELLS, ON_IT)
+    )
+    is_seen = (pixels * ~near).max() > SEEN
     return (pixels * inside if is_seen else pixels), head
 
 
@@ -251,7 +257,7 @@ def _enclosed(bright: Mask) -> Mask:
     below = CELLS - 1 - bright[::-1].argmax(0)
     right = CELLS - 1 - bright[:, ::-1].argmax(1)[:, None]
     between = (above <= rows) & (rows <= below) & (left <= columns) & (columns <= right)
-    found: Mask = between & bright.any(0) & bright.any(1)[:, None]
+    found: Mask = between & bright.any(0) & bright.any(1, keepdims=True)
     return found
 
 

@@ -311,8 +311,9 @@ def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage
     blackened = False
     if outside == "black":
         given = _without_colours(levels)
-        levels, head = head_alone(given)
-        blackened = levels is not given
+        alone, head = head_alone(given)
+        blackened = alone is not given
+        levels = alone if blackened else levels
         if picture.burnt_in and head is WHOLE:
             raise RejectedImageError(
                 "DICOM that says that text is burnt into it, and no head can be told from the text"

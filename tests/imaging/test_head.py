@@ -75,8 +75,8 @@ def test_colours_are_blackened_together():
 def test_a_picture_that_was_blackened_is_blackened_no_further(case):
     alone, found = head_alone(SHOWN[case][0])
     again, outline = head_alone(alone)
+    assert again is alone
     assert np.abs(outline.tangents - found.tangents).max() <= 2.01 / CELLS
-    assert (again != alone).mean() < 0.005
 
 
 def test_the_box_is_in_shares_of_the_picture():
@@ -100,9 +100,9 @@ def test_real_heads_are_found_with_and_without_names(real_images):
     for picture in real(real_images, 60):
         alone, found = head_alone(picture)
         shares.append(found.mask(*picture.shape[:2]).mean())
-        again.append(np.abs(find_head(alone).tangents - found.tangents).max())
+        again.append(head_alone(alone)[0] is alone)
         painted, _ = named(picture, "DOE^JANE", height=10)
         moved.append(np.abs(find_head(painted).tangents - found.tangents).max())
     assert min(shares) > 0.2
-    assert np.mean(np.array(again) <= 1.01 / CELLS) >= 0.9
+    assert np.mean(again) > 0.95
     assert np.mean(np.array(moved) <= 6 / CELLS) > 0.85

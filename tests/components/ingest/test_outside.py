@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from dicom_files import file as dicom_file
 from drawing import encode
 from fake_server import running
@@ -155,7 +156,10 @@ def test_names_change_no_label_and_nothing_that_is_learnt(pictures, ingested, cl
         name: label for name, (_, label) in bare.items()
     }
     config = TransformConfig(image_size=64)
-    seen = [preprocess([one[name][0] for name in pictures], config) for one in (dirty, bare)]
+    seen = [
+        preprocess(tf.constant([one[name][0] for name in pictures]), config)
+        for one in (dirty, bare)
+    ]
     apart = np.abs(seen[0].numpy().astype(int) - seen[1].numpy())
     assert apart.mean(axis=(1, 2, 3)).max() < 1  # JPEG blurs letters a little
 

@@ -25,7 +25,7 @@ def test_each_file_is_what_it_shows_or_has_a_reason(tmp_path):
         (root / "glioma" / name).write_bytes(b"\xd0\xcf\x11\xe0" + bytes(100))
     (root / "__MACOSX").mkdir()
     (root / "__MACOSX" / "._scan.jpg").write_bytes(encode(draw(1)))
-    found = ingest(root, tmp_path / "out", split_policy="as_is")
+    found = ingest(root, tmp_path / "out", split_policy="as_is", outside="keep")
     stored = {}
     for examples in found.examples.values():
         for example in examples:

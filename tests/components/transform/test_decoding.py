@@ -8,10 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from peoples_files import PICTURE, RASTERS, PeoplesFile, chunk, exif, png, saved
 
 from components.transform.decoding import decode, decode_stored
+from imaging.config import ReadConfig
 from imaging.picture import RejectedImageError
 from imaging.reader import DecodedImage, read_content
 
 stored = tf.function(decode_stored, input_signature=[tf.TensorSpec([], tf.string)])
+
+AS_THEY_ARE = ReadConfig(outside="keep")
 
 
 def _seen(content: bytes) -> np.ndarray | None:
@@ -24,7 +27,7 @@ def _seen(content: bytes) -> np.ndarray | None:
 
 def _read(content: bytes) -> DecodedImage | str:
     try:
-        return read_content(content).images[0]
+        return read_content(content, AS_THEY_ARE).images[0]
     except RejectedImageError as rejection:
         return str(rejection)
 
@@ -102,7 +105,7 @@ def test_damaged_exif_turns_nothing(data: bytes):
                     png(PICTURE, 0, 8, chunk(b"eXIf", data))):  # fmt: skip
         seen = _seen(content)
         assert seen.shape == (*PICTURE.shape, 3)
-        np.testing.assert_array_equal(seen, read_content(content).images[0].pixels)
+        np.testing.assert_array_equal(seen, read_content(content, AS_THEY_ARE).images[0].pixels)
 
 
 def test_a_picture_with_a_grey_corner_is_no_cut_one():

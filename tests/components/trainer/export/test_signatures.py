@@ -150,8 +150,10 @@ def test_explain_gives_the_answer_and_where_the_network_looked(served):
     assert heat.min() >= 0
     assert heat.max() <= 1
     top, left, bottom, right = outputs["crop_box"].numpy()[3]
-    assert 0.2 <= top < bottom <= 0.6
-    assert 0.125 <= left < right <= 0.875
+    assert (bottom - top) * 100 == pytest.approx((right - left) * 80, rel=1e-3)  # a square
+    assert (top + bottom) / 2 == pytest.approx(0.4, abs=0.02)
+    assert (left + right) / 2 == pytest.approx(0.5, abs=0.02)
+    assert 48 <= (right - left) * 80 <= 60  # the drawn head is 48 pixels wide
     for overlay in outputs["overlay_bytes"].numpy():
         with Image.open(io.BytesIO(overlay)) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
