@@ -57,7 +57,7 @@ def _missing_outputs(predictions: PredictionTable) -> list[str]:
         "uncalibrated": "calibration before and after (no output `uncalibrated`)",
         "in_distribution": "foreign images (no output `in_distribution`)",
         "refer": "the share that is referred to a reader (no output `refer`)",
-        "reasons": "the reasons for that (no output `reasons`)",
+        "reasons": "why images are referred (no output `reasons`)",
     }
     return [
         f"the model's graph does not have the outputs that are needed for {words}"

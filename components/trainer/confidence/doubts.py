@@ -23,12 +23,12 @@ _SLACK = 0.1
 """How far beyond the outermost images a limit lies, as a share of their distance to the median."""
 _LEAST_SLACK = 0.1
 """The same at least, in logits of a share and in the logarithm of sharpness."""
-_TINY = 1e-6
+_TINY = 1e-3
 """What a share differs from 0 and 1 at least, and sharpness from 0, so that logarithms exist."""
 _OUTWARD: dict[bool, Literal["higher", "lower"]] = {True: "higher", False: "lower"}
 """Which of two images a quantile between them is, at the upper end or not."""
 
-Values = NDArray[np.float64]
+_Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def fit_limits(measures: NDArray[np.float32], config: ConfidenceConfig) -> Limit
     """Fits limits that hardly any image lies beyond.
 
     A limit lies outside of all but `config.flagged_share` of the images, by a tenth more than
-    these lie from the median. The fewer images there are, the farther out it lies: images by whose
-    number nothing can be said of so small a share set no limit.
+    these lie from the median. The fewer images there are, the farther out it lies: a handful, which
+    says nothing of so small a share, sets hardly any.
 
     Args:
         measures: float32 [images, 4], `components.transform.measures.MEASURES` of the images of
@@ -119,7 +119,7 @@ def fit_limits(measures: NDArray[np.float32], config: ConfidenceConfig) -> Limit
     )
 
 
-def _limit(values: Values, share: float, scale: _Scale, *, above: bool) -> float:
+def _limit(values: _Values, share: float, scale: _Scale, *, above: bool) -> float:
     """The limit of one measure, at its upper or its lower end."""
     outermost = np.quantile(values, 1 - share if above else share, method=_OUTWARD[above])
     place, middle = scale.to(outermost), scale.to(np.median(values))
