@@ -38,6 +38,7 @@ def _answer() -> bytes:
         "in_distribution": True,
         "ood_score": 1.5,
         "refer": False,
+        "reasons": "",
         "heatmap": random.random((_SIDE, _SIDE), np.float32).tolist(),
         "crop_box": [0.1, 0.2, 0.9, 0.8],
         "overlay_bytes": {"b64": base64.b64encode(stream.getvalue()).decode()},

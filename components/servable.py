@@ -20,5 +20,5 @@ METADATA_FILE = "metadata.json"
 REPORT_FILE = "report.html"
 """In a pushed version's EXTRAS: the page that it was judged by. `ModelCard.write` adds the card."""
 
-OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer")
+OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer", "reasons")
 """Outputs that the graphs of older models do not have."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.reasons import UNSURE
+
 
 @dataclass(frozen=True)
 class Classified:
@@ -16,7 +18,8 @@ class Classified:
         probabilities: Probability by class name.
         in_distribution: Whether the image looks like those that the model was trained on; None
             if the model does not say.
-        refer: Whether the model is too unsure, so that a reader must decide; None likewise.
+        refer: Whether a reader must decide; None likewise.
+        reasons: Why, and what else is to be said, in words; None likewise.
         error: Why the file could not be classified.
     """
 
@@ -26,6 +29,7 @@ class Classified:
     probabilities: dict[str, float] | None = None
     in_distribution: bool | None = None
     refer: bool | None = None
+    reasons: str | None = None
     error: str | None = None
 
     @staticmethod
@@ -53,13 +57,16 @@ class Classified:
             probabilities=dict(zip(names, values, strict=True)),
             in_distribution=flag("in_distribution"),
             refer=flag("refer"),
+            reasons=outputs["reasons"][row].decode() if "reasons" in outputs else None,
         )
 
     @property
     def doubt(self) -> str | None:
         """What a person must be told beside the class, if anything."""
+        if self.reasons is not None:
+            return self.reasons or None
         if self.in_distribution is False:
             return "this does not look like a brain MRI"
         if self.refer:
-            return "the model is not sure: refer to a reader"
+            return UNSURE
         return None

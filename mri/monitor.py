@@ -186,6 +186,8 @@ def _print(report: MonitorReport, console: Console) -> None:
         )
     if report.out_of_distribution is not None:
         console.print(f"{report.out_of_distribution:.1%} of the images are unknown to the model")
+    for reason, share in report.reasons.items():
+        console.print(f"{share:.1%} of the images: {reason}", markup=False)
     if features := [name for name in report.drifted if name != LABEL]:
         console.print(f"[bold red]drift[/]: {', '.join(features)}")
     else:

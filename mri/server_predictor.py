@@ -41,4 +41,5 @@ def ask_server(client: Client, address: str, image: Path) -> Classified:
         probabilities=result.probabilities,
         in_distribution=result.in_distribution,
         refer=result.refer,
+        reasons=result.reasons,
     )

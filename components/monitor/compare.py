@@ -1,5 +1,8 @@
 """Compares a window of requests with the training images, by the gate's own measure of drift."""
 
+from collections import Counter
+from itertools import chain
+
 import pandas as pd
 import tensorflow_data_validation as tfdv
 
@@ -7,7 +10,8 @@ from components.errors import PipelineError
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.monitor.report import LABEL, Latency, MonitorReport
-from components.monitor.window import FEATURES
+from components.monitor.window import FEATURES, REASONS
+from components.reasons import counted
 from components.schema_gen.curated import curated_schema
 from schema.statistics import statistics_options
 
@@ -54,6 +58,7 @@ def compare(window: pd.DataFrame, training: Statistics, *, left_out: int = 0) ->
         training_labels=labels,
         confidence=float(window["confidence"].mean()),
         out_of_distribution=float(1 - known.astype(bool).mean()) if len(known) else None,
+        reasons=_reasons(window[REASONS].dropna()),
         latency=Latency(p50=p50, p95=p95, p99=p99),
     )
 
@@ -62,6 +67,12 @@ def window_statistics(window: pd.DataFrame) -> Statistics:
     """TFDV's statistics of a window, its columns named as ingest names them."""
     table = window[[*FEATURES, "label"]].add_prefix("image/")
     return tfdv.generate_statistics_from_dataframe(table, statistics_options(), n_jobs=1)
+
+
+def _reasons(given: "pd.Series[str]") -> dict[str, float]:
+    """Share of the images by reason, the commonest first."""
+    counts = Counter(chain.from_iterable(given.map(counted)))
+    return {reason: count / len(given) for reason, count in counts.most_common()}
 
 
 def _labels(training: Statistics) -> dict[str, float]:

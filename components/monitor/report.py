@@ -42,6 +42,8 @@ class MonitorReport(StrictConfig):
         confidence: Mean confidence.
         out_of_distribution: Share of the images that the model does not know; None where it does
             not say.
+        reasons: Share of the images by the reason why a person must decide, of those of which the
+            model says; one may have several.
         latency: How long requests took.
     """
 
@@ -58,6 +60,7 @@ class MonitorReport(StrictConfig):
     training_labels: dict[str, float]
     confidence: float
     out_of_distribution: float | None
+    reasons: dict[str, float] = {}
     latency: Latency
 
     @property

@@ -47,5 +47,6 @@ def render_metrics(report: MonitorReport) -> str:
         "Divergence up to which a feature counts as unchanged.",
         allowed,
     )
+    by("reason", "reason_share", "Share of the images by reason for referral.", report.reasons)
     by("label", "label_share", "Share of the answers by class.", report.labels)
     return str(generate_latest(registry).decode())

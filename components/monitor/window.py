@@ -11,6 +11,8 @@ from components.errors import PipelineError
 
 FEATURES = ("mean", "std", "foreground", "aspect", "sharpness", "border")
 """Columns that describe an image, as `imaging.quality` measures it."""
+REASONS = "reasons"
+"""Column of why a person must decide; servers of before have not logged it."""
 _COLUMNS = (
     "time", "model", "version", "label", "confidence", "in_distribution", "latency_ms", *FEATURES,
 )  # fmt: skip
@@ -25,7 +27,7 @@ def read_window(folder: Path, since: datetime | None) -> pd.DataFrame:
 
     Returns:
         A row an image: `time`, `model`, `version`, `label`, `confidence`, `in_distribution`,
-        `latency_ms`, and the image's features.
+        `reasons`, `latency_ms`, and the image's features.
 
     Raises:
         PipelineError: There is no log, it cannot be read, or no request is in the window.
@@ -40,9 +42,11 @@ def read_window(folder: Path, since: datetime | None) -> pd.DataFrame:
         log = ds.dataset(files)
         if missing := [name for name in _COLUMNS if name not in log.schema.names]:
             raise PipelineError(f"The request log in {folder} has no column {', '.join(missing)}.")
+        if REASONS not in log.schema.names:  # in the first file; others may have it
+            log = log.replace_schema(log.schema.append(pa.field(REASONS, pa.string())))
         kind = pa.timestamp("us", "UTC")
         wanted = None if since is None else ds.field("time") >= pa.scalar(since, kind)
-        rows = log.to_table(columns=list(_COLUMNS), filter=wanted)
+        rows = log.to_table(columns=[*_COLUMNS, REASONS], filter=wanted)
     except (OSError, pa.ArrowException) as error:
         raise PipelineError(
             f"The request log in {folder} cannot be read: {str(error).splitlines()[0]}"

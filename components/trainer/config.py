@@ -166,10 +166,13 @@ class ConfidenceConfig(StrictConfig):
             to a reader"; 0 refers nothing.
         foreign_deviations: How many standard deviations above the mean of eval's images, on a
             logarithmic scale, an image's distance from the training images must lie to be foreign.
+        flagged_share: Share of the training images, at most, that may lie beyond each limit of cut
+            levels, of blur and of the head's share; beyond it a reader must decide. 0 sets none.
     """
 
     refer_below: float = Field(0.7, ge=0, le=1)
     foreign_deviations: float = Field(4.0, gt=0)
+    flagged_share: float = Field(0.01, ge=0, le=0.5)
 
 
 class ExportConfig(StrictConfig):

@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from components.trainer.versions import Painting, Subject
-from components.transform.preprocessing import CLASS, PIXELS, unpack
+from components.transform.measures import MEASURES
+from components.transform.preprocessing import CLASS, MEASURED, PIXELS, unpack
 
 _BATCH = 64
 _FEATURES = {
@@ -49,12 +52,29 @@ def read_images(file_patterns: list[str]) -> Iterator[TransformedImage]:
     Yields:
         The images, in the order of the files.
     """
-    files = sorted(tf.io.gfile.glob(file_patterns))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    for batch in records.batch(_BATCH).prefetch(2):
+    for batch in _batches(file_patterns):
         parsed = tf.io.parse_example(batch, _FEATURES)
         for png, label in zip(parsed[PIXELS].numpy(), parsed[CLASS].numpy(), strict=True):
             yield TransformedImage(png, int(label), hashlib.sha256(png).digest())
+
+
+def read_measures(file_patterns: list[str]) -> NDArray[np.float32]:
+    """Reads what the pictures of a split are like; no pixel is decoded.
+
+    Args:
+        file_patterns: Patterns of gzipped TFRecord files, as Transform writes them.
+
+    Returns:
+        float32 [images, 4], `components.transform.measures.MEASURES`, in the order of the files.
+    """
+    feature = {MEASURED: tf.io.FixedLenFeature([len(MEASURES)], tf.float32)}
+    read = [tf.io.parse_example(one, feature)[MEASURED].numpy() for one in _batches(file_patterns)]
+    return np.concatenate(read)
+
+
+def _batches(file_patterns: list[str]) -> tf.data.Dataset:
+    files = sorted(tf.io.gfile.glob(file_patterns))
+    return tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH).prefetch(2)
 
 
 def decode_pixels(images: list[TransformedImage]) -> tf.Tensor:

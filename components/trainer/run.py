@@ -22,7 +22,7 @@ from components.trainer.export.signatures import ServingModule, export_saved_mod
 from components.trainer.export.warm_up import write_warm_up
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
-from components.trainer.inputs import TransformedImage, decode_pixels, read_images
+from components.trainer.inputs import TransformedImage, decode_pixels, read_images, read_measures
 from components.trainer.layers import FEATURE_LAYER
 from components.trainer.split_model import copy_model
 from components.trainer.training import fit
@@ -52,10 +52,11 @@ def run_fn(fn_args: FnArgs) -> None:
     tensorboard = keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)
     trained = fit(recipe, fn_args.train_files, fn_args.eval_files, config.cache, (tensorboard,))
 
-    _LOG.info("fitting calibration and the foreign-image score")
+    _LOG.info("fitting calibration, the foreign-image score and the limits of pictures")
     confidence = fit_confidence(
         _observe(trained.model, trained.cut, trained.train, fn_args.train_files),
         _observe(trained.model, trained.cut, trained.held_out, fn_args.eval_files),
+        read_measures([*fn_args.train_files, *fn_args.eval_files]),
         config.confidence,
     )
     serving_model = Path(fn_args.serving_model_dir)

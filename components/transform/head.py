@@ -101,7 +101,7 @@ def level_range(pixels: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     Returns:
         float32 scalars: the 2nd and the 99.5th percentile; 0 and 255 if they are the same.
     """
-    levels = tf.boolean_mask(tf.cast(_grey(pixels), tf.int32), mask)
+    levels = tf.boolean_mask(tf.cast(grey_levels(pixels), tf.int32), mask)
     counts = tf.math.bincount(levels, minlength=256, maxlength=256)
     ranks = tf.cast(tf.cumsum(counts), tf.float32)
     wanted = tf.constant([_LOW, _HIGH]) * ranks[-1]
@@ -110,19 +110,26 @@ def level_range(pixels: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return tf.where(differ, low, 0.0), tf.where(differ, high, 255.0)
 
 
+def grey_levels(pixels: tf.Tensor) -> tf.Tensor:
+    """Grey levels of a picture, as Pillow makes them.
+
+    Args:
+        pixels: uint8 RGB, shape [height, width, 3].
+
+    Returns:
+        float32 [height, width], whole numbers.
+    """
+    return tf.round(tf.tensordot(tf.cast(pixels, tf.float32), tf.constant(_GREY), 1))
+
+
 def _centres(count: int | tf.Tensor) -> tf.Tensor:
     """Where the middles of so many pixels lie, float32 [count], from -0.5 to 0.5."""
     count = tf.cast(count, tf.float32)
     return (tf.range(count) + 0.5) / count - 0.5
 
 
-def _grey(pixels: tf.Tensor) -> tf.Tensor:
-    """Grey levels, float32 [height, width], whole numbers."""
-    return tf.round(tf.tensordot(tf.cast(pixels, tf.float32), tf.constant(_GREY), 1))
-
-
 def _view(pixels: tf.Tensor) -> tf.Tensor:
-    grey = _grey(pixels)[..., tf.newaxis]
+    grey = grey_levels(pixels)[..., tf.newaxis]
     view = tf.image.resize(grey, [CELLS, CELLS], method="bilinear", antialias=True)
     return tf.round(view[..., 0])
 

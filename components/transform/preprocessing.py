@@ -5,25 +5,42 @@ a request. They differ in one thing: what ingest has stored need not be judged a
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from components.transform.config import TransformConfig
 from components.transform.decoding import decode, decode_stored
 from components.transform.head import find_head, head_box, head_mask, level_range
+from components.transform.measures import MEASURES, cut_levels, inner_mask, sharpness
 
 ENCODED = "image/encoded"
 LABEL = "image/label"
 CLASS = "image/class"
 SEEN = "image/seen"
 PIXELS = "image/pixels"
+MEASURED = "image/measures"
 
 _ROOM = 0.02
 """What a crop shows beyond the head, as a share of its longer side, on each side."""
 
 
-def frame(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Tensor]:
+class Framed(NamedTuple):
+    """What the network sees of a picture; of several, each with one dimension more in front.
+
+    Attributes:
+        pixels: uint8 RGB, shape [image_size, image_size, 3].
+        box: The part of the picture that is shown, float32 [4]: top, left, bottom, right as shares
+            of height and width, beyond [0, 1] where it is padded.
+        measures: float32 [4], `components.transform.measures.MEASURES` of the picture.
+    """
+
+    pixels: tf.Tensor
+    box: tf.Tensor
+    measures: tf.Tensor
+
+
+def frame(pixels: tf.Tensor, config: TransformConfig) -> Framed:
     """Makes of a picture what the network sees: the head, framed, its levels spread.
 
     Args:
@@ -31,12 +48,12 @@ def frame(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Ten
         config: What is done.
 
     Returns:
-        uint8, shape [image_size, image_size, 3], and the box that is shown, float32 [4]: top,
-        left, bottom, right as shares of height and width, beyond [0, 1] where it is padded.
+        What it sees of this picture.
     """
     height, width = tf.unstack(tf.shape(pixels)[:2], num=2)
     tangents = find_head(pixels)
-    mask = head_mask(tangents, height, width)
+    mask, inner = head_mask(tangents, height, width), inner_mask(tangents, height, width)
+    cut = cut_levels(pixels, inner)
     low, high = level_range(pixels, mask) if config.levels == "head" else (0.0, 255.0)
     if config.outside == "black":
         pixels = tf.where(mask[..., tf.newaxis], pixels, tf.constant(0, tf.uint8))
@@ -44,7 +61,11 @@ def frame(pixels: tf.Tensor, config: TransformConfig) -> tuple[tf.Tensor, tf.Ten
     whole = tf.constant([0.0, 0.0, 1.0, 1.0])
     box = _square(head_box(tangents), shape) if config.crop == "head" else whole
     levels = (_cut_out(pixels, box, shape, config.image_size) - low) * (255.0 / (high - low))
-    return tf.cast(tf.clip_by_value(tf.round(levels), 0.0, 255.0), tf.uint8), box
+    seen = tf.cast(tf.clip_by_value(tf.round(levels), 0.0, 255.0), tf.uint8)
+    within = tf.cast(inner, tf.float32)[..., tf.newaxis]
+    sharp = sharpness(seen, _cut_out(within, box, shape, config.image_size)[..., 0] > 0.5)
+    measures = tf.stack([*cut, sharp, tf.reduce_mean(tf.cast(mask, tf.float32))])
+    return Framed(seen, box, tf.ensure_shape(measures, [len(MEASURES)]))
 
 
 def _square(box: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -55,7 +76,10 @@ def _square(box: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 
 
 def _cut_out(pixels: tf.Tensor, box: tf.Tensor, shape: tf.Tensor, side: int) -> tf.Tensor:
-    """Resizes a box of a picture with antialiasing, float32 [side, side, 3]; beyond it is black."""
+    """Resizes a box of a picture with antialiasing; beyond it is black.
+
+    From [height, width, channels] to float32 [side, side, channels].
+    """
     scale = float(side) / ((box[2:] - box[:2]) * shape)
     resized = tf.raw_ops.ScaleAndTranslate(
         images=pixels[tf.newaxis],
@@ -65,7 +89,7 @@ def _cut_out(pixels: tf.Tensor, box: tf.Tensor, shape: tf.Tensor, side: int) -> 
         kernel_type="triangle",
         antialias=True,
     )
-    return tf.ensure_shape(resized[0], [side, side, 3])
+    return tf.ensure_shape(resized[0], [side, side, pixels.shape[2]])
 
 
 def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
@@ -81,21 +105,18 @@ def preprocess(encoded: tf.Tensor, config: TransformConfig) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: One of the files is no whole image.
     """
-    return _preprocess(encoded, config, decode_stored)[0]
+    return _preprocess(encoded, config, decode_stored).pixels
 
 
-def preprocess_and_locate(
-    encoded: tf.Tensor, config: TransformConfig
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Turns the files that clients send into the network's input, and says what part each is.
+def preprocess_and_measure(encoded: tf.Tensor, config: TransformConfig) -> Framed:
+    """Turns the files that clients send into the network's input, and says what they are like.
 
     Args:
         encoded: string, shape [batch], the bytes of image files.
         config: What is done to them.
 
     Returns:
-        uint8 RGB pixels, shape [batch, image_size, image_size, 3], and float32 [batch, 4]: top,
-        left, bottom, right of the part as shares of the file's height and width.
+        What the network sees, a picture a row.
 
     Raises:
         tf.errors.InvalidArgumentError: One of the files is no whole image.
@@ -105,30 +126,36 @@ def preprocess_and_locate(
 
 def _preprocess(
     encoded: tf.Tensor, config: TransformConfig, decoder: Callable[[tf.Tensor], tf.Tensor]
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> Framed:
     shape = [config.image_size, config.image_size, 3]
-    pixels, boxes = tf.map_fn(
+    seen: Framed = tf.map_fn(
         lambda one: frame(decoder(one), config),
         encoded,
-        fn_output_signature=(tf.TensorSpec(shape, tf.uint8), tf.TensorSpec([4], tf.float32)),
+        fn_output_signature=Framed(
+            tf.TensorSpec(shape, tf.uint8),
+            tf.TensorSpec([4], tf.float32),
+            tf.TensorSpec([len(MEASURES)], tf.float32),
+        ),
     )
-    return pixels, boxes
+    return seen
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """TFX Transform's entry point: pixels as lossless PNG, and the class.
+    """TFX Transform's entry point: pixels as lossless PNG, what the picture is like, and the class.
 
     Args:
         inputs: The raw features of ingest's tf.Examples, each of shape [batch, 1].
         custom_config: `transform`, the fields of a `TransformConfig`.
 
     Returns:
-        `image/pixels` string [batch] (PNG of image_size), `image/class` int64 [batch].
+        `image/pixels` string [batch] (PNG of image_size), `image/measures` float32 [batch, 4],
+        `image/class` int64 [batch].
     """
     config = TransformConfig.model_validate(custom_config["transform"])
-    pixels = preprocess(tf.reshape(inputs[ENCODED], [-1]), config)
+    seen = _preprocess(tf.reshape(inputs[ENCODED], [-1]), config, decode_stored)
     return {
-        PIXELS: tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string),
+        PIXELS: tf.map_fn(tf.io.encode_png, seen.pixels, fn_output_signature=tf.string),
+        MEASURED: seen.measures,
         CLASS: tf.reshape(inputs[CLASS], [-1]),
     }
 

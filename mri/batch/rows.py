@@ -24,6 +24,7 @@ _SCHEMA = pa.schema(
         ("probabilities", pa.map_(pa.string(), pa.float32())),
         ("in_distribution", pa.bool_()),
         ("refer", pa.bool_()),
+        ("reasons", pa.string()),
         ("error", pa.string()),
     ]
 )

@@ -1,6 +1,6 @@
 """Results as objects, of either protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -23,7 +23,8 @@ class Prediction:
         in_distribution: Whether the image looks like those that the model was trained on; None
             where the model does not say.
         ood_score: How far it lies from them; None likewise.
-        refer: Whether a person should decide, because the confidence is below the threshold; None
+        refer: Whether a person should decide; None likewise.
+        reasons: Why, and what else a person must be told, in words; empty if there is nothing, None
             likewise.
         version: The model's version; None where the protocol does not tell: REST, unless the client
             asks for a version.
@@ -35,6 +36,7 @@ class Prediction:
     in_distribution: bool | None = None
     ood_score: float | None = None
     refer: bool | None = None
+    reasons: str | None = None
     version: int | None = None
 
 
@@ -120,21 +122,26 @@ def _demand(outputs: Outputs, count: int, *names: str) -> None:
 
 
 def _prediction(outputs: Outputs, row: int, version: int | None) -> dict[str, Any]:
-    names = [_bytes(name).decode() for name in outputs["classes"][row]]
+    names = [_text(name) for name in outputs["classes"][row]]
     values = [float(value) for value in outputs["probabilities"][row]]
     return {
-        "label": _bytes(outputs["label"][row]).decode(),
+        "label": _text(outputs["label"][row]),
         "confidence": float(outputs["confidence"][row]),
         "probabilities": dict(zip(names, values, strict=True)),
         "in_distribution": _optional(outputs, "in_distribution", row, bool),
         "ood_score": _optional(outputs, "ood_score", row, float),
         "refer": _optional(outputs, "refer", row, bool),
+        "reasons": _optional(outputs, "reasons", row, _text),
         "version": version,
     }
 
 
-def _optional(outputs: Outputs, name: str, row: int, kind: type) -> Any:
+def _optional(outputs: Outputs, name: str, row: int, kind: Callable[[Any], Any]) -> Any:
     return kind(outputs[name][row]) if name in outputs else None
+
+
+def _text(value: Any) -> str:
+    return _bytes(value).decode()
 
 
 def _bytes(value: Any) -> bytes:

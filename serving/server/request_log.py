@@ -173,8 +173,10 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
     outputs = prediction.outputs
     count = len(prediction.images)
     labels, confidences = outputs["label"], outputs["confidence"]
-    known = outputs.get("in_distribution", np.full(count, None, dtype=object))
-    if not count == len(labels) == len(confidences) == len(known):
+    unsaid = np.full(count, None, dtype=object)
+    known = outputs.get("in_distribution", unsaid)
+    reasons = outputs.get("reasons", unsaid)
+    if not count == len(labels) == len(confidences) == len(known) == len(reasons):
         raise ValueError("not one value for each image")
     return [
         {
@@ -184,11 +186,12 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
             "label": bytes(label).decode(errors="replace"),
             "confidence": float(confidence),
             "in_distribution": None if in_distribution is None else bool(in_distribution),
+            "reasons": None if why is None else bytes(why).decode(errors="replace"),
             "latency_ms": prediction.seconds * 1000,
             **_quality(image),
         }
-        for image, label, confidence, in_distribution in zip(
-            prediction.images, labels, confidences, known, strict=True
+        for image, label, confidence, in_distribution, why in zip(
+            prediction.images, labels, confidences, known, reasons, strict=True
         )
     ]
 
@@ -214,6 +217,7 @@ def _write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> None:
             "label": pa.string(),
             "confidence": pa.float64(),
             "in_distribution": pa.bool_(),  # null: the model does not say
+            "reasons": pa.string(),  # null likewise
             "latency_ms": pa.float64(),  # of the request, of which the image may be a part
             **{feature.name: pa.float64() for feature in fields(Quality)},
         }

@@ -13,6 +13,7 @@ from PIL import Image
 from small_model import save
 
 from components.errors import PipelineError
+from mri.classified import Classified
 from mri.predictor import classify_file, load_saved_model
 from mri.served import find_saved_model
 
@@ -166,3 +167,20 @@ def test_a_model_of_another_kind_is_one_sentence(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     with pytest.raises(PipelineError, match="has no signature serving_default"):
         load_saved_model(tmp_path / "other")
+
+
+def test_the_reasons_are_the_models_own_where_it_gives_some(tmp_path):
+    classes, shares = np.array([[b"glioma", b"notumor"]]), np.array([[0.9, 0.1]])
+    outputs = {
+        "classes": classes,
+        "probabilities": shares,
+        "label": np.array([b"glioma"]),
+        "confidence": np.array([0.9]),
+        "in_distribution": np.array([False]),
+        "refer": np.array([True]),
+    }
+    older = Classified.of("x.png", outputs)
+    assert (older.reasons, older.doubt) == (None, "this does not look like a brain MRI")
+    said = Classified.of("x.png", {**outputs, "reasons": np.array([b"one; two"])})
+    assert (said.reasons, said.doubt) == ("one; two", "one; two")
+    assert Classified.of("x.png", {**outputs, "reasons": np.array([b""])}).doubt is None

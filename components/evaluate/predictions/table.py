@@ -29,7 +29,7 @@ Rows = Sequence[Mapping[str, Any]]
 _HEADER = b"predictions"
 _STORED = tuple(name for name in FEATURES if name not in ("class", "intensity"))
 _COLUMNS = {
-    pa.string(): ("sha256", "group", "label", *_STORED),
+    pa.string(): ("sha256", "group", "label", "reasons", *_STORED),
     pa.int64(): ("class",),
     pa.float32(): ("mean", "ood_score"),
     pa.bool_(): ("in_distribution", "refer", "known_to_model", "known_to_baseline"),
@@ -101,6 +101,7 @@ class PredictionTable:
         in_distribution: Whether each is taken for a brain MRI, if the graph says.
         ood_score: How unlike the training images each is, if the graph says.
         refer: Whether each is referred to a reader, if the graph says.
+        reasons: Why, in words, if the graph says.
         baseline: The baseline's probabilities, if there are any.
         known_to_model: Whether the model was trained on a match of each.
         known_to_baseline: Whether the baseline was.
@@ -117,6 +118,7 @@ class PredictionTable:
     in_distribution: Flags | None
     ood_score: Floats | None
     refer: Flags | None
+    reasons: Names | None
     baseline: Floats | None
     known_to_model: Flags
     known_to_baseline: Flags
@@ -178,7 +180,7 @@ class PredictionTable:
             labels=columns["class"],
             slices=slices,
             probabilities=columns["probabilities"],
-            **{name: None if name in header.missing else columns[name] for name in OPTIONAL},
+            **{name: None if name in header.missing else columns.get(name) for name in OPTIONAL},
             baseline=columns["baseline"] if has_baseline else None,
             known_to_model=columns.get("known_to_model", nobody),
             known_to_baseline=columns.get("known_to_baseline", nobody),

@@ -178,6 +178,7 @@ class Figures(JsonFile):
         confusion: Images by true and by predicted class; empty where there are none.
         slices: Parts of the test images.
         reliability: Bins by name, `uncalibrated` and `calibrated`.
+        reasons: Share of the images by the reason why a person must decide; one may have several.
         coverage: Risk by coverage, for some coverages.
         foreign: Area under the ROC curve of the foreign-image score, by kind of foreign image.
         flagged: Share of the foreign images that is recognised as such, by kind.
@@ -200,6 +201,7 @@ class Figures(JsonFile):
     confusion: tuple[tuple[int, ...], ...] = ()
     slices: tuple[SliceFigures, ...] = ()
     reliability: dict[str, tuple[Bin, ...]] = {}
+    reasons: dict[str, Figure] = {}
     coverage: dict[str, float] = {}
     foreign: dict[str, Figure] = {}
     flagged: dict[str, Figure] = {}

@@ -38,6 +38,7 @@ class Exhibit:
         confidence: Of that class.
         image: As a data URI.
         overlay: The same with where the model looked, if the model says.
+        reasons: Why a person must decide, in words; empty where nothing is said.
     """
 
     digest: str
@@ -46,6 +47,7 @@ class Exhibit:
     confidence: float
     image: str
     overlay: str | None
+    reasons: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def _exhibit(
         confidence=float(values.max()),
         image=_thumbnail(encoded),
         overlay=None if overlay is None else _thumbnail(overlay),
+        reasons="" if predictions.reasons is None else str(predictions.reasons[row]),
     )
 
 

@@ -1,6 +1,7 @@
 """Computes all figures of a model from its predictions."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import TITLES, Figure, Figures, SliceFigures
 from components.evaluate.report.foreign import foreign_figures, in_distribution_figures
 from components.evaluate.report.ranking import Ranking
+from components.reasons import counted
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
@@ -55,6 +57,7 @@ def _missing_outputs(predictions: PredictionTable) -> list[str]:
         "uncalibrated": "calibration before and after (no output `uncalibrated`)",
         "in_distribution": "foreign images (no output `in_distribution`)",
         "refer": "the share that is referred to a reader (no output `refer`)",
+        "reasons": "why images are referred (no output `reasons`)",
     }
     return [
         f"the model's graph does not have the outputs that are needed for {words}"
@@ -90,6 +93,7 @@ def _figures(
         "confusion": tuple(tuple(row) for row in counts),
         "slices": _slices(predictions, answers, known, bootstrap),
         "reliability": {name: one.curve() for name, one in reliability.items()},
+        "reasons": _reasons(predictions, bootstrap),
         "coverage": {str(c): curve.risk_at(c) for c in COVERAGES} | {"area": curve.area},
     }
 
@@ -126,6 +130,21 @@ def _of_scores(
         found["referred", None] = share_of(everything, predictions.refer)
         found["accuracy_unreferred", None] = share_of(~predictions.refer, answers.right)
     return found
+
+
+def _reasons(predictions: PredictionTable, bootstrap: GroupBootstrap) -> dict[str, Figure]:
+    """Share of the images that each reason holds of, the commonest first."""
+    if predictions.reasons is None:
+        return {}
+    given = [counted(reasons) for reasons in predictions.reasons]
+    everything = np.ones(len(predictions), bool)
+    found = bootstrap.figures(
+        {
+            one: share_of(everything, np.array([one in reasons for reasons in given]))
+            for one in dict.fromkeys(chain.from_iterable(given))
+        }
+    )
+    return dict(sorted(found.items(), key=lambda item: -(item[1].value or 0.0)))
 
 
 def _slices(

@@ -12,16 +12,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.reasons import FOREIGN, UNSURE
+from components.trainer.confidence.doubts import write_reasons
 from components.trainer.confidence.fit import Confidence
 from components.trainer.confidence.observations import observer
 from components.trainer.export.explain import Explainer, overlay
 from components.transform.config import TransformConfig
-from components.transform.preprocessing import ENCODED, preprocess_and_locate
+from components.transform.measures import MEASURES
+from components.transform.preprocessing import ENCODED, Framed, preprocess_and_measure
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 """How the files start that the graph can decode: JPEG, PNG, BMP."""
 
-_EVALUATED = ("probabilities", "in_distribution", "ood_score", "refer", "uncalibrated")
+_EVALUATED = (
+    *("probabilities", "in_distribution", "ood_score", "refer", "reasons", "uncalibrated"),
+    *MEASURES,
+)
 
 
 def _serving(argument: str) -> Callable[..., Any]:
@@ -72,13 +78,13 @@ class ServingModule(tf.Module):
         `heatmap` lies over the part of the image that `crop_box` names: top, left, bottom and right
         as shares of its height and width.
         """
-        pixels, boxes = self._read(image_bytes)
-        explanation = self._explainer(tf.cast(pixels, tf.float32))
+        framed = self._read(image_bytes)
+        explanation = self._explainer(tf.cast(framed.pixels, tf.float32))
         return {
-            **self._answer(explanation.logits, explanation.features),
+            **self._answer(explanation.logits, explanation.features, framed.measures),
             "heatmap": explanation.heat,
-            "crop_box": boxes,
-            "overlay_bytes": overlay(pixels, explanation.heat),
+            "crop_box": framed.box,
+            "overlay_bytes": overlay(framed.pixels, explanation.heat),
         }
 
     @_serving("inputs")
@@ -99,27 +105,36 @@ class ServingModule(tf.Module):
     # What several signatures need is a function of its own, which the graph holds once.
     @_serving("image_bytes")
     def _classify(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels, _ = self._read(image_bytes)
-        observed = self._observer(tf.cast(pixels, tf.float32))
+        framed = self._read(image_bytes)
+        observed = self._observer(tf.cast(framed.pixels, tf.float32))
         uncalibrated = tf.nn.softmax(observed["logits"])
-        return {**self._answer(**observed), "uncalibrated": uncalibrated}
+        return {**self._answer(**observed, measures=framed.measures), "uncalibrated": uncalibrated}
 
-    def _answer(self, logits: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _answer(
+        self, logits: tf.Tensor, features: tf.Tensor, measures: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         probabilities = self._confidence.calibration(logits)
         confidence = tf.reduce_max(probabilities, axis=1)
         foreign = self._confidence.foreign(features)
+        known = foreign <= 1.0
+        referred = {
+            **self._confidence.limits(measures),
+            UNSURE: confidence < self._confidence.refer_below,
+        }
         return {
             "probabilities": probabilities,
             "classes": self._class_rows(probabilities),
             "label": tf.gather(self.classes, tf.argmax(probabilities, axis=1)),
             "confidence": confidence,
-            "in_distribution": foreign <= 1.0,
+            "in_distribution": known,
             "ood_score": foreign,
-            "refer": confidence < self._confidence.refer_below,
+            "refer": tf.reduce_any(tf.stack(list(referred.values())), axis=0),
+            "reasons": write_reasons({FOREIGN: ~known, **referred}),
+            **dict(zip(MEASURES, tf.unstack(measures, axis=1), strict=True)),
         }
 
     @_serving("image_bytes")
-    def _read(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _read(self, image_bytes: tf.Tensor) -> Framed:
         unknown = tf.where(~_starts_like_an_image(image_bytes))[:, 0]
         readable = tf.debugging.Assert(
             tf.size(unknown) == 0,
@@ -128,7 +143,7 @@ class ServingModule(tf.Module):
         # oneDNN's convolutions fail on an empty batch with words that help nobody.
         filled = tf.debugging.Assert(tf.size(image_bytes) > 0, ["The request holds no image."])
         with tf.control_dependencies([readable, filled]):
-            return preprocess_and_locate(image_bytes, self._transform)
+            return preprocess_and_measure(image_bytes, self._transform)
 
     def _class_rows(self, probabilities: tf.Tensor) -> tf.Tensor:
         return tf.tile(self.classes[tf.newaxis, :], [tf.shape(probabilities)[0], 1])

@@ -13,6 +13,7 @@ from components.monitor.compare import compare, window_statistics
 from components.monitor.page import render
 from components.monitor.textfile import render_metrics
 from components.monitor.window import read_window
+from components.reasons import CUT_BLACK, OTHER, UNSURE
 
 pytestmark = pytest.mark.long
 
@@ -143,3 +144,20 @@ def test_held_out_images_are_no_drift_and_brightened_ones_are(real_images, tmp_p
     report = compare(read_window(brighter, None), train)
     assert report.outcome == "drift"
     assert "image/std" in report.drifted
+
+
+def test_reasons_are_counted_beside_requests_of_an_older_server(training, tmp_path):
+    given = [CUT_BLACK, "", f"{CUT_BLACK}; {UNSURE}", "Jane Doe"] * 25
+    log_requests(tmp_path, _table(50, seed=1))
+    log_requests(tmp_path, _table(100, seed=2), reasons=given, start=START + timedelta(hours=1))
+    window = read_window(tmp_path, None)
+    assert len(window) == 150
+    report = compare(window, training)
+    assert report.reasons == {CUT_BLACK: 0.5, UNSURE: 0.25, OTHER: 0.25}
+    metrics = render_metrics(report)
+    assert f'mri_monitor_reason_share{{reason="{CUT_BLACK}"}} 0.5' in metrics
+    shown = render(report, window_statistics(window), training)
+    assert CUT_BLACK in shown
+    assert "Jane" not in metrics + shown
+    older = compare(read_window(log_requests(tmp_path / "old", _table(50)), None), training)
+    assert older.reasons == {}

@@ -8,7 +8,7 @@ from heads import HEADLESS, ODD, SHOWN, ellipse, head, named, padded, real, wind
 
 from components.transform.config import TransformConfig
 from components.transform.head import find_head, head_box, head_mask, level_range
-from components.transform.preprocessing import preprocess_and_locate
+from components.transform.preprocessing import preprocess_and_measure
 from imaging import head as imaging_head
 from imaging.head import CELLS, Outline, head_alone
 
@@ -23,7 +23,7 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
 def _seen(*pictures: np.ndarray, **settings: object) -> tuple[np.ndarray, np.ndarray]:
     """What the network sees of pictures, and the boxes."""
     files = tf.constant([encode(_rgb(picture)) for picture in pictures])
-    pixels, boxes = preprocess_and_locate(files, TransformConfig(image_size=SIDE, **settings))
+    pixels, boxes, _ = preprocess_and_measure(files, TransformConfig(image_size=SIDE, **settings))
     return pixels.numpy(), boxes.numpy()
 
 

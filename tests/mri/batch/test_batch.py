@@ -76,7 +76,7 @@ def test_every_file_has_a_row_and_a_bad_one_its_error(whole):
         probabilities = dict(row["probabilities"])
         assert probabilities["glioma"] == pytest.approx(brightness_answer(draw(index)), abs=1e-5)
         assert row["label"] == max(probabilities, key=probabilities.get)
-        assert (row["in_distribution"], row["error"]) == (True, None)
+        assert (row["in_distribution"], row["error"], row["reasons"]) == (True, None, None)
     assert by_name["c.dcm"]["label"]
     assert by_name["text.png"]["label"] is None
     assert not list(out.glob(".*"))

@@ -24,7 +24,7 @@ def base(tmp_path_factory) -> Path:
     """Two versions that answer differently."""
     base = tmp_path_factory.mktemp("models") / "brain_mri"
     save(base / "1", bias=1.0)
-    save(base / "2")
+    save(base / "2", reasons="because")
     return base
 
 
@@ -63,6 +63,7 @@ def test_five_lines(address):
     assert result.in_distribution is True
     assert result.ood_score == pytest.approx(draw(1).mean() / 255, abs=1e-4)
     assert isinstance(result.refer, bool)
+    assert result.reasons == "because"
     assert result.version == (None if address.startswith("http") else 2)
 
 

@@ -21,6 +21,7 @@ def test_a_result_has_names_and_types():
     assert (result.label, result.confidence) == ("glioma", 0.75)
     assert result.probabilities == {"glioma": 0.75, "notumor": 0.25}
     assert (result.in_distribution, result.refer, result.version) == (None, None, None)
+    assert result.reasons is None
     [(path, _, body)] = server.requests
     assert path == "/v1/models/brain_mri:predict"
     sent = json.loads(body)

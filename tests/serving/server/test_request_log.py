@@ -21,6 +21,7 @@ pytestmark = pytest.mark.long
 
 COLUMNS = {
     *("time", "model", "version", "label", "confidence", "in_distribution", "latency_ms"),
+    "reasons",
     *("mean", "std", "foreground", "aspect", "sharpness", "border"),
 }
 

@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from page import model, page, png
 
+from components.reasons import CUT_BLACK, OTHER, UNSURE
+
 PROBLEM = {"type", "title", "status", "detail", "request_id"}
 
 
@@ -25,6 +27,7 @@ def test_raw_bytes_and_a_form_give_the_same(client: FlaskClient) -> None:
     assert raw.status_code == 200
     assert raw.json == form.json
     assert raw.json["probabilities"]["pituitary"] == 0.0625
+    assert raw.json["reasons"] is None
     assert "overlay" not in raw.json
 
 
@@ -89,3 +92,14 @@ def test_schemathesis_finds_no_failure() -> None:
                 suppress_health_check=list(HealthCheck),
             )
             few(given(case=operation.as_strategy())(check))()
+
+
+def test_reasons_are_counted_by_a_few_sentences() -> None:
+    with running(model(refer=True, reasons=f"{CUT_BLACK}; Jane Doe; {UNSURE}")) as server:
+        client = page(server.address).test_client()
+        answer = client.post("/api/v1/predict", data=png()).json
+        text = client.get("/metrics").text
+    assert answer["reasons"] == f"{CUT_BLACK}; Jane Doe; {UNSURE}"
+    for reason in (CUT_BLACK, UNSURE, OTHER):
+        assert f'mri_page_reasons_total{{reason="{reason}"}} 1.0' in text
+    assert "Jane" not in text

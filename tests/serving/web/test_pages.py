@@ -284,3 +284,13 @@ def test_the_answer_keeps_the_key_to_itself(client: FlaskClient) -> None:
 def test_whoever_comes_back_to_results_finds_the_form(client: FlaskClient) -> None:
     answer = client.get("/results")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+
+
+def test_the_reasons_are_the_models_own_where_it_gives_some() -> None:
+    for told in ({"refer": True}, {"in_distribution": False}):
+        with running(model(**told, reasons="levels <are> cut; not sure")) as server:
+            answer = send(page(server.address).test_client(), (png(), "x.png"))
+        assert "levels &lt;are&gt; cut; not sure." in answer.text
+    with running(model(reasons="")) as server:
+        answer = send(page(server.address).test_client(), (png(), "x.png"))
+    assert "must decide" not in answer.text

@@ -66,6 +66,7 @@ class _Brightness(tf.Module):
                 "in_distribution": mean < 0.5,
                 "ood_score": mean,
                 "refer": tf.abs(glioma - 0.5) < 0.1,
+                "reasons": tf.where(mean < 0.5, "", "too bright"),
             }
         return outputs
 
@@ -205,6 +206,8 @@ def test_foreign_images_are_asked_about_too(answered):
     assert set(kinds) == {"photograph", "noise", "text", "inverted MRI", "shuffled MRI"}
     assert set(counts) == {FOREIGN}
     np.testing.assert_array_equal(found.in_distribution, found.ood_score < 0.5)
+    wanted = np.where(found.in_distribution, "", "too bright")
+    np.testing.assert_array_equal(found.reasons, wanted)
 
 
 def test_foreign_images_are_made_of_all_classes_and_are_the_same_in_any_order(tmp_path):
@@ -229,8 +232,11 @@ def test_foreign_images_are_the_same_every_time():
 
 def test_a_graph_without_the_newer_outputs_is_asked_all_the_same(tmp_path):
     found = _predict(tmp_path, _examples(tmp_path / "e", 5), _model(tmp_path / "m"))
-    assert found.header.missing == ("uncalibrated", "in_distribution", "ood_score", "refer")
+    assert found.header.missing == (
+        *("uncalibrated", "in_distribution", "ood_score", "refer", "reasons"),
+    )
     assert found.ood_score is None
+    assert found.reasons is None
     assert found.foreign is None
 
 

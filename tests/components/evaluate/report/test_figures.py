@@ -1,13 +1,15 @@
 """The figures of the report are scikit-learn's."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from predicting import CLASSES, cut, predictions, probabilities, write_predictions
 from sklearn import metrics
 
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.predictions.table import PredictionTable
+from components.evaluate.predictions.table import PREDICTIONS_FILE, PredictionTable
 from components.evaluate.report.measure import measure
+from components.reasons import UNSURE
 
 CONFIG = EvaluateConfig(resamples=200)
 
@@ -127,7 +129,24 @@ def test_an_older_graph_has_no_figure_for_what_it_does_not_say(tmp_path):
     assert found.foreign == {}
     assert "ece_uncalibrated" not in found.headline
     assert "referred" not in found.headline
-    assert len(found.missing) == 3
+    assert found.reasons == {}
+    assert len(found.missing) == 4
+
+
+def test_reasons_are_counted_over_all_images(good, figures):
+    assert set(figures.reasons) == {UNSURE}
+    assert figures.reasons[UNSURE].value == pytest.approx(good.refer.mean())
+
+
+def test_predictions_from_before_there_were_reasons_are_read(good, tmp_path):
+    labels = np.arange(40) % 4
+    folder = write_predictions(tmp_path, labels, probabilities(labels, 0.8))
+    file = folder / PREDICTIONS_FILE
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns(["reasons"]), file)
+    older = PredictionTable.read(folder)
+    assert older.reasons is None
+    assert measure(older, CONFIG).reasons == {}
 
 
 def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):

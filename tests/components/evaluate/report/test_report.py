@@ -1,6 +1,7 @@
 """The report, made as the pipeline makes it and opened in a browser."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import ModelVerdict
+from components.reasons import UNSURE
 from components.serve_check.verdict import ServeVerdict
 
 pytestmark = pytest.mark.long
@@ -239,3 +241,11 @@ def test_beside_the_page_are_figures_text_and_card(good):
     )
     assert "macro avg" in (good / "report.txt").read_text()
     assert ModelCard.read(good).lineage.run == "2026-01-02T03-04-05.678"
+
+
+def test_reasons_are_counted_and_stand_below_the_images(good):
+    page = (good / "index.html").read_text()
+    assert f'<th scope="row">{UNSURE}</th>' in page
+    captions = re.findall("<figcaption>.*?</figcaption>", page, re.DOTALL)
+    assert any(UNSURE in caption for caption in captions)
+    assert any("<code>" in caption and UNSURE not in caption for caption in captions)

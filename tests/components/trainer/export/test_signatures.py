@@ -6,13 +6,16 @@ import pytest
 import tensorflow as tf
 from confidence_fits import fit_on_noise
 from drawing import draw, encode
+from heads import HEADLESS, head, windowed
 from PIL import Image
 
+from components.reasons import CUT_BLACK, FOREIGN, NO_HEAD, UNSURE
 from components.trainer.confidence.calibration import Calibration
 from components.trainer.config import ConfidenceConfig, ModelConfig
 from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
 from components.transform.config import TransformConfig
+from components.transform.measures import MEASURES
 from components.transform.preprocessing import preprocess
 
 pytestmark = pytest.mark.long
@@ -21,7 +24,8 @@ CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 TRANSFORM = TransformConfig(image_size=32)
 ANSWER = {
     *("probabilities", "classes", "label", "confidence"),
-    *("in_distribution", "ood_score", "refer"),
+    *("in_distribution", "ood_score", "refer", "reasons"),
+    *MEASURES,
 }
 IMAGES = [encode(draw(1), "JPEG"), encode(draw(2), "PNG"), encode(draw(3, channels=1), "PNG")]
 
@@ -78,7 +82,12 @@ def test_serving_default_takes_bytes_and_gives_the_contract(served, expected):
     best = expected.argmax(axis=1)
     assert outputs["label"].numpy().tolist() == [CLASSES[index].encode() for index in best]
     np.testing.assert_allclose(outputs["confidence"], expected.max(axis=1), atol=1e-5)
-    np.testing.assert_array_equal(outputs["refer"], expected.max(axis=1) < 0.3)
+    unsure = expected.max(axis=1) < 0.3
+    for row, reasons in enumerate(outputs["reasons"].numpy()):
+        assert (UNSURE in reasons.decode()) == unsure[row]
+        assert (FOREIGN in reasons.decode()) == (not outputs["in_distribution"][row])
+        others = set(reasons.decode().split("; ")) - {FOREIGN, ""}
+        assert bool(outputs["refer"][row]) == bool(others)
     np.testing.assert_array_equal(outputs["in_distribution"], outputs["ood_score"].numpy() <= 1)
 
 
@@ -98,11 +107,31 @@ def test_evaluate_gives_what_a_report_needs(served, uncalibrated):
     answer = served["serving_default"](image_bytes=tf.constant(IMAGES))
     assert set(outputs) == {
         *("probabilities", "uncalibrated"),
-        *("in_distribution", "ood_score", "refer"),
+        *("in_distribution", "ood_score", "refer", "reasons"),
+        *MEASURES,
     }
     np.testing.assert_allclose(outputs["uncalibrated"], uncalibrated, atol=1e-5)
-    for name in ("in_distribution", "ood_score", "refer"):
+    for name in ("in_distribution", "ood_score", "refer", *MEASURES):
         np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-5)
+    assert outputs["reasons"].numpy().tolist() == answer["reasons"].numpy().tolist()
+
+
+def test_a_picture_that_is_cut_or_without_a_head_is_referred_with_the_reason(served):
+    shown = [windowed(head(), 120, 255), *HEADLESS.values()]
+    images = [encode(one if one.ndim == 3 else np.dstack([one] * 3)) for one in shown]
+    for signature, argument, sent in (
+        ("serving_default", "image_bytes", images),
+        ("explain", "image_bytes", images),
+        ("evaluate", "examples", [_example(one) for one in images]),
+    ):
+        outputs = served[signature](**{argument: tf.constant(sent)})
+        first, *others = [reasons.decode() for reasons in outputs["reasons"].numpy()]
+        assert CUT_BLACK in first
+        assert all(NO_HEAD in reasons for reasons in others)
+        assert outputs["refer"].numpy().all()
+        assert outputs["cut_black"][0] > 0.4
+        for name in MEASURES:
+            assert np.isfinite(outputs[name].numpy()).all()
 
 
 def test_explain_gives_the_answer_and_where_the_network_looked(served):
@@ -112,9 +141,10 @@ def test_explain_gives_the_answer_and_where_the_network_looked(served):
     outputs = served["explain"](image_bytes=images)
     answer = served["serving_default"](image_bytes=images)
     assert set(outputs) == {*ANSWER, "heatmap", "crop_box", "overlay_bytes"}
-    for name in ANSWER - {"classes", "label"}:
+    for name in ANSWER - {"classes", "label", "reasons"}:
         np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-4)
-    assert outputs["label"].numpy().tolist() == answer["label"].numpy().tolist()
+    for name in ("label", "reasons"):
+        assert outputs[name].numpy().tolist() == answer[name].numpy().tolist()
     heat = outputs["heatmap"].numpy()
     assert heat.shape == (4, 32, 32)
     assert heat.min() >= 0
