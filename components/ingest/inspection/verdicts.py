@@ -38,8 +38,9 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
     Returns:
         One verdict a question, in a fixed order.
     """
-    of_images = (_outside, _leak, _conflicts, _shortcuts, _source, _balance) if findings.images else ()
-    return tuple(one(findings) for one in (_files, *of_images))
+    of_images = (_outside, _leak, _conflicts, _shortcuts, _source, _balance)
+    asked = (_files, *(of_images if findings.images else ()))
+    return tuple(one(findings) for one in asked)
 
 
 def _files(findings: Findings) -> FolderVerdict:
