@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imaging.head import CELLS, DIRECTIONS, Head, normals
+from imaging.head import CELLS, DIRECTIONS, Outline, normals
 
 BINS = 16
 """Of the histogram of levels, from the head's dark end to its bright end."""
@@ -61,7 +61,7 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 """One a row."""
 
 
-def appearance(pixels: Pixels, head: Head) -> Vector:
+def appearance(pixels: Pixels, head: Outline) -> Vector:
     """Says how a picture looks, in one to two milliseconds.
 
     Args:
@@ -108,7 +108,7 @@ def appearance(pixels: Pixels, head: Head) -> Vector:
     return np.array(found, np.float32)
 
 
-def _depth(head: Head) -> Vector:
+def _depth(head: Outline) -> Vector:
     """How far inside the outline each cell lies, [CELLS, CELLS]; outside it is negative."""
     depth = np.full((CELLS, CELLS), np.inf, np.float32)
     room = np.empty_like(depth)
