@@ -50,7 +50,7 @@ def test_kubeflows_own_loader_takes_it(loaded):
 
 def test_it_holds_containers_and_nothing_that_the_open_backend_refuses(loaded, toy):
     executors = loaded.pipeline_spec.deployment_spec["executors"]
-    assert len(executors) == 15
+    assert len(executors) == 16
     for executor in executors.values():
         assert set(executor) == {"container"}
         assert executor["container"]["image"] == IMAGE

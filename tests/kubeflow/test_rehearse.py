@@ -209,7 +209,7 @@ def test_a_run_that_has_the_storage_for_itself(stage, tmp_path):
 
 def test_the_real_pipeline_is_read_whole(toy):
     tasks = read_tasks(read_compiled(toy.file))
-    assert len(tasks) == 15
+    assert len(tasks) == 16
     assert [task.name for task in tasks if task.always] == ["run-end"]
     trainer = next(task for task in tasks if task.name == "trainer")
     assert trainer.retry.count == 2
