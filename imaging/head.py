@@ -59,7 +59,7 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Head:
+class Outline:
     """A head's outline: the convex polygon that its tangents enclose.
 
     Attributes:
@@ -100,7 +100,7 @@ class Head:
         return inside
 
 
-WHOLE = Head(np.full(DIRECTIONS, 1.0, np.float32))
+WHOLE = Outline(np.full(DIRECTIONS, 1.0, np.float32))
 """The outline of a picture in which no head can be told from its ground: the whole frame."""
 
 
@@ -112,7 +112,7 @@ def normals() -> Grey:
     return found
 
 
-def find_head(pixels: Pixels) -> Head:
+def find_head(pixels: Pixels) -> Outline:
     """Finds the head: what is bright, thick and hangs together, and all between it.
 
     Letters are thinner than a head and are left out, also where they touch it. Nothing that a
@@ -136,12 +136,12 @@ def find_head(pixels: Pixels) -> Head:
         tangents = _outline(bright)
         if tangents is None:
             break
-        head = Head(tangents)
+        head = Outline(tangents)
         found = bright & head.mask(CELLS, CELLS)
     return head
 
 
-def head_alone(pixels: Pixels) -> tuple[Pixels, Head]:
+def head_alone(pixels: Pixels) -> tuple[Pixels, Outline]:
     """Blackens all that lies outside the head.
 
     Args:

@@ -59,7 +59,7 @@ def find_head(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def head_mask(tangents: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
-    """Which pixels of a picture belong to the head, as `imaging.head.Head.mask` says.
+    """Which pixels of a picture belong to the head, as `imaging.head.Outline.mask` says.
 
     Args:
         tangents: float32 [DIRECTIONS].
@@ -78,7 +78,7 @@ def head_mask(tangents: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tens
 
 
 def head_box(tangents: tf.Tensor) -> tf.Tensor:
-    """The box around an outline, as `imaging.head.Head.box` says.
+    """The box around an outline, as `imaging.head.Outline.box` says.
 
     Args:
         tangents: float32 [DIRECTIONS].

@@ -10,7 +10,7 @@ from components.transform.config import TransformConfig
 from components.transform.head import find_head, head_box, head_mask, level_range
 from components.transform.preprocessing import preprocess_and_measure
 from imaging import head as imaging_head
-from imaging.head import CELLS, Head, head_alone
+from imaging.head import CELLS, Outline, head_alone
 
 CASES = {name: picture for name, (picture, _) in SHOWN.items()} | HEADLESS | ODD
 SIDE = 64
@@ -35,7 +35,7 @@ def test_the_graph_finds_the_same_head(case):
     np.testing.assert_allclose(found, expected.tangents, atol=1.01 / CELLS)
     np.testing.assert_allclose(head_box(found), expected.box, atol=1.01 / CELLS)
     shape = picture.shape[:2]
-    np.testing.assert_array_equal(head_mask(found, *shape), Head(found).mask(*shape))
+    np.testing.assert_array_equal(head_mask(found, *shape), Outline(found).mask(*shape))
 
 
 def test_the_graph_finds_the_same_real_heads(real_images):
