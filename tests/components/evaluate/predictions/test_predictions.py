@@ -204,8 +204,8 @@ def test_foreign_images_are_asked_about_too(answered):
     assert set(kinds) == {"photograph", "noise", "text", "inverted MRI", "shuffled MRI"}
     assert set(counts) == {FOREIGN}
     np.testing.assert_array_equal(found.in_distribution, found.ood_score < 0.5)
-    wanted = np.where(found.in_distribution, "", "too bright")
-    np.testing.assert_array_equal(found.reasons, wanted)
+    wanted = np.where(answered.in_distribution, "", "too bright")
+    np.testing.assert_array_equal(answered.reasons, wanted)
 
 
 def test_foreign_images_are_made_of_all_classes_and_are_the_same_in_any_order(tmp_path):
