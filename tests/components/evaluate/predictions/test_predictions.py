@@ -64,7 +64,7 @@ class _Brightness(tf.Module):
                 "in_distribution": mean < 0.5,
                 "ood_score": mean,
                 "refer": tf.abs(glioma - 0.5) < 0.1,
-                "reasons": tf.where(mean < 0.5, "", "too bright"),
+                "reasons": tf.where(mean < 0.5, "", "too bright")[:, tf.newaxis],
             }
         return outputs
 
