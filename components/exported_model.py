@@ -15,6 +15,7 @@ from components.transform.preprocessing import ENCODED
 
 SIGNATURE = "evaluate"
 PROBABILITIES = "probabilities"
+REASONS = "reasons"
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class ExportedModel:
             name: tensor.numpy()
             for name, tensor in self._evaluate(examples=tf.constant(list(examples))).items()
         }
+        if REASONS in outputs:
+            outputs[REASONS] = outputs[REASONS].reshape(-1)
         shape = outputs[PROBABILITIES].shape
         if shape != (len(examples), len(self.classes)):
             raise PipelineError(

@@ -97,10 +97,12 @@ class ServingModule(tf.Module):
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """What TFMA calls: serialised tf.Examples as ingest writes them.
 
-        `uncalibrated` is the network's own softmax.
+        `uncalibrated` is the network's own softmax. `reasons` is string [batch, 1], as TFX's
+        BulkInferrer takes rows of strings alone.
         """
         answer = self._classify(_encoded_images(examples))
-        return {name: answer[name] for name in _EVALUATED}
+        reasons = answer["reasons"][:, tf.newaxis]
+        return {name: answer[name] for name in _EVALUATED} | {"reasons": reasons}
 
     # What several signatures need is a function of its own, which the graph holds once.
     @_serving("image_bytes")

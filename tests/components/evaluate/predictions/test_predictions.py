@@ -66,7 +66,7 @@ class _Brightness(tf.Module):
                 "in_distribution": mean < 0.5,
                 "ood_score": mean,
                 "refer": tf.abs(glioma - 0.5) < 0.1,
-                "reasons": tf.where(mean < 0.5, "", "too bright"),
+                "reasons": tf.where(mean < 0.5, "", "too bright")[:, tf.newaxis],
             }
         return outputs
 
@@ -206,8 +206,8 @@ def test_foreign_images_are_asked_about_too(answered):
     assert set(kinds) == {"photograph", "noise", "text", "inverted MRI", "shuffled MRI"}
     assert set(counts) == {FOREIGN}
     np.testing.assert_array_equal(found.in_distribution, found.ood_score < 0.5)
-    wanted = np.where(found.in_distribution, "", "too bright")
-    np.testing.assert_array_equal(found.reasons, wanted)
+    wanted = np.where(answered.in_distribution, "", "too bright")
+    np.testing.assert_array_equal(answered.reasons, wanted)
 
 
 def test_foreign_images_are_made_of_all_classes_and_are_the_same_in_any_order(tmp_path):

@@ -113,7 +113,26 @@ def test_evaluate_gives_what_a_report_needs(served, uncalibrated):
     np.testing.assert_allclose(outputs["uncalibrated"], uncalibrated, atol=1e-5)
     for name in ("in_distribution", "ood_score", "refer", *MEASURES):
         np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-5)
-    assert outputs["reasons"].numpy().tolist() == answer["reasons"].numpy().tolist()
+    assert outputs["reasons"].numpy()[:, 0].tolist() == answer["reasons"].numpy().tolist()
+
+
+def test_the_bulk_inferrer_takes_what_evaluate_gives(exported):
+    import apache_beam as beam
+    from apache_beam.testing.util import assert_that
+    from tfx_bsl.public.beam import RunInference
+    from tfx_bsl.public.proto import model_spec_pb2
+
+    saved = model_spec_pb2.SavedModelSpec(model_path=exported, signature_name=["evaluate"])
+    spec = model_spec_pb2.InferenceSpecType(saved_model_spec=saved)
+    examples = [tf.train.Example.FromString(_example(encode(np.zeros((40, 30, 3), np.uint8))))]
+
+    def check(logs):
+        [log] = logs
+        reasons = tf.make_ndarray(log.predict_log.response.outputs["reasons"])
+        assert NO_HEAD in reasons[0, 0].decode()
+
+    with beam.Pipeline() as pipeline:
+        assert_that(pipeline | beam.Create(examples) | RunInference(spec), check)
 
 
 def test_a_picture_that_is_cut_or_without_a_head_is_referred_with_the_reason(served):
@@ -125,7 +144,7 @@ def test_a_picture_that_is_cut_or_without_a_head_is_referred_with_the_reason(ser
         ("evaluate", "examples", [_example(one) for one in images]),
     ):
         outputs = served[signature](**{argument: tf.constant(sent)})
-        first, *others = [reasons.decode() for reasons in outputs["reasons"].numpy()]
+        first, *others = [reasons.decode() for reasons in outputs["reasons"].numpy().ravel()]
         assert CUT_BLACK in first
         assert all(NO_HEAD in reasons for reasons in others)
         assert outputs["refer"].numpy().all()
