@@ -5,6 +5,7 @@ that ingest turns upright, scales, lays on black or refuses, and show the networ
 What `imaging` passes on as it is, JPEG and PNG of 8 bits, decodes here bit by bit as it does there.
 """
 
+import numpy as np
 import tensorflow as tf
 
 _EOI = b"\xff\xd9"
@@ -99,7 +100,7 @@ def _number(
     octets: tf.Tensor, start: int | tf.Tensor, size: int, little: tf.Tensor | bool = True
 ) -> tf.Tensor:
     """The unsigned number of so many octets at a position, int64, its least first if little."""
-    weights = tf.constant([256**power for power in range(size)], tf.int64)
+    weights = np.array([256**power for power in range(size)], np.int64)
     digits = tf.cast(_padded(octets, start, size), tf.int64)
     return tf.reduce_sum(digits * tf.where(little, weights, weights[::-1]))
 
