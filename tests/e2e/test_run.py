@@ -121,7 +121,7 @@ def test_every_node_runs_and_the_summary_says_so(first):
     assert {states[name] for name in NODES} == {"done"}
     for words in ("test accuracy", "blessed", str(_pushed(work)), "log.txt", "not a diagnosis"):
         assert words in result.stdout
-    assert "63 train, 8 eval, 23 test; 2 rejected" in result.stdout
+    assert "61 train, 10 eval, 23 test; 2 rejected" in result.stdout
     assert result.stderr == ""
     assert_whole(store(work))
 
@@ -266,7 +266,7 @@ def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(
     result = run(copy, work_copy, "--to", "Ingest")
     states = node_states(result.stdout)
     assert [states[name] for name in ("Ingest", "Trainer")] == ["done", "skipped"]
-    assert "62 train, 8 eval, 23 test; 3 rejected" in result.stdout
+    assert "60 train, 10 eval, 23 test; 3 rejected" in result.stdout
     with (newest(work_copy, "Ingest/splits") / "splits.csv").open(newline="") as file:
         sides = {row["name"]: row["split"] for row in csv.DictReader(file)}
     assert {sides[name] for name in sides if name.startswith("Testing")} == {"test"}
