@@ -282,7 +282,7 @@ class FrozenPrefix:
                 activations = []
                 for start in range(0, len(todo), _BATCH):
                     batch = todo[start : start + _BATCH]
-                    subjects = [image.subject for image in batch]
+                    subjects = [image.original for image in batch]
                     pixels = make_versions(decode_pixels(batch), subjects, version, config, styles)
                     activations.append(self._run(pixels).numpy())
                     yield len(batch)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.trainer.versions import Painting, Subject
+from components.trainer.versions import Original, Painting
 from components.transform.measures import MEASURES
 from components.transform.preprocessing import CLASS, MEASURED, PIXELS, unpack
 
@@ -38,9 +38,9 @@ class TransformedImage:
     painting: Painting | None = None
 
     @property
-    def subject(self) -> Subject:
+    def original(self) -> Original:
         """What its versions depend on."""
-        return Subject(self.digest, max(self.label, ~self.label), self.painting)
+        return Original(self.digest, max(self.label, ~self.label), self.painting)
 
 
 def read_images(file_patterns: list[str]) -> Iterator[TransformedImage]:

@@ -31,7 +31,7 @@ _PAINTED, _STYLED = 1, 2
 
 
 @dataclass(frozen=True)
-class Subject:
+class Original:
     """What versions of an image depend on, beside its pixels.
 
     Attributes:
@@ -48,7 +48,7 @@ class Subject:
 
 def make_versions(
     pixels: tf.Tensor,
-    subjects: Sequence[Subject],
+    subjects: Sequence[Original],
     version: int,
     config: AugmentConfig,
     styles: StyleBank | None = None,
@@ -69,7 +69,7 @@ def make_versions(
     if version == 0 and config.keep_original:
         return pixels
 
-    def painted(pixels: Pixels, subject: Subject) -> Pixels:
+    def painted(pixels: Pixels, subject: Original) -> Pixels:
         mask = head_mask(pixels) if subject.painting else None
         if subject.painting is None or mask is None:
             return pixels
@@ -78,7 +78,7 @@ def make_versions(
             paint(grey_levels(pixels), mask, _generator(subject, version, config, _PAINTED))
         )
 
-    def styled(pixels: Pixels, subject: Subject) -> Pixels:
+    def styled(pixels: Pixels, subject: Original) -> Pixels:
         generator = _generator(subject, version, config, _STYLED)
         restyled = generator.random() < config.styles
         mask = head_mask(pixels) if restyled or config.levels else None
@@ -100,7 +100,7 @@ def make_versions(
 def _in_another_style(
     grey: Grey,
     mask: Mask,
-    subject: Subject,
+    subject: Original,
     config: AugmentConfig,
     styles: StyleBank | None,
     generator: np.random.Generator,
@@ -114,14 +114,14 @@ def _in_another_style(
 
 
 def _generator(
-    subject: Subject, version: int, config: AugmentConfig, what: int
+    subject: Original, version: int, config: AugmentConfig, what: int
 ) -> np.random.Generator:
     number = int.from_bytes(subject.digest[:16], "little")
     return np.random.default_rng([config.seed, version, what, number])
 
 
 def _each(
-    change: Callable[[Pixels, Subject], Pixels], pixels: tf.Tensor, subjects: Sequence[Subject]
+    change: Callable[[Pixels, Original], Pixels], pixels: tf.Tensor, subjects: Sequence[Original]
 ) -> tf.Tensor:
     """Changes each image of a batch, as many at a time as there are processors."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:

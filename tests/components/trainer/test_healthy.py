@@ -49,7 +49,7 @@ def test_as_many_are_made_as_asked_for_each_told_apart(images):
 def test_a_lesion_may_be_of_any_class_but_the_healthy_one_and_a_decoy_is_healthy(images):
     for image in _make(images, lesions=1, decoys=1, copies=1):
         assert image.label == (~HEALTHY if image.painting == "lesion" else HEALTHY)
-        assert image.subject.appearance == HEALTHY
+        assert image.original.appearance == HEALTHY
 
 
 def test_what_is_made_follows_from_the_image_alone(images):

@@ -12,7 +12,7 @@ from components.trainer.appearance.bank import StyleBank
 from components.trainer.appearance.head import grey_levels, head_mask, normalised
 from components.trainer.augment import augment
 from components.trainer.config import AugmentConfig
-from components.trainer.versions import Subject, make_versions
+from components.trainer.versions import Original, make_versions
 
 SIDE = 48
 STILL = AugmentConfig(brightness=0.0, contrast=0.0, keep_original=False)
@@ -33,8 +33,8 @@ def bank(pixels) -> StyleBank:
     )
 
 
-def _subjects(count: int, painting=None) -> list[Subject]:
-    return [Subject(bytes([index]) * 32, index % 2, painting) for index in range(count)]
+def _subjects(count: int, painting=None) -> list[Original]:
+    return [Original(bytes([index]) * 32, index % 2, painting) for index in range(count)]
 
 
 def _made(pixels, subjects, config, version=1, bank=None) -> np.ndarray:

@@ -14,6 +14,7 @@ from page import model, page, png, token
 from PIL import Image
 
 from components.errors import PipelineError
+from serving.client.images import encode_image
 from serving.web.examples import Examples
 
 
@@ -54,7 +55,7 @@ def test_a_pressed_example_is_what_the_model_sees(
     assert "mine.png" not in answer.text
     [file] = (examples / "Testing" / "pituitary").iterdir()
     [body] = [body for path, _, body in server.requests if path.endswith(":predict")]
-    assert base64.b64encode(file.read_bytes()) in body
+    assert base64.b64encode(encode_image(file)) in body
 
 
 def test_a_folder_without_a_picture_is_passed_over(examples: Path, tmp_path: Path) -> None:
