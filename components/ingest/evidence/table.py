@@ -1,12 +1,14 @@
 """The evidence table: looks by class, and how well levels alone tell the classes."""
 
+from scipy.special import bdtr
+
 from components.strict_config import StrictConfig
 
 TELLING = 0.8
 """Area under the ROC curve above which levels that a tumour hardly changes tell too much."""
-_EXPECTED = 10.0
-"""Groups of a class that a look would hold if the class were spread evenly; with fewer, that it
-holds none may be chance."""
+_BY_CHANCE = 1e-4
+"""How probable it may be, at most, that a look holds so few groups of a class by chance: a dozen
+looks are asked about each of some classes."""
 _FEW = 0.25
 """Share of the expected groups below which they are too few."""
 
@@ -73,8 +75,10 @@ class Evidence(StrictConfig):
 
     def too_few(self, look: Look, label: str) -> bool:
         """Whether a look has far fewer groups of a class than the class has elsewhere."""
-        expected = self._expected(look, label)
-        return expected >= _EXPECTED and look.groups.get(label, 0) < _FEW * expected
+        found, expected = look.groups.get(label, 0), self._expected(look, label)
+        if found >= _FEW * expected:
+            return False
+        return float(bdtr(found, look.count, expected / look.count)) < _BY_CHANCE
 
     def gaps(self) -> tuple[str, ...]:
         """A sentence for every look that lacks a class, the gravest first."""
