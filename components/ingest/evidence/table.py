@@ -1,7 +1,5 @@
 """The evidence table: looks by class, and how well levels alone tell the classes."""
 
-from scipy.special import bdtr
-
 from components.strict_config import StrictConfig
 
 TELLING = 0.8
@@ -75,6 +73,8 @@ class Evidence(StrictConfig):
 
     def too_few(self, look: Look, label: str) -> bool:
         """Whether a look has far fewer groups of a class than the class has elsewhere."""
+        from scipy.special import bdtr
+
         found, expected = look.groups.get(label, 0), self._expected(look, label)
         if found >= _FEW * expected:
             return False
