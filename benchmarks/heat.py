@@ -106,7 +106,7 @@ def _lesion(path: Path, box: Any, shape: tuple[int, int]) -> Any:
     image = Image.fromarray(decode(path.read_bytes())[..., 0])
     top, left, bottom, right = box
     corners = (left * image.width, top * image.height, right * image.width, bottom * image.height)
-    # A box may reach beyond the image, where there is no lesion.
+    # A box may reach beyond the image; there is no lesion there.
     resized = image.transform(
         shape[::-1], Image.Transform.EXTENT, corners, Image.Resampling.BILINEAR
     )

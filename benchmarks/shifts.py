@@ -159,8 +159,8 @@ def _corruptions() -> Iterator[Change]:
 
 def _corrupted(corruption: Any, severity: int) -> Callable[[Subject], Grey]:
     def of(subject: Subject) -> Grey:
-        # It draws from NumPy's own generator.
-        np.random.seed(subject.random("medmnistc").integers(2**32))  # noqa: NPY002
+        seed = subject.random("medmnistc").integers(2**32)
+        np.random.seed(seed)  # noqa: NPY002 - medmnistc draws from NumPy's own generator
         made = np.asarray(corruption.apply(Image.fromarray(subject.pixels), severity=severity))
         grey = made.mean(2) if made.ndim == 3 else made
         return grey.astype(np.float32)

@@ -95,7 +95,7 @@ def load_baseline(path: Path | None, classes: tuple[str, ...]) -> Baseline:
     """Loads the last blessed model, to ask it what a candidate is asked.
 
     Args:
-        path: Its SavedModel's folder; None if there is no such model.
+        path: Its SavedModel's folder; None if no model was blessed.
         classes: The candidate's.
 
     Returns:

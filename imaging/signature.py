@@ -135,7 +135,7 @@ def _find_head(grey: Pixels) -> tuple[_Box, float]:
         left, right = _widened(left, right)
         top, bottom = _widened(top, bottom)
         view = _view(grey, (left, top, right, bottom), _THUMBNAIL, _BLACK)
-        level = head_level(view)
+        level = _level(view)
         filled = np.clip((view / max(level, 1) - _EMPTY) / (_FILLED - _EMPTY), 0, 1)
         left, right = _extent(filled.sum(axis=0), left, right)
         top, bottom = _extent(filled.sum(axis=1), top, bottom)
@@ -147,7 +147,7 @@ def _widened(first: float, last: float) -> tuple[float, float]:
     return first - margin, last + margin
 
 
-def head_level(view: Structure) -> float:
+def _level(view: Structure) -> float:
     """The head's level: one that background and clipped highlights hardly move."""
     levels = np.sort(view, axis=None)
     brightness = np.cumsum(levels)

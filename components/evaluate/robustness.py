@@ -82,7 +82,7 @@ def compared_images(
         config: How many images a comparison takes.
 
     Returns:
-        Flags, [images]; None where there is no baseline, or too few are left to say something.
+        Flags, [images]; None if there is no baseline, or if too few images are left.
     """
     if answers.baseline is None or predictions.header.training_unknown:
         return None

@@ -14,9 +14,9 @@ import tensorflow as tf
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
-from tfx.utils import path_utils
 
 from components.errors import PipelineError
+from components.model_folder import saved_model
 from components.properties import MODEL_ID
 from components.serve_check.check import check
 from components.serve_check.config import ServeCheckConfig
@@ -60,8 +60,8 @@ def ServeCheck(
             now.
     """
     demanded = ServeCheckConfig.model_validate_json(config)
-    saved_model = Path(path_utils.serving_model_path(model.uri))
-    verdict = judge(saved_model, read_questions(examples, demanded.images), demanded)
+    graph = saved_model(model)
+    verdict = judge(graph, read_questions(examples, demanded.images), demanded)
     folder = Path(blessing.uri)
     verdict.write(folder)
     (folder / ("INFRA_BLESSED" if verdict.blessed else "INFRA_NOT_BLESSED")).touch()

@@ -34,7 +34,7 @@ from imaging.head import (
 
 _GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a grey level (ITU-R BT.601), as Pillow takes them."""
-_LOW, _HIGH = 0.02, 0.995
+LEVEL_ENDS = (0.02, 0.995)
 """Shares of a head's pixels whose levels become 0 and 255."""
 
 
@@ -104,7 +104,7 @@ def level_range(pixels: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     levels = tf.boolean_mask(tf.cast(grey_levels(pixels), tf.int32), mask)
     counts = tf.math.bincount(levels, minlength=256, maxlength=256)
     ranks = tf.cast(tf.cumsum(counts), tf.float32)
-    wanted = tf.constant([_LOW, _HIGH]) * ranks[-1]
+    wanted = tf.constant(LEVEL_ENDS) * ranks[-1]
     low, high = tf.unstack(tf.cast(tf.searchsorted(ranks, wanted), tf.float32), num=2)
     differ = high > low
     return tf.where(differ, low, 0.0), tf.where(differ, high, 255.0)

@@ -10,7 +10,6 @@ from sklearn.metrics import classification_report
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import path_utils
 
 from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
@@ -27,6 +26,7 @@ from components.evaluate.report.robustness import guises, robustness_figures, wh
 from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import DataVerdict
 from components.ingest.report import IngestReport
+from components.model_folder import saved_model
 from components.pages.templates import render_page
 from components.properties import MODEL_ID
 from components.robustness.table import ChangedAnswers
@@ -71,10 +71,10 @@ class ReportExecutor(base_executor.BaseExecutor):
                 "robustness_missing": why_missing(changed),
             }
         )
-        saved_model = Path(path_utils.serving_model_path(model.uri))
+        graph = saved_model(model)
         made_at = model.mlmd_artifact.create_time_since_epoch / 1000
         lineage = trace(
-            saved_model,
+            graph,
             json.loads(exec_properties["parameters"]),
             data,
             run=(self._context.pipeline_run_id if self._context else None) or "unknown",
@@ -102,7 +102,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             slices=worst_first(figures.slices),
             test_images=TEST_IMAGES,
             galleries=chosen,
-            exhibits=exhibits(shown, rows, examples, saved_model),
+            exhibits=exhibits(shown, rows, examples, graph),
             guises=guises(changed, figures.robustness.get(_SPLIT), examples, figures.healthy_class),
             push=exec_properties["push"],
         )

@@ -94,7 +94,7 @@ class RobustnessFigures(StrictConfig):
     Attributes:
         images: How many were changed.
         groups: Groups that they form.
-        chance: Accuracy of whoever always says the most frequent class.
+        chance: Accuracy of always naming the most frequent class.
         unchanged: The same images as they are, in grey.
         styles: In the style of an image of another class.
         remains: What is left of them without anatomy.
@@ -103,7 +103,7 @@ class RobustnessFigures(StrictConfig):
         shifted_accuracy: Mean of the shifts.
         confidently_wrong: Mean of the shifts.
         differences: Candidate minus last blessed model, on the images that are new to both, of
-            `swapped_accuracy` and `shifted_accuracy`; empty where there is no comparison.
+            `swapped_accuracy` and `shifted_accuracy`; empty if there is no comparison.
         left_out: How often a change left nothing to see, or no image gave a style.
     """
 

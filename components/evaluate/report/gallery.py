@@ -38,7 +38,7 @@ class Exhibit:
         confidence: Of that class.
         image: As a data URI.
         overlay: The same with where the model looked, if the model says.
-        reasons: Why a person must decide, in words; empty where nothing is said.
+        reasons: Why a person must decide, in words; empty if the model gives no reason.
     """
 
     digest: str
@@ -144,7 +144,7 @@ def chosen_images(examples: str, wanted: Collection[str]) -> Iterator[list[tuple
         wanted: The digests.
 
     Yields:
-        Some digests with their JPEG or PNG files; what is no longer there is not among them.
+        Some digests with their JPEG or PNG files. An image that is gone is left out.
     """
     left, batch = set(wanted), []
     for records in read_records(examples, _BATCH):

@@ -71,7 +71,7 @@ def robustness_figures(
 
 
 def why_missing(changed: ChangedAnswers) -> str:
-    """Says in a clause why there are no figures; empty where there are some."""
+    """Says in a clause why there are no figures; empty if there are some."""
     if not changed.header.images:
         return "robustness.images is 0"
     return "" if changed.splits else "there is no labelled image of eval or test"
@@ -138,7 +138,7 @@ def _of_change(change: Change, column: int, values: dict[tuple[str, int], Figure
 
 
 def _told(figure: Figure, missing: str) -> Figure:
-    """Says in words of this page why there is no number."""
+    """Gives a figure without a number its reason, in words of this page."""
     return figure if figure.value is not None else figure.model_copy(update={"missing": missing})
 
 
@@ -197,7 +197,7 @@ def guises(
 
     Returns:
         The image as it is, in another style, without anatomy, and in the worst shifts; of an image
-        with a tumour, if there is one. Empty where it is no longer there.
+        with a tumour, if there is one. Empty if the image is gone.
     """
     answers = changed.splits.get(TEST)
     if answers is None or figures is None:

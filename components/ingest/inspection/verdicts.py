@@ -7,8 +7,6 @@ from components.ingest.inspection.findings import Findings
 
 _UNBALANCED = 3.0
 """How many times the largest class may be the smallest before it is mentioned."""
-
-
 _FEW_GROUPS = "That takes two classes of five different images."
 _MORE = 2
 """Sentences about looks beside the first; the table has all."""

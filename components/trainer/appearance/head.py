@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from components.transform.head import LEVEL_ENDS
 from imaging.head import WHOLE, Grey, Mask, Pixels, find_head
 
 _LEAST = 0.05
 """Share of the picture that a head takes up at least; what is smaller shows nothing."""
-_BLACK, _WHITE = 2.0, 99.5
-"""Percentiles of the head's levels that become black and white."""
 
 
 def head_mask(pixels: Pixels) -> Mask | None:
@@ -44,7 +43,7 @@ def normalised(grey: Grey, mask: Mask) -> Grey:
     Returns:
         float32 [height, width] in 0..255, black outside the head; a head of one level keeps it.
     """
-    black, white = np.percentile(grey[mask], [_BLACK, _WHITE]).astype(np.float32)
+    black, white = np.quantile(grey[mask], LEVEL_ENDS).astype(np.float32)
     if white > black:
         grey = np.clip((grey - black) * (255 / (white - black)), 0, 255)
     found: Grey = np.where(mask, grey, np.float32(0))
