@@ -19,6 +19,7 @@ from mri.terminal import libraries_to
 from pipeline.config import Config, tuned_settings
 from pipeline.exit_code import ExitCode
 from pipeline.local_runner import run_locally
+from pipeline.partial_run import check_ends
 from pipeline.sample import ensure_sample
 from pipeline.work import LOG_FILE, Work
 
@@ -105,6 +106,7 @@ def run_pipeline(
     Raises:
         PipelineError: It cannot go on.
     """
+    check_ends(from_nodes, to_nodes)
     work = Work(root)
     with work.exclusively(typer.echo if wait else None):
         run = work.new_run()
