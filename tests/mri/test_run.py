@@ -103,6 +103,7 @@ def test_a_run_that_is_stopped_after_that_leaves_nothing_half_made(
         _stop()
 
     monkeypatch.setattr("mri.run.list_data", lambda *_, **__: None)
+    monkeypatch.setattr("mri.run.check_classes", lambda *_: None)
     monkeypatch.setattr("mri.run._fetch_weights", lambda *_: None)
     monkeypatch.setattr("pipeline.local_runner._compile", compile_and_stop)
     with pytest.raises(KeyboardInterrupt):
