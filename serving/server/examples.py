@@ -160,9 +160,7 @@ def _feed(signature: Any, what: str) -> str:
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if "inputs" not in signature.inputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No {what} inputs found in SignatureDef: {signature}"
-        )
+        raise invalid_argument(f"No {what} inputs found in SignatureDef: {signature}")
     name: str = signature.inputs["inputs"].name
     return name
 
@@ -179,10 +177,9 @@ def _classification(signature: Any) -> _Task:
         if role in signature.outputs
     }
     if not fetches:
-        raise StatusError(
-            Code.FAILED_PRECONDITION,
+        raise invalid_argument(
             "Expected classification signature outputs to contain at least one of "
-            f'"classes" or "scores". Signature was: {signature}',
+            f'"classes" or "scores". Signature was: {signature}'
         )
     return _Task(feed, fetches, _fill_classifications)
 
@@ -192,9 +189,7 @@ def _regression(signature: Any) -> _Task:
         raise invalid_argument("Expected one output Tensor.")
     feed = _feed(signature, "regression")
     if "outputs" not in signature.outputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No regression outputs found in SignatureDef: {signature}"
-        )
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {signature}")
     return _Task(feed, {"outputs": signature.outputs["outputs"].name}, _fill_regressions)
 
 
