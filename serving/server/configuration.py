@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
 from components.errors import PipelineError
 from serving.server.batching_config import BatchingParameters, read_batching_parameters
 from serving.server.errors import StatusError
 from serving.server.flags import Flags
-from serving.server.model_config import ServedModelConfig, read_model_configs
+from serving.server.model_config import ServedModelConfig, model_configs, read_model_configs
 from serving.server.monitoring_config import read_monitoring_config
 
 
@@ -47,11 +49,15 @@ def read_configuration(flags: Flags) -> Configuration:
 
 
 def _models(flags: Flags) -> dict[str, ServedModelConfig]:
-    if not flags.model_config_file:
-        path = Path(flags.model_base_path)
-        return {flags.model_name: ServedModelConfig(flags.model_name, path)}
-    path = Path(flags.model_config_file)
+    config = {
+        "name": flags.model_name,
+        "base_path": flags.model_base_path,
+        "model_platform": "tensorflow",
+    }
+    path = flags.model_config_file
     try:
-        return read_model_configs(path)
+        if path:
+            return read_model_configs(Path(path))
+        return model_configs(ModelServerConfig(model_config_list={"config": [config]}))
     except StatusError as error:
-        raise PipelineError(f"{path}: {error.message}") from error
+        raise PipelineError(f"{path}: {error.message}" if path else error.message) from error

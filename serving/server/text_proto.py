@@ -78,4 +78,7 @@ def read_text_proto(path: Path, message: Any) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"Cannot read {path}: {error}") from error
     except text_format.ParseError as error:
-        raise PipelineError(f"Invalid protobuf file: '{path}': {error}") from error
+        raise PipelineError(
+            f"Invalid protobuf file: '{path}': Error parsing text-format"
+            f" {message.DESCRIPTOR.full_name}: {error}"
+        ) from error

@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def load(models: Path) -> Iterator[Callable[..., Servable]]:
+def load(models: Path) -> Callable[..., Servable]:
     """Loads a model into this process; the same one only once."""
     loaded: dict[tuple[str, bool], Servable] = {}
 
@@ -51,9 +51,7 @@ def load(models: Path) -> Iterator[Callable[..., Servable]]:
             loaded[name, check] = Servable("toy", 123, path, options)
         return loaded[name, check]
 
-    yield get
-    for servable in loaded.values():
-        servable.close()
+    return get
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +63,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     paths[TWO_VERSIONS] = models / TWO_VERSIONS
     policy = "model_version_policy { specific { versions: 123 versions: 124 } }"
     label = 'version_labels { key: "Version_Label" value: 123 }'
-    config = write_config(
-        folder / "models.config", paths, {TWO_VERSIONS: policy, "default": label}
-    )
+    config = write_config(folder / "models.config", paths, {TWO_VERSIONS: policy, "default": label})
     with running_server(
         folder,
         f"--model_config_file={config}",
@@ -77,6 +73,8 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "--grpc_channel_arguments=grpc.max_connection_age_ms=600000,grpc.lb_policy_name=grpclb",
     ) as running:
         running.socket_path = folder / "grpc.sock"
+        for name in paths:
+            running.wait_for({123: "AVAILABLE"}, name)
         yield running
 
 

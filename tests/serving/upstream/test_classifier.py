@@ -8,6 +8,8 @@ from servable_calls import answer, example, feature, refused, request
 
 from serving.server.errors import Code
 
+pytestmark = pytest.mark.long
+
 INVALID = Code.INVALID_ARGUMENT
 
 

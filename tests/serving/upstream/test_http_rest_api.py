@@ -6,6 +6,8 @@ import urllib.request
 import pytest
 from model_server import HANGS
 
+pytestmark = pytest.mark.long
+
 RESERVED = "%21%23%24%25%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D"
 DECODED = "!#$%&'()*+,/:;=?@[]"
 UINT64 = 2**64 - 1
@@ -172,9 +174,7 @@ def test_Regress(server, version):
     assert answer(server, f"default{version}:regress", body) == {"results": [42]}
 
 
-@pytest.mark.parametrize(
-    ("version", "x", "score"), [("", 20.0, 12), (f"/labels/{LABEL}", 10.0, 7)]
-)
+@pytest.mark.parametrize(("version", "x", "score"), [("", 20.0, 12), (f"/labels/{LABEL}", 10.0, 7)])
 def test_Classify(server, version, x, score):
     body = {"signature_name": "classify_x_to_y", "examples": [{"x": x}]}
     assert answer(server, f"default{version}:classify", body) == {"results": [[["", score]]]}

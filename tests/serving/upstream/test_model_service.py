@@ -7,6 +7,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving.server.errors import Code
 
+pytestmark = pytest.mark.long
+
 INVALID = Code.INVALID_ARGUMENT
 TWO_VERSIONS = "saved_model_half_plus_two_2_versions"
 

@@ -13,6 +13,8 @@ from upstream_models import CLASSIFY, PREDICT, REGRESS
 
 from serving.server.errors import Code
 
+pytestmark = pytest.mark.long
+
 INVALID = Code.INVALID_ARGUMENT
 MODELS = {"tf1": "half_plus_two", "tf2": "half_plus_two_tf2"}
 

@@ -14,6 +14,8 @@ from tensorflow.core.framework import tensor_pb2
 
 from serving.server.errors import Code
 
+pytestmark = pytest.mark.long
+
 INVALID = Code.INVALID_ARGUMENT
 TWO, TEXT = np.float32(2), np.array([b"any_value"], object)
 
@@ -65,9 +67,7 @@ def test_EmptyInputList(predict):
 
 
 def test_InputTensorsDontMatchModelSpecInputs(predict):
-    with refused(
-        INVALID, "Sent extra: {unknown_key1,unknown_key2}", "Missing but required: {x}"
-    ):
+    with refused(INVALID, "Sent extra: {unknown_key1,unknown_key2}", "Missing but required: {x}"):
         predict(half(unknown_key1=TEXT, unknown_key2=TWO))
 
 

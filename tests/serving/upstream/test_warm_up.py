@@ -11,6 +11,8 @@ from upstream_models import CLASSIFY, REGRESS
 from serving.server.errors import Code
 from serving.server.warm_up import warm_up
 
+pytestmark = pytest.mark.long
+
 Log = prediction_log_pb2.PredictionLog
 
 
