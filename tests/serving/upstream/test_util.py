@@ -76,6 +76,10 @@ def test_input(ask, expected):
     assert values(ask()) == expected
 
 
+def test_RequestNumExamplesStreamz():
+    assert [len(read("example_list", *examples)) for examples in ((A, B), (C,))] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("said", "signature"),
     [
