@@ -1,6 +1,5 @@
 """JSON text, read by RapidJSON as TensorFlow Serving reads it, within a limit of memory."""
 
-import re
 from base64 import b64decode
 from collections.abc import Iterator
 from io import BytesIO
@@ -21,7 +20,6 @@ _PIECE = 2**16
 _AT_ONCE = 2**22
 """The weight of a text that is read in one go, faster than in pieces: it takes some 5 ms."""
 _BOM = b"\xef\xbb\xbf"
-_ERROR = re.compile(r"Parse error at offset (\d+): (.*)")
 _NUMBERS = rapidjson.NM_NATIVE | rapidjson.NM_NAN
 _MOST_SHOWN = 256
 """Bytes of a value in an error message, as in `json_tensor.cc`."""
@@ -64,10 +62,11 @@ def parse_object(body: bytes) -> Members:
         raise invalid_argument("JSON Parse error: The document is empty")
     start = len(_BOM) if body.startswith(_BOM) else 0
     text = body[start:]
+    source: Any = text if _weight(text) <= _AT_ONCE else _Pieces(text)
     try:
-        document = _READER(text if _weight(text) <= _AT_ONCE else _Pieces(text))
+        document = _READER(source)
     except rapidjson.JSONDecodeError as error:
-        place, words = _ERROR.fullmatch(str(error)).groups()
+        place, words = str(error).removeprefix("Parse error at offset ").split(": ", 1)
         offset = start + int(place)
         if "followed" in words:
             return parse_object(body[:offset])
@@ -125,7 +124,7 @@ def shown(value: object) -> str:
         _beginning(value, iter(range(_MOST_SHOWN))),
         ensure_ascii=False,
         number_mode=_NUMBERS,
-        write_mode=rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY,
+        write_mode=rapidjson.WM_SINGLE_LINE_ARRAY,
         indent=4,
     )
     return text.encode()[:_MOST_SHOWN].decode(errors="ignore")

@@ -93,7 +93,7 @@ def array_bytes(proto: Any, alias: str) -> int:
     sent = len(getattr(proto, field.name)) if field else 0
     sent = sent or proto.ByteSize()  # as content, with at least a byte for each
     item = np.dtype(field.kind).itemsize if field and field.stored != "O" else _STRING_BYTES
-    size = math.prod(shape) * item
+    size: int = math.prod(shape) * item
     if size > max(MOST_FILLED, sent * item):
         raise invalid_argument(
             f"tensor parsing error: {alias}: its shape takes {size} bytes, of which {sent * item}"
@@ -128,12 +128,14 @@ def _array(proto: Any) -> Array:
     content = proto.tensor_content
     strings = field is not None and field.stored == "O"
     if field and content and not strings:
-        return np.frombuffer(content if math.prod(shape) else b"", field.kind).reshape(shape).copy()
+        stored: Array = np.frombuffer(content if math.prod(shape) else b"", field.kind)
+        return stored.reshape(shape).copy()
     sent = getattr(proto, field.name) if field else ()
     if content or not field or (len(sent) > _FEW and not strings):
         dtype = tf.as_dtype(proto.dtype)
         tensor = tf.io.parse_tensor(proto.SerializeToString(), dtype)
-        return np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
+        read: Array = np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
+        return read
     kind = np.dtype(field.kind)
     numbers = np.array(sent[:], field.wire).astype(field.stored, copy=False)
     each = kind.itemsize // numbers.itemsize  # two make a complex value
