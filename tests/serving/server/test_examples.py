@@ -91,7 +91,7 @@ def test_multi_inference(server: Server, name, classify, regress):
         ([("regress", REGRESS)] * 2, "INVALID_ARGUMENT", "Duplicate evaluation of signature"),
         ([("none", REGRESS)], "INVALID_ARGUMENT", "signature not found in model graph: none"),
         ([("regress", "else")], "UNIMPLEMENTED", "Unsupported signature method_name: else"),
-        ([("two", CLASSIFY)], "FAILED_PRECONDITION", "No classification inputs found"),
+        ([("two", CLASSIFY)], "INVALID_ARGUMENT", "No classification inputs found"),
         ([("sum", REGRESS)], "INVALID_ARGUMENT", "Expected one input Tensor."),
     ],
 )
