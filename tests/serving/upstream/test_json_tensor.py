@@ -379,14 +379,14 @@ def test_response(outputs, layout, expected):
     assert list(json.loads(written)) == list(expected)
 
 
-def test_FromJsonSingleFloatTensorSixDigitPrecision():  # noqa: N802  (upstream's name)
+def test_FromJsonSingleFloatTensorSixDigitPrecision():
     numbers = [9000000, 999999, 0.5, 0.0003, 0.00003, 555557.5]
     assert texts(predict_json(tensors(x=(FLOAT, [2, 3], numbers)), ROW)) == {
         "predictions": [["9e+06", "999999.0", "0.5"], ["0.0003", "3e-05", "555557.5"]]
     }
 
 
-def test_FromJsonSingleFloatTensorNonFinite():  # noqa: N802
+def test_FromJsonSingleFloatTensorNonFinite():
     assert texts(predict_json(tensors(x=(FLOAT, [2, 2], [NAN, INF, 3, -INF])), ROW)) == {
         "predictions": [["NaN", "Infinity"], ["3.0", "-Infinity"]]
     }
