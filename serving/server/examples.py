@@ -14,7 +14,7 @@ from tensorflow_serving.apis import classification_pb2, inference_pb2, regressio
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
-from serving.server.tensors import Array
+from serving.server.tensors import MOST_FILLED, Array
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
@@ -110,7 +110,7 @@ def serialized_examples(message: Any) -> Array:
     """The tf.Examples of an Input, each serialised, with the common context in front.
 
     Raises:
-        StatusError: There are none.
+        StatusError: There are none, or the context is too large to stand in front of each.
     """
     kind = message.WhichOneof("kind")
     listed = getattr(message, kind).examples if kind else ()
@@ -122,6 +122,11 @@ def serialized_examples(message: Any) -> Array:
         if kind == "example_list_with_context"
         else b""
     )
+    if len(context) * (len(listed) - 1) > MOST_FILLED:
+        raise invalid_argument(
+            f"A context of {len(context)} bytes is too large for {len(listed)} examples: copies may"
+            f" take {MOST_FILLED} bytes"
+        )
     examples = np.empty(len(listed), dtype=object)
     examples[:] = [context + example.SerializeToString() for example in listed]
     return examples
