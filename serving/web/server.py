@@ -7,6 +7,7 @@ connections on which too little moves, and has the application answer what it re
 """
 
 import logging
+import math
 import resource
 import socket
 import sys
@@ -80,8 +81,7 @@ def listener(host: str, port: int) -> socket.socket:
             taken.close()
             raise
     except OSError as error:
-        reason = error.strerror or "no such address"
-        raise PipelineError(f"The page cannot listen on {host}:{port}: {reason}.") from None
+        raise _not_there(host, port, error) from None
     return taken
 
 
@@ -94,13 +94,16 @@ class PageServer(TcpWSGIServer):
         Args:
             app: The page.
             listens: What `listener` gave.
+
+        Raises:
+            PipelineError: Somebody else has begun to listen there.
         """
         logger = logging.getLogger("waitress")
         logger.setLevel(logging.ERROR)
         logger.addFilter(_discreet)
         most = state_of(app).config.max_request_bytes
         self._most_held, self._held = _REQUESTS_HELD * most, 0
-        self._ends_by: float | None = None
+        self._ends_by, self._over = math.inf, False
         self.channel_class = partial(_Connection, has_room=self._has_room)
         address = listens.getsockname()
         super().__init__(
@@ -120,21 +123,32 @@ class PageServer(TcpWSGIServer):
             ),
             sockinfo=(listens.family, listens.type, listens.proto, address),
             _sock=listens,
+            _start=False,
             bind_socket=False,
         )
+        try:
+            self.accept_connections()
+        except OSError as error:
+            raise _not_there(*address[:2], error) from None
         self.port: int = address[1]
 
     def run(self) -> None:
         """Serves until `end` was called and what was in flight then is done, within a bound."""
         while not self._is_done():
             wasyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
+        self._over = True
         self.task_dispatcher.shutdown(timeout=0)
         wasyncore.close_all(self._map, ignore_all=True)
 
-    def end(self) -> None:
-        """Has `run` end, the second time at once; for a signal's handler and for any thread."""
-        self._ends_by = time.monotonic() + (_GRACE if self._ends_by is None else 0.0)
-        self.pull_trigger()
+    def end(self, within: float = _GRACE) -> None:
+        """Has `run` end; for a signal's handler and for any thread.
+
+        Args:
+            within: Seconds that what is in flight has.
+        """
+        self._ends_by = time.monotonic() + within
+        if not self._over:
+            self.pull_trigger()
 
     def readable(self) -> bool:
         """Whether more connections are wanted; waitress asks at each turn of its loop."""
@@ -153,7 +167,7 @@ class PageServer(TcpWSGIServer):
         return self._held <= self._most_held
 
     def _is_done(self) -> bool:
-        if self._ends_by is None:
+        if self._ends_by == math.inf:
             return False
         if self.accepting:
             wasyncore.dispatcher.close(self)
@@ -293,6 +307,11 @@ class _Connection(HTTPChannel):
 
     def _restart(self) -> None:
         self._since, self._moved = time.monotonic(), 0
+
+
+def _not_there(host: str, port: int, error: OSError) -> PipelineError:
+    reason = error.strerror or "no such address"
+    return PipelineError(f"The page cannot listen on {host}:{port}: {reason}.")
 
 
 def _most_connections() -> int:
