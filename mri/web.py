@@ -57,7 +57,11 @@ def web(
     folder = Work(work.absolute())
     listens = listener(host, port)
     own_key = secrets.token_hex(32) if is_loopback(host) else None
-    settings = {"secret_key": os.environ.get("SECRET_KEY") or own_key, "model": model}
+    settings = {
+        "secret_key": os.environ.get("SECRET_KEY") or own_key,
+        "model": model,
+        "hosts": f"{os.environ.get(variable('hosts'), '')},{_name(host)}",
+    }
     behind: AbstractContextManager[str]
     if server is None:
         models = served_model(folder.serving, model)
@@ -73,6 +77,11 @@ def web(
         settings |= {"server": address, "examples": _examples(folder)}
         page = create_app(WebConfig.from_environment(os.environ, **settings))
         _serve(PageServer(page, listens), host)
+
+
+def _name(host: str) -> str:
+    """The name that the page listens by, if it is no address in numbers: those need none."""
+    return "" if ":" in host or host.replace(".", "").isdigit() else host
 
 
 def _serve(page: PageServer, host: str) -> None:

@@ -32,7 +32,8 @@ _OF_SERVER = {
     "INVALID_ARGUMENT": (422, "The model could not decode this image."),
 }
 _OTHERWISE = (502, "The model server gave an answer that cannot be used.")
-_TRY_AGAIN = {429: "60", 503: "5", 504: "5"}
+_BUSY_FOR = "5"
+"""Seconds after which what is busy or restarting may be asked again."""
 
 
 class ProblemError(Exception):
@@ -95,10 +96,13 @@ def answer(status: int, detail: str) -> Response:
         body = render_template("failure.html", detail=detail)
     else:
         body = render_template("error.html", title=title, detail=detail)
-    headers = {"Cache-Control": "no-store"}
-    if status in _TRY_AGAIN:
-        headers["Retry-After"] = _TRY_AGAIN[status]
-    return Response(body, status, headers, content_type=content_type)
+    return Response(body, status, of_status(status), content_type=content_type)
+
+
+def of_status(status: int) -> dict[str, str]:
+    """The headers of an answer about an image: nobody keeps it, and some are worth another try."""
+    again = {"Retry-After": _BUSY_FOR} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"Cache-Control": "no-store", **again}
 
 
 def _sentence(error: HTTPException, status: int) -> str:

@@ -33,7 +33,7 @@ from serving.web.state import state_of
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 32
-"""Some work on images, most wait for their turn or for the model, and one is for the next page."""
+"""More than work on images at once: others wait for their turn, and forms are given out."""
 _MOST_CONNECTIONS = 500
 """Open at once; others wait in the kernel's queue. A loop looks at each of them at every turn."""
 _OTHER_FILES = 100

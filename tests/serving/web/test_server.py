@@ -251,7 +251,7 @@ def test_what_is_in_flight_is_answered_when_the_page_is_told_to_end() -> None:
             answer = pool.submit(upload, address)
             assert asked.wait(HANGS)
             process.terminate()
-            with suppress(ConnectionRefusedError):
+            with suppress(ConnectionRefusedError, ConnectionResetError):
                 while True:
                     connect(address).close()
             go_on.set()
