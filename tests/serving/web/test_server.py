@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from drawing import draw, encode
 from fake_server import running
 from page import listening, model, page, png
 from waitress.channel import HTTPChannel
@@ -132,15 +134,12 @@ LIES = {
 def test_a_request_that_lies_about_its_length_is_refused_with_a_sentence(
     page_process: str, fields: bytes, status: int, words: str
 ) -> None:
-    """The sender goes on meanwhile, as a browser does, and gets the answer all the same."""
-    with connect(page_process) as sender, ThreadPoolExecutor(1) as pool:
+    """The sender reads no answer before it has sent all, as a browser, and gets it all the same."""
+    with connect(page_process) as sender:
         sender.sendall(FIELDS + fields)
-        answer = pool.submit(everything, sender)
-        with suppress(ConnectionError):
-            for _ in range(100):
-                sender.sendall(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
-            sender.shutdown(socket.SHUT_WR)
-        head, _, body = answer.result().partition(b"\r\n\r\n")
+        for _ in range(100):
+            sender.sendall(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+        head, _, body = everything(sender).partition(b"\r\n\r\n")
     assert f" {status} ".encode() in head.split(b"\r\n")[0]
     assert words in body.decode()
     assert b"X-Request-Id" in head
@@ -159,6 +158,22 @@ def test_pieces_without_end_are_refused(page_process: str) -> None:
             sent += len(piece)
     assert sent < 300_000_000
     assert serves_others(page_process)
+
+
+def test_nothing_is_kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what is sent nor what is answered, nor in a file that has no name."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a file")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    large = encode(draw(1, (1500, 1500)), "BMP")
+    with running(model()) as server, listening(page(server.address)) as address:
+        url = f"{address}/api/v1/predict"
+        answer = httpx.post(url, content=large, timeout=HANGS)
+        form = httpx.post(url, files={"image": ("x.bmp", large)}, timeout=HANGS)
+        assert len(large) > 2_000_000
+        assert answer.json()["label"] == form.json()["label"] == "glioma"
 
 
 def test_requests_sent_ahead_hold_no_answers(page_process: str) -> None:
