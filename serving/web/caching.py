@@ -22,6 +22,7 @@ def cache(app: Flask, examples: Examples) -> None:
         examples: The synthetic images.
     """
     folder = Path(str(app.static_folder))
+    contents: dict[tuple[str, ...], bytes]
     contents = {("static", file.name): file.read_bytes() for file in folder.iterdir()}
     contents[("pages.base_css",)] = BASE_CSS.read_bytes()
     contents |= {("pages.thumbnail", name): one.thumbnail for name, one in examples.images.items()}

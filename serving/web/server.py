@@ -106,6 +106,7 @@ class PageServer(TcpWSGIServer):
         self._ends_by, self._over = math.inf, False
         self.channel_class = partial(_Connection, has_room=self._has_room)
         address = listens.getsockname()
+        host, self.port = str(address[0]), int(address[1])
         super().__init__(
             app,
             adj=Adjustments(
@@ -129,8 +130,7 @@ class PageServer(TcpWSGIServer):
         try:
             self.accept_connections()
         except OSError as error:
-            raise _not_there(*address[:2], error) from None
-        self.port: int = address[1]
+            raise _not_there(host, self.port, error) from None
 
     def run(self) -> None:
         """Serves until `end` was called and what was in flight then is done, within a bound."""
@@ -185,6 +185,8 @@ class _Request(HTTPRequestParser):
     # What waitress knows of a request only when it has understood it.
     command, path, query, request_uri, url_scheme = "GET", "/", "", "/", "http"
     refused: int | None = None
+    error: Any
+    body_rcv: Any
 
     def __init__(self, adj: Adjustments, has_room: Callable[[], bool]) -> None:
         super().__init__(adj)
