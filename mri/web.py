@@ -4,7 +4,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,6 @@ from typing import Annotated
 import typer
 
 from components.child_process import end, start
-from components.errors import PipelineError
 from components.free_ports import free_ports
 from mri.options import WorkFolder
 from mri.served import served_model
@@ -26,7 +24,7 @@ from samples.synthetic import GENERATOR_VERSION
 from serving.client.address import is_loopback
 from serving.web import WebConfig, create_app
 from serving.web.config import variable
-from serving.web.gunicorn import Gunicorn
+from serving.web.server import PageServer, listener
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES_SEED = 5
@@ -51,13 +49,19 @@ def web(
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")
+    ] = 8000,
 ) -> None:
     """Start a web page that shows what the pushed model says about an image."""
     folder = Work(work.absolute())
-    _demand_free(host, port)
+    listens = listener(host, port)
     own_key = secrets.token_hex(32) if is_loopback(host) else None
-    settings = {"secret_key": os.environ.get("SECRET_KEY") or own_key, "model": model}
+    settings = {
+        "secret_key": os.environ.get("SECRET_KEY") or own_key,
+        "model": model,
+        "hosts": f"{os.environ.get(variable('hosts'), '')},{_name(host)}",
+    }
     behind: AbstractContextManager[str]
     if server is None:
         models = served_model(folder.serving, model)
@@ -72,13 +76,27 @@ def web(
         logging.getLogger("httpx").setLevel(logging.WARNING)
         settings |= {"server": address, "examples": _examples(folder)}
         page = create_app(WebConfig.from_environment(os.environ, **settings))
-        Gunicorn(page, host, port).run()
+        _serve(PageServer(page, listens), host)
+
+
+def _name(host: str) -> str:
+    """The name that the page listens by, if it is no address in numbers: those need none."""
+    return "" if ":" in host or host.replace(".", "").isdigit() else host
+
+
+def _serve(page: PageServer, host: str) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: page.end())
+    shown = f"[{host}]" if ":" in host else host
+    sys.stderr.write(f"The page is at http://{shown}:{page.port}\n")
+    sys.stderr.flush()
+    page.run()
 
 
 @contextmanager
 def _embedded_server(base_path: Path) -> Iterator[str]:
     """Runs the embedded server in a process of its own: the page's imports no TensorFlow."""
-    (grpc_port, port), parent = free_ports(2), os.getpid()
+    grpc_port, port = free_ports(2)
     process = start(
         [
             *(sys.executable, "-m", "serving.server"),
@@ -96,20 +114,17 @@ def _embedded_server(base_path: Path) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        # gunicorn's worker is a fork that comes by here, too; it must end nothing.
-        if os.getpid() == parent:
-            died = process.returncode is not None
-            told.set()
-            end(process)
-            if died:
-                sys.exit(ExitCode.FAILED)
+        died = process.returncode is not None
+        told.set()
+        end(process)
+        if died:
+            sys.exit(ExitCode.FAILED)
 
 
 def _end_with(process: "subprocess.Popen[bytes]", told: threading.Event) -> None:
     """Ends the page when its model server has ended, so that whoever started both can do so again.
 
-    A container's runtime for instance, where the server was ended for want of memory. How it ended
-    is not known: gunicorn collects the exit codes of all children, and may be first.
+    A container's runtime for instance, where the server was ended for want of memory.
     """
     process.wait()
     if not told.is_set():
@@ -143,14 +158,3 @@ def _examples(work: Work) -> str | None:
             _LOG.warning("no synthetic examples: %s", said.strip())
             return None
     return str(folder)
-
-
-def _demand_free(host: str, port: int) -> None:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        reason = error.strerror or "no such address"
-        raise PipelineError(f"The page cannot listen on {host}:{port}: {reason}.") from None

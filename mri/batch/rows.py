@@ -16,6 +16,7 @@ from mri.classified import Classified
 
 Format = Literal["parquet", "csv"]
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -36,7 +37,8 @@ def write_rows(rows: Sequence[Classified], path: Path, format: Format) -> None: 
     Args:
         rows: The results.
         path: The file.
-        format: Its format. In CSV the probabilities are a JSON object.
+        format: Its format. In CSV the probabilities are a JSON object, and a cell that would be a
+            formula begins with an apostrophe; a path with `./`.
 
     Raises:
         OSError: It cannot be written; nothing is left behind.
@@ -73,9 +75,12 @@ def _write_csv(rows: Sequence[Classified], path: Path) -> None:
         writer = csv.DictWriter(file, _SCHEMA.names)
         writer.writeheader()
         writer.writerows(
-            {name: _text(value) for name, value in asdict(row).items()} for row in rows
+            {name: _text(name, value) for name, value in asdict(row).items()} for row in rows
         )
 
 
-def _text(value: Any) -> Any:
+def _text(name: str, value: Any) -> Any:
+    """A cell; none begins as a formula does, which a spreadsheet would run."""
+    if isinstance(value, str) and value.startswith(_FORMULAS):
+        return f"./{value}" if name == "path" else f"'{value}"
     return json.dumps(value) if isinstance(value, bool | dict) else value

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from components.disclaimer import DISCLAIMER
 from serving.client import Explanation, Prediction
-from serving.web.problems import ProblemError
+from serving.web.problems import ProblemError, of_status
 from serving.web.security import csrf, limiter, sending_rate
 from serving.web.state import state
 from serving.web.uploads import read_scan
@@ -34,7 +34,7 @@ def predict() -> Response:
         result = model.explain(scan.content) if explain else model.predict(scan.content)
     state().metrics.result(result)
     response = jsonify(_as_json(result))
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(of_status(response.status_code))
     return response
 
 

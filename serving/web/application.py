@@ -1,4 +1,4 @@
-"""The application factory; in production `gunicorn 'serving.web:create_app()'`."""
+"""The application factory; `mri web` serves what it makes."""
 
 from flask import Flask
 
@@ -6,6 +6,7 @@ from components.disclaimer import DISCLAIMER
 from imaging.thumbnail import data_address
 from serving.web import problems
 from serving.web.api import api
+from serving.web.caching import cache
 from serving.web.config import WebConfig
 from serving.web.documents import documents
 from serving.web.examples import Examples
@@ -39,12 +40,12 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.jinja_env.filters.update(percent=percent, words=words, data_address=data_address)
     app.jinja_env.globals["disclaimer"] = DISCLAIMER
     metrics = PageMetrics()
-    app.extensions[KEY] = PageState(
-        config, Examples.read(config.examples), ServedModel(config), metrics
-    )
+    examples = Examples.read(config.examples)
+    app.extensions[KEY] = PageState(config, examples, ServedModel(config), metrics)
     follow(app, metrics)
     secure(app, config)
     problems.register(app)
     for blueprint in (pages, documents, api, health):
         app.register_blueprint(blueprint)
+    cache(app, examples)
     return app

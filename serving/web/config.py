@@ -1,8 +1,10 @@
 """What can be chosen about the page, and the environment variables that choose it."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -13,6 +15,8 @@ from components.strict_config import StrictConfig
 from components.validation import refusals
 
 _PREFIX = "MRI_WEB_"
+_TOKEN = re.compile(r"[!-~]+")
+_NAME = re.compile(r"\.?[\w-]+(\.[\w-]+)*")
 _OWN_NAMES = {"secret_key": "SECRET_KEY", "token": "MRI_SERVER_TOKEN"}
 
 
@@ -21,6 +25,8 @@ class WebConfig(StrictConfig):
 
     Attributes:
         secret_key: Signs the session that holds the form's token; 16 characters or more.
+        hosts: Names by which people reach the page, with commas between; `.example.org` stands for
+            all below it. Addresses in numbers and localhost need none.
         server: The model server's REST address.
         model: The model's name there.
         token: A bearer token for the proxy in front of the model server.
@@ -40,6 +46,7 @@ class WebConfig(StrictConfig):
     """
 
     secret_key: SecretStr = Field(min_length=16)
+    hosts: tuple[str, ...] = ()
     server: str = "http://127.0.0.1:8501"
     model: str = MODEL_NAME
     token: SecretStr | None = None
@@ -60,9 +67,43 @@ class WebConfig(StrictConfig):
     @field_validator("server", "model_card")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is None:
+            return value
+        if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        try:
+            parts = urlsplit(value)
+            usable = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # it quotes the address
+            usable = False
+        if not usable:
+            raise ValueError("must be an address such as https://mri.example.org:8501")
+        if "@" in parts.netloc:
+            raise ValueError("must hold no password: anybody may see it; use MRI_SERVER_TOKEN")
         return value
+
+    @field_validator("server")
+    @classmethod
+    def _is_no_query(cls, value: str) -> str:
+        if "?" in value or "#" in value:
+            raise ValueError("must have no ? and no #: what follows is added to it")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("must be letters, digits and signs, without spaces and line breaks")
+        return value
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _are_names(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        names = tuple(name for part in parts if (name := part.strip().lower()))
+        if not all(map(_NAME.fullmatch, names)):
+            raise ValueError("must be names such as mri.example.org, with commas between")
+        return names
 
     @field_validator("rate")
     @classmethod

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, render_template, url_for
+from flask import Blueprint, Response, abort, render_template, send_file, url_for
 
 from components.evaluate.report.card import CARD_JSON, ModelCard
 from components.servable import EXTRAS, REPORT_FILE
@@ -72,10 +72,12 @@ def card(version: str) -> str:
 def report(version: str) -> Response:
     """The page that a version was judged by, as it was written."""
     try:
-        page = (_extras(version) / REPORT_FILE).read_bytes()
+        # The file, not its bytes: it may be large, and whoever reads it slow.
+        page = send_file(_extras(version) / REPORT_FILE, "text/html")
     except OSError:
         abort(404)
-    return Response(page, mimetype="text/html", headers={"Cache-Control": "no-store"})
+    page.headers["Cache-Control"] = "no-store"
+    return page
 
 
 def _extras(version: str) -> Path:

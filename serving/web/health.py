@@ -8,6 +8,12 @@ from serving.web.state import state
 health = Blueprint("health", __name__)
 
 
+@health.after_request
+def _keep_nothing(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @health.get("/healthz")
 def alive() -> Response:
     """The page runs."""

@@ -13,15 +13,14 @@ from components.pages.names import shown
 from serving.web.config import WebConfig
 from serving.web.documents import links
 from serving.web.finding import ImageFinding, words
-from serving.web.problems import ProblemError
+from serving.web.problems import ProblemError, of_status
 from serving.web.security import limiter, sending_rate
 from serving.web.state import state
 from serving.web.uploads import read_scan
 
 pages = Blueprint("pages", __name__)
-_BASE = Path(components.pages.__file__).parent / "base.css"
-_KEPT = 3600
-"""Seconds for which browsers keep what seldom changes."""
+BASE_CSS = Path(components.pages.__file__).parent / "base.css"
+"""The look that this project's pages share."""
 
 
 @pages.get("/")
@@ -54,11 +53,9 @@ def results() -> Response:
         except ProblemError as error:
             failures.append((_name(file), error))
     template = "cards.html" if "X-Fragment" in request.headers else "results.html"
-    return Response(
-        render_template(template, findings=findings, failures=failures),
-        status=200 if findings else max(error.status for _, error in failures),
-        headers={"Cache-Control": "no-store"},
-    )
+    status = 200 if findings else max(error.status for _, error in failures)
+    body = render_template(template, findings=findings, failures=failures)
+    return Response(body, status, headers=of_status(status))
 
 
 @pages.get("/examples/<name>.jpg")
@@ -67,13 +64,13 @@ def thumbnail(name: str) -> Response:
     example = state().examples.images.get(name)
     if example is None:
         abort(404)
-    return send_file(io.BytesIO(example.thumbnail), "image/jpeg", max_age=_KEPT)
+    return send_file(io.BytesIO(example.thumbnail), "image/jpeg")
 
 
 @pages.get("/base.css")
 def base_css() -> Response:
     """The look that this project's pages share."""
-    return send_file(_BASE, max_age=_KEPT)
+    return send_file(BASE_CSS)
 
 
 def _chosen() -> list[FileStorage]:

@@ -11,14 +11,17 @@ from werkzeug.exceptions import HTTPException
 from serving.client import ServingError
 
 _LOG = logging.getLogger(__name__)
-_PIECE, _MOST_DRAINED = 1 << 16, 200_000_000
 _SENTENCES = {
     400: "The request cannot be understood.",
     404: "This page does not exist.",
     405: "This address does not take that kind of request.",
+    411: "Say how many bytes follow: send the image with a Content-Length.",
     413: "That is more than can be sent at once: send fewer or smaller images.",
+    431: "The request's headers are longer than the limit.",
     429: "Too many images in a short time: wait a minute and try again.",
     500: "Something went wrong here. It was noted; please try again.",
+    501: "Send the image as it is, with a Content-Length.",
+    503: "Too many images are being sent at the same time. Try again shortly.",
 }
 _OF_SERVER = {
     "UNAVAILABLE": (503, "The model server cannot be reached. It may be restarting: try again."),
@@ -29,7 +32,8 @@ _OF_SERVER = {
     "INVALID_ARGUMENT": (422, "The model could not decode this image."),
 }
 _OTHERWISE = (502, "The model server gave an answer that cannot be used.")
-_TRY_AGAIN = {429: "60", 503: "5", 504: "5"}
+_BUSY_FOR = "5"
+"""Seconds after which what is busy or restarting may be asked again."""
 
 
 class ProblemError(Exception):
@@ -65,8 +69,6 @@ def register(app: Flask) -> None:
         status = error.code or 500
         if status < 400 and error.response is not None:
             return make_response(error.response)
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            _drain()
         response = answer(status, _sentence(error, status))
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = dict(error.get_headers()).get("Allow", "GET")
@@ -94,20 +96,16 @@ def answer(status: int, detail: str) -> Response:
         body = render_template("failure.html", detail=detail)
     else:
         body = render_template("error.html", title=title, detail=detail)
-    headers = {"Cache-Control": "no-store"}
-    if status in _TRY_AGAIN:
-        headers["Retry-After"] = _TRY_AGAIN[status]
-    return Response(body, status, headers, content_type=content_type)
+    return Response(body, status, of_status(status), content_type=content_type)
+
+
+def of_status(status: int) -> dict[str, str]:
+    """The headers of an answer about an image: nobody keeps it, and some are worth another try."""
+    again = {"Retry-After": _BUSY_FOR} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"Cache-Control": "no-store", **again}
 
 
 def _sentence(error: HTTPException, status: int) -> str:
     if isinstance(error, CSRFError):
         return "The form is out of date: reload the page and send the image again."
     return _SENTENCES.get(status, f"{HTTPStatus(status).phrase}.")
-
-
-def _drain() -> None:
-    """Reads what is still being sent: a browser shows no answer before it has sent everything."""
-    left = min(request.content_length or 0, _MOST_DRAINED)
-    while left > 0 and (piece := request.environ["wsgi.input"].read(min(left, _PIECE))):
-        left -= len(piece)

@@ -4,11 +4,14 @@ import logging
 import secrets
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, abort, g, request
 
 from serving.web.metrics import PageMetrics
 
 _LOG = logging.getLogger(__name__)
+
+REFUSED = "serving.web.refused"
+"""In the environment of a request: the status that the web server refuses it with, or None."""
 
 
 def follow(app: Flask, metrics: PageMetrics) -> None:
@@ -18,6 +21,8 @@ def follow(app: Flask, metrics: PageMetrics) -> None:
     def _begin() -> None:
         g.request_id = secrets.token_hex(8)
         g.began = time.perf_counter()
+        if refused := request.environ.get(REFUSED):
+            abort(refused)
 
     @app.after_request
     def _end(response: Response) -> Response:

@@ -1,18 +1,26 @@
 """What keeps the page safe: headers, the form's token, and how often it may be asked."""
 
+import ipaddress
 import logging
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_talisman import Talisman  # type: ignore[import-untyped]
 from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.sansio.utils import host_is_trusted
 
 from serving.web.config import WebConfig
+from serving.web.health import health
+from serving.web.problems import ProblemError
 from serving.web.state import state
 
-limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
+limiter = Limiter(get_remote_address, storage_uri="memory://")
 csrf = CSRFProtect()
 talisman = Talisman()
 _POLICY = {
@@ -33,7 +41,25 @@ def sending_rate() -> str:
 
 
 def secure(app: Flask, config: WebConfig) -> None:
-    """Sets an application's headers, cookies, form tokens and limits."""
+    """Sets an application's headers, cookies, form tokens, limits and names."""
+
+    @app.before_request
+    def _demand_known_name() -> None:
+        # Probes come by any name, and are told nothing of images.
+        if request.blueprint != health.name and not _is_known(request.host, config.hosts):
+            raise ProblemError(
+                400,
+                "The page does not answer to this name. If it is the page's, whoever runs it adds "
+                "it to MRI_WEB_HOSTS.",
+            )
+
+    @app.after_request
+    def _say_when_to_come_back(response: Response) -> Response:
+        limit = limiter.current_limit
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and limit is not None:
+            response.headers["Retry-After"] = str(max(1, int(limit.reset_at - time.time())))
+        return response
+
     app.config.update(
         SECRET_KEY=config.secret_key.get_secret_value(),
         MAX_CONTENT_LENGTH=config.max_request_bytes,
@@ -65,3 +91,17 @@ def secure(app: Flask, config: WebConfig) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
+
+
+def _is_known(host: str, names: Sequence[str]) -> bool:
+    """Whether nobody else's name leads here: a page of theirs could read this one's.
+
+    Args:
+        host: As the visitor's browser names it; empty if it is nonsense.
+        names: Those that the page has besides this machine's.
+    """
+    try:
+        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return host_is_trusted(host.lower(), ["localhost", ".localhost", *names])
+    return True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app
+from flask import Flask, current_app
 
 from serving.web.config import WebConfig
 from serving.web.examples import Examples
@@ -32,4 +32,9 @@ class PageState:
 
 def state() -> PageState:
     """What the application of this request holds."""
-    return cast(PageState, current_app.extensions[KEY])
+    return state_of(current_app)
+
+
+def state_of(app: Flask) -> PageState:
+    """What an application holds."""
+    return cast(PageState, app.extensions[KEY])

@@ -1,5 +1,6 @@
 """What people send: kept in memory, never under its name, and judged by what it decodes to."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from typing import IO
@@ -15,6 +16,8 @@ from serving.web.problems import ProblemError
 
 FORMATS = "JPEG, PNG, BMP, GIF, TIFF, DICOM or NIfTI"
 _LONGEST_SHOWN_EDGE = 768
+_SHOWN_DIGITS = 12
+"""Of a digest: enough to tell the files of a hospital apart, few enough to compare by eye."""
 
 
 class InMemoryRequest(Request):
@@ -33,12 +36,14 @@ class Scan:
         picture: The same pixels, made smaller, as a JPEG file for people.
         width: Of the image, pixels.
         height: Of the image, pixels.
+        digest: The beginning of the SHA-256 of the file that was sent, in hexadecimal digits.
     """
 
     content: bytes
     picture: bytes
     width: int
     height: int
+    digest: str
 
 
 def read_scan(content: bytes, config: WebConfig) -> Scan:
@@ -71,4 +76,5 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
         raise ProblemError(503, f"The image cannot be read now: {error}.") from None
     height, width = image.pixels.shape[:2]
     picture = thumbnail(image.pixels, _LONGEST_SHOWN_EDGE, quality=90)
-    return Scan(image.encoded, picture, width, height)
+    digest = hashlib.sha256(content).hexdigest()[:_SHOWN_DIGITS]
+    return Scan(image.encoded, picture, width, height, digest)

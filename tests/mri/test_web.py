@@ -100,8 +100,18 @@ def test_a_page_for_others_needs_a_secret(server: Any, monkeypatch: pytest.Monke
     assert refused.returncode == 1
     assert "set SECRET_KEY" in refused.stderr
     assert "Traceback" not in refused.stderr
-    with serving(*arguments, SECRET_KEY="0123456789abcdef") as page:
-        assert httpx.get(page.replace("0.0.0.0", "127.0.0.1")).status_code == 200
+    named = {"SECRET_KEY": "0123456789abcdef", "MRI_WEB_HOSTS": "mri.example.org"}
+    with serving(*arguments, **named) as page:
+        address = page.replace("0.0.0.0", "127.0.0.1")
+        for host, status in (("10.1.2.3", 200), ("mri.example.org", 200), ("example.org", 400)):
+            assert httpx.get(address, headers={"Host": host}).status_code == status
+
+
+def test_a_password_in_an_address_is_refused_and_not_told() -> None:
+    refused = mri("web", "--server", "http://user:hunter2@server:8501", "--port", "0")
+    assert refused.returncode == 1
+    assert "MRI_WEB_SERVER is refused: must hold no password" in refused.stderr
+    assert "hunter2" not in refused.stdout + refused.stderr
 
 
 def test_an_address_in_use_is_told(server: Any) -> None:
@@ -144,12 +154,12 @@ def test_the_page_ends_when_its_model_server_has_died(work: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_a_killed_page_leaves_neither_its_worker_nor_its_model_server(work: Path) -> None:
+def test_a_killed_page_leaves_no_model_server(work: Path) -> None:
     port = str(free_port())
     process = command("--work", str(work), "--port", port)
     try:
         _wait_for_page(process, port)
-        with all_end_with(process.pid, "serving.server", "mri web"):
+        with all_end_with(process.pid, "serving.server"):
             process.kill()
             process.wait()
     finally:

@@ -106,6 +106,7 @@ function start() {
 
   async function look(event) {
     event.preventDefault();
+    if (results.hasAttribute("aria-busy")) return; // the same form, sent twice at once
     const example = event.submitter?.name === "example" ? event.submitter : null;
     const images = example
       ? [[example.textContent.trim(), "example", example.value]]

@@ -1,9 +1,8 @@
 """A browser, and the page at an address that it can open."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 from carding import card
 from drawing import draw, encode
 from fake_server import running
-from page import model, page
-from werkzeug.serving import make_server
+from page import listening, model, page
 
 from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
@@ -27,19 +25,6 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.web.model._STATUS_TIMEOUT", _HANGS)
 
 
-@contextmanager
-def _listening(app: Any) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def site() -> Iterator[Callable[..., str]]:
     """Starts the page in front of a fake model server, and gives its address."""
@@ -49,7 +34,7 @@ def site() -> Iterator[Callable[..., str]]:
             server: str | None = None, settings: dict[str, Any] | None = None, **values: Any
         ) -> str:
             address = server or stack.enter_context(running(model(**values))).address
-            return stack.enter_context(_listening(page(address, **(settings or {}))))
+            return stack.enter_context(listening(page(address, **(settings or {}))))
 
         yield start
 

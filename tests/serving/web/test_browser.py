@@ -1,6 +1,7 @@
 """The page in a real browser: files dropped, by keyboard, without JavaScript, on a phone."""
 
 import base64
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -159,6 +160,30 @@ def test_a_synthetic_example_is_chosen_by_keyboard(
         expect(button).to_be_focused()
 
 
+def test_the_same_form_sent_twice_at_once_gives_one_set_of_results(
+    site: Site, open_tab: Tab
+) -> None:
+    tab = open_tab()
+    tab.goto(site())
+    tab.set_input_files("#image", [image(1, "a.png"), image(2, "b.png")])
+    tab.evaluate("() => { form.requestSubmit(); form.requestSubmit(); }")
+    finished(tab, "2 results.")
+    expect(tab.locator(".card")).to_have_count(2)
+    tab.get_by_role("button", name="Look at the images").click()  # which may be done again
+    finished(tab, "2 results.")
+    expect(tab.locator(".card")).to_have_count(2)
+
+
+def test_what_is_too_much_is_told_to_a_browser_that_is_still_sending(
+    site: Site, open_tab: Tab
+) -> None:
+    tab = open_tab(java_script_enabled=False)
+    tab.goto(site(settings={"max_request_bytes": 100_000}))
+    large = {"name": "a.png", "mimeType": "image/png", "buffer": bytes(20_000_000)}
+    choose(tab, large)
+    tab.get_by_text("send fewer or smaller images").wait_for()
+
+
 def test_without_javascript(site: Site, open_tab: Tab, screenshot: Any) -> None:
     tab = open_tab(java_script_enabled=False)
     tab.goto(site())
@@ -202,7 +227,8 @@ def test_the_model_server_goes_down_and_comes_back(
 def test_a_result_is_saved_as_a_page_of_its_own(site: Site, open_tab: Tab, tmp_path: Path) -> None:
     tab = open_tab()
     tab.goto(site())
-    choose(tab, image(1))
+    sent = image(1)
+    choose(tab, sent)
     finished(tab, "1 result.")
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Save this result").click()
@@ -212,6 +238,7 @@ def test_a_result_is_saved_as_a_page_of_its_own(site: Site, open_tab: Tab, tmp_p
     assert "Glioma" in html
     assert DISCLAIMER in html
     assert "model version 7" in html
+    assert hashlib.sha256(sent["buffer"]).hexdigest()[:12] in html
     assert not re.search(r'(src|href)="(https?:|/)', html)
     other = open_tab()
     other.goto(saved.as_uri())

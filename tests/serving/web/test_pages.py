@@ -270,7 +270,7 @@ print([name for name in opened if name != os.devnull])
 
 def test_the_page_imports_no_tensorflow() -> None:
     program = (
-        "import sys, serving.web, serving.web.gunicorn, mri.web;"
+        "import sys, serving.web, serving.web.server, mri.web;"
         "print([m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'keras', 'tfx')])"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
