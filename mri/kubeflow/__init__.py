@@ -16,7 +16,6 @@ class KubeflowCommands(LazyGroup):
         "submit": "Run a compiled pipeline on Kubeflow.",
         "schedule": "Run a compiled pipeline on Kubeflow on a schedule.",
         "runs": "See and stop runs on Kubeflow.",
-        "schedules": "See and change schedules on Kubeflow.",
     }
 
 

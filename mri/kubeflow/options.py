@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kubeflow.server import Server, ServerConfig
+from kubeflow.runs import Job
+from kubeflow.server import Server
 from pipeline.environment import KFP_CA, KFP_HOST, KFP_NAMESPACE, KFP_TOKEN, KFP_TOKEN_FILE
 
 Compiled = Annotated[
@@ -18,13 +19,35 @@ Parameters = Annotated[
         "--param", metavar="NAME=VALUE", help="Value of a parameter that the file declares."
     ),
 ]
-Experiment = Annotated[
-    str | None,
-    typer.Option(help="Experiment that the runs belong to; default: the pipeline's name."),
-]
 ServiceAccount = Annotated[
     str | None, typer.Option(help="Kubernetes service account of the tasks; default: Kubeflow's.")
 ]
+
+
+@dataclass(frozen=True)
+class JobFlags:
+    """What is to run, and as what."""
+
+    param: Parameters = None
+    experiment: Annotated[
+        str | None,
+        typer.Option(help="Experiment that the runs belong to; default: the pipeline's name."),
+    ] = None
+    service_account: ServiceAccount = None
+
+    def job(self, pipeline: Path, name: str | None, span: str | None = None) -> Job:
+        """Checks what is given against the compiled file, before anything is sent.
+
+        Raises:
+            ConfigError: The file or a value is refused.
+        """
+        from kubeflow.arguments import given_values, span_text
+        from kubeflow.compiled import read_compiled
+
+        compiled = read_compiled(pipeline)
+        texts = [*(self.param or ()), *([span_text(span)] if span else ())]
+        values = given_values(compiled, texts)
+        return Job(compiled, values, name, self.experiment, self.service_account)
 
 
 @dataclass(frozen=True)
@@ -70,9 +93,5 @@ class ServerFlags:
     timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30
 
     def connect(self) -> Server:
-        """Connects to the server that the flags and the environment name.
-
-        Raises:
-            PipelineError: None is named, or it does not answer.
-        """
-        return Server(ServerConfig.read(**asdict(self)))
+        """Connects to the server that the flags and the environment name."""
+        return Server(**asdict(self))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import kfp_server
 import pytest
 
-from kubeflow.server import Server, ServerConfig
+from kubeflow.server import Server
 
 if TYPE_CHECKING:
     from tfx.proto.orchestration import pipeline_pb2
@@ -26,7 +26,7 @@ def server() -> Iterator[kfp_server.KfpServer]:
 
 @pytest.fixture
 def connected(server: kfp_server.KfpServer) -> Server:
-    return Server(ServerConfig(server.address))
+    return Server(server.address)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from kubeflow import runs
 from kubeflow.compiled import read_compiled
+from kubeflow.runs import Job
 
 BEGIN = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 NAMES = ["ingest", "statistics-gen", "gate", "trainer", "pusher"]
@@ -25,9 +26,9 @@ def shown(server, connected, chain):
     """What `get_run` makes of a run whose tasks ended so."""
 
     def show(state, *attempts, stopped=False, **options):
-        run_id = runs.submit(connected, chain, {}).run_id
+        run_id = runs.submit(connected, Job(chain, {})).run_id
         workflow = kfp_nodes.Workflow(dict(zip(NAMES, attempts, strict=True)), BEGIN, **options)
-        [run] = server.runs
+        run = server.runs[-1]
         run.state, run.created_at = state, BEGIN
         run.finished_at = kfp_nodes.NEVER if state == "RUNNING" else BEGIN + timedelta(hours=2)
         states = ["PENDING", "RUNNING", *(["CANCELING"] if stopped else []), state]
@@ -61,8 +62,8 @@ def test_a_failed_task_names_its_last_pod_and_what_follows_never_ran(shown, all_
     )
     trainer, pusher, ending = run.tasks[3:]
     assert (trainer.state, trainer.tries) == ("failed", 3)
-    inside = ".root(0).exit-handler-1(0).trainer(0)" if all_retried else ".root.exit-handler-1.trainer"
-    name = f"{kfp_nodes.WORKFLOW}{'(0)' if all_retried else ''}{inside}.executor(2)"
+    way = [kfp_nodes.WORKFLOW, "root", "exit-handler-1", "trainer"]
+    name = ".".join([*(f"{step}(0)" if all_retried else step for step in way), "executor(2)"])
     pod = workflow.pod(name, "retry-system-container-impl")
     assert trainer.look == f"kubectl logs -n kubeflow {pod} -c main"
     assert (pusher.state, pusher.tries, pusher.began, pusher.look) == ("never ran", 0, None, None)
@@ -74,9 +75,9 @@ def test_a_task_that_could_not_begin_names_its_driver(shown, all_retried):
     run, workflow = shown("FAILED", DONE, ["driver"], [], [], [], all_retried=all_retried)
     failed = run.tasks[1]
     assert (failed.state, failed.tries) == ("failed before it began", 0)
-    tail = ".root(0).exit-handler-1(0).statistics-gen-driver(0)"
-    name = f"(0){tail}" if all_retried else tail.replace("(0)", "")
-    pod = workflow.pod(f"{kfp_nodes.WORKFLOW}{name}", "system-container-driver")
+    way = [kfp_nodes.WORKFLOW, "root", "exit-handler-1", "statistics-gen-driver"]
+    name = ".".join(f"{step}(0)" if all_retried else step for step in way)
+    pod = workflow.pod(name, "system-container-driver")
     assert failed.look == f"kubectl logs -n kubeflow {pod} -c main"
 
 
@@ -107,9 +108,7 @@ def test_a_run_of_a_pipeline_that_the_server_keeps_shows_what_it_can(server, sho
     assert run.tasks == ()
 
 
-def test_pods_whose_names_are_not_as_argo_makes_them_are_looked_up_by_the_run(
-    shown, monkeypatch
-):
+def test_pods_whose_names_are_not_as_argo_makes_them_are_looked_up_by_the_run(shown, monkeypatch):
     monkeypatch.setattr(kfp_nodes, "_hash", lambda name: len(name))
     run, _ = shown("FAILED", ["Failed"], [], [], [], [])
     assert run.tasks[0].state == "failed"
