@@ -19,7 +19,7 @@ from pipeline import node_ids
 from pipeline.config import ConfigError
 
 OLDEST, NEWEST = (2, 14), (2, 17)
-"""Releases of Kubeflow Pipelines that compiled files were tried with."""
+"""Releases of Kubeflow Pipelines that compiled files are made for."""
 
 
 def check(
@@ -82,7 +82,7 @@ def _version(server: Server) -> Finding:
             f"again: upgrade it to {oldest} or newer."
         )
         return Finding("version", said, "missing")
-    newer = f", newer than {newest}, the newest that was tried" if found > NEWEST else ""
+    newer = f", newer than {newest}, the newest that is known here" if found > NEWEST else ""
     return Finding("version", f"Kubeflow Pipelines {server.version}{newer}.")
 
 

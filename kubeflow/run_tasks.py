@@ -54,8 +54,8 @@ def read_tasks(run: Row, namespace: str, *, has_ended: bool) -> tuple[KubeflowTa
     Returns:
         The tasks; none if the answer does not hold the pipeline.
     """
-    source = run.get("pipeline_spec") or {}
-    spec = source.get("pipeline_spec", source)
+    source: Row = run.get("pipeline_spec") or {}
+    spec: Row = source.get("pipeline_spec") or source
     rows = _Rows(run, namespace, has_ended)
     return tuple(rows.task(*found) for found in _leaves(spec))
 

@@ -1,6 +1,5 @@
 """`mri kubeflow submit`: a run of a compiled pipeline, begun and perhaps waited for."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -38,7 +37,11 @@ def submit(
     job = flags.job(pipeline, run_name)
     connected = server.connect()
     run = runs.submit(connected, job)
-    say = str if as_json else partial(console.print, soft_wrap=True, markup=False)
+
+    def say(words: str) -> None:
+        if not as_json:
+            console.print(words, soft_wrap=True, markup=False)
+
     say(f"run {run.run_id}: {run.page}")
     if wait:
         try:

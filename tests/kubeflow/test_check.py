@@ -70,7 +70,7 @@ def test_a_cluster_that_lacks_nothing(found, cluster):
         ("2.13.1", "missing", "upgrade it to 2.14 or newer"),
         ("2.4.0", "missing", "upgrade it to 2.14 or newer"),
         ("2.14.0", "ok", "Kubeflow Pipelines 2.14.0."),
-        ("3.0.1", "ok", "newer than 2.17, the newest that was tried"),
+        ("3.0.1", "ok", "newer than 2.17, the newest that is known here"),
         ("unknown", "unknown", "does not say its version, which must be 2.14 or newer"),
         ("", "unknown", "does not say its version"),
     ],

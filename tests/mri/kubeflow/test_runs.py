@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
+import kfp_nodes
 import kfp_server
+import kfp_server_api as api
 import mri_command
 import pytest
 
@@ -89,6 +92,29 @@ def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
     assert result.returncode == 1
     assert "FAILED" in result.stdout
     assert result.stderr == ""
+
+
+def test_who_waits_sees_a_row_a_task_and_where_to_look(server, tmp_path):
+    chain = kfp_nodes.compile_chain(tmp_path / "chain.yaml", ["ingest", "trainer", "pusher"])
+    states = iter(["RUNNING", "FAILED"])
+    begin = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+    def go_on(run):
+        run.state = next(states)
+        attempts = ["Failed", "Running"] if run.state == "RUNNING" else ["Failed", "Failed"]
+        tasks = {"ingest": ["Succeeded"], "trainer": attempts, "pusher": []}
+        rows = kfp_nodes.Workflow(tasks, begin, all_retried=True).details(run.run_id)
+        run.run_details = api.V2beta1RunDetails(task_details=rows)
+
+    server.on_get_run = go_on
+    result = mri("submit", chain, "--wait", "--host", server.address)
+    assert (result.returncode, result.stderr) == (1, "")
+    said = [line.split("│")[1:4] for line in result.stdout.splitlines() if "│" in line]
+    assert [tuple(cell.strip() for cell in cells) for cells in said] == [
+        ("Ingest", "succeeded", "1"), ("Trainer", "failed", "2"), ("Pusher", "never ran", ""),
+        ("RunEnd", "succeeded", "1"),
+    ]  # fmt: skip
+    assert "\nTrainer failed: kubectl logs -n kubeflow scripts-x7k2f-retry-system-" in result.stdout
 
 
 @pytest.fixture
