@@ -35,7 +35,7 @@ class KubeflowRun(BaseModel, frozen=True):
         stopped: Whether it was told to stop, after which Kubeflow calls it failed.
         created: When it was asked for.
         ended: When it ended.
-        error: What the server says against it; why a task failed, it never says.
+        error: What the server says against it, which is never why a task failed.
         schedule: The id of the schedule that began it.
         parameters: The values that it was given.
         page: The address of its page in Kubeflow.
@@ -53,11 +53,6 @@ class KubeflowRun(BaseModel, frozen=True):
     parameters: Mapping[str, Any]
     page: str
     tasks: tuple[KubeflowTask, ...]
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its state is final."""
-        return self.state in _ENDED
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ def wait(
             failures = 0
             if run.state != state and seen:
                 seen(run)
-            if run.has_ended:
+            if run.state in _ENDED:
                 return run
             state = run.state
         time.sleep(pause)
@@ -193,7 +188,7 @@ def stop(server: Server, run_id: str) -> KubeflowRun:
         PipelineError: There is no such run, or it has ended already.
     """
     run = get_run(server, run_id)
-    if run.has_ended:
+    if run.state in _ENDED:
         raise PipelineError(f"The run {run_id} cannot be stopped: it has ended ({run.state}).")
     server.ask("POST", f"runs/{run_id}:terminate")
     return get_run(server, run_id)

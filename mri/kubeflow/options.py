@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,47 +50,27 @@ class JobFlags:
         return Job(compiled, values, name, self.experiment, self.service_account)
 
 
+def _given(variable: str | None, text: str, **options: Any) -> Any:
+    """An option that a variable may give as well; `text` is its help."""
+    return typer.Option(envvar=variable, help=text, **options)
+
+
+_FILE: dict[str, Any] = {"exists": True, "dir_okay": False, "metavar": "FILE"}
+_HOST = "Address of the server; default in a pod: Kubeflow's own."
+_NAMESPACE = "Namespace of the runs, if Kubeflow has several users."
+_TOKEN = f"File with a bearer token, read for each request; or set {KFP_TOKEN} to the token."
+_CA = "Certificate of the authority that signed the server's."
+
+
 @dataclass(frozen=True)
 class ServerFlags:
     """Which Kubeflow Pipelines server is meant."""
 
-    host: Annotated[
-        str | None,
-        typer.Option(
-            envvar=KFP_HOST,
-            metavar="URL",
-            help="Address of the server; default in a pod: Kubeflow's own.",
-        ),
-    ] = None
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            envvar=KFP_NAMESPACE, help="Namespace of the runs, if Kubeflow has several users."
-        ),
-    ] = None
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar=KFP_TOKEN_FILE,
-            exists=True,
-            dir_okay=False,
-            metavar="FILE",
-            help="File with a bearer token, read for each request; or set "
-            f"{KFP_TOKEN} to the token.",
-        ),
-    ] = None
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--ca",
-            envvar=KFP_CA,
-            exists=True,
-            dir_okay=False,
-            metavar="FILE",
-            help="Certificate of the authority that signed the server's.",
-        ),
-    ] = None
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait for an answer.")] = 30
+    host: Annotated[str | None, _given(KFP_HOST, _HOST, metavar="URL")] = None
+    namespace: Annotated[str | None, _given(KFP_NAMESPACE, _NAMESPACE)] = None
+    token_file: Annotated[Path | None, _given(KFP_TOKEN_FILE, _TOKEN, **_FILE)] = None
+    ca: Annotated[Path | None, _given(KFP_CA, _CA, **_FILE)] = None
+    timeout: Annotated[int, _given(None, "Seconds to wait for an answer.", min=1)] = 30
 
     def connect(self) -> Server:
         """Connects to the server that the flags and the environment name."""
