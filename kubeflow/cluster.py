@@ -5,7 +5,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from components.strict_config import StrictConfig
 from components.validation import refusals
@@ -22,9 +29,19 @@ def _whole(memory: str) -> str:
     return memory
 
 
+def _whole_factor(factor: object) -> object:
+    if isinstance(factor, float) and not factor.is_integer():
+        raise ValueError(
+            "takes a whole number: Argo reads no other, and would end the whole run in an error "
+            "when a task fails for the first time"
+        )
+    return factor
+
+
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-_Duration = Annotated[str, StringConstraints(pattern=r"^\d+[smh]$")]
+_Duration = Annotated[str, StringConstraints(pattern=r"^\d{1,5}[smh]$")]
+_Factor = Annotated[int, BeforeValidator(_whole_factor), Field(ge=1, le=100)]
 _Cpu = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+|m)?$")]
 _Memory = Annotated[str, AfterValidator(_whole)]
 _MountPath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
@@ -140,17 +157,32 @@ def _amount(quantity: str) -> Fraction:
 
 
 class Backoff(StrictConfig):
-    """How long a failed task waits until it is started again.
+    """How long a failed task waits until it is started again, and until when that is done.
 
     Attributes:
-        first: Before the first time.
+        first: The wait before the first time.
         factor: How many times longer each wait is than the one before.
-        longest: The longest.
+        window: From the start of a task's first attempt. None begins after it, and one that has
+            begun is stopped at its end: it must cover all attempts of the node that takes longest,
+            and the waits between.
     """
 
     first: _Duration = "30s"
-    factor: float = Field(2.0, ge=1)
-    longest: _Duration = "10m"
+    factor: _Factor = 2
+    window: _Duration = "24h"
+
+    @property
+    def seconds(self) -> int:
+        """The window."""
+        return _seconds(self.window)
+
+    def waits(self, retries: int) -> int:
+        """All waits of so many retries, in seconds."""
+        return sum(_seconds(self.first) * self.factor**attempt for attempt in range(retries))
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
 
 
 class Toleration(StrictConfig):
@@ -198,8 +230,6 @@ class Cluster(StrictConfig):
         image_pull_secrets: Secrets for the image's registry.
         artifact_root: Where Kubeflow keeps the pages and figures that it shows, such as
             s3://BUCKET/PATH; None for what the installation is set to.
-        final_status: Whether the exit handler asks Kubeflow for the run's end state, which backends
-            before 2.15 refuse; without it, ML Metadata alone tells.
     """
 
     volume: Volume = Volume()
@@ -214,7 +244,18 @@ class Cluster(StrictConfig):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[_Name, ...] = ()
     artifact_root: Annotated[str, StringConstraints(pattern=r"^(s3|gs|minio)://\S+$")] | None = None
-    final_status: bool = True
+
+    @model_validator(mode="after")
+    def _waits_fit(self) -> "Cluster":
+        """A retry that cannot begin within the window never will."""
+        retries = max(node.retries for node in (self.resources, *self.nodes.values()))
+        if (waits := self.backoff.waits(retries)) >= self.backoff.seconds:
+            raise ValueError(
+                f"backoff: the waits of {retries} retries are {waits} s together, which is not "
+                f"within the window of {self.backoff.window}, so the last would never begin: take "
+                "a longer window, fewer retries or a smaller factor"
+            )
+        return self
 
     def of(self, node_id: str) -> Resources:
         """What the task of a node asks for."""

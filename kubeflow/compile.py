@@ -8,7 +8,7 @@ from kfp import compiler, dsl
 
 from components.errors import PipelineError
 from components.whole_file import whole_file
-from kubeflow.cluster import Cluster
+from kubeflow.cluster import Backoff, Cluster
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import RunParameters
 from kubeflow.tasks import NodeSpec, declare
@@ -57,6 +57,7 @@ def compile_for_kubeflow(
         cluster=cluster,
     )
     pipeline = _pipeline(name or config.name.replace("_", "-"), config, upstream, nodes)
+    _open_window(pipeline, cluster.backoff)
     try:
         with whole_file(out.absolute()) as file:
             compiler.Compiler().compile(pipeline, str(file))
@@ -89,3 +90,15 @@ def _pipeline(
         "not a diagnosis.",
         pipeline_root=nodes.cluster.artifact_root,
     )(run)
+
+
+def _open_window(pipeline: dsl.base_component.BaseComponent, backoff: Backoff) -> None:
+    """Sets the time in which tasks are begun again, which KFP's SDK cuts to an hour before 2.17.
+
+    (KFP pull request 13452 and issue 14245.)
+    """
+    spec = pipeline.pipeline_spec
+    for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
+        for task in dag.tasks.values():
+            if task.HasField("retry_policy"):
+                task.retry_policy.backoff_max_duration.FromSeconds(backoff.seconds)

@@ -10,25 +10,12 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.errors import PipelineError
+from kubeflow.backends import Backend, Retry
 from kubeflow.compiled import CompiledPipeline, not_compiled
+from pipeline.config import ConfigError
 
 Input: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """The value of a task's input, from the run's parameters and from how the tasks before ended."""
-
-
-@dataclass(frozen=True)
-class Retry:
-    """How often a failed task is started again, and after how many seconds."""
-
-    count: int
-    first: float
-    factor: float
-    longest: float
-
-    def wait(self, attempt: int) -> float:
-        """Seconds until the next attempt, after the given one (from 1) has failed."""
-        wait: float = self.first * (self.factor or 2.0) ** (attempt - 1)
-        return min(wait, self.longest) if self.longest else wait
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,7 @@ class Task:
         inputs: Where each input comes from.
         after: The tasks that it waits for.
         always: Whether it runs when those have ended, however they ended.
-        retry: What is done when it fails.
+        retry: What is done when it fails; None if the file does not say.
         mounts: Claims of the shared storage by the path at which the task sees them.
         secrets: Secret and key by environment variable.
     """
@@ -55,16 +42,17 @@ class Task:
     inputs: Mapping[str, Input]
     after: frozenset[str]
     always: bool
-    retry: Retry
+    retry: Retry | None
     mounts: Mapping[str, str]
     secrets: Mapping[str, str]
 
 
-def read_tasks(pipeline: CompiledPipeline) -> tuple[Task, ...]:
+def read_tasks(pipeline: CompiledPipeline, backend: Backend) -> tuple[Task, ...]:
     """Reads the tasks of a compiled pipeline as a backend does.
 
     Args:
         pipeline: What was compiled.
+        backend: The backend.
 
     Returns:
         The tasks; each stands behind those that it waits for.
@@ -73,13 +61,14 @@ def read_tasks(pipeline: CompiledPipeline) -> tuple[Task, ...]:
         PipelineError: It is cut off, or asks for what open Kubeflow or this rehearsal does not
             have.
     """
-    return _Reader(pipeline).read()
+    return _Reader(pipeline, backend).read()
 
 
 class _Reader:
     """Flattens the nested DAGs of a pipeline into tasks."""
 
-    def __init__(self, pipeline: CompiledPipeline) -> None:
+    def __init__(self, pipeline: CompiledPipeline, backend: Backend) -> None:
+        self._backend = backend
         self._path = pipeline.path
         self._spec = pipeline.spec
         self._kubernetes = pipeline.platform.platforms["kubernetes"].deployment_spec.executors
@@ -137,8 +126,8 @@ class _Reader:
         settings = kubernetes_executor_config_pb2.KubernetesExecutorConfig()
         if component.executor_label in self._kubernetes:
             given = json_format.MessageToDict(self._kubernetes[component.executor_label])
+            self._backend.check(name, given)
             json_format.ParseDict(given, settings, ignore_unknown_fields=True)
-        policy = task.retry_policy
         always = pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.ALL_UPSTREAM_TASKS_COMPLETED
         return Task(
             name=name,
@@ -148,12 +137,7 @@ class _Reader:
             inputs=inputs,
             after=after,
             always=task.trigger_policy.strategy == always,
-            retry=Retry(
-                count=policy.max_retry_count,
-                first=policy.backoff_duration.ToTimedelta().total_seconds(),
-                factor=policy.backoff_factor,
-                longest=policy.backoff_max_duration.ToTimedelta().total_seconds(),
-            ),
+            retry=self._retry(name, task),
             mounts={
                 mount.mount_path: mount.pvc_name_parameter.runtime_value.constant.string_value
                 or mount.constant
@@ -164,6 +148,24 @@ class _Reader:
                 for secret in settings.secret_as_env
                 for pair in secret.key_to_env
             },
+        )
+
+    def _retry(self, name: str, task: Any) -> Retry | None:
+        """What KFP makes of a task's policy: what it does not say is 0, fractions are cut off."""
+        if not task.HasField("retry_policy"):
+            return None
+        policy = task.retry_policy
+        if not policy.backoff_factor.is_integer():
+            raise ConfigError(
+                f"{name} in {self._path} has the backoff factor {policy.backoff_factor}: Argo "
+                "takes whole numbers, and ends the whole run in an error when the first attempt "
+                "fails. Compile it again."
+            )
+        return Retry(
+            count=policy.max_retry_count,
+            first=policy.backoff_duration.seconds,
+            factor=int(policy.backoff_factor),
+            window=policy.backoff_max_duration.seconds,
         )
 
     def _input(self, task: str, found: Any, scope: Mapping[str, Input]) -> Input:

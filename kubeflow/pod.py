@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from kfp.local import executor_input_utils, placeholder_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.child_process import start
+from kubeflow.backends import PodFate
 from kubeflow.dag import Task
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.work import Work
 
 _INTEGER = pipeline_spec_pb2.ParameterType.NUMBER_INTEGER
 _PYTHONS = ("python", "python3")
+_GRACE = 30.0
+"""Seconds that Kubernetes gives a command between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,33 @@ class Site:
         return self.folder / "logs" / f"{task.name}-{attempt}.txt"
 
 
+@dataclass(frozen=True)
+class PodEnd:
+    """How an attempt ended.
+
+    Attributes:
+        code: The command's exit code, negative for a signal.
+        fate: What became of the pod.
+    """
+
+    code: int
+    fate: PodFate = "ended"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether Kubeflow sees the task succeed."""
+        return self.code == 0 and self.fate == "ended"
+
+    def __str__(self) -> str:
+        """What Kubeflow shows; its launcher makes 1 of every exit code that is not 0."""
+        if self.fate == "lost":
+            return "its pod lost"
+        if self.fate == "late":
+            return "exit code 143: the window for all attempts is over"
+        own = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+        return own if self.code == 1 else f"exit code 1 (the command's own: {own})"
+
+
 class Pod:
     """One attempt at a task."""
 
@@ -71,14 +102,19 @@ class Pod:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = threading.Event()
 
-    def run(self, attempt: int) -> int:
+    def run(
+        self, attempt: int, *, stop_after: float | None = None, lose_after: float | None = None
+    ) -> PodEnd:
         """Runs the task's command to its end.
 
         Args:
             attempt: Its number, from 1.
+            stop_after: Seconds after which the command is stopped; None for never.
+            lose_after: Seconds after which the pod is lost, or at the command's end if that comes
+                first; None if it is not lost.
 
         Returns:
-            The exit code, negative for a signal.
+            How it ended.
         """
         log = self._site.log(self._task, attempt)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -101,10 +137,30 @@ class Pod:
                 )
                 if self._killed.is_set():
                     self.kill()
-                code = self._process.wait()
-            if code == 0:
+                end = self._wait(self._process, stop_after, lose_after)
+            if end.succeeded:
                 self._keep(outputs)
-        return code
+        return end
+
+    def _wait(
+        self,
+        process: subprocess.Popen[bytes],
+        stop_after: float | None,
+        lose_after: float | None,
+    ) -> PodEnd:
+        try:
+            if lose_after is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(lose_after)
+                self.kill()
+                return PodEnd(process.wait(), "lost")
+            return PodEnd(process.wait(stop_after))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+            self.kill()
+            return PodEnd(process.wait(), "late")
 
     def kill(self) -> None:
         """Ends the process and all that it started."""

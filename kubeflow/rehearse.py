@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
@@ -18,10 +18,13 @@ from rich.text import Text
 
 from components.child_process import last_line
 from components.errors import PipelineError
+from components.validation import nearest_name
 from kubeflow.arguments import all_values
+from kubeflow.backends import BACKENDS, Backend, Retry
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import Task, read_tasks
-from kubeflow.pod import Pod, Site
+from kubeflow.pod import Pod, PodEnd, Site
+from pipeline.config import ConfigError
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import connect, connection_config
@@ -41,15 +44,31 @@ class TaskEnd:
         task: The task.
         state: In a word.
         attempts: How often it was started.
-        code: The last attempt's exit code, negative for a signal; None if it was not started.
+        last: How the last attempt ended; None if it was not started.
         seconds: From the first start to the last end, waits between attempts included.
     """
 
     task: Task
     state: TaskState
     attempts: int = 0
-    code: int | None = None
+    last: PodEnd | None = None
     seconds: float = 0.0
+
+
+class Clock:
+    """Time, as a rehearsal sees it."""
+
+    def now(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+    def wait(self, stopped: threading.Event, seconds: float) -> bool:
+        """Lets time pass.
+
+        Returns:
+            Whether the rehearsal was stopped meanwhile.
+        """
+        return stopped.wait(seconds)
 
 
 def rehearse(
@@ -60,6 +79,8 @@ def rehearse(
     *,
     metadata_url: str | None = None,
     parallel: int = 2,
+    backend: Backend = BACKENDS[-1],
+    lose: Iterable[str] = (),
 ) -> ExitCode:
     """Rehearses a compiled pipeline.
 
@@ -70,6 +91,8 @@ def rehearse(
         console: Where progress goes.
         metadata_url: The database in the Secret; None for SQLite in `storage`, one task at a time.
         parallel: How many tasks run at once, at most.
+        backend: The release of Kubeflow Pipelines that is played.
+        lose: Pods to lose, `TASK=SECONDS` after the task's first attempt has begun.
 
     Returns:
         What the run comes to: the code of the task that ended it, where that is a verdict.
@@ -79,7 +102,8 @@ def rehearse(
     """
     pipeline = read_compiled(path)
     values = all_values(pipeline, given)
-    tasks = read_tasks(pipeline)
+    tasks = read_tasks(pipeline, backend)
+    losses = _losses(tasks, lose)
     work = Work(storage.absolute())
     storage = work.root
     _check_storage(storage)
@@ -95,7 +119,8 @@ def rehearse(
         site.folder.mkdir(parents=True)
         if metadata_url is None and parallel > 1:
             console.print("SQLite takes one task at a time; with --metadata, several run at once.")
-        return _Rehearsal(tasks, site, console, parallel if metadata_url else 1).run()
+        slots = parallel if metadata_url else 1
+        return _Rehearsal(tasks, site, console, slots, backend, losses).run()
 
 
 def _check_storage(storage: Path) -> None:
@@ -126,14 +151,41 @@ def _secrets(tasks: Sequence[Task], metadata_url: str | None) -> dict[str, str]:
     return values
 
 
+def _losses(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str, float]:
+    """After how many seconds the pods of tasks are lost, by the task's name."""
+    names = {task.title: task.name for task in tasks}
+    losses: dict[str, float] = {}
+    for text in texts:
+        title, _, seconds = text.partition("=")
+        if title not in names:
+            raise ConfigError(f"--lose: there is no task {title!r}{nearest_name(title, names)}")
+        if not seconds.isdecimal():
+            raise ConfigError(
+                f"--lose {text!r} is not of the form TASK=SECONDS, with a whole number of seconds."
+            )
+        losses[names[title]] = float(seconds)
+    return losses
+
+
 class _Rehearsal:
     """One run."""
 
-    def __init__(self, tasks: Sequence[Task], site: Site, console: Console, parallel: int) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        site: Site,
+        console: Console,
+        parallel: int,
+        backend: Backend,
+        losses: Mapping[str, float],
+    ) -> None:
         self._tasks = tasks
         self._site = site
         self._console = console
         self._parallel = parallel
+        self._backend = backend
+        self._losses = losses
+        self._clock = Clock()
         self._ends: dict[str, TaskEnd] = {}
         self._pods: dict[str, Pod] = {}
         self._stopped = threading.Event()
@@ -147,6 +199,10 @@ class _Rehearsal:
 
     def run(self) -> ExitCode:
         self._console.print(f"run {self._site.job_id}", soft_wrap=True)
+        self._console.print(
+            f"as Kubeflow Pipelines {self._backend.version}, which {self._backend.retries}",
+            soft_wrap=True,
+        )
         with self._progress:
             try:
                 with ThreadPoolExecutor(self._parallel) as pool:
@@ -189,32 +245,69 @@ class _Rehearsal:
         return name in self._ends and self._ends[name].state == "succeeded"
 
     def _attempts(self, task: Task) -> TaskEnd:
-        started = time.monotonic()
+        started = self._clock.now()
         shown = self._progress.add_task(task.title)
-        for attempt in count(1):
-            pod = self._pods[task.name] = Pod(task, self._site, self._final_status(task))
-            code = pod.run(attempt)
-            if code == 0 or attempt > task.retry.count or self._stopped.is_set():
+        attempts = count(1)
+        for again in range(self._backend.defaults + 1):
+            attempt, end = self._tries(task, attempts)
+            if end.fate != "lost" or self._stopped.is_set():
                 break
-            seconds = task.retry.wait(attempt)
-            self._console.print(
-                f"{task.title} failed with {_how(code)}; again in {seconds:.0f} s "
-                f"(attempt {attempt + 1} of {task.retry.count + 1})",
-                style="yellow",
-                markup=False,
-            )
-            if self._stopped.wait(seconds):
-                break
+            if again < self._backend.defaults:
+                self._say(f"{task.title}: the default policy begins what is around it again")
         self._progress.remove_task(shown)
-        state: TaskState = "succeeded" if code == 0 else "failed"
-        return TaskEnd(task, state, attempt, code, time.monotonic() - started)
+        state: TaskState = "succeeded" if end.succeeded else "failed"
+        return TaskEnd(task, state, attempt, end, self._clock.now() - started)
+
+    def _tries(self, task: Task, attempts: Iterator[int]) -> tuple[int, PodEnd]:
+        """Runs a task until it succeeds or its own policy ends.
+
+        Args:
+            task: The task.
+            attempts: Numbers of the attempts at it.
+
+        Returns:
+            The number of the last attempt and how that ended.
+        """
+        retry = self._backend.policy_of(task.retry)
+        started = self._clock.now()
+        for tried in count(1):
+            attempt = next(attempts)
+            pod = self._pods[task.name] = Pod(task, self._site, self._final_status(task))
+            end = pod.run(
+                attempt,
+                stop_after=self._left(retry, started) if tried > 1 else None,
+                lose_after=self._losses.get(task.name) if attempt == 1 else None,
+            )
+            if end.succeeded or self._stopped.is_set():
+                break
+            next_one = self._backend.after(retry, end.fate, tried, self._clock.now() - started)
+            if next_one.wait is None:
+                if next_one.why:
+                    self._say(f"{task.title} ended with {end}; not again: {next_one.why}")
+                break
+            self._say(
+                f"{task.title} ended with {end}; again in {next_one.wait} s "
+                f"(attempt {tried + 1} of {retry.count + 1})"
+            )
+            if self._clock.wait(self._stopped, next_one.wait):
+                break
+        return attempt, end
+
+    def _left(self, retry: Retry, started: float) -> float | None:
+        """Seconds that a later attempt has."""
+        if retry.window is None:
+            return None
+        return max(retry.window - (self._clock.now() - started), 0.0)
+
+    def _say(self, words: str) -> None:
+        self._console.print(words, style="yellow", soft_wrap=True, markup=False)
 
     def _record(self, end: TaskEnd) -> None:
         self._ends[end.task.name] = end
         words = last_line(self._site.log(end.task, end.attempts)) if end.attempts else ""
         words = words.removeprefix(f"{end.task.title}: ")
         if end.state == "failed" and not words:
-            words = f"ended by {_how(end.code)}"
+            words = f"ended with {end.last}"
         number = f"[{len(self._ends)}/{len(self._tasks)}]"
         line = Text.assemble(
             f"{number:>7} {end.task.title:<18}{end.seconds:7.1f} s  ",
@@ -224,22 +317,22 @@ class _Rehearsal:
         self._console.print(line, soft_wrap=True)
 
     def _final_status(self, task: Task) -> dict[str, Any]:
-        """What Kubeflow tells a task that asks how others ended."""
-        failed = [name for name in task.after if name in self._ends and not self._succeeded(name)]
-        causes = [name for name in failed if self._ends[name].state == "failed"]
-        return {
-            "state": "CANCELLED" if self._stopped.is_set() else "FAILED" if failed else "SUCCEEDED",
-            "pipelineJobResourceName": self._site.job_id,
-            "error": {"code": 9, "message": f"Failed: {', '.join(causes)}."} if causes else {},
-        }
+        """What Kubeflow tells a task that asks how others ended.
+
+        That is the state which the launchers left in ML Metadata: one that was lost or stopped
+        leaves none.
+        """
+        ends = [self._ends[name] for name in task.after if name in self._ends]
+        failed = any(
+            end.last and not end.last.succeeded and end.last.fate == "ended" for end in ends
+        )
+        done = all(end.state == "succeeded" for end in ends) and not self._stopped.is_set()
+        state = "COMPLETE" if done else "FAILED" if failed else "RUNNING"
+        return {"state": state, "pipelineJobResourceName": self._site.job_id, "error": {}}
 
     def _exit_code(self) -> ExitCode:
         failed = [end for end in self._ends.values() if end.state == "failed"]
         for end in failed:
-            if end.code in (ExitCode.STOPPED_BY_GATE, ExitCode.NOT_BLESSED):
-                return ExitCode(end.code)
+            if end.last and end.last.code in (ExitCode.STOPPED_BY_GATE, ExitCode.NOT_BLESSED):
+                return ExitCode(end.last.code)
         return ExitCode.FAILED if failed else ExitCode.DONE
-
-
-def _how(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -56,9 +56,7 @@ class NodeSpec:
 
     def exit_component(self) -> Any:
         """The container component that runs at the end."""
-        takes: dict[str, Any] = {"run_id": str, "run_name": str}
-        if self.cluster.final_status:
-            takes["status"] = dsl.PipelineTaskFinalStatus
+        takes = {"run_id": str, "run_name": str, "status": dsl.PipelineTaskFinalStatus}
         return self._component(EXIT_TASK, EXIT_MODULE, [], takes)
 
     def place(self, task: dsl.PipelineTask, node_id: str) -> dsl.PipelineTask:
@@ -70,7 +68,6 @@ class NodeSpec:
             resources.retries,
             backoff_duration=cluster.backoff.first,
             backoff_factor=cluster.backoff.factor,
-            backoff_max_duration=cluster.backoff.longest,
         )
         task.set_cpu_request(resources.cpu)
         task.set_memory_request(resources.memory)
@@ -85,9 +82,9 @@ class NodeSpec:
             task.set_env_variable(name, value)
         kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
         database = cluster.metadata
-        kubernetes.use_secret_as_env(task, database.secret, {database.key: METADATA_VARIABLE})
+        _give_secret(task, database.secret, database.key, METADATA_VARIABLE)
         for secret in cluster.secrets:
-            kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
+            _give_secret(task, secret.secret, secret.key, secret.variable)
         for label, value in cluster.node_selector.items():
             kubernetes.add_node_selector(task, label, value)
         for toleration in cluster.tolerations:
@@ -118,6 +115,14 @@ class NodeSpec:
         component.__doc__ = f"Runs {node_id}."
         declare(component, {**takes, **shown})
         return dsl.container_component(component)
+
+
+def _give_secret(task: dsl.PipelineTask, secret: str, key: str, variable: str) -> None:
+    """Gives a task a Secret's key; whether it may be missing is left out, which KFP 2.14 refuses.
+
+    (KFP issue 12495. A Secret that is not there is an error without it too.)
+    """
+    kubernetes.use_secret_as_env(task, secret, {key: variable}, optional=None)
 
 
 def declare(

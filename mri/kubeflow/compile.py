@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from kubeflow.backends import NEWEST_BACKEND, find_backend
 from kubeflow.cluster import read_cluster
 from kubeflow.compiled import check_name
 from kubeflow.image import check_image
@@ -47,6 +48,12 @@ def compile_pipeline(
         str | None,
         typer.Option(help="The pipeline's name on Kubeflow; default: the setting `name`."),
     ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION", help="Release of Kubeflow Pipelines on the cluster: 2.14 to 2.17."
+        ),
+    ] = NEWEST_BACKEND,
 ) -> None:
     """Compile the pipeline for Kubeflow Pipelines v2.
 
@@ -56,6 +63,7 @@ def compile_pipeline(
     # What is wrong with these is said before TensorFlow is loaded.
     check_image(image)
     check_name(out)
+    release = find_backend(backend)
     described = read_cluster(cluster)
     chosen: list[Setting] = [parse_setting(text) for text in settings or ()]
     if span is not None:
@@ -66,4 +74,9 @@ def compile_pipeline(
     from kubeflow.compile import compile_for_kubeflow
 
     nodes = compile_for_kubeflow(config, image, out, described, name=name)
-    console.print(f"{out}: {len(nodes)} nodes and the exit handler", soft_wrap=True, markup=False)
+    console.print(
+        f"{out}: {len(nodes)} nodes and the exit handler. Kubeflow Pipelines {release.version} "
+        f"{release.retries}.",
+        soft_wrap=True,
+        markup=False,
+    )

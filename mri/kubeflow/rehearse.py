@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from kubeflow.backends import NEWEST_BACKEND, find_backend
 from kubeflow.rehearse import rehearse as run
 from mri.kubeflow.options import Parameters
 from mri.options import spread
@@ -20,6 +21,7 @@ app = typer.Typer(add_completion=False)
     "  mri kubeflow rehearse pipeline.yaml\n\n"
     "  mri kubeflow rehearse pipeline.yaml --param data=/data/scans --param epochs=2\n\n"
     "  mri kubeflow rehearse pipeline.yaml --metadata postgresql://mlmd:PASSWORD@localhost/mlmd\n\n"
+    "  mri kubeflow rehearse pipeline.yaml --backend 2.16 --lose Trainer=20\n\n"
     "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
 )
 @spread
@@ -41,12 +43,34 @@ def rehearse(
         ),
     ] = None,
     parallel: Annotated[int, typer.Option(min=1, help="Most tasks to run at once.")] = 2,
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION", help="Release of Kubeflow Pipelines that is played: 2.14 to 2.17."
+        ),
+    ] = NEWEST_BACKEND,
+    lose: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK=SECONDS",
+            help="Lose a task's pod so many seconds after its first attempt has begun.",
+        ),
+    ] = None,
 ) -> None:
     """Run a compiled pipeline here as a cluster would: every task's command in its own process.
 
     Tasks share the storage folder and the database, and nothing else; retries, failures and the
-    exit handler are those of the compiled file.
+    exit handler are those of the compiled file, as that release of Kubeflow Pipelines takes them.
     """
-    code = run(file, parameters or (), storage, console, metadata_url=metadata, parallel=parallel)
+    code = run(
+        file,
+        parameters or (),
+        storage,
+        console,
+        metadata_url=metadata,
+        parallel=parallel,
+        backend=find_backend(backend),
+        lose=lose or (),
+    )
     if code is not ExitCode.DONE:
         raise typer.Exit(code)

@@ -105,6 +105,7 @@ def test_kubeflow_caches_nothing_and_decisions_are_not_retried(nodes):
     retries = {name: task.retry_policy.max_retry_count for name, task in nodes.items()}
     assert {name for name, count in retries.items() if count == 0} == {"gate", "pusher"}
     assert retries["trainer"] == 2
+    assert {task.retry_policy.backoff_max_duration.seconds for task in nodes.values()} == {86400}
 
 
 def test_what_kubeflow_shows(loaded):
@@ -135,18 +136,16 @@ def test_the_cluster_is_as_described_and_its_storage_left_alone(tmp_path):
         "nodes": {
             "Trainer": {"cpu": "4", "memory": "16Gi", "accelerator": "nvidia.com/gpu", "retries": 5}
         },
-        "backoff": {"first": "5s", "longest": "1m"},
+        "backoff": {"first": "5s", "window": "2h"},
         "node_selector": {"pool": "training"},
         "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "artifact_root": "s3://team/kubeflow",
-        "final_status": False,
     }
     (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(description))
     cluster = read_cluster(tmp_path / "cluster.yaml")
 
     file = compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.yaml", "pipeline.yaml"]
-    assert "taskFinalStatus" not in file.read_text(), "which older backends refuse"
     loaded = components.load_component_from_file(str(file))
     spec = loaded.pipeline_spec
     assert spec.default_pipeline_root == "s3://team/kubeflow"
@@ -246,6 +245,17 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
             r"nodes\.Trainer is refused: memory_limit 6G is less than memory 6Gi: raise the one",
         ),
         ("resources: {cpu: '2', cpu_limit: 1500m}", r"cpu_limit 1500m is less than cpu 2:"),
+        (
+            "backoff: {factor: 1.5}",
+            r"backoff\.factor=1\.5 is refused: takes a whole number: Argo reads no other",
+        ),
+        ("backoff: {longest: 10m}", r"no setting 'backoff\.longest'; known are factor, first, win"),
+        ("backoff: {window: 999999999h}", r"backoff\.window='999999999h' is refused"),
+        (
+            "backoff: {window: 1m}",
+            r"waits of 2 retries are 90 s together, which is not within the window of 1m, so",
+        ),
+        ("nodes: {Trainer: {retries: 50}}", "the waits of 50 retries are .* s together, which"),
         ("- a", "must be a mapping"),
         ("a: [", "is not valid YAML"),
     ],

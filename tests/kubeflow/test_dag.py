@@ -5,13 +5,14 @@ from compiled import IMAGE, MOUNT, compile_shell, shell
 from kfp import compiler, dsl, kubernetes
 
 from components.errors import PipelineError
+from kubeflow.backends import BACKENDS
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import read_tasks
 
 
 def tasks_of(out, pipeline):
     compiler.Compiler().compile(dsl.pipeline(name="toy")(pipeline), str(out))
-    return read_tasks(read_compiled(out))
+    return read_tasks(read_compiled(out), BACKENDS[-1])
 
 
 def mounted(name: str) -> dsl.PipelineTask:
@@ -37,10 +38,8 @@ def says(word: dsl.OutputPath(str)):
 
 def test_a_group_waits_as_a_whole_and_is_waited_for_as_a_whole(tmp_path):
     scripts = [("left", "true", []), ("right", "true", []), ("last", "true", ["left", "right"])]
-    tasks = {
-        task.name: task
-        for task in read_tasks(read_compiled(compile_shell(tmp_path / "p.yaml", scripts)))
-    }
+    compiled = read_compiled(compile_shell(tmp_path / "p.yaml", scripts))
+    tasks = {task.name: task for task in read_tasks(compiled, BACKENDS[-1])}
     assert list(tasks)[-2:] == ["last", "ending"]
     assert tasks["last"].after == {"left", "right"}
     assert tasks["ending"].after == {"left", "right", "last"}
@@ -105,4 +104,4 @@ def test_a_file_that_was_edited(tmp_path, damage, said):
     assert damage(whole) != whole
     file.write_text(damage(whole))
     with pytest.raises(PipelineError, match=said):
-        read_tasks(read_compiled(file))
+        read_tasks(read_compiled(file), BACKENDS[-1])
