@@ -10,6 +10,7 @@ from typing import Any
 
 from components.errors import PipelineError
 from components.trainer.weights.vgg16 import CACHE_VARIABLE
+from kubeflow.backends import BACKENDS, NEWEST_BACKEND
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.dag import Task, read_tasks
 from kubeflow.finding import Finding, HiddenError, UnreachedError
@@ -17,9 +18,6 @@ from kubeflow.kubernetes_api import KUBEFLOW, KubernetesApi
 from kubeflow.server import Server
 from pipeline import node_ids
 from pipeline.config import ConfigError
-
-OLDEST, NEWEST = (2, 14), (2, 17)
-"""Releases of Kubeflow Pipelines that compiled files are made for."""
 
 
 def check(
@@ -44,7 +42,7 @@ def check(
     Yields:
         What was found, in the order of looking.
     """
-    tasks = read_tasks(pipeline)
+    tasks = read_tasks(pipeline, BACKENDS[-1])
     server = None
     try:
         server = connect()
@@ -53,7 +51,7 @@ def check(
     except PipelineError as error:
         yield Finding("Kubeflow", str(error), "missing")
     if server:
-        yield _version(server)
+        yield _version(server, pipeline)
         yield _runs(server)
     yield _cache(tasks)
     where = namespace or (server.namespace if server else None) or KUBEFLOW
@@ -69,21 +67,29 @@ def check(
         )
 
 
-def _version(server: Server) -> Finding:
+def _version(server: Server, pipeline: CompiledPipeline) -> Finding:
+    """Whether the release is known, and takes the file."""
+    oldest = BACKENDS[0].version
     match = re.match(r"v?(\d+)\.(\d+)", server.version)
-    oldest, newest = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
     if not match:
         said = f"{server.host} does not say its version, which must be {oldest} or newer."
         return Finding("version", said, "unknown")
-    found = (int(match[1]), int(match[2]))
-    if found < OLDEST:
-        said = (
-            f"Kubeflow Pipelines {server.version} refuses compiled files, or does not try tasks "
-            f"again: upgrade it to {oldest} or newer."
-        )
-        return Finding("version", said, "missing")
-    newer = f", newer than {newest}, the newest that is known here" if found > NEWEST else ""
-    return Finding("version", f"Kubeflow Pipelines {server.version}{newer}.")
+    release = f"Kubeflow Pipelines {server.version}"
+    backend = next((one for one in BACKENDS if one.version == f"{match[1]}.{match[2]}"), None)
+    if backend:
+        try:
+            read_tasks(pipeline, backend)
+        except PipelineError as error:
+            return Finding("version", str(error), "missing")
+        return Finding("version", f"{release}.")
+    if [int(match[1]), int(match[2])] > [int(part) for part in NEWEST_BACKEND.split(".")]:
+        newer = f"{release}, newer than {NEWEST_BACKEND}, the newest that is known here."
+        return Finding("version", newer)
+    said = (
+        f"{release} refuses compiled files, or does not try tasks again: upgrade it to {oldest} or "
+        "newer."
+    )
+    return Finding("version", said, "missing")
 
 
 def _runs(server: Server) -> Finding:

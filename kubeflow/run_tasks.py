@@ -60,6 +60,11 @@ def read_tasks(run: Row, namespace: str, *, has_ended: bool) -> tuple[KubeflowTa
     return tuple(rows.task(*found) for found in _leaves(spec))
 
 
+def pods_command(run_id: str, namespace: str) -> str:
+    """The command that lists the pods of a run."""
+    return f"kubectl get pods -n {namespace} -l pipeline/runid={run_id}"
+
+
 def _leaves(spec: Row) -> Iterator[tuple[tuple[str, ...], Row]]:
     """The container tasks, each with the way to it through Argo's DAGs and hooks."""
     components = spec.get("components", {})
@@ -150,7 +155,7 @@ class _Rows:
 
     def _log(self, nodes: Sequence[str], template: str) -> str:
         if not nodes:
-            return f"kubectl get pods -n {self._namespace} -l pipeline/runid={self._run_id}"
+            return pods_command(self._run_id, self._namespace)
         pod = f"{self._workflow}-{template}-{_hash(nodes[-1])}"
         return f"kubectl logs -n {self._namespace} {pod} -c main"
 

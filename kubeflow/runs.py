@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from components.errors import PipelineError
 from kubeflow.compiled import CompiledPipeline
-from kubeflow.run_tasks import KubeflowTask, Time, read_tasks
+from kubeflow.run_tasks import KubeflowTask, Time, pods_command, read_tasks
 from kubeflow.server import Server, ServerRefusedError
 
 SUCCEEDED = "SUCCEEDED"
@@ -39,6 +39,7 @@ class KubeflowRun(BaseModel, frozen=True):
         schedule: The id of the schedule that began it.
         parameters: The values that it was given.
         page: The address of its page in Kubeflow.
+        pods: The command that lists its pods.
         tasks: Its tasks, in the order of the graph.
     """
 
@@ -52,6 +53,7 @@ class KubeflowRun(BaseModel, frozen=True):
     schedule: str | None
     parameters: Mapping[str, Any]
     page: str
+    pods: str
     tasks: tuple[KubeflowTask, ...]
 
 
@@ -203,6 +205,7 @@ def _may_pass(error: PipelineError) -> bool:
 
 def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
     state = run.get("state", "PENDING")
+    namespace = server.namespace or "kubeflow"
     return KubeflowRun(
         run_id=run["run_id"],
         name=run.get("display_name", ""),
@@ -214,5 +217,6 @@ def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
         schedule=run.get("recurring_run_id"),
         parameters=run.get("runtime_config", {}).get("parameters", {}),
         page=server.run_page(run["run_id"]),
-        tasks=read_tasks(run, server.namespace or "kubeflow", has_ended=state in _ENDED),
+        pods=pods_command(run["run_id"], namespace),
+        tasks=read_tasks(run, namespace, has_ended=state in _ENDED),
     )

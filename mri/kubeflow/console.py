@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kubeflow.runs import KubeflowRun
+from kubeflow.runs import SUCCEEDED, KubeflowRun
 
 
 def print_run(console: Console, run: KubeflowRun, as_json: bool) -> None:
@@ -30,6 +30,7 @@ def print_run(console: Console, run: KubeflowRun, as_json: bool) -> None:
         *(("", f"{name}={value}") for name, value in sorted(run.parameters.items())),
         *([("error", run.error)] if run.error else []),
         ("page", run.page),
+        *([("pods", run.pods)] if run.state != SUCCEEDED else []),
     ]
     for title, words in lines:
         if title != "ended" or run.ended:

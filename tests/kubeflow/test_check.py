@@ -69,7 +69,9 @@ def test_a_cluster_that_lacks_nothing(found, cluster):
     [
         ("2.13.1", "missing", "upgrade it to 2.14 or newer"),
         ("2.4.0", "missing", "upgrade it to 2.14 or newer"),
-        ("2.14.0", "ok", "Kubeflow Pipelines 2.14.0."),
+        ("2.14.0", "missing", "Pipelines 2.14 refuses trainer: it does not know secretAsEnv.opt"),
+        ("2.15.2", "ok", "Kubeflow Pipelines 2.15.2."),
+        ("2.9.0", "missing", "upgrade it to 2.14 or newer"),
         ("3.0.1", "ok", "newer than 2.17, the newest that is known here"),
         ("unknown", "unknown", "does not say its version, which must be 2.14 or newer"),
         ("", "unknown", "does not say its version"),

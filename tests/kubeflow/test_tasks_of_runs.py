@@ -97,6 +97,18 @@ def test_a_run_that_a_person_stopped_is_not_said_to_have_failed_by_itself(shown)
     assert not run.stopped
 
 
+def test_a_run_that_failed_before_its_tasks_names_its_pods(server, shown):
+    """As it does where the driver of the whole pipeline fails: then no task has a row."""
+
+    def forget(run):
+        run.run_details.task_details = []
+
+    server.on_get_run = lambda run: run.run_details and forget(run)
+    run, _ = shown("FAILED", [], [], [], [], [])
+    assert {(one.state, one.look) for one in run.tasks} == {("never ran", None)}
+    assert run.pods == f"kubectl get pods -n kubeflow -l pipeline/runid={run.run_id}"
+
+
 def test_a_run_of_a_pipeline_that_the_server_keeps_shows_what_it_can(server, shown):
     """Without the pipeline's own text there is no telling what its tasks are."""
 
@@ -112,4 +124,4 @@ def test_pods_whose_names_are_not_as_argo_makes_them_are_looked_up_by_the_run(sh
     monkeypatch.setattr(kfp_nodes, "_hash", lambda name: len(name))
     run, _ = shown("FAILED", ["Failed"], [], [], [], [])
     assert run.tasks[0].state == "failed"
-    assert run.tasks[0].look == f"kubectl get pods -n kubeflow -l pipeline/runid={run.run_id}"
+    assert run.tasks[0].look == run.pods

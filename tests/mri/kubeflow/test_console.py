@@ -9,6 +9,7 @@ from kubeflow.runs import KubeflowRun
 from mri.kubeflow.console import print_run
 
 BEGIN = datetime(2026, 1, 2, 3, 0, tzinfo=timezone.utc)
+PODS = "kubectl get pods -n kubeflow -l pipeline/runid=a-run"
 LOOK = "kubectl logs -n kubeflow brain-mri-x7k2f-retry-system-container-impl-1234567890 -c main"
 
 
@@ -29,6 +30,7 @@ def _run(name: str, *tasks: KubeflowTask, stopped: bool = False) -> KubeflowRun:
         schedule=None,
         parameters={"epochs": 12},
         page="http://localhost/#/runs",
+        pods=PODS,
         tasks=tasks,
     )
 
@@ -55,3 +57,10 @@ def test_what_failed_says_where_to_look_in_a_line_that_can_be_copied(console):
 def test_a_run_that_was_stopped_is_said_to_have_been(console):
     print_run(console, _run("x", stopped=True), as_json=False)
     assert "state    FAILED (it was told to stop)" in console.file.getvalue()
+
+
+def test_a_run_that_did_not_succeed_says_how_to_see_its_pods(console):
+    print_run(console, _run("x"), as_json=False)
+    assert f"pods     {PODS}\n" in console.file.getvalue()
+    print_run(console, _run("x").model_copy(update={"state": "SUCCEEDED"}), as_json=False)
+    assert console.file.getvalue().count(PODS) == 1
