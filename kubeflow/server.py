@@ -90,7 +90,13 @@ class Server:
             retries=urllib3.Retry(connect=1, read=0, redirect=5, other=0),
         )
         healthz = self.ask("GET", "healthz")
-        self.version = str(healthz.get("tag_name") or "unknown")
+        if healthz.get("apiServerReady") is False:
+            raise PipelineError(
+                f"{self.host} is Kubeflow's user interface, which does not reach its API server: "
+                "kubectl get pods -n kubeflow -l app=ml-pipeline."
+            )
+        # The user interface answers this itself, in its own words.
+        self.version = str(healthz.get("tag_name") or healthz.get("apiServerTagName") or "unknown")
         self.namespace = namespace
         if namespace is None and healthz.get("multi_user") and _OWN_NAMESPACE.is_file():
             self.namespace = _OWN_NAMESPACE.read_text(encoding="utf-8").strip()

@@ -31,6 +31,14 @@ def test_a_token_comes_from_the_environment(server):
     assert "secret" not in repr(connected)
 
 
+def test_the_user_interface_passes_on_the_version_and_says_if_the_server_is_away(server):
+    server.behind_page = True
+    assert connect(server).version == "2.17.0"
+    away = {"apiServerReady": False, "frontendTagName": "1.2.3"}
+    server.override = lambda handler: handler.say(200, away)
+    assert "is Kubeflow's user interface, which does not reach" in failure(server.address)
+
+
 def test_in_a_pod_it_is_kubeflows_own_and_the_pods_token_and_namespace(
     server, tmp_path, monkeypatch
 ):
