@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.config import ConfigError
 
@@ -22,11 +21,13 @@ class CompiledPipeline:
         path: The file.
         spec: Its PipelineSpec.
         platform: Its PlatformSpec, which says what Kubernetes is asked for.
+        documents: Both as the API takes them.
     """
 
     path: Path
     spec: Any
     platform: Any
+    documents: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -63,6 +64,8 @@ def read_compiled(path: Path) -> CompiledPipeline:
     fields, platform = (*documents, None, None)[:2]
     if not isinstance(fields, dict) or "root" not in fields or "pipelineInfo" not in fields:
         raise not_compiled(path)
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
     try:
         spec = json_format.ParseDict(fields, pipeline_spec_pb2.PipelineSpec())
         asked = json_format.ParseDict(platform or {}, pipeline_spec_pb2.PlatformSpec())
@@ -71,7 +74,8 @@ def read_compiled(path: Path) -> CompiledPipeline:
         raise ConfigError(f"{path} is not a PipelineSpec of a known version: {reason}.") from error
     if spec.schema_version != _SCHEMA or not spec.root.dag.tasks:
         raise not_compiled(path)
-    return CompiledPipeline(path, spec, asked)
+    both = {"pipeline_spec": fields, "platform_spec": platform}
+    return CompiledPipeline(path, spec, asked, both if platform else fields)
 
 
 def check_name(path: Path) -> None:

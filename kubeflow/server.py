@@ -1,192 +1,223 @@
-"""The API server of Kubeflow Pipelines: where it is, who asks, and a client that gives up in time.
+"""The API server of Kubeflow Pipelines: where it is, who asks, and what goes wrong in a sentence.
 
-Everything goes through kfp.Client. Only its transport is this project's: requests end after a
-while, and what goes wrong is said in a sentence (kubeflow.refusals).
+Requests are JSON over urllib3, whose errors say what was wrong with a connection. kfp.Client does
+not end in time, tries again what may have been heard, and takes seconds to import.
 """
 
+import json
 import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-import kfp
-import kfp_server_api
 import urllib3
-from kfp.client import ServiceAccountTokenVolumeCredentials
-from kfp_server_api.rest import RESTClientObject
+from urllib3 import exceptions
 
-from kubeflow.refusals import explain, not_json
+from components.errors import PipelineError
 from pipeline.config import ConfigError
-from pipeline.environment import KFP_HOST, KFP_TOKEN
+from pipeline.environment import KFP_CA, KFP_HOST, KFP_TOKEN
 
+_FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
-_PAGE_SIZE = 100
 _MOUNTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 """Where Kubeflow's PodDefault mounts a pod's own token for Pipelines."""
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_LONGEST = 300
+"""Characters of a server's own message that are shown."""
 
 
-@dataclass(frozen=True)
-class ServerConfig:
-    """How the API server is reached.
+class ServerRefusedError(PipelineError):
+    """The server answered, and said no; `status` is the answer's HTTP status."""
 
-    Attributes:
-        host: Its address, or that of its user interface, which hands requests on.
-        namespace: The namespace of the runs, if Kubeflow has several users; else None.
-        token: A bearer token, for where there is no file with one.
-        token_file: A file with one, read for each request; a service account's in a pod.
-        ca: The certificate of the authority behind the server's; None for the usual ones.
-        timeout: Seconds that an answer may take.
-    """
-
-    host: str
-    namespace: str | None = None
-    token: str | None = field(default=None, repr=False)
-    token_file: Path | None = None
-    ca: Path | None = None
-    timeout: int = 30
-
-    @classmethod
-    def read(
-        cls, host: str | None, *, environment: Mapping[str, str] = os.environ, **given: Any
-    ) -> "ServerConfig":
-        """Adds what no flag says: a token, and what a pod has of its own.
-
-        Args:
-            host: The server's address; None for Kubeflow's own, which a pod knows.
-            environment: The variables.
-            **given: The other settings.
-
-        Returns:
-            The configuration.
-
-        Raises:
-            ConfigError: No server is named, or it is not an address.
-        """
-        in_pod = "KUBERNETES_SERVICE_HOST" in environment
-        if host is None and in_pod:
-            host = _IN_CLUSTER
-        if not host:
-            raise ConfigError(
-                f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
-                "instance to http://localhost:8888 after "
-                "`kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888`."
-            )
-        if not host.startswith(("http://", "https://")):
-            raise ConfigError(f"--host {host!r} must begin with http:// or https://.")
-        config = cls(host.rstrip("/"), token=environment.get(KFP_TOKEN) or None, **given)
-        if in_pod and not config.token and not config.token_file and _MOUNTED_TOKEN.is_file():
-            config = replace(config, token_file=_MOUNTED_TOKEN)
-        return config
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Server:
     """A Kubeflow Pipelines server that has answered.
 
     Attributes:
-        client: The client.
-        config: How it is reached.
+        host: Its address, or that of its user interface, which hands requests on.
         namespace: The namespace of what is asked about; None where there is only one user.
+        version: What it says of itself, such as 2.17.0.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        host: str | None,
+        namespace: str | None = None,
+        token_file: Path | None = None,
+        ca: Path | None = None,
+        timeout: int = 30,
+        *,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         """Connects, and makes sure that it is Kubeflow Pipelines which answers.
 
         Args:
-            config: How it is reached.
+            host: Its address; None for Kubeflow's own, which a pod knows.
+            namespace: The namespace of the runs, if Kubeflow has several users.
+            token_file: A file with a bearer token, read for each request; it goes before the
+                variable with one, and in a pod the pod's own comes last.
+            ca: The certificate of the authority behind the server's; None for the usual ones.
+            timeout: Seconds that an answer may take.
+            environment: The variables.
 
         Raises:
+            ConfigError: No server is named, or it is not an address.
             PipelineError: It does not answer, or is something else.
         """
-        self.config = config
-        with warnings.catch_warnings():
-            # That the client is for version 2, each time.
-            warnings.simplefilter("ignore", FutureWarning)
-            self.client = _Client(config)
-        healthz = self.client.get_kfp_healthz()
-        self.namespace = config.namespace
-        if self.namespace is None and healthz.multi_user:
-            self.namespace = self.client.get_user_namespace() or None
+        in_pod = "KUBERNETES_SERVICE_HOST" in environment
+        self.host = (host or (_IN_CLUSTER if in_pod else "")).rstrip("/")
+        if not self.host:
+            raise ConfigError(
+                f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
+                f"instance to http://localhost:8888 after `{_FORWARD}`."
+            )
+        if not self.host.startswith(("http://", "https://")):
+            raise ConfigError(f"--host {host!r} must begin with http:// or https://.")
+        self._token = environment.get(KFP_TOKEN) or None
+        self._token_file = token_file
+        if in_pod and not self._token and not token_file and _MOUNTED_TOKEN.is_file():
+            self._token_file = _MOUNTED_TOKEN
+        self._timeout = timeout
+        self._pool = urllib3.PoolManager(
+            ca_certs=str(ca) if ca else None,
+            # A request that was sent is never sent again: it may have been heard.
+            retries=urllib3.Retry(connect=1, read=0, redirect=5, other=0),
+        )
+        healthz = self.ask("GET", "healthz")
+        if healthz.get("apiServerReady") is False:
+            raise PipelineError(
+                f"{self.host} is Kubeflow's user interface, which does not reach its API server: "
+                "kubectl get pods -n kubeflow -l app=ml-pipeline."
+            )
+        # The user interface answers this itself, in its own words.
+        self.version = str(healthz.get("tag_name") or healthz.get("apiServerTagName") or "unknown")
+        self.namespace = namespace
+        if namespace is None and healthz.get("multi_user") and _OWN_NAMESPACE.is_file():
+            self.namespace = _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
 
-    def listed(
-        self, ask: Callable[..., Any], name: str, *, most: int = _PAGE_SIZE, **options: Any
-    ) -> Iterator[Any]:
-        """The entries of a list of the server's, the newest first, page by page.
+    def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any
+    ) -> dict[str, Any]:
+        """Asks the API, version 2.
 
         Args:
-            ask: The client's method that asks for a page.
-            name: What an answer calls the entries.
-            most: How many are wanted.
-            **options: What the method is told besides.
+            method: GET, POST or DELETE.
+            path: Below `apis/v2beta1/`.
+            body: What is sent.
+            **query: What stands behind the question mark; None is left out.
+
+        Returns:
+            The answer.
+
+        Raises:
+            ServerRefusedError: It says no.
+            PipelineError: It is not reached, or is no API of Kubeflow Pipelines.
         """
-        token = ""
-        while True:
-            page = ask(
-                page_token=token,
-                page_size=min(most, _PAGE_SIZE),
-                sort_by="created_at desc",
-                **options,
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        try:
+            answer = self._pool.request(
+                method,
+                f"{self.host}/apis/v2beta1/{path}" + (f"?{given}" if given else ""),
+                json=body,
+                headers=self._headers(),
+                timeout=self._timeout,
             )
-            yield from getattr(page, name) or ()
-            token = page.next_page_token
-            if not token:
-                return
+        except exceptions.HTTPError as error:
+            raise PipelineError(self._unreached(getattr(error, "reason", None) or error)) from error
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise self._refusal(answer)
+        try:
+            return dict(answer.json())
+        except (ValueError, TypeError) as error:
+            kind = answer.headers.get("content-type", "").partition(";")[0] or "no content type"
+            raise PipelineError(
+                f"{self.host} answers with {kind} instead of the API's JSON: it is another server, "
+                f"or a sign-in page that needs a token ({KFP_TOKEN} or --token-file)."
+            ) from error
 
     def run_page(self, run_id: str) -> str:
         """The address of a run's page in the user interface."""
-        return f"{self.config.host}/#/runs/details/{run_id}"
+        return f"{self.host}/#/runs/details/{run_id}"
 
+    def named(self, what: str, name: str) -> list[dict[str, Any]]:
+        """The experiments or the recurring runs of a name.
 
-class _Client(kfp.Client):
-    """kfp.Client, on a transport of this project's."""
+        Args:
+            what: `experiments`, or `recurringRuns`.
+            name: The name.
+        """
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        only = json.dumps({"predicates": [predicate]})
+        found = self.ask("GET", what.lower(), namespace=self.namespace, filter=only)
+        return list(found.get(what, ()))
 
-    def __init__(self, config: ServerConfig) -> None:
-        self._config = config
-        file = str(config.token_file) if config.token_file else None
-        super().__init__(
-            host=config.host,
-            existing_token=None if file else config.token,
-            credentials=ServiceAccountTokenVolumeCredentials(path=file) if file else None,
-            ssl_ca_cert=str(config.ca) if config.ca else None,
-        )
-        self._use_own_transport()
-
-    def get_kfp_healthz(
-        self,
-        sleep_duration: int = 5,  # noqa: ARG002 - kfp's: it tries five times
-    ) -> kfp_server_api.V2beta1GetHealthzResponse:
-        """Asks once whether the server is there."""
-        self._use_own_transport()
-        return self._healthz_api.healthz_service_get_healthz()
-
-    def set_user_namespace(self, namespace: str) -> None:
-        """Remembers a pod's namespace in memory; kfp would write it below the home folder."""
-        self._context_setting["namespace"] = namespace
-
-    def _use_own_transport(self) -> None:
-        api_client = self._healthz_api.api_client
-        if not isinstance(api_client.rest_client, _Transport):
-            api_client.rest_client = _Transport(api_client.configuration, self._config)
-
-
-class _Transport(RESTClientObject):  # type: ignore[misc, unused-ignore]
-    """Sends requests that end in time, and raises what a person can read."""
-
-    def __init__(self, configuration: kfp_server_api.Configuration, config: ServerConfig) -> None:
-        # A request that was sent is never sent again: it may have been heard.
-        configuration.retries = urllib3.Retry(connect=1, read=0, redirect=5, other=0)
-        super().__init__(configuration)
-        self._config = config
-
-    def request(self, *arguments: Any, **options: Any) -> Any:
-        """As the generated client's, but with a limit of time, and answers that are JSON."""
-        options["_request_timeout"] = options.get("_request_timeout") or self._config.timeout
+    def _headers(self) -> dict[str, str]:
+        file = self._token_file
         try:
-            response = super().request(*arguments, **options)
-        except (urllib3.exceptions.HTTPError, kfp_server_api.ApiException) as error:
-            raise explain(error, self._config.host, self._config.timeout) from error
-        kind = response.getheader("content-type") or ""
-        if "json" not in kind:
-            raise not_json(kind, self._config.host)
-        return response
+            token = file.read_text(encoding="ascii").strip() if file else self._token
+            if token and not (token.isascii() and token.isprintable()):
+                raise ValueError
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{file or KFP_TOKEN} does not hold a bearer token.") from error
+        return {"authorization": f"Bearer {token}"} if token else {}
+
+    def _unreached(self, reason: Any) -> str:
+        host, text = self.host, " ".join(str(reason).split())
+        if isinstance(reason, exceptions.NameResolutionError):
+            return f"The name in {host} is not known here: check --host or {KFP_HOST}, and the DNS."
+        if isinstance(reason, exceptions.SSLError) or "SSL" in text:
+            if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
+                return f"{host} does not speak TLS: use http:// for it."
+            why = getattr(next(iter(reason.args), None), "verify_message", None) or text
+            return (
+                f"The certificate of {host} is not trusted ({why}): "
+                f"give the certificate of its authority with --ca or {KFP_CA}."
+            )
+        if isinstance(reason, exceptions.NewConnectionError):
+            return (
+                f"Nothing answers at {host}: check --host or {KFP_HOST}, and that a `{_FORWARD}` "
+                "is still running."
+            )
+        if isinstance(reason, exceptions.TimeoutError):
+            return (
+                f"{host} did not answer within {self._timeout} seconds: try again, or look at its "
+                "log."
+            )
+        if isinstance(reason, exceptions.LocationValueError):
+            return f"{host} is not an address: give one such as http://localhost:8888."
+        return f"{host} ended the connection without an answer ({text}): is it Kubeflow Pipelines?"
+
+    def _refusal(self, answer: urllib3.BaseHTTPResponse) -> ServerRefusedError:
+        said = _message(answer.data)
+        quoted, host = f": {said}" if said else "", self.host
+        sentences = {
+            400: f"{host} refuses what was sent{quoted or ' (400)'}.",
+            401: f"{host} does not accept the credentials (401){quoted}; set {KFP_TOKEN}, or give "
+            "--token-file.",
+            403: f"{host} does not let these credentials do that (403){quoted}; check --namespace, "
+            "and the rights of the token's account there.",
+            404: f"{host} does not know that (404){quoted}; is it the API of Kubeflow Pipelines 2?",
+            409: f"{host} has something of that name already (409){quoted}.",
+        }
+        fallback = (
+            f"{host} failed ({answer.status} {answer.reason}){quoted}; its log says more: "
+            "kubectl logs -n kubeflow deploy/ml-pipeline."
+        )
+        return ServerRefusedError(sentences.get(answer.status, fallback), answer.status)
+
+
+def _message(body: bytes) -> str:
+    """The message of a google.rpc.Status; of anything else, such as a proxy's page, nothing."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    message = answer.get("message") or answer.get("error") if isinstance(answer, dict) else None
+    text = " ".join(str(message or "").split()).rstrip(".")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

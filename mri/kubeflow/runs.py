@@ -1,4 +1,4 @@
-"""`mri kubeflow runs`: runs on a Kubeflow server, listed, shown and stopped."""
+"""`mri kubeflow runs`: a run on a Kubeflow server, shown and stopped."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from kubeflow import runs
-from mri.kubeflow.console import print_run, print_runs, show
+from mri.kubeflow.console import print_run
 from mri.kubeflow.options import ServerFlags
 from mri.options import AsJson, spread
 
@@ -15,31 +15,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and stop
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 
-@app.command(
-    "list", epilog="Example:\n\n  mri kubeflow runs list --limit 50 --experiment brain_mri --json"
-)
-@spread
-def runs_list(
-    console: Console,
-    limit: Annotated[int, typer.Option(min=1, help="Most entries to list.")] = 20,
-    experiment: Annotated[
-        str | None, typer.Option(help="List runs of this experiment only.")
-    ] = None,
-    as_json: AsJson = False,
-    *,
-    server: ServerFlags,
-) -> None:
-    """List runs, the newest first."""
-    show(console, runs.list_runs(server.connect(), limit, experiment), print_runs, as_json)
-
-
 @app.command("show", epilog="Example:\n\n  mri kubeflow runs show RUN --json")
 @spread
 def runs_show(
     console: Console, run: RunId, as_json: AsJson = False, *, server: ServerFlags
 ) -> None:
-    """Show a run: its state, its parameters, its tasks, what failed."""
-    show(console, runs.get_run(server.connect(), run), print_run, as_json)
+    """Show a run: its state, its parameters, its tasks, and where to look for what failed."""
+    print_run(console, runs.get_run(server.connect(), run), as_json)
 
 
 @app.command("stop", epilog="Example:\n\n  mri kubeflow runs stop RUN")

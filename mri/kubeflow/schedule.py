@@ -1,16 +1,14 @@
 """`mri kubeflow schedule`: runs of a compiled pipeline that the server begins."""
 
+import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from kubeflow import schedules
-from kubeflow.arguments import given_values, span_text
-from kubeflow.compiled import read_compiled
+from kubeflow import runs
 from kubeflow.cron import six_fields
-from mri.kubeflow.console import print_schedules, show
-from mri.kubeflow.options import Compiled, Experiment, Parameters, ServerFlags, ServiceAccount
+from mri.kubeflow.options import Compiled, JobFlags, ServerFlags
 from mri.options import AsJson, spread
 
 app = typer.Typer(add_completion=False)
@@ -25,6 +23,8 @@ app = typer.Typer(add_completion=False)
 def schedule(
     console: Console,
     pipeline: Compiled,
+    flags: JobFlags,
+    server: ServerFlags,
     cron: Annotated[
         str,
         typer.Option(
@@ -35,10 +35,7 @@ def schedule(
         str | None,
         typer.Option(help="`latest` for the newest span when a run begins, or a number."),
     ] = None,
-    param: Parameters = None,
     name: Annotated[str | None, typer.Option(help="Default: the pipeline's name.")] = None,
-    experiment: Experiment = None,
-    service_account: ServiceAccount = None,
     enable: Annotated[
         bool, typer.Option("--enable/--disable", help="Whether the schedule is active at once.")
     ] = True,
@@ -50,28 +47,19 @@ def schedule(
         ),
     ] = False,
     as_json: AsJson = False,
-    *,
-    server: ServerFlags,
 ) -> None:
     """Run a compiled pipeline on Kubeflow on a schedule."""
-    compiled = read_compiled(pipeline)
-    spans = [span_text(span)] if span else []
-    values = given_values(compiled, [*(param or ()), *spans])
+    job = flags.job(pipeline, name, span)
     expression = six_fields(cron)
-    made = schedules.create(
-        server.connect(),
-        compiled,
-        values,
-        expression,
-        name=name,
-        experiment=experiment,
-        service_account=service_account,
-        enabled=enable,
-        catch_up=catch_up,
-    )
-    if expression != cron and not as_json:
+    made = runs.schedule(server.connect(), job, expression, enabled=enable, catch_up=catch_up)
+    if as_json:
+        found = {"schedule_id": made, "enabled": enable, "cron": expression}
+        console.file.write(json.dumps({**found, "parameters": job.values}, indent=2) + "\n")
+        return
+    if expression != cron:
         console.print(
             f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds.",
             markup=False,
         )
-    show(console, made, lambda console, one: print_schedules(console, [one]), as_json)
+    state = "enabled" if enable else "disabled"
+    console.print(f"schedule {made} is {state}", soft_wrap=True, markup=False)

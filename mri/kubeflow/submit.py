@@ -6,10 +6,8 @@ import typer
 from rich.console import Console
 
 from kubeflow import runs
-from kubeflow.arguments import given_values
-from kubeflow.compiled import read_compiled
-from mri.kubeflow.console import print_run, show
-from mri.kubeflow.options import Compiled, Experiment, Parameters, ServerFlags, ServiceAccount
+from mri.kubeflow.console import print_run
+from mri.kubeflow.options import Compiled, JobFlags, ServerFlags
 from mri.options import AsJson, spread
 from pipeline.exit_code import ExitCode
 
@@ -27,29 +25,18 @@ app = typer.Typer(add_completion=False)
 def submit(
     console: Console,
     pipeline: Compiled,
-    param: Parameters = None,
+    flags: JobFlags,
+    server: ServerFlags,
     run_name: Annotated[
         str | None, typer.Option(help="Name of the run; default: the pipeline and the time.")
     ] = None,
-    experiment: Experiment = None,
-    service_account: ServiceAccount = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
     as_json: AsJson = False,
-    *,
-    server: ServerFlags,
 ) -> None:
     """Run a compiled pipeline on Kubeflow."""
-    compiled = read_compiled(pipeline)
-    values = given_values(compiled, param or ())
+    job = flags.job(pipeline, run_name)
     connected = server.connect()
-    run = runs.submit(
-        connected,
-        compiled,
-        values,
-        name=run_name,
-        experiment=experiment,
-        service_account=service_account,
-    )
+    run = runs.submit(connected, job)
 
     def say(words: str) -> None:
         if not as_json:
@@ -63,6 +50,6 @@ def submit(
             console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     if wait or as_json:
-        show(console, run, print_run, as_json)
+        print_run(console, run, as_json)
     if wait and run.state != runs.SUCCEEDED:
         raise typer.Exit(ExitCode.FAILED)

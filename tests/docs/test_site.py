@@ -56,7 +56,7 @@ def test_settings_have_type_default_and_meaning(site):
 
 def test_every_command_and_preset_is_there(site):
     text = words(site, "reference/command-line.html")
-    for command in ("mri run", "mri models rollback", "mri kubeflow schedules delete"):
+    for command in ("mri run", "mri models rollback", "mri kubeflow runs stop"):
         assert f"{command} ¶" in text
     assert "[bold]" not in text
     assert "mri run --preset ci" in words(site, "reference/presets.html")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import kfp_server
 import pytest
 
+from kubeflow.server import Server
+
 if TYPE_CHECKING:
     from tfx.proto.orchestration import pipeline_pb2
 
@@ -20,6 +22,11 @@ class Toy(NamedTuple):
 def server() -> Iterator[kfp_server.KfpServer]:
     with kfp_server.running() as running:
         yield running
+
+
+@pytest.fixture
+def connected(server: kfp_server.KfpServer) -> Server:
+    return Server(server.address)
 
 
 @pytest.fixture(scope="session")

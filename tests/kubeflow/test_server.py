@@ -9,38 +9,51 @@ import pytest
 from certificates import self_signed
 
 from components.errors import PipelineError
-from kubeflow.refusals import ServerRefusedError
-from kubeflow.runs import get_run, list_runs, submit
-from kubeflow.server import Server, ServerConfig
+from kubeflow.runs import Job, get_run, submit
+from kubeflow.server import Server, ServerRefusedError
 from pipeline.config import ConfigError
 
 
 def connect(server: kfp_server.KfpServer, **options) -> Server:
-    return Server(ServerConfig(server.address, **options))
+    return Server(server.address, **options)
 
 
 def test_a_server_that_answers_is_used(server):
-    assert list_runs(connect(server), 5) == []
+    assert connect(server).named("experiments", "x") == []
     assert server.requests[0] == ("GET", "/apis/v2beta1/healthz")
 
 
-def test_a_token_comes_from_the_environment_and_is_not_shown():
-    environment = {"MRI_KFP_TOKEN": "secret"}
-    config = ServerConfig.read("https://one.example/pipeline/", environment=environment)
-    assert (config.host, config.token) == ("https://one.example/pipeline", "secret")
-    assert "secret" not in repr(config)
+def test_a_token_comes_from_the_environment(server):
+    server.token = "secret"
+    server_of = {"MRI_KFP_TOKEN": "secret"}
+    connected = Server(f"{server.address}/", environment=server_of)
+    assert (connected.host, connected.version) == (server.address, "2.17.0")
+    assert "secret" not in repr(connected)
 
 
-def test_in_a_pod_it_is_kubeflows_own_and_the_pods_token(tmp_path, monkeypatch):
-    token = tmp_path / "token"
-    token.touch()
+def test_the_user_interface_passes_on_the_version_and_says_if_the_server_is_away(server):
+    server.behind_page = True
+    assert connect(server).version == "2.17.0"
+    away = {"apiServerReady": False, "frontendTagName": "1.2.3"}
+    server.override = lambda handler: handler.say(200, away)
+    assert "is Kubeflow's user interface, which does not reach" in failure(server.address)
+
+
+def test_in_a_pod_it_is_kubeflows_own_and_the_pods_token_and_namespace(
+    server, tmp_path, monkeypatch
+):
+    token, namespace = tmp_path / "token", tmp_path / "namespace"
+    token.write_text("pod\n")
+    namespace.write_text("radiology\n")
     monkeypatch.setattr("kubeflow.server._MOUNTED_TOKEN", token)
+    monkeypatch.setattr("kubeflow.server._OWN_NAMESPACE", namespace)
+    monkeypatch.setattr("kubeflow.server._IN_CLUSTER", server.address)
+    server.multi_user = True
     environment = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-    config = ServerConfig.read(None, environment=environment)
-    assert config.host == "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
-    assert config.token_file == token
-    own = ServerConfig.read(None, environment={**environment, "MRI_KFP_TOKEN": "mine"})
-    assert (own.token, own.token_file) == ("mine", None)
+    for server.token, more in (("pod", {}), ("mine", {"MRI_KFP_TOKEN": "mine"})):
+        connected = Server(None, environment={**environment, **more})
+        assert connected.named("experiments", "x") == []
+    assert connected.namespace == "radiology"
 
 
 @pytest.mark.parametrize(
@@ -52,13 +65,13 @@ def test_in_a_pod_it_is_kubeflows_own_and_the_pods_token(tmp_path, monkeypatch):
 )
 def test_wrong_settings_are_said(host, says):
     with pytest.raises(ConfigError) as refused:
-        ServerConfig.read(host, environment={})
+        Server(host, environment={})
     assert says in str(refused.value)
 
 
 def failure(host: str, **options) -> str:
     with pytest.raises(PipelineError) as failed:
-        Server(ServerConfig(host, **options))
+        Server(host, **options)
     message = str(failed.value)
     assert "\n" not in message
     assert host in message
@@ -103,7 +116,7 @@ def test_a_certificate_that_nobody_vouches_for_and_its_authority(tmp_path: Path)
     with kfp_server.running(certificate) as server:
         assert "is not trusted (self-signed certificate" in failure(server.address)
         assert "give the certificate of its authority with --ca" in failure(server.address)
-        assert list_runs(connect(server, ca=certificate), 5) == []
+        assert connect(server, ca=certificate).named("experiments", "x") == []
 
 
 def test_https_where_the_server_speaks_http(server):
@@ -118,14 +131,35 @@ def test_a_sign_in_page_is_no_answer(server):
     assert "MRI_KFP_TOKEN" in message
 
 
+@pytest.mark.parametrize("content", ['{"multi_user": tr', "[1, 2]", ""])
+def test_json_that_is_cut_or_is_no_object_is_no_answer(server, content):
+    server.override = lambda handler: handler.say(200, content, "application/json")
+    assert "instead of the API's JSON" in failure(server.address)
+
+
+@pytest.mark.parametrize("content", [b"two\nlines", b"\xff\xfe", b"caf\xc3\xa9"])
+def test_a_file_that_holds_no_token_is_said_not_to(server, tmp_path, content):
+    token = tmp_path / "token"
+    token.write_bytes(content)
+    with pytest.raises(ConfigError, match="does not hold a bearer token"):
+        connect(server, token_file=token)
+    assert server.requests == []
+
+
+def test_an_id_is_no_path(server):
+    with pytest.raises(PipelineError, match=r"has no run \.\./experiments\?x"):
+        get_run(connect(server), "../experiments?x")
+    assert server.requests[-1] == ("GET", "/apis/v2beta1/runs/..%2Fexperiments%3Fx")
+
+
 def test_credentials(server, tmp_path):
     server.token = "right"
     message = failure(server.address)
     assert "does not accept the credentials (401): Unauthenticated" in message
-    message = failure(server.address, token="wrong")
+    message = failure(server.address, environment={"MRI_KFP_TOKEN": "wrong"})
     assert "does not let these credentials do that (403): PermissionDenied" in message
     assert "wrong" not in message
-    assert connect(server, token="right")
+    assert connect(server, environment={"MRI_KFP_TOKEN": "right"})
 
 
 def test_a_token_file_goes_before_a_token_in_the_environment(server, tmp_path):
@@ -133,8 +167,7 @@ def test_a_token_file_goes_before_a_token_in_the_environment(server, tmp_path):
     token = tmp_path / "token"
     token.write_text("right")
     environment = {"MRI_KFP_TOKEN": "wrong"}
-    config = ServerConfig.read(server.address, environment=environment, token_file=token)
-    assert Server(config)
+    assert Server(server.address, token_file=token, environment=environment)
 
 
 def test_a_token_file_is_read_anew_for_each_request(server, tmp_path):
@@ -144,9 +177,9 @@ def test_a_token_file_is_read_anew_for_each_request(server, tmp_path):
     connected = connect(server, token_file=token)
     server.token = "second"
     with pytest.raises(ServerRefusedError):
-        list_runs(connected, 5)
+        connected.named("experiments", "x")
     token.write_text("second\n")
-    assert list_runs(connected, 5) == []
+    assert connected.named("experiments", "x") == []
 
 
 @pytest.mark.parametrize(
@@ -168,19 +201,19 @@ def test_other_refusals(server, status, content, kind, says):
 
 def test_errors_after_the_first_answer(server, compiled):
     connected = connect(server)
-    with pytest.raises(PipelineError, match="has no run 123: `mri kubeflow runs list`"):
+    with pytest.raises(PipelineError, match="has no run 123: `kfp run list`"):
         get_run(connected, "123")
     server.override = lambda handler: handler.say(409, {"code": 6, "message": "It is there."})
     with pytest.raises(
         ServerRefusedError, match=r"has something of that name already \(409\): It is"
     ):
-        list_runs(connected, 5)
+        connected.named("experiments", "x")
     from kubeflow.compiled import read_compiled
 
     server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
     before = len(server.requests)
     with pytest.raises(ServerRefusedError) as refused:
-        submit(connected, read_compiled(compiled), {"data": "x"})
+        submit(connected, Job(read_compiled(compiled), {"data": "x"}))
     assert refused.value.status == 503
     assert len(server.requests) == before + 1  # nothing is sent twice
 
@@ -188,5 +221,5 @@ def test_errors_after_the_first_answer(server, compiled):
 def test_where_kubeflow_has_several_users_a_namespace_is_asked_for(server):
     server.multi_user = True
     with pytest.raises(ServerRefusedError, match="a namespace is needed"):
-        list_runs(connect(server), 5)
-    assert list_runs(connect(server, namespace="radiology"), 5) == []
+        connect(server).named("experiments", "x")
+    assert connect(server, namespace="radiology").named("experiments", "x") == []

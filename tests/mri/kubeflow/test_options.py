@@ -1,12 +1,12 @@
 """Which server the flags and the environment name."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from kubeflow.server import ServerConfig
 from mri.kubeflow import options
 from mri.kubeflow.options import ServerFlags
 from mri.options import spread
@@ -15,10 +15,10 @@ HOST, TOKEN_FILE = "https://one.example/pipeline", "MRI_KFP_TOKEN_FILE"
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[ServerConfig]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """How servers were to be reached."""
-    found: list[ServerConfig] = []
-    monkeypatch.setattr(options, "Server", found.append)
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(options, "Server", lambda **given: found.append(given))
     return found
 
 
@@ -34,7 +34,7 @@ def _ask(*arguments: str, **variables: str) -> Result:
 
 
 def test_settings_come_from_the_environment_and_flags_go_first(
-    asked: list[ServerConfig], tmp_path: Path
+    asked: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
     token.touch()
@@ -45,11 +45,14 @@ def test_settings_come_from_the_environment_and_flags_go_first(
         TOKEN_FILE: str(token),
     }
     assert _ask("--namespace", "surgery", **variables).exit_code == 0
-    assert asked == [ServerConfig(HOST, "surgery", token_file=token, ca=token)]
+    [flags] = asked
+    assert flags == {
+        "host": f"{HOST}/", "namespace": "surgery", "token_file": token, "ca": token, "timeout": 30,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("flag", ["--ca", "--token-file"])
-def test_a_file_that_does_not_exist_is_refused(asked: list[ServerConfig], flag: str) -> None:
+def test_a_file_that_does_not_exist_is_refused(asked: list[dict[str, Any]], flag: str) -> None:
     refused = _ask("--host", HOST, flag, "nowhere.pem").exception
     assert isinstance(refused, typer.BadParameter)
     assert "'nowhere.pem' does not exist" in refused.message

@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
+import kfp_nodes
 import kfp_server
+import kfp_server_api as api
 import mri_command
 import pytest
 
@@ -37,21 +40,22 @@ def mri(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(
     "command",
-    [["submit"], ["schedule"], ["runs", "list"], ["runs", "show"], ["runs", "stop"],
-     ["schedules", "list"], ["schedules", "enable"], ["schedules", "delete"]],
-)  # fmt: skip
+    [["submit"], ["schedule"], ["runs", "show"], ["runs", "stop"]],
+)
 def test_help_shows_an_example(command):
     result = mri(*command, "--help")
     assert result.returncode == 0, result.stderr
     assert f"mri kubeflow {' '.join(command)}" in result.stdout
 
 
-def test_the_help_of_the_family_imports_no_kubeflow():
+@pytest.mark.parametrize("words", [[], ["check"], ["submit"], ["schedule"], ["runs", "show"]])
+def test_help_loads_no_kfp_and_no_kubernetes(words):
     code = (
         "import sys; from mri import main as cli\n"
-        "try: cli.app(['kubeflow', '--help'])\n"
+        f"try: cli.app(['kubeflow', *{words}, '--help'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('kfp', 'kfp_server_api', 'kubeflow') if name in sys.modules])"
+        "heavy = ('kfp', 'kfp_server_api', 'kubernetes')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -59,7 +63,7 @@ def test_the_help_of_the_family_imports_no_kubeflow():
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_submit_waits_and_lists_shows_and_stops(server, compiled):
+def test_submit_waits_and_shows_and_stops(server, compiled):
     def succeed(run):
         run.state = "SUCCEEDED"
 
@@ -70,9 +74,6 @@ def test_submit_waits_and_lists_shows_and_stops(server, compiled):
     run = json.loads(done.stdout)
     assert (run["state"], run["parameters"]) == ("SUCCEEDED", {"data": "incoming"})
 
-    listed = mri("runs", "list", **where)
-    assert run["run_id"] in listed.stdout
-    assert "SUCCEEDED" in listed.stdout
     shown = mri("runs", "show", run["run_id"], **where)
     assert f"{server.address}/#/runs/details/{run['run_id']}" in shown.stdout
     assert "data=incoming" in shown.stdout
@@ -91,6 +92,29 @@ def test_a_run_that_fails_is_a_failure_of_the_command(server, compiled):
     assert result.returncode == 1
     assert "FAILED" in result.stdout
     assert result.stderr == ""
+
+
+def test_who_waits_sees_a_row_a_task_and_where_to_look(server, tmp_path):
+    chain = kfp_nodes.compile_chain(tmp_path / "chain.yaml", ["ingest", "trainer", "pusher"])
+    states = iter(["RUNNING", "FAILED"])
+    begin = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+    def go_on(run):
+        run.state = next(states)
+        attempts = ["Failed", "Running"] if run.state == "RUNNING" else ["Failed", "Failed"]
+        tasks = {"ingest": ["Succeeded"], "trainer": attempts, "pusher": []}
+        rows = kfp_nodes.Workflow(tasks, begin, all_retried=True).details(run.run_id)
+        run.run_details = api.V2beta1RunDetails(task_details=rows)
+
+    server.on_get_run = go_on
+    result = mri("submit", chain, "--wait", "--host", server.address)
+    assert (result.returncode, result.stderr) == (1, "")
+    said = [line.split("│")[1:4] for line in result.stdout.splitlines() if "│" in line]
+    assert [tuple(cell.strip() for cell in cells) for cells in said] == [
+        ("Ingest", "succeeded", "1"), ("Trainer", "failed", "2"), ("Pusher", "never ran", ""),
+        ("RunEnd", "succeeded", "1"),
+    ]  # fmt: skip
+    assert "\nTrainer failed: kubectl logs -n kubeflow scripts-x7k2f-retry-system-" in result.stdout
 
 
 @pytest.fixture
@@ -122,12 +146,9 @@ def test_schedule_says_what_it_made_of_five_fields(server, compiled):
     assert (result.returncode, result.stderr) == (0, "")
     assert "cron '0 3 * * *' is '0 0 3 * * *' for Kubeflow" in result.stdout
     assert server.schedules[0].runtime_config.parameters == {"data": "x", "span": -1}
-    listed = mri("schedules", "list", "--json", "--host", server.address)
-    [one] = json.loads(listed.stdout)
-    assert (one["name"], one["cron"], one["enabled"]) == ("nightly [mri]", "0 0 3 * * *", True)
-    disabled = mri("schedules", "disable", "nightly [mri]", "--host", server.address)
-    assert disabled.stdout == "nightly [mri] is disabled\n", disabled.stderr
-    assert server.schedules[0].status == "DISABLED"
+    [made] = server.schedules
+    assert (made.display_name, made.trigger.cron_schedule.cron) == ("nightly [mri]", "0 0 3 * * *")
+    assert f"schedule {made.recurring_run_id} is enabled\n" in result.stdout
 
 
 def test_what_is_wrong_is_said_before_anything_is_sent(server, compiled):
@@ -141,6 +162,6 @@ def test_what_is_wrong_is_said_before_anything_is_sent(server, compiled):
         assert says in result.stderr
         assert result.stderr.count("\n") == 1
     assert server.requests == []
-    result = mri("runs", "list")
+    result = mri("runs", "show", "x")
     assert result.returncode == 2
     assert "No Kubeflow Pipelines server is named" in result.stderr

@@ -1,0 +1,168 @@
+"""What became of a run's tasks, read from the rows that Kubeflow's server makes of Argo's nodes.
+
+A task has a row for its driver, one for the DAG around its container, one for the container, and
+one for each attempt; the last two are called the same in every task. A row has no pod's name and no
+error. What links rows are the ids of their children, which Argo makes of the nodes' names.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel
+
+Row = Mapping[str, Any]
+Time = Annotated[
+    datetime | None, AfterValidator(lambda time: time if time and time.timestamp() > 0 else None)
+]
+"""A time; the server's zero times, of the years 1 and 1970, mean that there is none yet."""
+_ALWAYS = "ALL_UPSTREAM_TASKS_COMPLETED"
+"""The strategy of a task that runs at the end, in a hook of what it waits for."""
+
+
+class KubeflowTask(BaseModel, frozen=True):
+    """A task of a run.
+
+    Attributes:
+        name: The pipeline's name of it.
+        state: What became of it, in words.
+        tries: How often its container was started.
+        began: When.
+        ended: When.
+        look: The command that shows why it failed.
+    """
+
+    name: str
+    state: str
+    tries: int = 0
+    began: Time = None
+    ended: Time = None
+    look: str | None = None
+
+
+def read_tasks(run: Row, namespace: str, *, has_ended: bool) -> tuple[KubeflowTask, ...]:
+    """Reads a run's tasks, in the order of the graph.
+
+    Args:
+        run: The API's answer.
+        namespace: Where its pods are.
+        has_ended: Whether nothing more will begin.
+
+    Returns:
+        The tasks; none if the answer does not hold the pipeline.
+    """
+    source: Row = run.get("pipeline_spec") or {}
+    spec: Row = source.get("pipeline_spec") or source
+    rows = _Rows(run, namespace, has_ended)
+    return tuple(rows.task(*found) for found in _leaves(spec))
+
+
+def pods_command(run_id: str, namespace: str) -> str:
+    """The command that lists the pods of a run."""
+    return f"kubectl get pods -n {namespace} -l pipeline/runid={run_id}"
+
+
+def _leaves(spec: Row) -> Iterator[tuple[tuple[str, ...], Row]]:
+    """The container tasks, each with the way to it through Argo's DAGs and hooks."""
+    components = spec.get("components", {})
+
+    def inside(dag: Row, way: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Row]]:
+        left = dict(dag["tasks"])
+        # What waits for nothing that is left; a circle, which no server takes, is left out.
+        while ready := [key for key, task in left.items() if not _before(task) & left.keys()]:
+            for key in ready:
+                task = left.pop(key)
+                always = task.get("triggerPolicy", {}).get("strategy") == _ALWAYS
+                hook = [f"{before}.onExit" for before in _before(task)] if always else []
+                component = components.get(task["componentRef"]["name"], {})
+                if "dag" in component:
+                    yield from inside(component["dag"], (*way, *hook, key))
+                else:
+                    yield (*way, *hook, key), task
+
+    if "root" in spec:
+        yield from inside(spec["root"]["dag"], ("root",))
+
+
+def _before(task: Row) -> set[str]:
+    return set(task.get("dependentTasks", ()))
+
+
+class _Rows:
+    """The rows of one run."""
+
+    def __init__(self, run: Row, namespace: str, has_ended: bool) -> None:
+        self._namespace, self._has_ended = namespace, has_ended
+        self._run_id = run["run_id"]
+        self._rows: Mapping[str, list[Row]] = defaultdict(list)
+        for row in (run.get("run_details") or {}).get("task_details", ()):
+            self._rows[row.get("display_name", "")].append(row)
+        self._children = {
+            child.get("pod_name", "")
+            for rows in self._rows.values()
+            for row in rows
+            for child in row.get("child_tasks", ())
+        }
+        self._workflow = next(iter(self._children), "").rpartition("-")[0]
+
+    def task(self, way: Sequence[str], task: Row) -> KubeflowTask:
+        *outer, key = way
+        name = task.get("taskInfo", {}).get("name") or key
+        [driver], [row] = (self._rows.get(one, [{}])[:1] for one in (f"{key}-driver", key))
+        attempts = self._nodes(*outer, key, "executor")
+        began = driver.get("start_time") or row.get("start_time")
+        state = row.get("state")
+        if driver.get("state") == "FAILED":
+            return KubeflowTask(
+                name=name,
+                state="failed before it began",
+                began=began,
+                ended=driver.get("end_time"),
+                look=self._log(self._nodes(*outer, f"{key}-driver"), "system-container-driver"),
+            )
+        if state is None and (self._has_ended or not driver.get("state")):
+            # A row without a state is Argo's for what it leaves out.
+            never = self._has_ended or row
+            return KubeflowTask(name=name, state="never ran" if never else "waits")
+        template = f"{'retry-' if 'retryPolicy' in task else ''}system-container-impl"
+        return KubeflowTask(
+            name=name,
+            state=(state or "PENDING").lower(),
+            tries=len(attempts),
+            began=began,
+            ended=row.get("end_time"),
+            look=self._log(attempts, template) if state == "FAILED" else None,
+        )
+
+    def _nodes(self, *way: str) -> list[str]:
+        """Names of a node's attempts, or its own if there are none, the first one first.
+
+        Whether Argo tries again what lies around it, and so adds a number to that name, depends on
+        its settings: all names that there may be are made, and those count whose id is known.
+        """
+        ways = product(*(self._attempts(step) for step in (self._workflow, *way)))
+        names = [".".join(way) for way in ways]
+        known = [name for name in names if f"{self._workflow}-{_hash(name)}" in self._children]
+        return [name for name in known if name.endswith(")")] or known
+
+    def _attempts(self, shown: str) -> list[str]:
+        numbered = re.compile(re.escape(shown) + r"\((\d+)\)")
+        found = [(int(match[1]), one) for one in self._rows if (match := numbered.fullmatch(one))]
+        return [shown, *(one for _, one in sorted(found))]
+
+    def _log(self, nodes: Sequence[str], template: str) -> str:
+        if not nodes:
+            return pods_command(self._run_id, self._namespace)
+        pod = f"{self._workflow}-{template}-{_hash(nodes[-1])}"
+        return f"kubectl logs -n {self._namespace} {pod} -c main"
+
+
+def _hash(name: str) -> int:
+    """FNV-1a of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv): the end of a node's id."""
+    value = 0x811C9DC5
+    for byte in name.encode():
+        value = (value ^ byte) * 0x01000193 % 2**32
+    return value
