@@ -36,7 +36,7 @@ def _columns(png):
 def test_images_go_in_batches_and_come_back_in_order():
     def by_length(handler, body):
         rows = [
-            {**ROW, "confidence": _columns(base64.b64decode(one["b64"]))}
+            {**ROW, "confidence": _columns(base64.b64decode(one["b64"])) / 100}
             for one in json.loads(body)["instances"]
         ]
         says(200, {"predictions": rows})(handler, body)
@@ -45,8 +45,9 @@ def test_images_go_in_batches_and_come_back_in_order():
     with running(by_length) as server, Client(server.address, batch_size=3) as client:
         results = client.predict_batch(images)
         assert client.predict_batch([]) == []
-    assert [result.confidence for result in results] == [11, 12, 13, 14, 15, 16, 17]
-    assert [len(json.loads(body)["instances"]) for _, _, body in server.requests] == [3, 3, 1]
+    assert [result.confidence for result in results] == [n / 100 for n in range(11, 18)]
+    sizes = [len(json.loads(body)["instances"]) for _, _, body in server.requests]
+    assert sorted(sizes) == [1, 3, 3]
 
 
 def test_an_explanation_has_a_heatmap_and_an_overlay():
