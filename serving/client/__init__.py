@@ -14,7 +14,7 @@ TensorFlow, when it is used for the first time.
 
 from serving.client.client import Client
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
-from serving.client.images import EncodedImage, Image, encode_image, read_frames
+from serving.client.images import EncodedImage, Image, encode_image, prepare_image, read_frames
 from serving.client.results import Explanation, Prediction, VersionStatus
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "ServingError",
     "VersionStatus",
     "encode_image",
+    "prepare_image",
     "read_frames",
 ]

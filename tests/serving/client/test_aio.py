@@ -199,8 +199,13 @@ def test_closing_twice_does_nothing_and_a_closed_client_says_so(held):
     with Client(address) as client:
         client.close()
     client.close()
-    for call in (client.status, lambda: client.predict(IMAGE), lambda: client.predict_batch([IMAGE]),
-                 lambda: client.of_version(1).predict(IMAGE)):  # fmt: skip
+    calls = (
+        client.status,
+        lambda: client.predict(IMAGE),
+        lambda: client.predict_batch([IMAGE]),
+        lambda: client.of_version(1).predict(IMAGE),
+    )
+    for call in calls:
         with pytest.raises(PipelineError, match=said):
             call()
 
