@@ -66,3 +66,6 @@ ONE_PICTURE = ReadConfig(
     dicom=DicomConfig(frames="middle"), nifti=NiftiConfig(slices=1, first=0.5, last=0.5)
 )
 """For those who want one picture a file: the middle frame or slice."""
+
+EVERY_PICTURE = ReadConfig(nifti=NiftiConfig(slices=1000, first=0, last=1))
+"""For those who want all: of a volume as many slices as may be asked for."""

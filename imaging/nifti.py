@@ -25,6 +25,7 @@ from imaging.picture import (
     RejectedImageError,
     TechnicalTags,
     Values,
+    check_frame,
     quantile,
     square_pixels,
     to_levels,
@@ -49,7 +50,7 @@ _NOTHING = 1e-4
 """Nearer to it than this, a whole number stands for zero."""
 
 
-def read_nifti(content: bytes, config: ReadConfig) -> list[Picture]:
+def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> list[Picture]:
     """Reads slices of a NIfTI-1 or NIfTI-2 volume, packed by gzip or not.
 
     The volume (the first, where there are several) is turned to the closest canonical orientation.
@@ -60,6 +61,7 @@ def read_nifti(content: bytes, config: ReadConfig) -> list[Picture]:
     Args:
         content: The file.
         config: Which slices, and the limits.
+        frame: Only this slice, whatever the configuration says.
 
     Returns:
         A picture a slice, numbered along the canonical axis.
@@ -77,7 +79,7 @@ def read_nifti(content: bytes, config: ReadConfig) -> list[Picture]:
     values = stored.reshape(volume.shape, order="F")
     if is_label_volume(values, counted):
         raise RejectedImageError(_IS_LABELS)
-    return _slices(apply_orientation(values, volume.turns), low, high, volume, config)
+    return _slices(apply_orientation(values, volume.turns), low, high, volume, config, frame)
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,12 @@ def _stored(content: bytes, volume: _Volume) -> Values:
 
 
 def _slices(
-    values: Values, low: float, high: float, volume: _Volume, config: ReadConfig
+    values: Values,
+    low: float,
+    high: float,
+    volume: _Volume,
+    config: ReadConfig,
+    frame: int | None,
 ) -> list[Picture]:
     axis = _PLANES[config.nifti.plane]
     planes = np.moveaxis(values, axis, 0)
@@ -271,10 +278,12 @@ def _slices(
         slice_thickness=round(volume.sizes[axis] * volume.unit, 4),
     )
     pictures = []
-    for index in _positions(len(planes), config.nifti):
+    chosen = _positions(len(planes), config.nifti) if frame is None else [frame]
+    check_frame(frame, len(planes))
+    for index in chosen:
         upright: Levels = to_levels(planes[index], low, high).T[::-1, ::-1]
         square = square_pixels(upright, rows, columns, config.max_pixels)
-        pictures.append(Picture(square, frame=index, channels=1, tags=tags))
+        pictures.append(Picture(square, frame=index, channels=1, tags=tags, frames=len(planes)))
     return pictures
 
 

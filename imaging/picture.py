@@ -76,6 +76,7 @@ class Picture:
     Attributes:
         levels: uint8, shape [height, width] or, in RGB, [height, width, 3].
         frame: Which frame or slice of the file.
+        frames: How many the file has.
         channels: Colour channels in the file.
         tags: What is kept of the rest.
         encoded: A JPEG or PNG file that decodes to these levels and says nothing else; None where
@@ -91,12 +92,20 @@ class Picture:
     encoded: bytes | None = None
     identity: Identity = NOBODY
     burnt_in: bool = False
+    frames: int = 1
 
 
 def check_size(pixels: int, limit: int) -> None:
     """Refuses, before it is decoded, what has more pixels than the limit."""
     if pixels > limit:
         raise RejectedImageError(f"more pixels than the limit of {limit:,}")
+
+
+def check_frame(frame: int | None, count: int) -> None:
+    """Refuses the number of a frame or slice, counted from 0, that a file does not have."""
+    if frame is not None and not 0 <= frame < count:
+        having = f"frames 0 to {count - 1:,}" if count > 1 else "frame 0 alone"
+        raise RejectedImageError(f"no frame {frame:,}: the file has {having}")
 
 
 def as_float(values: Values) -> Values:

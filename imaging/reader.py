@@ -27,6 +27,7 @@ from imaging.picture import (
     StorageGoneError,
     TechnicalTags,
     UnreadableError,
+    check_frame,
 )
 from imaging.png import read_png
 from imaging.quiet import hush
@@ -68,6 +69,7 @@ class DecodedImage:
         channels: Colour channels in the source.
         pixels: uint8 RGB, shape [height, width, 3].
         frame: Which frame or slice of the file, 0 where it has one.
+        frames: How many the file has.
         tags: What is kept of all else that the file says.
         identity: Whose it is, as hashes.
         blackened: Whether something outside the head was taken away.
@@ -86,6 +88,7 @@ class DecodedImage:
     blackened: bool = False
     burnt_in: bool = False
     head: Outline | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ class ImageFile:
 
 
 def read_file(
-    path: str | os.PathLike[str], config: ReadConfig | None = None, salt: bytes = b""
+    path: str | os.PathLike[str],
+    config: ReadConfig | None = None,
+    salt: bytes = b"",
+    *,
+    frame: int | None = None,
 ) -> ImageFile:
     """Reads the images of a file; the same file gives the same images.
 
@@ -110,19 +117,20 @@ def read_file(
         path: The file.
         config: The limits on bytes and pixels, and what is taken of DICOM and NIfTI.
         salt: Key of the hashes of patients' numbers; without one there are no hashes.
+        frame: Only this frame or slice, counted from 0, whatever the configuration says.
 
     Returns:
         The images, without those of a single colour.
 
     Raises:
         RejectedImageError: The file is not a regular file, unreadable, empty, too large, of another
-            format, damaged or blank.
+            format, damaged or blank, or has no such frame.
         ReadFailedError: The machine or the storage failed.
     """
     config = config or ReadConfig()
     with _opened(path, config.max_file_bytes) as (file, size):
         content = file.read(size)  # no more, if something is writing to it
-    return read_content(content, config, salt, Path(path).name)
+    return read_content(content, config, salt, Path(path).name, frame=frame)
 
 
 def file_digest(path: str | os.PathLike[str], limit: int) -> str:
@@ -148,7 +156,12 @@ def file_digest(path: str | os.PathLike[str], limit: int) -> str:
 
 
 def read_content(
-    content: bytes, config: ReadConfig | None = None, salt: bytes = b"", name: str | None = None
+    content: bytes,
+    config: ReadConfig | None = None,
+    salt: bytes = b"",
+    name: str | None = None,
+    *,
+    frame: int | None = None,
 ) -> ImageFile:
     """Reads the images of a file that is in memory.
 
@@ -161,6 +174,7 @@ def read_content(
         config: As in `read_file`.
         salt: As in `read_file`.
         name: The file's name, where it is known.
+        frame: As in `read_file`.
 
     Returns:
         The images, without those of a single colour.
@@ -179,7 +193,7 @@ def read_content(
         raise RejectedImageError("not an image of a known format")
     hush()
     try:
-        pictures = _pictures(content, source_format, config, salt)
+        pictures = _pictures(content, source_format, config, salt, frame)
         images = tuple(
             _decoded(one, source_format, config.outside)
             for one in pictures
@@ -281,8 +295,14 @@ def _opened(path: str | os.PathLike[str], limit: int) -> Iterator[tuple[BinaryIO
 
 
 def _pictures(
-    content: bytes, source_format: str, config: ReadConfig, salt: bytes
+    content: bytes,
+    source_format: str,
+    config: ReadConfig,
+    salt: bytes,
+    frame: int | None = None,
 ) -> Sequence[Picture]:
+    if source_format not in ("DICOM", "NIFTI"):
+        check_frame(frame, 1)
     if source_format == "JPEG":
         return [read_jpeg(content, config.max_pixels)]
     if source_format == "PNG":
@@ -294,10 +314,10 @@ def _pictures(
         if source_format == "DICOM":
             from imaging.dicom.reader import read_dicom
 
-            return read_dicom(content, config, salt)
+            return read_dicom(content, config, salt, frame)
         from imaging.nifti import read_nifti
 
-        return read_nifti(content, config)
+        return read_nifti(content, config, frame)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package not in _LIBRARIES:
@@ -328,6 +348,7 @@ def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage
         channels=picture.channels,
         pixels=_rgb(levels),
         frame=picture.frame,
+        frames=picture.frames,
         tags=picture.tags,
         identity=picture.identity,
         blackened=blackened,

@@ -13,6 +13,8 @@ class Classified:
 
     Attributes:
         path: The file; for files of results, bytes that are not UTF-8 are written as escapes.
+        frame: Which of its frames or slices was judged, counted from 0.
+        frames: How many it has.
         label: The likeliest class.
         confidence: Its probability.
         probabilities: Probability by class name.
@@ -24,6 +26,8 @@ class Classified:
     """
 
     path: str
+    frame: int | None = None
+    frames: int | None = None
     label: str | None = None
     confidence: float | None = None
     probabilities: dict[str, float] | None = None
@@ -33,13 +37,17 @@ class Classified:
     error: str | None = None
 
     @staticmethod
-    def of(path: str, outputs: Mapping[str, Any], row: int = 0) -> "Classified":
+    def of(
+        path: str, outputs: Mapping[str, Any], row: int = 0, *, frame: int = 0, frames: int = 1
+    ) -> "Classified":
         """Takes a file's answer out of a batch's.
 
         Args:
             path: The file.
             outputs: What the signature gave, as NumPy arrays; an older model gives fewer.
             row: Which of the batch it is.
+            frame: Which of the file's frames or slices was judged.
+            frames: How many the file has.
 
         Returns:
             The answer.
@@ -52,6 +60,8 @@ class Classified:
 
         return Classified(
             path,
+            frame=frame,
+            frames=frames,
             label=outputs["label"][row].decode(),
             confidence=float(outputs["confidence"][row]),
             probabilities=dict(zip(names, values, strict=True)),

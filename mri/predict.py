@@ -1,10 +1,11 @@
 """`mri predict`: results as bars in the terminal, as JSON, or as a picture."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 from matplotlib.figure import Figure
@@ -17,23 +18,24 @@ from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError
 from components.servable import MODEL_NAME
 from components.whole_file import whole_file
-from imaging.config import ONE_PICTURE
-from imaging.reader import read_file
+from imaging.reader import decode
 from mri.classified import Classified
 from mri.options import AsJson, WorkFolder, spread
 from mri.served import find_saved_model
 from mri.server_predictor import ask_server
 from pipeline.exit_code import ExitCode
 from pipeline.paths import printable
-from serving.client import Client
+from serving.client import Client, EncodedImage, ImageError, prepare_image, read_frames
 
 app = typer.Typer(add_completion=False)
+_Read: TypeAlias = EncodedImage | ImageError
 
 
 @app.command(
     epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
     "  mri predict scan.jpg --figure result.png\n\n"
-    "  mri predict scan.dcm --server https://mri.example.org\n\n"
+    "  mri predict scan.dcm --server https://mri.example.org --label canary\n\n"
+    "  mri predict volume.nii.gz --frame all\n\n"
     "Exit codes: 0 every image was classified; 1 the command failed, or an image could not be "
     "classified."
 )
@@ -51,6 +53,20 @@ def predict(
             "--server, the name of the served model."
         ),
     ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="The model's version; default: the newest.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="With --server, the label of the version to ask.")
+    ] = None,
+    frame: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="Of a file with several frames or slices: the one of this number, counted from "
+            "0; the middle one; or all.",
+        ),
+    ] = "middle",
     as_json: AsJson = False,
     figure: Annotated[
         Path | None, typer.Option(help="Write a picture with each image beside its result.")
@@ -59,7 +75,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Ask the model server at this address: HOST:8500, http:// or https://.",
+            help="Ask the model server at this address: HOST:8500 for gRPC, http://HOST:8501 or "
+            "https://HOST for REST.",
         ),
     ] = None,
     token: Annotated[
@@ -75,17 +92,28 @@ def predict(
     ] = None,
 ) -> None:
     """Classify images with the pushed model, or with a model server."""
+    if not re.fullmatch("middle|all|[0-9]{1,9}", frame):
+        raise PipelineError(f"--frame takes a number from 0, middle or all, not {frame!r}.")
     if server is not None:
-        with Client(server, model=str(model or MODEL_NAME), token=token, ca=ca) as client:
-            predictions = [ask_server(client, server, image) for image in images]
         source, name = server, f"at {server}"
+        name_of_model = str(model or MODEL_NAME)
+        with Client(
+            server, model=name_of_model, version=version, label=label, token=token, ca=ca
+        ) as client:
+            read = _read(images, frame)
+            answers = ask_server(client, server, _sent(read))
+            predictions = _answered(read, answers)
     else:
-        saved_model = find_saved_model(model, work)
-        from mri.predictor import classify_file, load_saved_model
+        if label is not None:
+            raise PipelineError("--label needs --server: it is a server that knows labels.")
+        saved_model = find_saved_model(model, work, version)
+        from mri.predictor import classify_image, load_saved_model
 
         loaded = load_saved_model(saved_model)
-        predictions = [classify_file(loaded, image) for image in images]
         source, name = str(saved_model), saved_model.name
+        read = _read(images, frame)
+        answers = (classify_image(loaded, path, image) for path, image in _sent(read))
+        predictions = _answered(read, answers)
     if as_json:
         console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
     else:
@@ -93,9 +121,35 @@ def predict(
             _print_bars(prediction, console)
         console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
     if figure is not None:
-        _draw(predictions, figure)
+        _draw(predictions, [image for _, image in read], figure)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _read(paths: Sequence[Path], frame: str) -> list[tuple[str, _Read]]:
+    """What is judged, with the file that it is from: an image, or why the file is none."""
+    read: list[tuple[str, _Read]] = []
+    for path in paths:
+        try:
+            if frame == "middle":
+                found = [prepare_image(path)]
+            else:
+                found = read_frames(path, None if frame == "all" else int(frame))
+            read += ((str(path), image) for image in found)
+        except ImageError as error:
+            read.append((str(path), error))
+    return read
+
+
+def _sent(read: Sequence[tuple[str, _Read]]) -> list[tuple[str, EncodedImage]]:
+    return [(path, image) for path, image in read if isinstance(image, EncodedImage)]
+
+
+def _answered(read: Sequence[tuple[str, _Read]], answers: Iterator[Classified]) -> list[Classified]:
+    return [
+        next(answers) if isinstance(image, EncodedImage) else Classified(path, error=str(image))
+        for path, image in read
+    ]
 
 
 def _as_json(model: str, predictions: Sequence[Classified]) -> str:
@@ -112,7 +166,8 @@ def _as_json(model: str, predictions: Sequence[Classified]) -> str:
 
 
 def _print_bars(prediction: Classified, console: Console) -> None:
-    console.print(printable(prediction.path), style="bold", markup=False, soft_wrap=True)
+    name = f"{printable(prediction.path)}{_frame(prediction)}"
+    console.print(name, style="bold", markup=False, soft_wrap=True)
     if prediction.probabilities is None:
         console.print(f"  {prediction.error}", style="red", markup=False)
         return
@@ -126,18 +181,29 @@ def _print_bars(prediction: Classified, console: Console) -> None:
     console.print(table)
 
 
-def _draw(predictions: Sequence[Classified], path: Path) -> None:
-    drawn = [prediction for prediction in predictions if prediction.probabilities is not None]
+def _frame(prediction: Classified) -> str:
+    if prediction.frame is None or prediction.frames in (None, 1):
+        return ""
+    return f", frame {prediction.frame} of 0 to {(prediction.frames or 1) - 1}"
+
+
+def _draw(predictions: Sequence[Classified], images: Sequence[_Read], path: Path) -> None:
+    drawn = [
+        (prediction, image)
+        for prediction, image in zip(predictions, images, strict=True)
+        if isinstance(image, EncodedImage) and prediction.probabilities is not None
+    ]
     if not drawn:
         raise PipelineError("No image could be classified, so no picture was written.")
     figure = Figure(figsize=(8, 2.8 * len(drawn)), layout="constrained")
     figure.supxlabel(DISCLAIMER, fontsize=8, color="dimgrey")
     rows = figure.subplots(len(drawn), 2, squeeze=False, width_ratios=(1, 1.4))
-    for (picture, bars), prediction in zip(rows, drawn, strict=True):
-        picture.imshow(read_file(Path(prediction.path), ONE_PICTURE).images[0].pixels)
+    for (picture, bars), (prediction, image) in zip(rows, drawn, strict=True):
+        picture.imshow(decode(image.content))
         picture.set_axis_off()
         # Of a name with two dollar signs matplotlib would make a formula.
-        picture.set_title(printable(Path(prediction.path).name), fontsize=9, parse_math=False)
+        name = f"{printable(Path(prediction.path).name)}{_frame(prediction)}"
+        picture.set_title(name, fontsize=9, parse_math=False)
         probabilities = prediction.probabilities or {}
         colours = ["#0b6e99" if name == prediction.label else "#c7d3da" for name in probabilities]
         drawing = bars.barh(list(probabilities), list(probabilities.values()), color=colours)

@@ -8,10 +8,8 @@ import tensorflow as tf
 
 from components.errors import PipelineError
 from components.plain_path import plain_path
-from imaging.config import ONE_PICTURE
-from imaging.picture import ReadFailedError, RejectedImageError
-from imaging.reader import read_file
 from mri.classified import Classified
+from serving.client import EncodedImage
 
 _SIGNATURE = "serving_default"
 """What images are classified by."""
@@ -59,21 +57,19 @@ def classify(model: Any, images: Sequence[bytes]) -> dict[str, Any]:
     return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def classify_file(model: Any, image: Path) -> Classified:
-    """Classifies one image file; a problem with the file becomes the answer's error.
+def classify_image(model: Any, path: str, image: EncodedImage) -> Classified:
+    """Classifies one image; that the model refuses it becomes the answer's error.
 
     Args:
         model: What `load_saved_model` gave.
-        image: A file of any format that `imaging.reader` knows; of several frames or slices, the
-            middle one.
+        path: Where it is from.
+        image: The image.
 
     Returns:
         The answer.
     """
     try:
-        encoded = read_file(image, ONE_PICTURE).images[0].encoded
-        return Classified.of(str(image), classify(model, [encoded]))
-    except (RejectedImageError, ReadFailedError) as error:
-        return Classified(str(image), error=str(error))
+        outputs = classify(model, [image.content])
     except tf.errors.InvalidArgumentError:  # of a model of before, that takes fewer files
-        return Classified(str(image), error="the model cannot decode it")
+        return Classified(path, image.frame, image.frames, error="the model cannot decode it")
+    return Classified.of(path, outputs, frame=image.frame, frames=image.frames)

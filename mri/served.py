@@ -57,24 +57,38 @@ def newest_version(model: Path) -> Path:
     Returns:
         The version's folder.
     """
-    # A person may have written zeros before it.
-    versions = (path for path in model.iterdir() if is_version(path.name))
-    return max(versions, key=lambda path: int(path.name))
+    versions = _versions(model)
+    return versions[max(versions)]
 
 
-def find_saved_model(model: Path | None, work: Path) -> Path:
+def _versions(model: Path) -> dict[int, Path]:
+    # By the number, as a person may have written zeros before it.
+    return {int(path.name): path for path in model.iterdir() if is_version(path.name)}
+
+
+def _version(model: Path, version: int) -> Path:
+    versions = _versions(model)
+    if version not in versions:
+        there = ", ".join(map(str, sorted(versions, reverse=True)))
+        raise PipelineError(f"There is no version {version} in {model}; there are: {there}.")
+    return versions[version]
+
+
+def find_saved_model(model: Path | None, work: Path, version: int | None = None) -> Path:
     """The SavedModel that a person means.
 
     Args:
         model: Its folder, or the folder of its versions, or the name of a pushed model; None for
             the only pushed model. Of versions the newest is taken.
         work: The work folder to look for pushed models in.
+        version: The version to take.
 
     Returns:
         Its folder.
 
     Raises:
-        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel.
+        PipelineError: Nothing was pushed yet, several models, or there is no SavedModel, or not the
+            version.
     """
     serving = work / "serving"
     if model is None:
@@ -82,7 +96,9 @@ def find_saved_model(model: Path | None, work: Path) -> Path:
     elif not model.exists() and str(model) in served_models(serving):
         model = serving / model
     if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
-        model = newest_version(model)
+        model = newest_version(model) if version is None else _version(model, version)
+    elif version is not None:
+        raise PipelineError(f"{model} is no folder of versions, of which one can be chosen.")
     if not (model / SAVED_MODEL_FILE).is_file():
         raise PipelineError(f"{model} holds no SavedModel: name the folder of a version.")
     return model

@@ -1,45 +1,54 @@
 """Classifies images with a model server, for `mri predict --server`."""
 
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from components.errors import PipelineError
 from mri.classified import Classified
-from serving.client import Client, ImageError, ServingError
+from serving.client import Client, EncodedImage, NoVersionError, Prediction, ServingError
 
 
-def ask_server(client: Client, address: str, image: Path) -> Classified:
-    """Classifies one image file; a problem with the file becomes the answer's error.
+def ask_server(
+    client: Client, address: str, images: Sequence[tuple[str, EncodedImage]]
+) -> Iterator[Classified]:
+    """Classifies images; that the server refuses one becomes its answer's error.
 
     Args:
         client: A client of the server.
         address: The server's, as a person gave it.
-        image: Any file that the client reads.
+        images: Where they are from, and the images.
 
-    Returns:
-        The answer.
+    Yields:
+        The answers, in order, as they come.
 
     Raises:
         PipelineError: No server answers, or it gives no result for a reason that is not the image.
     """
-    try:
-        result = client.predict(image)
-    except ImageError as error:
-        return Classified(str(image), error=str(error))
-    except ServingError as error:
-        if error.unavailable:
-            raise PipelineError(
-                f"No model server answers at {address} ({error.detail}): check the address, or "
-                "start one with `mri serve`."
-            ) from error
-        if error.code != "INVALID_ARGUMENT":
-            raise
-        return Classified(str(image), error=f"is refused by the server: {error.detail}")
-    return Classified(
-        str(image),
-        label=result.label,
-        confidence=result.confidence,
-        probabilities=result.probabilities,
-        in_distribution=result.in_distribution,
-        refer=result.refer,
-        reasons=result.reasons,
-    )
+    answers = client.stream(image for _, image in images)
+    for (path, image), answer in zip(images, answers, strict=True):
+        if isinstance(answer, Prediction):
+            yield Classified(
+                path,
+                image.frame,
+                image.frames,
+                label=answer.label,
+                confidence=answer.confidence,
+                probabilities=answer.probabilities,
+                in_distribution=answer.in_distribution,
+                refer=answer.refer,
+                reasons=answer.reasons,
+            )
+        else:
+            yield Classified(path, image.frame, image.frames, error=_refusal(answer, address))
+
+
+def _refusal(error: PipelineError, address: str) -> str:
+    if not isinstance(error, ServingError):
+        raise error
+    if error.unavailable:
+        raise PipelineError(
+            f"No model server answers at {address} ({error.detail}): check the address, or "
+            "start one with `mri serve`."
+        ) from error
+    if error.code != "INVALID_ARGUMENT" or isinstance(error, NoVersionError):
+        raise error
+    return f"is refused by the server: {error.detail}"

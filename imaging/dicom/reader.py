@@ -31,6 +31,7 @@ from imaging.picture import (
     Picture,
     RejectedImageError,
     TechnicalTags,
+    check_frame,
     check_size,
     square_pixels,
     to_levels,
@@ -87,7 +88,9 @@ _MODEL = re.compile(r"[\w .,:+/()\[\]-]{1,64}")
 _MOST_TESLA = 25
 
 
-def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]:
+def read_dicom(
+    content: bytes, config: ReadConfig, salt: bytes, frame: int | None = None
+) -> list[Picture]:
     """Reads the pictures of a DICOM file (PS3.10, or a bare data set).
 
     Grey frames go through the modality, VOI and presentation transformations (PS3.3 C.11; the first
@@ -98,6 +101,7 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
         content: The file.
         config: Which modalities and frames, and the limits.
         salt: Key of the hashes of numbers; without one there are none.
+        frame: Only this frame, whatever the configuration says.
 
     Returns:
         A picture a frame that was asked for; a frame that is a localizer gives none.
@@ -116,7 +120,7 @@ def read_dicom(content: bytes, config: ReadConfig, salt: bytes) -> list[Picture]
             "ingest.outside=black what lies outside the head becomes black"
         )
     layout = read_layout(dataset)
-    frames = kinds.examined(dataset, _chosen(layout, config))
+    frames = kinds.examined(dataset, _chosen(layout, config, frame))
     stored = stored_values(dataset, layout, frames)
     if layout.photometric == "PALETTE COLOR":
         levels = palette_levels(dataset, layout, stored)
@@ -158,9 +162,12 @@ def _inflated(content: bytes, limit: int) -> bytes:
     return _EXPLICIT_PREFIX + dataset
 
 
-def _chosen(layout: Layout, config: ReadConfig) -> list[int]:
+def _chosen(layout: Layout, config: ReadConfig, frame: int | None) -> list[int]:
     each = layout.rows * layout.columns
     check_size(each, config.max_pixels)
+    check_frame(frame, layout.frames)
+    if frame is not None:
+        return [frame]
     if config.dicom.frames == "middle":
         return [layout.frames // 2]
     if each * layout.frames > config.max_pixels:
@@ -181,6 +188,7 @@ def _picture(
     return Picture(
         levels=square_pixels(levels, rows, columns, limit),
         frame=frame,
+        frames=layout.frames,
         channels=layout.samples,
         tags=TechnicalTags(
             modality=_text(value(dataset, "Modality"), _MODALITY),

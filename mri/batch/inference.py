@@ -13,7 +13,7 @@ from components.contents import read_failed
 from components.errors import PipelineError
 from imaging.config import ONE_PICTURE
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
-from imaging.reader import read_file
+from imaging.reader import DecodedImage, read_file
 from mri.classified import Classified
 from mri.predictor import classify, load_saved_model
 from pipeline.paths import printable
@@ -74,12 +74,11 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
             PipelineError: This machine cannot read or classify one now, has no library that reads
                 it, or too little memory: that is no result of the file.
         """
-        readable: list[tuple[int, str, bytes]] = []
+        readable: list[tuple[int, str, DecodedImage]] = []
         for number, name in batch:
             path = os.fsdecode(name)
             try:
-                encoded = read_file(path, ONE_PICTURE).images[0].encoded
-                readable.append((number, printable(path), encoded))
+                readable.append((number, printable(path), read_file(path, ONE_PICTURE).images[0]))
             except MissingReaderError as error:
                 raise PipelineError(f"{error}; {printable(path)} is such a file") from error
             except RejectedImageError as error:
@@ -89,18 +88,22 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
         if not readable:
             return
         try:
-            outputs = classify(model, [encoded for *_, encoded in readable])
+            outputs = classify(model, [image.encoded for *_, image in readable])
         except tf.errors.OpError:
             yield from (_alone(model, *one) for one in readable)
             return
-        for row, (number, path, _) in enumerate(readable):
-            yield number, Classified.of(path, outputs, row)
+        for row, (number, path, image) in enumerate(readable):
+            yield number, _answer(path, outputs, image, row)
 
 
-def _alone(model: Any, number: int, path: str, encoded: bytes) -> tuple[int, Classified]:
+def _answer(path: str, outputs: Mapping[str, Any], image: DecodedImage, row: int = 0) -> Classified:
+    return Classified.of(path, outputs, row, frame=image.frame, frames=image.frames)
+
+
+def _alone(model: Any, number: int, path: str, image: DecodedImage) -> tuple[int, Classified]:
     """A file of a batch that failed, by itself."""
     try:
-        return number, Classified.of(path, classify(model, [encoded]))
+        return number, _answer(path, classify(model, [image.encoded]), image)
     except tf.errors.InvalidArgumentError:
         return number, Classified(path, error=_UNREADABLE)
     except tf.errors.OpError as error:

@@ -20,6 +20,8 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),
+        ("frame", pa.int32()),
+        ("frames", pa.int32()),
         ("label", pa.string()),
         ("confidence", pa.float32()),
         ("probabilities", pa.map_(pa.string(), pa.float32())),

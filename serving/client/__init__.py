@@ -6,22 +6,29 @@ Example:
     with Client("localhost:8500") as client:
         print(client.predict("scan.jpg").label)
 
+`serving.client.aio` has the same client for coroutines.
+
 The REST half imports no TensorFlow; the gRPC half imports the protocol's stubs, and with them
 TensorFlow, when it is used for the first time.
 """
 
 from serving.client.client import Client
-from serving.client.errors import ImageError, ServingError
-from serving.client.images import Image, encode_image
+from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
+from serving.client.images import EncodedImage, Image, encode_image, prepare_image, read_frames
 from serving.client.results import Explanation, Prediction, VersionStatus
 
 __all__ = [
     "Client",
+    "EncodedImage",
     "Explanation",
+    "Failure",
     "Image",
     "ImageError",
+    "NoVersionError",
     "Prediction",
     "ServingError",
     "VersionStatus",
     "encode_image",
+    "prepare_image",
+    "read_frames",
 ]

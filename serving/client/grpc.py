@@ -1,10 +1,13 @@
 """TensorFlow Serving's gRPC; the protocol's stubs, and with them TensorFlow, come with this module.
 
-Imported by the client when an address asks for gRPC, never before.
+Imported by the clients when an address asks for gRPC, never before.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from inspect import isawaitable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import grpc
@@ -20,29 +23,40 @@ from tensorflow_serving.apis import (
 from components.errors import PipelineError
 from serving.client.address import Address
 from serving.client.errors import ServingError
-from serving.client.results import Outputs, VersionStatus
-from serving.client.transport import Access, ModelSpec
+from serving.client.results import Row, VersionStatus
+from serving.client.transport import MOST_ANSWER_BYTES, Access, ModelSpec, Waiting
 
 _State = get_model_status_pb2.ModelVersionStatus.State
+_MOST_VALUES = 16_000_000
+"""Values of a tensor: a message may claim more than it holds, and they are made all the same."""
+_NO_HTTP_2 = ("http1.x", "Failed parsing HTTP/2")
+"""In what gRPC says of an answer that is none of HTTP/2."""
 
 
 class GrpcTransport:
     """gRPC to one server, over one channel."""
 
-    def __init__(self, address: Address, access: Access) -> None:
+    def __init__(
+        self, address: Address, access: Access, waiting: Waiting, library: ModuleType = grpc
+    ) -> None:
         """Prepares the channel.
 
         Args:
             address: `HOST:PORT` or a unix socket.
             access: Metadata and certificates.
+            waiting: The client's.
+            library: `grpc`, which blocks, or `grpc.aio`, which gives what can be awaited.
 
         Raises:
-            PipelineError: A certificate cannot be read.
+            PipelineError: A certificate cannot be read, or a header cannot be sent.
         """
+        self.address = address.target
+        self.closed = False
         self._metadata = access.headers()
+        self._waiting = waiting
         options = [
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_receive_message_length", MOST_ANSWER_BYTES),
             ("grpc.enable_retries", 0),  # the client does that
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
@@ -51,15 +65,15 @@ class GrpcTransport:
             ("grpc.enable_http_proxy", int(not address.local)),
         ]
         if address.tls:
-            self._channel = grpc.secure_channel(address.target, _tls(access), options)
+            self._channel = library.secure_channel(address.target, _tls(access), options)
         else:
-            self._channel = grpc.insecure_channel(address.target, options)
+            self._channel = library.insecure_channel(address.target, options)
         self._predict = prediction_service_pb2_grpc.PredictionServiceStub(self._channel).Predict
         self._status = model_service_pb2_grpc.ModelServiceStub(self._channel).GetModelStatus
 
-    def predict(
+    async def predict(
         self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
-    ) -> tuple[Outputs, int | None]:
+    ) -> tuple[Sequence[Row], int | None]:
         """Asks for one batch; see `Transport`."""
         request = predict_pb2.PredictRequest(model_spec=_message(spec))
         request.model_spec.signature_name = signature
@@ -67,18 +81,20 @@ class GrpcTransport:
         tensor.dtype = tf.string.as_datatype_enum
         tensor.tensor_shape.dim.add(size=len(images))
         tensor.string_val.extend(images)
-        response = self._ask(self._predict, request, timeout)
-        outputs = {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
-        return outputs, int(response.model_spec.version.value)
+        response = await self._ask(self._predict, request, timeout)
+        rows = await self._waiting.aside(self._rows, response, len(images))
+        answered = response.model_spec
+        return rows, int(answered.version.value) if answered.HasField("version") else spec.version
 
-    def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
+    async def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the versions; see `Transport`."""
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=_message(spec))
-        response = self._ask(self._status, request, timeout)
+        response = await self._ask(self._status, request, timeout)
+        names = {number: name for name, number in _State.items()}
         found = [
             VersionStatus(
                 version=int(one.version),
-                state=_State.Name(one.state),
+                state=names.get(one.state, str(one.state)),
                 error_code=_code_name(int(one.status.error_code)),
                 error_message=one.status.error_message,
             )
@@ -86,15 +102,64 @@ class GrpcTransport:
         ]
         return sorted(found, key=lambda one: -one.version)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the channel."""
-        self._channel.close()
+        self.closed = True
+        await _there(self._channel.close())
 
-    def _ask(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
+    async def _ask(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
         try:
-            return method(request, timeout=timeout, metadata=self._metadata)
+            answer = await _there(method(request, timeout=timeout, metadata=self._metadata))
         except grpc.RpcError as error:
-            raise ServingError(error.code().name, error.details() or "no reason given") from error
+            code, detail = error.code().name, error.details() or "no reason given"
+            if any(one in detail for one in _NO_HTTP_2):
+                code = "UNIMPLEMENTED"
+                detail = (
+                    "what answers there does not speak gRPC. For the port of REST, give "
+                    f"http://{self.address}."
+                )
+            raise ServingError(code, detail, self.address) from error
+        if answer is None:  # what grpc.aio gives in the place of bytes that are no message
+            raise ServingError("INTERNAL", "the answer is not a message", self.address)
+        return answer
+
+    def _rows(self, response: Any, count: int) -> list[Row]:
+        columns = {}
+        for name, tensor in response.outputs.items():
+            try:
+                columns[name] = _values(tensor)
+            except (TypeError, ValueError, KeyError) as error:
+                raise ServingError(
+                    "UNKNOWN", f"{name} in the model's answer is not a tensor", self.address
+                ) from error
+        lengths = {name: len(one) for name, one in columns.items()}
+        if wrong := next((name for name, length in lengths.items() if length != count), None):
+            of = "image" if count == 1 else "images"
+            raise ServingError(
+                "UNKNOWN",
+                f"{wrong} in the model's answer has {lengths[wrong]} rows for {count} {of}",
+                self.address,
+            )
+        return [{name: one[row] for name, one in columns.items()} for row in range(count)]
+
+
+async def _there(answer: Any) -> Any:
+    """What a call of either library gives, once it is there."""
+    return await answer if isawaitable(answer) else answer
+
+
+def _values(tensor: Any) -> Sequence[Any]:
+    """A tensor as nested lists; as an array if it has more than two dimensions.
+
+    Raises:
+        ValueError: It claims more values than it may have, or has no rows.
+    """
+    sizes = [one.size for one in tensor.tensor_shape.dim]
+    if not sizes or min(sizes) < 0 or math.prod(sizes) > _MOST_VALUES:
+        raise ValueError(sizes)
+    array = tf.make_ndarray(tensor)
+    rows: Sequence[Any] = array if array.ndim > 2 else array.tolist()
+    return rows
 
 
 def _message(spec: ModelSpec) -> Any:

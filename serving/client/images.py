@@ -1,27 +1,60 @@
 """What a caller has of an image, made into what the model takes: the bytes of an image file."""
 
+import io
 import os
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import PIL.Image
+from PIL import ImageOps
 
-from imaging.config import ONE_PICTURE
+from imaging.config import EVERY_PICTURE, ONE_PICTURE, ReadConfig
 from imaging.head import head_alone
 from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
-from imaging.reader import encode, read_content, read_file
+from imaging.reader import ImageFile, encode, read_content, read_file
 from serving.client.errors import ImageError
 
-Image: TypeAlias = "bytes | str | os.PathLike[str] | np.ndarray[Any, Any]"
-"""The bytes of a file, a path, or pixels: uint8 [rows, columns] or [rows, columns, 3]."""
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B")
+"""Of Pillow's images: those that a PNG file holds as they are."""
+_TAKEN = (
+    "an image is a path, the bytes of a file (bytes, bytearray, memoryview), a file opened with "
+    "'rb', a Pillow image, a uint8 array, or what read_frames gives"
+)
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image that is ready to be sent.
+
+    Attributes:
+        content: A JPEG or PNG file that says nothing but the picture.
+        frame: Which frame or slice of its file it is, counted from 0.
+        frames: How many the file has.
+    """
+
+    content: bytes = field(repr=False)
+    frame: int = 0
+    frames: int = 1
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+Image: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | PIL.Image.Image | "
+    "np.ndarray[Any, Any] | EncodedImage"
+)
+"""A path, the bytes of a file, an object that reads them, a Pillow image, pixels (uint8 [rows,
+columns] or [rows, columns, 3]), or an `EncodedImage`; all else is refused."""
 
 
 def encode_image(image: Image) -> bytes:
     """Gives what ingest would have stored of an image, and so nothing else that its file says.
 
-    Of several frames or slices the middle one is taken.
-
     Args:
-        image: The image; a file of any format that `imaging.reader` knows.
+        image: The image, as `prepare_image` takes it.
 
     Returns:
         A JPEG or PNG file.
@@ -29,13 +62,58 @@ def encode_image(image: Image) -> bytes:
     Raises:
         ImageError: It cannot be read or used.
     """
+    return prepare_image(image).content
+
+
+def prepare_image(image: Image) -> EncodedImage:
+    """Makes what is sent of an image; of several frames or slices it is the middle one.
+
+    Args:
+        image: The image; a file may be of any format that `imaging.reader` knows.
+
+    Returns:
+        What ingest would have stored, and which frame it is.
+
+    Raises:
+        ImageError: It cannot be read or used, or is nothing of that kind.
+    """
+    if isinstance(image, EncodedImage):
+        return image
     if isinstance(image, np.ndarray):
-        return encode(head_alone(_checked(image))[0])
+        return EncodedImage(encode(head_alone(_checked(image))[0]))
+    return _encoded(_read(image, ONE_PICTURE))[0]
+
+
+def read_frames(image: Image, frame: int | None = None) -> list[EncodedImage]:
+    """Reads the frames of a DICOM file or the axial slices of a NIfTI volume.
+
+    Args:
+        image: A file, as `prepare_image` takes it. A file of another format has one frame.
+        frame: Only this one, counted from 0; by default all that are not of a single colour, of a
+            volume of more than 1,000 slices as many, evenly spread.
+
+    Returns:
+        Images, to be sent in the place of their file.
+
+    Raises:
+        ImageError: The file cannot be read or used, or has no such frame.
+    """
+    if isinstance(image, EncodedImage | np.ndarray):
+        if frame in (None, 0):
+            return [prepare_image(image)]
+        raise ImageError(f"There is no frame {frame}: what is no file has frame 0 alone.")
+    return _encoded(_read(image, EVERY_PICTURE, frame))
+
+
+def _encoded(file: ImageFile) -> list[EncodedImage]:
+    return [EncodedImage(one.encoded, one.frame, one.frames) for one in file.images]
+
+
+def _read(image: Image, config: ReadConfig, frame: int | None = None) -> ImageFile:
     try:
-        if isinstance(image, bytes):
-            file = read_content(image, ONE_PICTURE)
-        else:
-            file = read_file(image, ONE_PICTURE)
+        if isinstance(image, str | os.PathLike):
+            return read_file(os.fsdecode(image), config, frame=frame)
+        return read_content(_content(image), config, frame=frame)
     except RejectedImageError as error:
         raise ImageError(f"The image cannot be used: {error}.") from None
     except StorageGoneError as error:
@@ -44,7 +122,45 @@ def encode_image(image: Image) -> bytes:
         ) from None
     except ReadFailedError as error:
         raise ImageError(f"The image could not be read now ({error}): try again.") from None
-    return file.images[0].encoded
+
+
+def _content(image: Image) -> bytes:
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, PIL.Image.Image):
+        return _as_png(image)
+    if callable(getattr(image, "read", None)):
+        return _rest_of(image)
+    raise ImageError(f"{type(image).__name__} is no image: {_TAKEN}.")
+
+
+def _as_png(image: PIL.Image.Image) -> bytes:
+    """The picture that is seen of it; how it is read, the file's reader alone knows."""
+    if image.mode not in _MODES:
+        raise ImageError(
+            f"A Pillow image of mode {image.mode} cannot be used: convert it to L or RGB first."
+        )
+    stream = io.BytesIO()
+    try:
+        ImageOps.exif_transpose(image).save(stream, "PNG", compress_level=0)
+    except Exception as error:
+        # It reads its file now, which may be damaged or closed, and raises anything.
+        raise ImageError(
+            "The Pillow image cannot be used: its file is damaged, truncated or closed."
+        ) from error
+    return stream.getvalue()
+
+
+def _rest_of(file: Any) -> bytes:
+    content = bytearray()
+    try:
+        while len(content) <= ONE_PICTURE.max_file_bytes and (piece := file.read(1 << 20)):
+            content += piece
+    except TypeError:
+        raise ImageError("The file gives text: open it with 'rb'.") from None
+    except (OSError, ValueError) as error:  # it is closed, or not for reading
+        raise ImageError(f"The file cannot be read: {type(error).__name__}.") from None
+    return bytes(content)
 
 
 def _checked(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -1,15 +1,17 @@
 """Results as objects, of either protocol."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from serving.client.errors import ServingError
+from serving.client.images import EncodedImage
 
-Outputs: TypeAlias = Mapping[str, np.ndarray[Any, Any]]
-"""Tensors by the name of the signature's output, an image a row."""
+Row: TypeAlias = Mapping[str, Any]
+"""What the model said of one image: values by the name of the signature's output."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Prediction:
             likewise.
         version: The model's version; None where the protocol does not tell: REST, unless the client
             asks for a version.
+        frame: Which frame or slice of the file was judged, counted from 0.
+        frames: How many the file has.
     """
 
     label: str
@@ -38,6 +42,8 @@ class Prediction:
     refer: bool | None = None
     reasons: str | None = None
     version: int | None = None
+    frame: int = 0
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,76 +80,140 @@ class VersionStatus:
     error_message: str = ""
 
 
-def read_predictions(outputs: Outputs, count: int, version: int | None) -> list[Prediction]:
-    """Makes results of tensors.
-
-    Args:
-        outputs: What `serving_default` gave.
-        count: How many images were sent.
-        version: The version that answered, if it is known.
-
-    Returns:
-        A result an image.
-
-    Raises:
-        ServingError: The tensors are not those of this project's models.
-    """
-    _demand(outputs, count, "label", "confidence", "classes", "probabilities")
-    return [Prediction(**_prediction(outputs, row, version)) for row in range(count)]
+def _heat(value: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
+    try:
+        heat = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        heat = np.zeros(0, np.float32)
+    if heat.ndim != 2 or not heat.size or not np.isfinite(heat).all():
+        raise ValueError("it is no table of finite numbers")
+    return heat
 
 
-def read_explanations(outputs: Outputs, count: int, version: int | None) -> list[Explanation]:
-    """Makes results of the tensors that `explain` gave; otherwise as `read_predictions`."""
-    wanted = ("label", "confidence", "classes", "probabilities", "heatmap", "overlay_bytes")
-    _demand(outputs, count, *wanted)
-    return [
-        Explanation(
-            **_prediction(outputs, row, version),
-            heatmap=np.asarray(outputs["heatmap"][row], np.float32),
-            crop_box=tuple(float(edge) for edge in outputs["crop_box"][row])
-            if "crop_box" in outputs
-            else (),
-            overlay=_bytes(outputs["overlay_bytes"][row]),
-        )
-        for row in range(count)
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("it names a class twice")
+    return names
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Probability = Annotated[float, Field(ge=0, le=1.001)]
+"""Rounded by a model that calculates with few digits, it may lie a little above 1."""
+_Name = Annotated[str, Field(max_length=256)]
+_MOST_CLASSES = 10_000
+
+
+class _Prediction(BaseModel):
+    """What a model says of one image, as it comes; a string may be bytes."""
+
+    label: _Name
+    confidence: _Probability
+    classes: Annotated[
+        list[_Name], Field(min_length=1, max_length=_MOST_CLASSES), AfterValidator(_distinct)
     ]
+    probabilities: Annotated[list[_Probability], Field(min_length=1, max_length=_MOST_CLASSES)]
+    in_distribution: bool | None = None
+    ood_score: _Number | None = None
+    refer: bool | None = None
+    reasons: Annotated[str, Field(max_length=10_000)] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Those of `Prediction`.
+
+        Raises:
+            ValueError: The classes do not fit the rest.
+        """
+        if len(self.classes) != len(self.probabilities):
+            raise ValueError(
+                f"it has {len(self.classes)} classes and {len(self.probabilities)} probabilities"
+            )
+        if self.label not in self.classes:
+            raise ValueError("its label is none of the classes")
+        values = self.model_dump(exclude={"classes", "probabilities"})
+        return {
+            **values,
+            "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
+        }
 
 
-def _demand(outputs: Outputs, count: int, *names: str) -> None:
-    if missing := [name for name in names if name not in outputs]:
-        raise ServingError(
-            "UNKNOWN",
-            f"the model's answer has no {', '.join(missing)}: is it a model of this project?",
-        )
-    if wrong := [name for name in names if len(outputs[name]) != count]:
-        raise ServingError(
-            "UNKNOWN", f"{', '.join(wrong)} in the answer does not have one row for each image"
-        )
+class _Explanation(_Prediction):
+    heatmap: Annotated[Any, BeforeValidator(_heat)]
+    overlay_bytes: bytes
+    crop_box: tuple[_Number, _Number, _Number, _Number] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Those of `Explanation`."""
+        values = super().fields()
+        values["overlay"] = values.pop("overlay_bytes")
+        return {**values, "crop_box": self.crop_box or ()}
 
 
-def _prediction(outputs: Outputs, row: int, version: int | None) -> dict[str, Any]:
-    names = [_text(name) for name in outputs["classes"][row]]
-    values = [float(value) for value in outputs["probabilities"][row]]
-    return {
-        "label": _text(outputs["label"][row]),
-        "confidence": float(outputs["confidence"][row]),
-        "probabilities": dict(zip(names, values, strict=True)),
-        "in_distribution": _optional(outputs, "in_distribution", row, bool),
-        "ood_score": _optional(outputs, "ood_score", row, float),
-        "refer": _optional(outputs, "refer", row, bool),
-        "reasons": _optional(outputs, "reasons", row, _text),
-        "version": version,
-    }
+_Result = TypeVar("_Result", bound=Prediction)
 
 
-def _optional(outputs: Outputs, name: str, row: int, kind: Callable[[Any], Any]) -> Any:
-    return kind(outputs[name][row]) if name in outputs else None
+@dataclass(frozen=True)
+class Answers:
+    """What a server answered to one request.
+
+    Attributes:
+        rows: An image each, if the server keeps to the protocol.
+        version: The version that answered, if it is known.
+        address: The server's.
+    """
+
+    rows: Sequence[Row]
+    version: int | None
+    address: str
+
+    def predictions(self, images: Sequence[EncodedImage]) -> list[Prediction | ServingError]:
+        """Makes results.
+
+        Args:
+            images: What was sent.
+
+        Returns:
+            A result an image, or why what was said of it cannot be used.
+
+        Raises:
+            ServingError: There is not one row for each image.
+        """
+        return self._results(images, _Prediction, Prediction)
+
+    def explanations(self, images: Sequence[EncodedImage]) -> list[Explanation | ServingError]:
+        """The same of what `explain` gave."""
+        return self._results(images, _Explanation, Explanation)
+
+    def _results(
+        self, images: Sequence[EncodedImage], form: type[_Prediction], kind: type[_Result]
+    ) -> list[_Result | ServingError]:
+        if len(self.rows) != len(images):
+            of = "image" if len(images) == 1 else "images"
+            raise ServingError(
+                "UNKNOWN",
+                f"the answer has {len(self.rows)} rows for {len(images)} {of}",
+                self.address,
+            )
+        return [
+            self._result(row, image, form, kind)
+            for row, image in zip(self.rows, images, strict=True)
+        ]
+
+    def _result(
+        self, row: Row, image: EncodedImage, form: type[_Prediction], kind: type[_Result]
+    ) -> _Result | ServingError:
+        try:
+            values = form.model_validate(row).fields()
+        except ValidationError as error:
+            return ServingError("UNKNOWN", _told(error), self.address)
+        except ValueError as error:
+            return ServingError("UNKNOWN", f"the model's answer: {error}", self.address)
+        return kind(**values, version=self.version, frame=image.frame, frames=image.frames)
 
 
-def _text(value: Any) -> str:
-    return _bytes(value).decode()
-
-
-def _bytes(value: Any) -> bytes:
-    """A string of either protocol: JSON has text, a tensor has bytes."""
-    return value.encode() if isinstance(value, str) else bytes(value)
+def _told(error: ValidationError) -> str:
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    missing = [str(one["loc"][0]) for one in wrong if one["type"] == "missing"]
+    if missing:
+        return f"the model's answer has no {', '.join(missing)}: is it a model of this project?"
+    where, problem = wrong[0]["loc"], wrong[0]["msg"]
+    return f"{'.'.join(map(str, where))} in the model's answer cannot be used: {problem}"

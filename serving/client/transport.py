@@ -1,11 +1,18 @@
-"""What the client needs of a protocol, and what both protocols need to know."""
+"""What the clients need of a protocol, and what both protocols need to know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from serving.client.results import Outputs, VersionStatus
+from components.errors import PipelineError
+from serving.client.results import Row, VersionStatus
+
+MOST_ANSWER_BYTES = 64 << 20
+"""Bytes of an answer that are read. Sixteen explanations of 224 pixels are some 20 MB as JSON; if
+there are more, they are asked for in smaller requests."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -27,9 +34,21 @@ class Access:
     key: Path | None = None
 
     def headers(self) -> list[tuple[str, str]]:
-        """All headers, the token's included."""
+        """All headers, the token's included.
+
+        Raises:
+            PipelineError: One holds a character that no header may hold.
+        """
         bearer = [("authorization", f"Bearer {self.token}")] if self.token else []
-        return [*bearer, *((name.lower(), value) for name, value in self.metadata)]
+        headers = [*bearer, *((name.lower(), value) for name, value in self.metadata)]
+        for name, value in headers:
+            if not (_is_plain(name) and " " not in name and _is_plain(value)):
+                what = "The token" if name == "authorization" else f"The metadata {name!r}"
+                raise PipelineError(
+                    f"{what} cannot be sent as a header: it holds something else than visible "
+                    "ASCII characters, such as the end of a line."
+                )
+        return headers
 
     def __repr__(self) -> str:
         return "Access(...)"  # a secret never reaches a log
@@ -50,12 +69,40 @@ class ModelSpec:
     label: str | None = None
 
 
-class Transport(Protocol):
-    """One protocol to one server."""
+class Waiting(Protocol):
+    """How one of the clients waits: by blocking its thread, or by letting others run."""
 
-    def predict(
+    async def retry(
+        self, policy: Mapping[str, Any], send: Callable[[], Coroutine[Any, Any, _Result]]
+    ) -> _Result:
+        """Sends as often as a policy says.
+
+        Args:
+            policy: tenacity's.
+            send: Sends once.
+
+        Returns:
+            What the last one gave.
+        """
+
+    async def aside(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Does what keeps a processor or a disk busy."""
+
+
+class Transport(Protocol):
+    """One protocol to one server.
+
+    Attributes:
+        address: The server's, as its errors name it.
+        closed: Whether the connection has ended.
+    """
+
+    address: str
+    closed: bool
+
+    async def predict(
         self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
-    ) -> tuple[Outputs, int | None]:
+    ) -> tuple[Sequence[Row], int | None]:
         """Asks for one batch.
 
         Args:
@@ -71,12 +118,16 @@ class Transport(Protocol):
             ServingError: There is no such answer.
         """
 
-    def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
+    async def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the model's versions, the newest first.
 
         Raises:
             ServingError: There is no such answer.
         """
 
-    def close(self) -> None:
-        """Ends the connection."""
+    async def close(self) -> None:
+        """Ends the connection; what is on its way gets no answer."""
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()

@@ -134,7 +134,7 @@ def test_what_the_server_logs_is_what_monitoring_reads(tmp_path):
     flags = ("--model_name=brain_mri", f"--model_base_path={base}", f"--request_log_dir={log}")
     with running_server(tmp_path, *flags) as server:
         server.wait_for({7: "AVAILABLE"}, "brain_mri")
-        with Client(server.address, batch_size=5) as client:
+        with Client(server.address, batch_size=5, in_flight=1) as client:
             answers = client.predict_batch(images)
     window = read_window(log, NOW)
     assert list(window["label"]) == [answer.label for answer in answers]

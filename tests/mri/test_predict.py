@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
+from dicom_files import head
 from drawing import draw, encode
 from mri_command import mri, mri_process
 from PIL import Image
@@ -14,8 +16,9 @@ from small_model import save
 
 from components.errors import PipelineError
 from mri.classified import Classified
-from mri.predictor import classify_file, load_saved_model
+from mri.predictor import classify_image, load_saved_model
 from mri.served import find_saved_model
+from serving.client import prepare_image
 
 pytestmark = pytest.mark.long
 
@@ -82,7 +85,8 @@ def test_the_doctor_names_every_pushed_model(two_models, capfd, monkeypatch):
 
 
 def test_the_answer_has_each_class_and_its_probability(work, image):
-    prediction = classify_file(load_saved_model(find_saved_model(None, work)), image)
+    model = load_saved_model(find_saved_model(None, work))
+    prediction = classify_image(model, str(image), prepare_image(image))
     assert prediction.label in ("glioma", "notumor")
     assert prediction.confidence == pytest.approx(max(prediction.probabilities.values()))
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
@@ -144,6 +148,34 @@ def test_json_and_bad_files_beside_good_ones(work, image, tmp_path):
     for prediction in rest:
         assert prediction["label"] is None
         assert prediction["error"]
+
+
+def test_a_version_is_chosen_by_its_number(work, image):
+    assert find_saved_model(None, work, 9).name == "9"
+    answers = [json.loads(_predict(work, "--json", *asked, image).stdout)
+               for asked in ((), ("--version", 10), ("--version", 9))]  # fmt: skip
+    assert [Path(one["model"]).name for one in answers] == ["10", "10", "9"]
+    result = _predict(work, "--version", 11, image)
+    assert result.returncode == 1
+    assert "There is no version 11" in result.stderr
+    assert "there are: 10, 9" in " ".join(result.stderr.split())
+    with pytest.raises(PipelineError, match="is no folder of versions"):
+        find_saved_model(work / "serving" / "brain_mri" / "9", work, 9)
+    assert "--label needs --server" in _predict(work, "--label", "old", image).stderr
+
+
+def test_every_frame_of_a_volume_is_judged_if_it_is_asked_for(work, tmp_path):
+    volume = np.stack([head(seed, (20, 20)) for seed in range(5)], axis=2).astype(np.int16)
+    volume[..., 4] = 0  # of a single colour, it is no picture
+    scan = tmp_path / "volume.nii"
+    scan.write_bytes(nibabel.Nifti1Image(volume, np.eye(4)).to_bytes())
+    every = json.loads(_predict(work, "--json", "--frame", "all", scan).stdout)["predictions"]
+    assert [(one["frame"], one["frames"]) for one in every] == [(n, 5) for n in range(4)]
+    [middle] = json.loads(_predict(work, "--json", scan).stdout)["predictions"]
+    assert middle == every[2]
+    assert "volume.nii, frame 3 of 0 to 4\n" in _predict(work, "--frame", "3", scan).stdout
+    blank = _predict(work, "--frame", "4", scan)
+    assert (blank.returncode, "blank" in blank.stdout) == (1, True)
 
 
 def test_a_figure_that_cannot_be_written_is_one_sentence(work, image, tmp_path):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clients import BOTH
 from dicom_files import dataset, encoded, head
 from drawing import draw, encode
 from model_server import HANGS, Server, free_port, running_server
 from small_model import brightness_answer, save
 
-from serving.client import Client, ImageError, ServingError
+from serving.client import Client, ImageError, NoVersionError, Prediction, ServingError
 
 pytestmark = pytest.mark.long
 
@@ -53,9 +54,13 @@ def address(request, server) -> str:
     }[request.param]
 
 
-def test_five_lines(address):
-    with Client(address) as client:
-        result = client.predict(IMAGE)
+@pytest.fixture(params=BOTH, ids=["sync", "async"])
+def ask(request):
+    return request.param
+
+
+def test_five_lines(ask, address):
+    result = ask(address, lambda client: client.predict(IMAGE))
     expected = brightness_answer(draw(1))
     assert result.probabilities["glioma"] == pytest.approx(expected, abs=1e-5)
     assert result.confidence == pytest.approx(max(expected, 1 - expected), abs=1e-5)
@@ -79,10 +84,9 @@ def test_bytes_paths_arrays_and_dicom_give_the_same(address, tmp_path):
         assert client.predict_batch(np.stack([pixels, pixels])) == results[:2]
 
 
-def test_an_explanation(address):
-    with Client(address) as client:
-        results = client.explain_batch([IMAGE, IMAGE])
-    for result in results:
+def test_an_explanation(ask, address):
+    results = ask(address, lambda client: client.explain_batch([IMAGE, IMAGE]))
+    for result in (*results, ask(address, lambda client: client.explain(IMAGE))):
         np.testing.assert_array_equal(result.heatmap, np.array([[0, 1], [0.5, 0.25]], np.float32))
         assert result.crop_box == (0, 0, 1, 0.5)
         assert result.overlay == b"\x89PNG\r\n\x1a\n\0\0"
@@ -112,21 +116,42 @@ def test_versions_and_labels(address):
 
 
 @pytest.mark.parametrize(
-    ("asked", "images", "code"),
-    [({"model": "other"}, [IMAGE], "NOT_FOUND"), ({"version": 9}, [IMAGE], "NOT_FOUND"),
-     ({"label": "none"}, [IMAGE], "INVALID_ARGUMENT")],
+    ("asked", "code", "there"),
+    [({"model": "other"}, "NOT_FOUND", ""),
+     ({"version": 9}, "NOT_FOUND", "no version 9: of brain_mri there are the versions 2, 1"),
+     ({"label": "none"}, "INVALID_ARGUMENT",
+      "no label 'none': of brain_mri there are the versions 2, 1")],
 )  # fmt: skip
-def test_what_the_server_refuses_is_an_error_with_its_code(address, asked, images, code):
-    with Client(address, **asked) as client:
-        with pytest.raises(ServingError) as raised:
-            client.predict_batch(images)
-    assert raised.value.code == code
+def test_what_the_server_refuses_is_an_error_with_its_code(ask, address, asked, code, there):
+    with pytest.raises(ServingError) as raised:
+        ask(address, lambda client: client.predict(IMAGE), **asked)
+    several = ask(address, lambda client: client.predict_batch([IMAGE] * 3), **asked)
+    with pytest.raises(ServingError) as unknown:
+        ask(address, lambda client: client.status(), **asked)
+    for error in (raised.value, *several, unknown.value):
+        assert there in str(error)
+        assert isinstance(error, NoVersionError) == bool(there)
+    assert {error.code for error in (raised.value, *several)} == {code}
 
 
 @pytest.mark.parametrize("bad", [b"no image", IMAGE[:200]])
-def test_what_is_not_a_whole_image_is_refused_here(address, bad):
-    with Client(address) as client, pytest.raises(ImageError, match="cannot be used"):
-        client.predict_batch([IMAGE, bad])
+def test_what_is_not_a_whole_image_is_refused_here(ask, address, bad):
+    with pytest.raises(ImageError, match="cannot be used"):
+        ask(address, lambda client: client.predict(bad))
+    good, error = ask(address, lambda client: client.predict_batch([IMAGE, bad]))
+    assert isinstance(good, Prediction)
+    assert "cannot be used" in str(error)
+
+
+def test_a_port_of_the_other_protocol_is_told(ask, server):
+    wrong = f"http://127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_port}"
+    right = f"127.0.0.1:{server.port}, without http://", f"http://127.0.0.1:{server.rest_port}"
+    for address, told in zip(wrong, right, strict=True):
+        for call in (lambda client: client.predict(IMAGE), lambda client: client.status()):
+            with pytest.raises(ServingError) as raised:
+                ask(address, call)
+            assert raised.value.code == "UNIMPLEMENTED"  # so nothing was asked again
+            assert told in str(raised.value)
 
 
 def test_a_client_serves_many_threads(address):

@@ -10,10 +10,11 @@ from pathlib import Path
 import grpc
 import pytest
 import tensorflow as tf
+from clients import BOTH
 from drawing import draw, encode
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.client import Client, ServingError
+from serving.client import ServingError
 
 IMAGE = encode(draw(1))
 ANSWER = {
@@ -63,28 +64,32 @@ def _running(fake: Fake, certificate: Path | None = None, key: Path | None = Non
         server.stop(0).wait()
 
 
-def test_only_unavailable_is_tried_again():
+@pytest.fixture(params=BOTH, ids=["sync", "async"])
+def ask(request):
+    return request.param
+
+
+def test_only_unavailable_is_tried_again(ask):
     fake = Fake(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
-    with _running(fake) as address, Client(address) as client:
-        assert client.predict(IMAGE).version == 7
+    with _running(fake) as address:
+        assert ask(address, lambda client: client.predict(IMAGE)).version == 7
     assert len(fake.metadata) == 3
     for code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
         fake = Fake(code)
-        with _running(fake) as address, Client(address) as client:
+        with _running(fake) as address:
             with pytest.raises(ServingError, match="the reason") as raised:
-                client.predict(IMAGE)
+                ask(address, lambda client: client.predict(IMAGE))
         assert raised.value.code == code.name
         assert len(fake.metadata) == 1
 
 
-def test_a_server_that_hangs_meets_the_deadline():
-    with _running(Fake(hangs=True)) as address, Client(address, timeout=0.3) as client:
-        with pytest.raises(ServingError) as raised:
-            client.predict(IMAGE)
+def test_a_server_that_hangs_meets_the_deadline(ask):
+    with _running(Fake(hangs=True)) as address, pytest.raises(ServingError) as raised:
+        ask(address, lambda client: client.predict(IMAGE), timeout=0.3)
     assert raised.value.code == "DEADLINE_EXCEEDED"
 
 
-def test_tls_and_a_token_for_a_proxy(tmp_path):
+def test_tls_and_a_token_for_a_proxy(ask, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "own.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key,
@@ -93,12 +98,11 @@ def test_tls_and_a_token_for_a_proxy(tmp_path):
     )  # fmt: skip
     fake = Fake()
     with _running(fake, certificate, key) as address:
-        headers = {"X-Site": "7"}
-        with Client(f"grpcs://{address}", token="secret", metadata=headers, ca=certificate) as one:
-            assert one.predict(IMAGE).label == "glioma"
-        with Client(f"grpcs://{address}", attempts=1) as stranger:
-            with pytest.raises(ServingError) as raised:
-                stranger.predict(IMAGE)
+        access = {"token": "secret", "metadata": {"X-Site": "7"}, "ca": certificate}
+        secure = f"grpcs://{address}"
+        assert ask(secure, lambda client: client.predict(IMAGE), **access).label == "glioma"
+        with pytest.raises(ServingError) as raised:
+            ask(secure, lambda client: client.predict(IMAGE), attempts=1)
     assert raised.value.code == "UNAVAILABLE"
     [metadata] = fake.metadata
     assert metadata["authorization"] == "Bearer secret"

@@ -1,11 +1,13 @@
 import base64
 import json
+import math
 import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from clients import BOTH
 from drawing import draw, encode
 from fake_server import ROW, drips, hangs_up, predicts, running, says
 
@@ -36,7 +38,7 @@ def _columns(png):
 def test_images_go_in_batches_and_come_back_in_order():
     def by_length(handler, body):
         rows = [
-            {**ROW, "confidence": _columns(base64.b64decode(one["b64"]))}
+            {**ROW, "confidence": _columns(base64.b64decode(one["b64"])) / 100}
             for one in json.loads(body)["instances"]
         ]
         says(200, {"predictions": rows})(handler, body)
@@ -45,8 +47,9 @@ def test_images_go_in_batches_and_come_back_in_order():
     with running(by_length) as server, Client(server.address, batch_size=3) as client:
         results = client.predict_batch(images)
         assert client.predict_batch([]) == []
-    assert [result.confidence for result in results] == [11, 12, 13, 14, 15, 16, 17]
-    assert [len(json.loads(body)["instances"]) for _, _, body in server.requests] == [3, 3, 1]
+    assert [result.confidence for result in results] == [n / 100 for n in range(11, 18)]
+    sizes = [len(json.loads(body)["instances"]) for _, _, body in server.requests]
+    assert sorted(sizes) == [1, 3, 3]
 
 
 def test_an_explanation_has_a_heatmap_and_an_overlay():
@@ -89,17 +92,21 @@ _CODES = {
 }
 
 
-def test_only_unavailable_is_tried_again():
+@pytest.fixture(params=BOTH, ids=["sync", "async"])
+def ask(request):
+    return request.param
+
+
+def test_only_unavailable_is_tried_again(ask):
     busy = says(503, {"error": "queue full"})
-    with running(busy, hangs_up, busy, predicts) as server, Client(server.address) as client:
-        assert client.predict(IMAGE).label == "glioma"
+    with running(busy, hangs_up, busy, predicts) as server:
+        assert ask(server.address, lambda client: client.predict(IMAGE)).label == "glioma"
     assert len(server.requests) == 4
 
     for status, code in _CODES.items():
         with running(says(status, {"error": "the reason"})) as server:
-            with Client(server.address) as client:
-                with pytest.raises(ServingError, match="the reason") as raised:
-                    client.predict(IMAGE)
+            with pytest.raises(ServingError, match="the reason") as raised:
+                ask(server.address, lambda client: client.predict(IMAGE))
         assert raised.value.code == code
         assert len(server.requests) == 1
 
@@ -133,10 +140,9 @@ def test_attempts_end_and_so_does_the_time(monkeypatch):
         assert raised.value.code == "UNAVAILABLE"
 
 
-def test_a_server_that_drips_meets_the_deadline_all_the_same():
-    with running(drips) as server, Client(server.address, timeout=0.3) as client:
-        with pytest.raises(ServingError) as raised:
-            client.predict(IMAGE)
+def test_a_server_that_drips_meets_the_deadline_all_the_same(ask):
+    with running(drips) as server, pytest.raises(ServingError) as raised:
+        ask(server.address, lambda client: client.predict(IMAGE), timeout=0.3)
     assert raised.value.code == "DEADLINE_EXCEEDED"
 
 
@@ -191,18 +197,17 @@ def certificate(tmp_path_factory):
     return both
 
 
-def test_tls_and_a_token_for_a_proxy(certificate):
+def test_tls_and_a_token_for_a_proxy(ask, certificate):
     with running(predicts, certificate=certificate) as server:
         address = server.address.replace("http:", "https:")
         headers = {"X-Site": "7"}
-        with Client(address, token="secret", metadata=headers, ca=certificate) as client:
-            assert client.predict(IMAGE).label == "glioma"
+        access = {"token": "secret", "metadata": headers, "ca": certificate}
+        assert ask(address, lambda client: client.predict(IMAGE), **access).label == "glioma"
         _, headers, _ = server.requests[0]
         assert headers["authorization"] == "Bearer secret"
         assert headers["x-site"] == "7"
-        with Client(address, attempts=1) as client:
-            with pytest.raises(ServingError, match="certificate") as raised:
-                client.predict(IMAGE)
+        with pytest.raises(ServingError, match="certificate") as raised:
+            ask(address, lambda client: client.predict(IMAGE), attempts=1)
     assert raised.value.code == "UNAVAILABLE"
     with pytest.raises(PipelineError, match="certificate file cannot be used"):
         Client("https://localhost", ca=certificate.with_name("none.pem"))
@@ -224,12 +229,24 @@ def test_an_address_of_another_form_is_refused_in_words(address):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"timeout": 0}, {"attempts": 0}, {"batch_size": 0}, {"version": 1, "label": "x"}],
-)
-def test_options_that_make_no_sense_are_refused(options):
-    with pytest.raises(PipelineError):
-        Client("http://localhost", **options)
+    ("name", "value"),
+    [("timeout", 0), ("timeout", -1), ("timeout", math.inf), ("timeout", math.nan),
+     ("timeout", 1e10), ("timeout", "30"), ("timeout", None),
+     ("attempts", 0), ("batch_size", 0), ("batch_size", 1.5), ("request_bytes", 0),
+     ("in_flight", 0), ("in_flight", math.inf), ("version", -1), ("version", "7"),
+     ("version", 2**63)],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(name, value):
+    with pytest.raises(PipelineError, match=f"{name} must be a .*this is {value!r}"):
+        Client("http://localhost", **{name: value})
+    if name == "version":
+        with Client("http://localhost") as client, pytest.raises(PipelineError, match="version"):
+            client.of_version(value)
+
+
+def test_a_version_and_a_label_exclude_each_other():
+    with pytest.raises(PipelineError, match="not for both"):
+        Client("http://localhost", version=1, label="x")
 
 
 _REST_ALONE = """
