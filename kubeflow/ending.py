@@ -17,17 +17,11 @@ from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.task import log_to_stderr, mounted, parse
 from kubeflow.ui_artifacts import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
+from pipeline.database import connect, connection_config
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
-from pipeline.metadata import (
-    SUCCESSFUL,
-    abandon,
-    connect,
-    connection_config,
-    outputs,
-    run_executions,
-)
+from pipeline.metadata import SUCCESSFUL, abandon, outputs, run_executions
 from pipeline.node_ids import PUSHER
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe

@@ -23,12 +23,13 @@ from kubeflow.parameters import PARAMETERS, RunParameters
 from kubeflow.ui_artifacts import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
+from pipeline.database import connect, connection_config
 from pipeline.decisions.decide import finish_decisions
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.launch import NodeResult, compile_pipeline, launch_node, read_ir, set_run_id, write_ir
-from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.metadata import abandon, forget_missing
 from pipeline.notice import notice
 from pipeline.outcome import describe
 from pipeline.sample import ensure_sample
