@@ -1,7 +1,7 @@
 """Runs one node of the compiled pipeline: driver, executor, publisher.
 
 The local runner calls `launch_node` for one node after the other; a Kubeflow task runs
-`kubeflow.task`, which calls it for its own.
+`kubeflow.node`, which calls it for its own.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """A database that is away for a while, on a real PostgreSQL server that is stopped and started."""
 
-import logging
 import socket
 
 import ml_metadata as mlmd
@@ -70,7 +69,9 @@ def test_a_server_that_is_away_for_a_minute_in_the_middle_is_waited_for(
     assert [one.name for one in store.get_context_types()] == ["before", "during"]
     assert store.get_context_type("before").id == before
     assert during > before
-    [said] = [record.getMessage() for record in caplog.records if record.name == "pipeline.database"]
+    [said] = [
+        record.getMessage() for record in caplog.records if record.name == "pipeline.database"
+    ]
     assert "was lost. Waiting for it, 300 s at most." in said
 
 
