@@ -147,21 +147,22 @@ def _without_verdict(
         told: What Kubeflow says.
     """
     became = {end.node: end.state for end in nodes}
-    failed = [node for node, state in became.items() if state == "failed" and node not in cut_off]
-    if failed:
-        return "failed", f"It failed in {', '.join(failed)}; the log of that task says why."
     # For Kubeflow the run still runs where a person stops it or a pod is lost.
     stopped = told not in ("", "FAILED", *_SUCCEEDED)
+    failed = [
+        node
+        for node, state in became.items()
+        if state == "failed" and not (stopped and node in cut_off)
+    ]
+    if failed:
+        reason = f"It failed in {', '.join(failed)}; the log of that task says why"
+        if cut_off:  # by a kill, or by an error in what comes before the work
+            reason += ", or ends where it was killed: memory ran out, or the pod was lost"
+        return "failed", f"{reason}."
     if cut_off:
-        names = ", ".join(sorted(cut_off))
-        if stopped:
-            return "interrupted", (
-                f"The run was stopped, or a pod was lost, in the middle of {names}. The next run "
-                "continues from what is whole."
-            )
-        return "failed", (
-            f"{names} was killed in the middle: memory ran out, or the pod was lost; `kubectl "
-            "describe pod` says which."
+        return "interrupted", (
+            f"The run was stopped, or a pod was lost, in the middle of {', '.join(sorted(cut_off))}"
+            ". The next run continues from what is whole."
         )
     due = [
         node

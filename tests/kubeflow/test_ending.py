@@ -56,10 +56,13 @@ def test_a_node_that_failed_by_itself_counts_though_the_run_was_stopped_for_it()
     assert (state, reason.split(";")[0]) == ("failed", "It failed in Trainer")
 
 
-def test_a_node_that_was_killed():
+def test_a_node_that_was_killed_or_failed_before_its_executor():
     state, reason = _said("FAILED", ["Trainer"], **UP_TO_GATE, Trainer="failed")
     assert state == "failed"
-    assert reason.startswith("Trainer was killed in the middle: memory ran out, or the pod was")
+    assert reason == (
+        "It failed in Trainer; the log of that task says why, or ends where it was killed: memory "
+        "ran out, or the pod was lost."
+    )
 
 
 def test_a_task_that_failed_before_the_launcher_is_named_by_what_was_due():
