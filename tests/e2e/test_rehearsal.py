@@ -76,13 +76,15 @@ def test_bad_data_stop_at_the_gate_and_the_exit_handler_says_why(url, tmp_path):
     assert result.returncode == 3, result.stdout + result.stderr
     end = ended(storage, result.stdout)
     assert (end["state"], end["told"]) == ("stopped", "FAILED")
-    assert "--accept-anomalies" in end["reason"]
+    assert "accept_anomalies=rejected_files" in end["reason"]
+    assert "--accept" not in end["reason"]
     became = states(end)
     assert [name for name, state in became.items() if state == "done"] == NODES[:6]
     assert {became[name] for name in NODES[6:]} == {"skipped"}
     shown = storage / "runs" / run_id(result.stdout) / "kubeflow"
     gate_page = next(storage.glob("artifacts/Gate/verdict/*/index.html")).read_text()
     assert (shown / "run-end" / "page").read_text() == gate_page
+    assert (storage / "runs" / run_id(result.stdout) / "ended.html").read_text() == gate_page
     assert "Distribution of image/mean" in (shown / "statistics-gen" / "page").read_text()
     assert_whole(store(storage, database))
 

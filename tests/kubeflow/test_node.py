@@ -5,17 +5,21 @@ import fcntl
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
+from components.gate.verdict import DataVerdict, Finding
 from kubeflow import node
 from kubeflow.node import may_pass, mounted, run_task
 from kubeflow.parameters import RunParameters
 from pipeline.config import Config, ConfigError
-from pipeline.database import DatabaseAwayError
+from pipeline.database import DatabaseAwayError, connect, connection_config
+from pipeline.launch import NodeResult
 from pipeline.node_ids import INGEST, TRAINER
 from pipeline.work import Work
 
@@ -166,3 +170,66 @@ def test_weights_are_looked_for_on_the_volume(toy, tmp_path):
     cluster = Cluster(environment={"BRAIN_MRI_CACHE": "/opt/brain-mri"})
     elsewhere = compile_toy(tmp_path / "elsewhere.yaml", cluster=cluster)
     assert set(places(elsewhere)) == {"/opt/brain-mri"}
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """What the gate came to that stops a run."""
+    finding = Finding(
+        name="missing_class",
+        severity="stop",
+        found="There is no image of glioma.",
+        expected="images of each class",
+        action="add some",
+    )
+    folder = tmp_path / "verdict"
+    folder.mkdir()
+    DataVerdict(outcome="stopped", source="incoming", span=1, findings=(finding,)).write(folder)
+    verdict = pb.Artifact(uri=str(folder))
+    verdict.custom_properties["outcome"].string_value = "stopped"
+    return NodeResult("Gate", "stopped", 1.0, {"verdict": [verdict]})
+
+
+def test_the_log_says_why_the_gate_stops_and_where_the_page_is(stopped, capfd):
+    node._explain(stopped, "a-run", Path("/mnt/mri"))
+    said = capfd.readouterr().err
+    assert "missing_class" in said
+    assert "There is no image of glioma." in said
+    last = said.splitlines()[-1]
+    assert last.startswith("Gate: this ends the run with exit code 3, of which Kubeflow makes 1")
+    assert last.endswith("/mnt/mri/runs/a-run/ended.html")
+
+
+def test_the_log_says_why_a_model_is_not_pushed(tmp_path, monkeypatch, capfd):
+    store = connect(connection_config(None, Work(tmp_path)))
+    run = _context(store, "pipeline_run", "a-run")
+    for name in ("Evaluator", "ServeCheck", "Transform"):
+        _executed(store, run, _context(store, "node", f"brain_mri.{name}"))
+    monkeypatch.setattr(node, "describe", lambda result: f"what {result.node_id} said")
+    node._explain(NodeResult("Pusher", "done", 0.1, {}, blessed=False), "a-run", tmp_path)
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Pusher: ")]
+    assert lines[:2] == [
+        "Pusher: Evaluator: what Evaluator said",
+        "Pusher: ServeCheck: what ServeCheck said",
+    ]
+    assert "exit code 4" in lines[2]
+
+
+def test_a_node_that_does_not_end_the_run_says_nothing_of_it(tmp_path, capfd):
+    node._explain(NodeResult("Trainer", "done", 1.0, {}), "a-run", tmp_path)
+    assert capfd.readouterr().err == ""
+
+
+def _context(store, kind, name):
+    type_id = store.put_context_type(pb.ContextType(name=kind), can_add_fields=True)
+    [identity] = store.put_contexts([pb.Context(type_id=type_id, name=name)])
+    return identity
+
+
+def _executed(store, *contexts):
+    type_id = store.put_execution_type(pb.ExecutionType(name="kind"))
+    done = pb.Execution(type_id=type_id, last_known_state=pb.Execution.COMPLETE)
+    [identity] = store.put_executions([done])
+    store.put_attributions_and_associations(
+        [], [pb.Association(execution_id=identity, context_id=one) for one in contexts]
+    )
