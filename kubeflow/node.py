@@ -278,6 +278,7 @@ def main() -> None:
         )
         if given.executor_input:
             show(result, ExecutorOutputs.read(given.executor_input))
+        _explain(result, given.run_id, given.work)
     except PipelineError as error:
         _say(given.node, str(error))
         sys.exit(PASSING if may_pass(error) else error.exit_code)
@@ -289,7 +290,6 @@ def main() -> None:
         reason = (str(error).strip().splitlines() or [""])[0][:300]
         _say(given.node, f"{type(error).__name__}: {reason}")
         sys.exit(PASSING if may_pass(error) else ExitCode.FAILED)
-    _explain(result, given.run_id, given.work)
     words = f": {text}" if (text := describe(result)) else ""
     _say(result.node_id, f"{result.state} in {result.seconds:.1f} s{words}")
     sys.exit(result.exit_code)
