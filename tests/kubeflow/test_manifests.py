@@ -413,3 +413,11 @@ def test_kserve_serves_one_version_of_what_runs_push(inference, base) -> None:
     said = (ROOT / "docs" / "canary.md").read_text()
     for words in ("s/VERSION/", "canaryTrafficPercent: 100", "canaryTrafficPercent: 10"):
         assert words in said
+
+
+def test_no_policy_of_ours_shuts_out_knative(inference, base) -> None:
+    """KServe gives its pods the labels of the service."""
+    labels = inference["metadata"]["labels"].items()
+    for policy in of(base, "NetworkPolicy"):
+        wanted = policy["spec"]["podSelector"]["matchLabels"].items()
+        assert not wanted <= labels, policy["metadata"]["name"]
