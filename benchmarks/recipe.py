@@ -27,7 +27,7 @@ from components.evaluate.predictions.table import Flags, Floats, PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, interval, mcnemar, two_sided_p
 from components.evaluate.report.figures import Figures
 from pipeline.config import load_config
-from pipeline.metadata import connect, connection_config
+from pipeline.database import connect, connection_config
 from pipeline.registry import find_model, read_models
 from pipeline.work import Work
 

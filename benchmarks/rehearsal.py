@@ -64,7 +64,7 @@ def _measure(folder: Path, url: str | None, parallel: int) -> dict[str, Any]:
     again, said = _timed(play)
     print(said)
     starting, _ = _timed(lambda: _python("pass"))
-    importing, _ = _timed(lambda: _python("import kubeflow.task"))
+    importing, _ = _timed(lambda: _python("import kubeflow.node"))
     return {
         "processes": len(nodes) + 1,
         "compile_seconds": round(compiling, 2),

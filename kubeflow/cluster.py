@@ -195,7 +195,9 @@ class Toleration(StrictConfig):
     toleration_seconds: int | None = None
 
 
-_WORKING = Resources(cpu="2", memory="4Gi", memory_limit="8Gi")
+_WORKING = Resources(memory="4Gi", memory_limit="8Gi")
+"""Of processors these keep no more than others: they use what is free, and a small cluster would
+have no machine with several to spare."""
 _DECIDING = Resources(retries=0)
 """The gate and Pusher say no by failing, and would say it again."""
 _NODES = {

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,28 +16,24 @@ from components.gate.verdict import PAGE_FILE as GATE_PAGE
 from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
-from kubeflow.task import log_to_stderr, mounted, parse
+from kubeflow.ir import upstream_nodes
+from kubeflow.node import log_to_stderr, mounted, parse, patience
 from kubeflow.ui_artifacts import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
+from pipeline.database import connect, connection_config
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE
-from pipeline.launch import PUSHED, NodeResult, gate_verdict, node_ids, pushed_blessed, read_ir
-from pipeline.metadata import (
-    SUCCESSFUL,
-    abandon,
-    connect,
-    connection_config,
-    outputs,
-    run_executions,
-)
+from pipeline.launch import PUSHED, NodeResult, gate_verdict, pushed_blessed, read_ir
+from pipeline.metadata import SUCCESSFUL, abandon, outputs, run_executions
 from pipeline.node_ids import PUSHER
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe
-from pipeline.work import ENDED_FILE, GRAPH_FILE, Work
+from pipeline.work import ENDED_FILE, GRAPH_FILE, PAGE_FILE, Work
 
-RunState = Literal["completed", "not blessed", "stopped", "failed"]
+RunState = Literal["completed", "not blessed", "stopped", "interrupted", "failed"]
 
 _SUCCEEDED = ("SUCCEEDED", "COMPLETE")
 """What Kubeflow's backends call success."""
+_ACCEPTING = "the parameters accept_anomalies={names} and accept_reason=TEXT in the next run"
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,13 @@ class RunEnd:
     page: str = ""
 
     def write(self, work: Work) -> None:
-        """Writes it to the run's folder."""
+        """Writes it to the run's folder, and its page, which Kubeflow may not get to show."""
         folder = work.runs / self.run_id
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / ENDED_FILE) as file:
-            file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        written = {ENDED_FILE: json.dumps(asdict(self), indent=2) + "\n", PAGE_FILE: render(self)}
+        for name, text in written.items():
+            with whole_file(folder / name) as file:
+                file.write_text(text, encoding="utf-8")
 
 
 def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
@@ -101,20 +100,20 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
     Raises:
         PipelineError: ML Metadata cannot be reached.
     """
-    store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work))
+    store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work), patience())
     with work.shared(_say), work.node_turn(PUSHER):  # another run's Pusher may be at work
         finish_pushes(store, work, _say)
-    abandon(store, [run_id], work)
+    cut_off = abandon(store, [run_id], work)
     if name and (run := store.get_context_by_type_and_name(PIPELINE_RUN_CONTEXT_TYPE_NAME, run_id)):
         run.custom_properties["name"].string_value = name
         store.put_contexts([run])
 
     executions = dict(run_executions(store, run_id))
     graph = work.runs / run_id / GRAPH_FILE
-    names = node_ids(read_ir(graph)) if graph.exists() else list(executions)
-    state: RunState = "completed"
+    before = upstream_nodes(read_ir(graph)) if graph.exists() else dict.fromkeys(executions, ())
+    state: RunState | None = None
     reason, page, nodes = "", "", []
-    for node in names:
+    for node in before:
         if node not in executions:
             nodes.append(NodeEnd(node, "skipped", 0.0, ""))
             continue
@@ -123,20 +122,67 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
         nodes.append(_node_end(node, execution, made))
         if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
             folder = Path(made["verdict"][0].uri)
-            state, reason, page = "stopped", str(StoppedByGate(folder)), str(folder / GATE_PAGE)
+            state, reason = "stopped", str(StoppedByGate(folder, _ACCEPTING))
+            page = str(folder / GATE_PAGE)
         elif PUSHED in made and not pushed_blessed(store, execution.id):
             state = "not blessed"
             reason = "The model was not blessed, or was decided against, so nothing was pushed."
-    failed = [end.node for end in nodes if end.state == "failed"]
-    missing = not nodes or any(end.state == "skipped" for end in nodes)
-    if state == "completed" and (failed or missing or (told and told not in _SUCCEEDED)):
-        state = "failed"
-        reason = (
-            f"It failed in {', '.join(failed)}; the log of that task says why."
-            if failed
-            else "A task failed before it could begin its work; its log says why."
-        )
+    if state is None:
+        state, reason = _without_verdict(nodes, before, set(cut_off), told)
     return RunEnd(run_id, name, state, told, tuple(nodes), reason, page)
+
+
+def _without_verdict(
+    nodes: Sequence[NodeEnd],
+    before: Mapping[str, Sequence[str]],
+    cut_off: Collection[str],
+    told: str,
+) -> tuple[RunState, str]:
+    """How a run ended that no verdict ended, and why, as a sentence.
+
+    Args:
+        nodes: What became of each node.
+        before: The nodes that each waits for.
+        cut_off: Nodes that were at work when the run ended.
+        told: What Kubeflow says.
+    """
+    became = {end.node: end.state for end in nodes}
+    # For Kubeflow the run still runs where a person stops it or a pod is lost.
+    stopped = told not in ("", "FAILED", *_SUCCEEDED)
+    failed = [
+        node
+        for node, state in became.items()
+        if state == "failed" and not (stopped and node in cut_off)
+    ]
+    if failed:
+        reason = f"It failed in {', '.join(failed)}; the log of that task says why"
+        if cut_off:  # by a kill, or by an error in what comes before the work
+            reason += ", or ends where it was killed: memory ran out, or the pod was lost"
+        return "failed", f"{reason}."
+    if cut_off:
+        return "interrupted", (
+            f"The run was stopped, or a pod was lost, in the middle of {', '.join(sorted(cut_off))}"
+            ". The next run continues from what is whole."
+        )
+    due = [
+        node
+        for node, state in became.items()
+        if state == "skipped" and all(became[one] in ("done", "cached") for one in before[node])
+    ]
+    if nodes and not due:
+        if told in ("", *_SUCCEEDED):
+            return "completed", ""
+        return "failed", (
+            f"Every node did its work, but Kubeflow says {told}: a task failed behind its work, as "
+            "where a page cannot be uploaded. The logs of the tasks say which."
+        )
+    names = " or ".join(due) or "the first node"
+    if stopped:
+        return "interrupted", f"The run was stopped, or a pod was lost, before {names} could begin."
+    return "failed", (
+        f"The task of {names} failed before it could begin its work: the log of its pod says why, "
+        "or if it has none, `kubectl describe pod`."
+    )
 
 
 def _say(sentence: str) -> None:
@@ -159,12 +205,13 @@ def render(end: RunEnd) -> str:
     return render_page(Path(__file__).with_name("ending.html"), end=end)
 
 
-def _print(end: RunEnd) -> None:
+def _print(end: RunEnd, page: Path) -> None:
     called = f" ({end.name})" if end.name else ""
     lines = [f"run {end.run_id}{called}: {end.state}"]
     lines += [f"  {n.node:<18}{n.seconds:8.1f} s  {n.state:<8}{n.outcome}" for n in end.nodes]
     reason = f": {end.reason}" if end.reason else ""
-    sys.stdout.write("\n".join([*lines, DISCLAIMER, f"{EXIT_TASK}: {end.state}{reason}"]) + "\n")
+    lines += [f"page: {page}", DISCLAIMER]
+    sys.stdout.write("\n".join([*lines, f"{EXIT_TASK}: {end.state}{reason}"]) + "\n")
 
 
 def main() -> None:
@@ -180,7 +227,7 @@ def main() -> None:
         told = json.loads(given.status).get("state", "")
         end = end_run(given.run_id, given.run_name, told, work)
         end.write(work)
-        _print(end)
+        _print(end, work.runs / end.run_id / PAGE_FILE)
         if given.executor_input:
             outputs_of = ExecutorOutputs.read(given.executor_input)
             outputs_of.page(render(end))

@@ -25,9 +25,9 @@ from kubeflow.compiled import read_compiled
 from kubeflow.dag import Task, read_tasks
 from kubeflow.pod import Pod, PodEnd, Site
 from pipeline.config import ConfigError
+from pipeline.database import connect, connection_config
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
-from pipeline.metadata import connect, connection_config
 from pipeline.termination import STOPPED
 from pipeline.work import Work
 

@@ -1,199 +1,91 @@
-"""The command of a node's container: builds the run's graph or finds it, and launches the node.
+"""The command of a node's container: runs the node's process, and runs it again if that may help.
 
-Tasks share the work folder and ML Metadata, and nothing else. The first to run writes the run's
-compiled graph to the work folder; the others read it there, which spares them the graph's imports.
+Whether Kubeflow starts a task again that was killed, or one that failed, depends on its version and
+on who administers it. Here both are started again in their pod, before Kubeflow sees it: after a
+kill, and after a failure of the kind that passes. What is whole is not done twice.
 """
 
-import argparse
-import logging
 import os
+import signal
+import subprocess
 import sys
-import traceback
+import time
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
+from typing import Any
 
-import ml_metadata as mlmd
-from rich.console import Console
-from tfx.proto.orchestration import pipeline_pb2
-
-from components.errors import PipelineError
-from components.trainer.weights.vgg16 import resolve_weights
-from kubeflow.ir import graph_digest, upstream_nodes
-from kubeflow.parameters import PARAMETERS, RunParameters
-from kubeflow.ui_artifacts import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
-from pipeline import node_ids
-from pipeline.config import Config
-from pipeline.decisions.decide import finish_decisions
-from pipeline.decisions.pushes import finish_pushes
-from pipeline.environment import METADATA_VARIABLE
+from components.child_process import start
 from pipeline.exit_code import ExitCode
-from pipeline.launch import NodeResult, compile_pipeline, launch_node, read_ir, set_run_id, write_ir
-from pipeline.metadata import abandon, connect, connection_config, forget_missing
-from pipeline.notice import notice
-from pipeline.outcome import describe
-from pipeline.sample import ensure_sample
 from pipeline.termination import Terminated, raise_at_sigterm
-from pipeline.work import GRAPH_FILE, Work
 
-_TRAINING = (node_ids.TRAINER, node_ids.TUNER)
+NODE_MODULE = "kubeflow.node"
+"""What does the work."""
+PASSING = os.EX_TEMPFAIL
+"""The exit code of a node's process after a failure that may pass."""
+PAUSES = (10.0, 30.0, 80.0)
+"""Seconds to wait before each further start after such a failure: storage that is away for two
+minutes is back by then. After a kill nobody waits."""
 
 
-def run_task(
-    node_id: str, run_id: str, work: Work, compiled: str, graph: str, parameters: RunParameters
-) -> NodeResult:
-    """Runs a node of a run, or what a killed attempt at it left to do.
+def run(command: Sequence[str], pauses: Sequence[float] = PAUSES) -> int:
+    """Runs a command, and runs it again if it is killed or fails as what passes does.
 
     Args:
-        node_id: The node.
-        run_id: The run's id.
-        work: The work folder on the shared storage.
-        compiled: The configuration that was compiled, JSON.
-        graph: The digest of the graph that was compiled.
-        parameters: What the run chose.
+        command: The command line.
+        pauses: Seconds before each further start.
 
     Returns:
-        How it ended and what came out.
-
-    Raises:
-        PipelineError: It cannot go on, for a reason that a person can act on.
+        The exit code of the last start; of one that was killed 128 and the signal's number, as
+        shells say it.
     """
-    config = parameters.apply(compiled, work)
-    connection = connection_config(os.environ.get(METADATA_VARIABLE), work)
-    store = connect(connection)
-    with work.shared(partial(_say, node_id)), work.node_turn(node_id):
-        ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
-        _finish_what_was_cut_off(store, work, node_id)
-        if abandon(store, [run_id], work, node_id):
-            _say(node_id, "an earlier attempt was cut off; continuing from what is whole")
-        forget_missing(store, work, f"{config.name}.{node_id}")
-        _prepare(node_id, config, work)
-        return launch_node(ir, node_id, connection)
+    process: subprocess.Popen[Any] | None = None
+    say = partial(_say, next((word[7:] for word in command if word.startswith("--node=")), "task"))
+    raise_at_sigterm()
+    try:
+        for number, pause in enumerate(pauses, 1):
+            process = start(command)
+            code = process.wait()
+            if code >= 0 and code != PASSING:
+                return code
+            again = f"start {number + 1} of {len(pauses) + 1}"
+            if code < 0:
+                say(f"{_killed(-code)}; {again}, from what is whole")
+            else:
+                say(f"this may pass; {again} in {pause:.0f} s")
+                time.sleep(pause)  # until the storage is back
+        process = start(command)
+        code = process.wait()
+    except Terminated:
+        return _stopped(process)
+    if code < 0:
+        say(f"{_killed(-code)} at each of {len(pauses) + 1} starts")
+        return 128 - code
+    return ExitCode.FAILED if code == PASSING else code
 
 
-def _finish_what_was_cut_off(store: mlmd.MetadataStore, work: Work, node_id: str) -> None:
-    """Finishes decisions, and before a push those that were cut off, whose turn this one has."""
-    say = partial(_say, node_id)
-    if node_id == node_ids.PUSHER:
-        finish_pushes(store, work, say)
-    with work.node_turn("decisions"):
-        finish_decisions(store, work, say)
+def _stopped(process: "subprocess.Popen[Any] | None") -> int:
+    """Passes SIGTERM on, and waits until what is being done is left in order."""
+    if process is not None and process.poll() is None:
+        process.terminate()
+        process.wait()
+    return ExitCode.TERMINATED
 
 
-def _run_graph(
-    node_id: str, run_id: str, work: Work, config: Config, graph: str, *, sample: bool
-) -> pipeline_pb2.Pipeline:
-    """The run's compiled graph: from the shared storage, or built if this is where a run begins."""
-    file = work.runs / run_id / GRAPH_FILE
-    with work.node_turn("graph"):
-        if file.exists():
-            return read_ir(file)
-        if sample:  # its notice is a part of the report
-            ensure_sample(work.sample, Console(stderr=True), **config.sample.model_dump())
-        from pipeline.graph import create_pipeline
-
-        ir = compile_pipeline(create_pipeline(config, work, notice(config.data)))
-        upstream = upstream_nodes(ir)
-        if graph_digest(ir) != graph or node_id not in upstream:
-            raise PipelineError(
-                "The image's pipeline is not the one that was compiled: compile it again with the "
-                "package that is in the image."
-            )
-        if upstream[node_id]:
-            raise PipelineError(
-                f"What the tasks before {node_id} wrote is not in {work.root}: it must be storage "
-                "that all tasks share, such as one ReadWriteMany volume."
-            )
-        set_run_id(ir, run_id)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_ir(ir, file)
-        return ir
+def _killed(number: int) -> str:
+    name = signal.Signals(number).name
+    if number == signal.SIGKILL:
+        name += ", as the kernel does if memory runs out: raise memory_limit if it happens again"
+    return f"killed by {name}"
 
 
-def _prepare(node_id: str, config: Config, work: Work) -> None:
-    """What `mri run` does before its first node, where it is needed."""
-    if node_id == node_ids.INGEST:
-        work.lend_patient_salt()
-    elif node_id in _TRAINING and config.model.weights != "random":
-        given = config.model.weights
-        resolve_weights(None if given == "imagenet" else Path(given))
-
-
-def _say(node_id: str, sentence: str) -> None:
-    sys.stderr.write(f"{node_id}: {sentence}\n")
+def _say(node: str, sentence: str) -> None:
+    sys.stderr.write(f"{node}: {sentence}\n")
     sys.stderr.flush()
 
 
-def log_to_stderr() -> None:
-    """Logs what components say, and of libraries what they warn of, whatever those have set up."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    logging.getLogger("components").setLevel(logging.INFO)
-
-
-def parse(description: str, prog: str) -> argparse.ArgumentParser:
-    """A parser with what all tasks are told."""
-    parser = argparse.ArgumentParser(prog=f"python -m {prog}", description=description)
-    parser.add_argument("--work", type=Path, required=True, help="the shared storage")
-    parser.add_argument("--run-id", required=True, help="the run's id")
-    parser.add_argument("--executor-input", help="what Kubeflow gives the task, JSON")
-    return parser
-
-
-def mounted(root: Path) -> Work:
-    """The work folder on the shared storage.
-
-    Raises:
-        PipelineError: It is not there, or cannot be written.
-    """
-    if not root.is_dir():
-        raise PipelineError(
-            f"There is no folder {root}: the shared storage is not mounted in this task."
-        )
-    if not os.access(root, os.W_OK):
-        raise PipelineError(f"{root} cannot be written: the shared storage is mounted read-only.")
-    return Work(root)
-
-
 def main() -> None:
-    """Runs one node; the exit code is the node launcher's."""
-    parser = parse("Run one node of the pipeline in its container.", "kubeflow.task")
-    parser.add_argument("--node", required=True, help="the node")
-    parser.add_argument("--graph", required=True, help="digest of the compiled graph")
-    parser.add_argument("--config", required=True, help="compiled configuration, JSON")
-    for name, kind in PARAMETERS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
-    given = parser.parse_args()
-    log_to_stderr()
-    os.environ[KFP_RUNTIME_VARIABLE] = "true"
-    raise_at_sigterm()
-    try:
-        result = run_task(
-            given.node,
-            given.run_id,
-            mounted(given.work),
-            given.config,
-            given.graph,
-            RunParameters(**{name: getattr(given, name) for name in PARAMETERS}),
-        )
-        if given.executor_input:
-            show(result, ExecutorOutputs.read(given.executor_input))
-    except PipelineError as error:
-        _say(given.node, str(error))
-        sys.exit(error.exit_code)
-    except Terminated:
-        _say(given.node, "stopped; the next attempt continues from what is whole")
-        sys.exit(ExitCode.TERMINATED)
-    except Exception as error:  # noqa: BLE001 - the log's last line says what it was
-        traceback.print_exc()
-        reason = (str(error).strip().splitlines() or [""])[0][:300]
-        _say(given.node, f"{type(error).__name__}: {reason}")
-        sys.exit(ExitCode.FAILED)
-    words = f": {text}" if (text := describe(result)) else ""
-    _say(result.node_id, f"{result.state} in {result.seconds:.1f} s{words}")
-    sys.exit(result.exit_code)
+    """Runs the node that the command line names; the exit code is its process's."""
+    sys.exit(run([sys.executable, "-m", NODE_MODULE, *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

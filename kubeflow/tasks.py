@@ -8,11 +8,13 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
+from components.trainer.weights.vgg16 import CACHE_VARIABLE
 from kubeflow.cluster import Cluster
 from kubeflow.parameters import PARAMETERS
 from kubeflow.ui_artifacts import CONFUSION, EXIT_TASK, METRICS, PAGE
 from pipeline import node_ids
 from pipeline.environment import METADATA_VARIABLE
+from pipeline.work import CACHE_FOLDER
 
 NODE_MODULE = "kubeflow.task"
 """What runs a node in its container."""
@@ -78,7 +80,9 @@ class NodeSpec:
         if resources.accelerator:
             task.set_accelerator_type(resources.accelerator)
             task.set_accelerator_limit(resources.accelerators)
-        for name, value in cluster.environment.items():
+        # Weights are fetched once, and lie where every task finds them.
+        cache = {CACHE_VARIABLE: f"{cluster.volume.mount}/{CACHE_FOLDER}"}
+        for name, value in {**cache, **cluster.environment}.items():
             task.set_env_variable(name, value)
         kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
         database = cluster.metadata

@@ -1,6 +1,7 @@
 """What Kubeflow's page shows of a node: HTML pages, figures, the confusion matrix."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +60,7 @@ class ExecutorOutputs:
         """Tells figures; those that could not be computed are left out."""
         metrics = self._artifact("Metrics", METRICS)
         for name, value in figures.items():
-            if value is not None:
+            if value is not None and math.isfinite(value):  # JSON knows no NaN
                 metrics.log_metric(name, value)
         self.artifacts[METRICS]["metadata"] = metrics.metadata
 
@@ -78,7 +79,7 @@ class ExecutorOutputs:
         }
         self.report.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.report) as file:
-            file.write_text(json.dumps({"artifacts": told}), encoding="utf-8")
+            file.write_text(json.dumps({"artifacts": told}, allow_nan=False), encoding="utf-8")
 
     def _artifact(self, kind: str, name: str) -> Any:
         from kfp import dsl

@@ -16,12 +16,13 @@ from rich.table import Table
 
 from components.errors import PipelineError
 from mri.options import Metadata, WorkFolder, spread
+from pipeline.database import connect, connection_config
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.decisions.files import needed_by
 from pipeline.decisions.journal import unfinished
 from pipeline.exit_code import ExitCode
 from pipeline.lineage import Lineage, Run, read_lineage
-from pipeline.metadata import SUCCESSFUL, close, connect, connection_config, run_executions
+from pipeline.metadata import SUCCESSFUL, close, run_executions
 from pipeline.orphans import remove_orphans
 from pipeline.registry import Model, read_models
 from pipeline.removal import Removal

@@ -20,8 +20,8 @@ from components.properties import text_of
 from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION
 from components.whole_file import whole_file
 from mri.options import AsJson, Metadata, WorkFolder, spread
+from pipeline.database import connect, connection_config
 from pipeline.exit_code import ExitCode
-from pipeline.metadata import connect, connection_config
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
 from pipeline.work import Work
 from schema.statistics import STATISTICS_FILE

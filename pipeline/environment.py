@@ -3,6 +3,9 @@
 METADATA_VARIABLE = "MRI_METADATA"
 """URL of ML Metadata's database."""
 
+PATIENCE_VARIABLE = "MRI_METADATA_PATIENCE"
+"""Seconds that a task on a cluster waits for this database whenever it is away."""
+
 KFP_HOST = "MRI_KFP_HOST"
 """Address of the Kubeflow Pipelines server."""
 

@@ -1,7 +1,7 @@
 """Runs one node of the compiled pipeline: driver, executor, publisher.
 
 The local runner calls `launch_node` for one node after the other; a Kubeflow task runs
-`kubeflow.task`, which calls it for its own.
+`kubeflow.node`, which calls it for its own.
 """
 
 import argparse
@@ -20,16 +20,9 @@ from components.errors import PipelineError
 from components.evaluate.verdict import WITHDRAWN
 from components.gate.verdict import DataVerdict
 from components.whole_file import whole_file
+from pipeline.database import connect, connection_config
 from pipeline.exit_code import ExitCode
-from pipeline.metadata import (
-    MetadataHandle,
-    connect,
-    connection_config,
-    execution_state,
-    inputs,
-    outputs,
-    run_executions,
-)
+from pipeline.metadata import MetadataHandle, execution_state, inputs, outputs, run_executions
 from pipeline.node_ids import INGEST
 from pipeline.orchestration import (
     PIPELINE_RUN_ID_PARAMETER_NAME,
@@ -110,7 +103,10 @@ def node_ids(ir: pipeline_pb2.Pipeline) -> list[str]:
 
 
 def launch_node(
-    ir: pipeline_pb2.Pipeline, node_id: str, connection: pb.ConnectionConfig
+    ir: pipeline_pb2.Pipeline,
+    node_id: str,
+    connection: pb.ConnectionConfig,
+    patience: float = 0.0,
 ) -> NodeResult:
     """Runs one node to its end.
 
@@ -118,6 +114,7 @@ def launch_node(
         ir: The compiled pipeline with its run id set.
         node_id: The node.
         connection: ML Metadata.
+        patience: Seconds to wait for its database whenever that is away.
 
     Returns:
         How it ended and what came out.
@@ -128,12 +125,12 @@ def launch_node(
     """
     started = time.monotonic()
     node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
-    handle = MetadataHandle(connection)
+    handle = MetadataHandle(connection, patience)
     options = node.execution_options
     if options.run.perform_snapshot:
         with handle as opened:
             partial_run_utils.snapshot(opened, ir)
-        if (gate := _stopped_before(ir, connection)) is not None:
+        if (gate := _stopped_before(ir, connect(connection, patience))) is not None:
             return NodeResult(node_id, "stopped", time.monotonic() - started, gate)
     if options.HasField("skip"):
         reused = partial_run_utils.should_attempt_to_reuse_artifact(options)
@@ -144,7 +141,8 @@ def launch_node(
 
     if info is None or not info.execution_id:
         raise PipelineError(f"{node_id} did not run: the outputs it needs are not there.")
-    store = connect(connection)
+    # Anew: a connection that lies idle while a node trains for hours is cut off on its way.
+    store = connect(connection, patience)
     ended_as = execution_state(store, info.execution_id)
     if ended_as == pb.Execution.FAILED:
         raise PipelineError(
@@ -159,10 +157,9 @@ def launch_node(
 
 
 def _stopped_before(
-    ir: pipeline_pb2.Pipeline, connection: pb.ConnectionConfig
+    ir: pipeline_pb2.Pipeline, store: mlmd.MetadataStore
 ) -> dict[str, list[pb.Artifact]] | None:
     """What the gate put out where it stopped the data that a run starts behind it with."""
-    store = connect(connection)
     run_id = ir.runtime_spec.pipeline_run_id.field_value.string_value
     for _, execution in run_executions(store, run_id):
         made = outputs(store, execution.id)

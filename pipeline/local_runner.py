@@ -13,6 +13,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
+from pipeline.database import PATIENCE, connect, connection_config
 from pipeline.decisions.decide import finish_what_was_cut_off
 from pipeline.findings import print_findings
 from pipeline.launch import (
@@ -24,7 +25,7 @@ from pipeline.launch import (
     set_run_id,
     write_ir,
 )
-from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline.metadata import abandon, forget_missing
 from pipeline.notice import notice
 from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
@@ -112,7 +113,7 @@ def _launch(
     names = node_ids(ir)
     for number, node_id in enumerate(names, start=1):
         with NodeProgress(console, f"[{number}/{len(names)}] {node_id}") as progress:
-            result = launch_node(ir, node_id, connection)
+            result = launch_node(ir, node_id, connection, PATIENCE)
             progress.finish(result.state, describe(result))
         results.append(result)
         if verdict := gate_verdict(result.outputs):

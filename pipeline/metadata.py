@@ -1,108 +1,35 @@
-"""ML Metadata: where it is, what a run recorded in it, and what a killed run left half done."""
+"""ML Metadata: what a run recorded in it, and what a killed run left half done."""
 
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 from components.errors import PipelineError
 from components.push.pushed import PUSHED_DESTINATION
+from pipeline.database import connect, connection_config
 from pipeline.orchestration import NODE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME, Metadata
 from pipeline.work import Work
 
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING)
 SUCCESSFUL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
 """The states of executions whose outputs can be used."""
-_SERVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
-_CONNECT_SECONDS = 10.0
-_CREATE_SECONDS = 60.0
-"""How long another process may take to make the tables of an empty database."""
-_REFUSED = ("connection pointer is NULL", "mysql_real_connect failed")
-"""All that the C++ client says where a server that answers does not let it in."""
-
-
-def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
-    """Says how to connect to ML Metadata.
-
-    Args:
-        url: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, the same with `mysql://`, or None for
-            SQLite in the work folder.
-        work: The work folder.
-
-    Returns:
-        ML Metadata's connection configuration.
-
-    Raises:
-        PipelineError: The URL is of another form.
-    """
-    config = pb.ConnectionConfig()
-    if url is None:
-        config.sqlite.filename_uri = str(work.metadata)
-        config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        return config
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        # What stands there may be half a password, and is not repeated.
-        raise PipelineError(
-            "The port in the --metadata URL is not a number; in a password, write : / ? # @ as "
-            "%3A %2F %3F %23 %40."
-        ) from error
-    kind = _SERVERS.get(parts.scheme)
-    if kind is None or not parts.hostname or len(parts.path) < 2:
-        raise PipelineError(
-            "--metadata takes postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or the same with "
-            "mysql://; without it, SQLite in the work folder is used."
-        )
-    if parts.query or parts.fragment:
-        raise PipelineError(
-            "The --metadata URL must end with the database's name: leave out what follows it, "
-            "which would be ignored. ML Metadata's client for PostgreSQL has no TLS, whatever "
-            "sslmode says; if you do not trust the network, use a tunnel. In a password, write ? "
-            "and # as %3F and %23."
-        )
-    server: Any = getattr(config, kind)
-    if kind == "mysql":
-        server.port, server.database = port or 3306, parts.path[1:]
-    else:
-        server.port, server.dbname = str(port or 5432), parts.path[1:]
-    server.host = parts.hostname
-    server.user, server.password = unquote(parts.username or ""), unquote(parts.password or "")
-    return config
-
-
-class _AlignedStore(mlmd.MetadataStore):
-    """A store that answers in the order of the ids that it is asked for.
-
-    ML Metadata promises no order, and PostgreSQL keeps none; TFX's cache pairs the answers with its
-    questions by position all the same, and would mix up a component's outputs.
-    """
-
-    def get_artifacts_by_id(self, artifact_ids: Iterable[int], **options: Any) -> list[pb.Artifact]:
-        ids = list(artifact_ids)
-        return _in_order(ids, super().get_artifacts_by_id(ids, **options))
-
-    def get_artifact_types_by_id(
-        self, type_ids: Iterable[int], **options: Any
-    ) -> list[pb.ArtifactType]:
-        ids = list(type_ids)
-        return _in_order(ids, super().get_artifact_types_by_id(ids, **options))
-
-
-def _in_order(ids: list[int], answers: Iterable[Any]) -> list[Any]:
-    found = {one.id: one for one in answers}
-    return [found[identity] for identity in ids if identity in found]
 
 
 class MetadataHandle(Metadata):
-    """TFX's handle on ML Metadata, with a store that answers in order."""
+    """TFX's handle on ML Metadata, with a store of ours."""
+
+    def __init__(self, config: pb.ConnectionConfig, patience: float = 0.0) -> None:
+        """Opens nothing yet.
+
+        Args:
+            config: ML Metadata's connection configuration.
+            patience: Seconds to wait for a server that is away.
+        """
+        super().__init__(config)
+        self._patience = patience
 
     def __enter__(self) -> "MetadataHandle":
         """Opens the store.
@@ -110,32 +37,9 @@ class MetadataHandle(Metadata):
         Raises:
             PipelineError: It cannot be reached or opened.
         """
-        self._store = connect(self._connection_config)
+        self._store = connect(self._connection_config, self._patience)
         self._users += 1
         return self
-
-
-def connect(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
-    """Opens the store.
-
-    Raises:
-        PipelineError: It cannot be reached or opened.
-    """
-    server: Any = config.mysql if config.HasField("mysql") else config.postgresql
-    is_file = config.HasField("sqlite")
-    database = config.sqlite.filename_uri or config.mysql.database or config.postgresql.dbname
-    place = database if is_file else f"{server.host}:{server.port}/{database}"
-    try:
-        if not is_file:  # the C++ client waits long for one that is not there
-            socket.create_connection((server.host, int(server.port)), _CONNECT_SECONDS).close()
-        return _open(config)
-    except Exception as error:  # the C++ client raises many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if isinstance(error, OSError) and error.strerror:
-            reason = f"{error.strerror}; check --metadata, and that the server is running."
-        if any(words in reason for words in _REFUSED):
-            reason = "the server refuses the user or the password, so check both in the URL."
-        raise PipelineError(f"The metadata database {place} cannot be opened: {reason}") from error
 
 
 def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
@@ -157,17 +61,6 @@ def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
             "with --work."
         )
     return connect(connection_config(url, work))
-
-
-@retry(
-    retry=retry_if_exception_message(match="(?s).*(already exists|Please retry the connection)"),
-    stop=stop_after_delay(_CREATE_SECONDS),
-    wait=wait_random(0.1, 0.5),
-    reraise=True,
-)
-def _open(config: pb.ConnectionConfig) -> mlmd.MetadataStore:
-    """Opens the store; of two processes that find an empty database, one makes the tables."""
-    return _AlignedStore(config)
 
 
 def execution_state(store: mlmd.MetadataStore, execution_id: int) -> int:

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TypeAlias
 
@@ -18,15 +19,16 @@ STOPPED = (KeyboardInterrupt, Terminated)
 """What a person or a system stops a command with."""
 
 
-def raise_at_sigterm() -> None:
+def raise_at_sigterm(again: signal.Handlers = signal.SIG_DFL) -> None:
     """Has SIGTERM raise `Terminated` in the main thread, where nothing else has it yet.
 
-    A second one ends the process at once.
+    Args:
+        again: What a second one does; by default it ends the process at once.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, partial(_terminate, again=again))
 
 
 @contextmanager
@@ -72,6 +74,8 @@ def _handled_by(at_sigterm: Handler, at_sigint: Handler) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
+def _terminate(
+    number: int, _frame: FrameType | None, again: signal.Handlers = signal.SIG_DFL
+) -> None:
+    signal.signal(number, again)
     raise Terminated

@@ -25,6 +25,12 @@ LOG_FILE = "log.txt"
 ENDED_FILE = "ended.json"
 """In a run's folder: how it ended; a run that was killed has none."""
 
+PAGE_FILE = "ended.html"
+"""In the folder of a run on a cluster: the page of its end."""
+
+CACHE_FOLDER = "cache"
+"""In a work folder: what spares later runs work."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -69,7 +75,7 @@ class Work:
     @property
     def cache(self) -> Path:
         """What spares later runs work, and may be removed at any time."""
-        return self.root / "cache"
+        return self.root / CACHE_FOLDER
 
     @property
     def requests(self) -> Path:
@@ -83,7 +89,7 @@ class Work:
 
     @property
     def runs(self) -> Path:
-        """One folder a run, named by the run's id: GRAPH_FILE, LOG_FILE, ENDED_FILE."""
+        """One folder a run, named by the run's id: GRAPH_FILE, LOG_FILE, ENDED_FILE, PAGE_FILE."""
         return self.root / "runs"
 
     @property

@@ -108,17 +108,19 @@ class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
 
     exit_code = 3  # STOPPED_BY_GATE, as pipeline.exit_code calls it
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, accepting: str = "--accept-anomalies {names} --reason TEXT"
+    ) -> None:
         """Says what stopped the run, where to read why, and how to go on.
 
         Args:
             folder: The verdict's folder.
+            accepting: How the findings, `{names}`, are accepted where the run was started.
         """
         names = DataVerdict.read(folder).named("stop")
         super().__init__(
             f"The data gate stopped the run: {', '.join(names)}. {folder / PAGE_FILE} shows why; "
-            f"correct the data, or accept them with --accept-anomalies {','.join(names)} "
-            "--reason TEXT."
+            f"correct the data, or accept them with {accepting.format(names=','.join(names))}."
         )
 
 

@@ -1,13 +1,13 @@
 """The compiled pipeline, rehearsed on PostgreSQL: task by task, it is the run that `mri run` is."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
 import postgres
 import pytest
 from compiled import compile_toy
-from killing import kill_a_training
+from killing import hold_a_training, kill_a_training
+from model_server import wait_until
 from rehearsing import (
     add_span,
     compile_quick,
@@ -76,13 +76,15 @@ def test_bad_data_stop_at_the_gate_and_the_exit_handler_says_why(url, tmp_path):
     assert result.returncode == 3, result.stdout + result.stderr
     end = ended(storage, result.stdout)
     assert (end["state"], end["told"]) == ("stopped", "FAILED")
-    assert "--accept-anomalies" in end["reason"]
+    assert "accept_anomalies=rejected_files" in end["reason"]
+    assert "--accept" not in end["reason"]
     became = states(end)
     assert [name for name, state in became.items() if state == "done"] == NODES[:6]
     assert {became[name] for name in NODES[6:]} == {"skipped"}
     shown = storage / "runs" / run_id(result.stdout) / "kubeflow"
     gate_page = next(storage.glob("artifacts/Gate/verdict/*/index.html")).read_text()
     assert (shown / "run-end" / "page").read_text() == gate_page
+    assert (storage / "runs" / run_id(result.stdout) / "ended.html").read_text() == gate_page
     assert "Distribution of image/mean" in (shown / "statistics-gen" / "page").read_text()
     assert_whole(store(storage, database))
 
@@ -197,24 +199,56 @@ def test_a_model_that_falls_short_ends_the_run_in_pusher(first, data, file):
 
 
 @pytest.mark.slow
-def test_a_killed_trainer_goes_on_where_it_was(url, data, file, tmp_path, monkeypatch):
+def test_a_killed_trainer_goes_on_where_it_was_though_kubeflow_retries_nothing(
+    url, data, tmp_path, monkeypatch
+):
     storage, database = tmp_path / "storage", _database(url, "killed")
+    never = Cluster(nodes={"Trainer": Resources(retries=0)})
+    file = compile_toy(tmp_path / "pipeline.yaml", cluster=never)
     for name, value in kill_a_training(tmp_path / "armed").items():
         monkeypatch.setenv(name, value)
     result = rehearse(file, storage, database, data=data, span=1, epochs=3)
     said = result.stdout
 
     assert result.returncode == 0, said
-    assert f"Trainer failed with signal {signal.SIGKILL.value}" in said
     end = ended(storage, said)
     assert (end["state"], states(end)["Trainer"]) == ("completed", "done")
-    log = (storage / "runs" / run_id(said) / "logs" / "trainer-2.txt").read_text()
-    assert "an earlier attempt was cut off" in log
-    assert "continuing after epoch 1, the last before training was interrupted" in log
+    [log] = (storage / "runs" / run_id(said) / "logs").glob("trainer-*.txt")
+    told = log.read_text()
+    assert "Trainer: killed by SIGKILL" in told
+    assert "an earlier attempt was cut off" in told
+    assert "continuing after epoch 1, the last before training was interrupted" in told
     assert_whole(store(storage, database))
     recorded = {artifact.uri for artifact in store(storage, database).get_artifacts()}
     written = {str(path) for path in storage.glob("artifacts/Trainer/model/*")}
     assert written <= recorded, "a half-written model is left"
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_in_the_middle_costs_no_work(data, file, tmp_path, monkeypatch):
+    """For how long it may be away is tested where the clock is the test's: test_database.py."""
+    storage = tmp_path / "storage"
+    reached, gate, environment = hold_a_training(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with (
+        postgres.restartable() as server,
+        start(file, storage, server.url, data=data, span=1) as process,
+    ):
+        assert reached.read_text() == "held"
+        server.stop()
+        gate.write_text("")
+        [log] = storage.glob("runs/*/logs/trainer-1.txt")
+        wait_until(lambda: "Waiting for it, 300 s at most" in log.read_text())
+        server.start()
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        end = ended(storage, said)
+        assert (end["state"], set(states(end).values())) == ("completed", {"done"})
+        told = log.read_text()
+        assert told.count("components.trainer.training: training on") == 1, told
+        assert not list(storage.glob("runs/*/logs/*-2.txt"))
+        assert_whole(store(storage, server.url))
 
 
 @pytest.mark.slow

@@ -178,7 +178,12 @@ def test_the_cluster_is_as_described_and_its_storage_left_alone(tmp_path):
         (
             "nodes: {Trainer: {accelerator: nvidia.com/gpu, accelerators: 1}}",
             "Trainer",
-            {"cpu": "2", "memory": "4Gi", "memory_limit": "8Gi", "accelerator": "nvidia.com/gpu"},
+            {
+                "cpu": "500m",
+                "memory": "4Gi",
+                "memory_limit": "8Gi",
+                "accelerator": "nvidia.com/gpu",
+            },
         ),
         ("nodes: {Gate: {memory: 4Gi}}", "Gate", {"memory": "4Gi", "cpu": "500m", "retries": 0}),
         ("nodes: {Trainer: {memory: 6Gi}}", "Trainer", {"memory": "6Gi", "memory_limit": "8Gi"}),

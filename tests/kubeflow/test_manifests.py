@@ -27,6 +27,8 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "kubeflow" / "manifests"
 FOLDERS = ["base", "overlays/local"]
+BESIDE = ["overlays/kserve"]
+"""What is applied in addition to one of them."""
 KUBERNETES = "1.33"
 """The version that docs/deploy.md names."""
 
@@ -65,7 +67,7 @@ def port_names(pod: Document) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, *BESIDE])
 def test_kustomize_makes_the_same_of_them(folder: str) -> None:
     command = kustomization.kustomize()
     if command is None:
@@ -196,7 +198,7 @@ def test_nothing_is_reached_but_what_is_let_through(documents) -> None:
             assert {port["port"] for port in rule["ports"]} <= set(port_names(pod))
         for rule in policy.get("egress", ()):
             for peer in rule["to"]:
-                if "namespaceSelector" not in peer:
+                if set(peer) == {"podSelector"}:
                     [reached] = selected(peer["podSelector"], documents)
                     names = set(port_names(reached))
                     assert {port["port"] for port in rule["ports"]} <= names
@@ -293,3 +295,129 @@ def test_tasks_find_what_the_manifests_make(base) -> None:
     cluster = pytest.importorskip("kubeflow.cluster", reason="no compiler here").Cluster()
     assert of(base, "PersistentVolumeClaim", cluster.volume.claim)
     assert (cluster.metadata.secret, cluster.metadata.key) == ("mri-metadata", "url")
+
+
+def test_istio_puts_no_proxy_beside_them(documents) -> None:
+    """A profile's namespace does, and the policies would cut that off from Istio."""
+    for pod in pods(documents):
+        assert pod["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
+
+
+def test_waiting_for_the_first_model_is_no_failure(base) -> None:
+    [deployment] = of(base, "Deployment", "mri-serving")
+    assert deployment["spec"]["progressDeadlineSeconds"] == 2**31 - 1  # for Kubernetes: none
+
+
+def _lets_out(rule: Document, port: int, namespace: str, labels: dict[str, str]) -> bool:
+    """Whether an egress rule lets UDP out to a pod."""
+
+    def wants(selector: Document, labels: dict[str, str]) -> bool:
+        return selector.get("matchLabels", {}).items() <= labels.items() and all(
+            labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ())
+        )
+
+    ports = {(one["protocol"], one["port"]) for one in rule["ports"]}
+    return ("UDP", port) in ports and any(
+        wants(peer["namespaceSelector"], {"kubernetes.io/metadata.name": namespace})
+        and wants(peer["podSelector"], labels)
+        for peer in rule["to"]
+        if "namespaceSelector" in peer
+    )
+
+
+@pytest.mark.parametrize(
+    ("namespace", "labels", "port", "open_"),
+    [
+        ("kube-system", {"k8s-app": "kube-dns"}, 53, True),
+        ("kube-system", {"k8s-app": "node-local-dns"}, 53, True),
+        ("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"}, 5353, True),
+        ("kube-system", {"k8s-app": "metrics-server"}, 53, False),
+        ("default", {"k8s-app": "kube-dns"}, 53, False),
+    ],
+)
+def test_the_page_may_ask_for_names_wherever_a_cluster_keeps_them(
+    base, namespace, labels, port, open_
+) -> None:
+    [policy] = of(base, "NetworkPolicy", "mri-page")
+    rules = policy["spec"]["egress"]
+    assert any(_lets_out(rule, port, namespace, labels) for rule in rules) is open_
+    blocks = [peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
+    assert blocks == ["169.254.20.10/32"]  # where NodeLocal DNSCache listens by default
+
+
+def test_a_small_cluster_has_room_for_each_task() -> None:
+    from kubeflow.cluster import Cluster
+    from pipeline import node_ids
+
+    names = [value for name, value in vars(node_ids).items() if name.isupper()]
+    asked = {name: Cluster().of(name) for name in names if isinstance(name, str)}
+    assert {one.cpu for one in asked.values()} == {"500m"}
+    assert {one.cpu_limit for one in asked.values()} == {None}
+    assert asked[node_ids.TRAINER].memory_limit == "8Gi"
+
+
+@pytest.fixture(scope="module")
+def inference() -> Document:
+    [document] = kustomization.read(MANIFESTS / "overlays" / "kserve")
+    return document
+
+
+def test_the_inference_service_is_what_kserve_knows(inference) -> None:
+    import kserve_fields
+
+    assert kserve_fields.faults(inference) == []
+    predictor = inference["spec"]["predictor"]
+    wrong = {
+        **inference,
+        "spec": {"predictor": {**predictor, "canaryTraffic": 10, "minReplicas": "1"}},
+    }
+    assert sorted(kserve_fields.faults(wrong)) == [
+        "InferenceService.spec.predictor has no field canaryTraffic",
+        "InferenceService.spec.predictor.minReplicas is '1', not a int",
+    ]
+
+
+def test_what_kubernetes_reads_of_the_inference_service(inference) -> None:
+    predictor = inference["spec"]["predictor"]
+    model = {key: predictor["model"][key] for key in ("resources", "volumeMounts")}
+    kubernetes_validate.validate(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "one"},
+            "spec": {
+                "serviceAccountName": predictor["serviceAccountName"],
+                "containers": [{"name": "kserve-container", "image": "any", **model}],
+                "volumes": predictor["volumes"],
+            },
+        },
+        KUBERNETES,
+        strict=True,
+    )
+
+
+def test_kserve_serves_one_version_of_what_runs_push(inference, base) -> None:
+    predictor = inference["spec"]["predictor"]
+    model = predictor["model"]
+    assert model["modelFormat"] == {"name": "tensorflow", "version": "2"}
+    config = DeploymentConfig(models=Path("/unused"))
+    assert config.image == f"tensorflow/serving:{model['runtimeVersion']}"
+    [mount], [volume] = model["volumeMounts"], predictor["volumes"]
+    assert mount["name"] == volume["name"]
+    assert mount["readOnly"]
+    assert mount["subPath"] == f"serving/{config.name}/VERSION"  # pipeline.work.Work.serving
+    assert mount["mountPath"] == "/mnt/models/VERSION"  # KServe's runtime has --model_base_path
+    assert of(base, "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
+    assert of(base, "ServiceAccount", predictor["serviceAccountName"])
+    assert predictor["canaryTrafficPercent"] == 100
+    said = (ROOT / "docs" / "canary.md").read_text()
+    for words in ("s/VERSION/", "canaryTrafficPercent: 100", "canaryTrafficPercent: 10"):
+        assert words in said
+
+
+def test_no_policy_of_ours_shuts_out_knative(inference, base) -> None:
+    """KServe gives its pods the labels of the service."""
+    labels = inference["metadata"]["labels"].items()
+    for policy in of(base, "NetworkPolicy"):
+        wanted = policy["spec"]["podSelector"]["matchLabels"].items()
+        assert not wanted <= labels, policy["metadata"]["name"]

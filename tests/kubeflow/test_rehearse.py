@@ -377,10 +377,10 @@ def test_storage_that_cannot_be_shared(stage, tmp_path):
     ],
 )
 def test_databases_that_cannot_be_used(stage, tmp_path, url, said, monkeypatch):
-    def ask_for_minutes(_config):
+    def ask_for_minutes(_config, _patience):
         pytest.fail("ML Metadata's client was asked, which tries for minutes")
 
-    monkeypatch.setattr("pipeline.metadata._open", ask_for_minutes)
+    monkeypatch.setattr("pipeline.database._made", ask_for_minutes)
     file = compile_shell(tmp_path / "pipeline.yaml", [("first", "true", [])])
     with pytest.raises(PipelineError, match=said):
         stage.run(file, metadata_url=url)

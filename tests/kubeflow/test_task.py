@@ -1,92 +1,126 @@
-"""What a task says where the cluster is not as the compiled file expects it."""
+"""A task's process starts the node's again where that may help, whatever Kubeflow's policy is."""
 
-import fcntl
 import os
-from dataclasses import replace
+import signal
+import subprocess
+import sys
 
 import pytest
-import yaml
+from descendants import all_end_with
 
-from components.errors import PipelineError
 from kubeflow import task
-from kubeflow.parameters import RunParameters
-from kubeflow.task import mounted, run_task
-from pipeline.config import Config
-from pipeline.node_ids import INGEST, TRAINER
-from pipeline.work import Work
+from kubeflow.task import PASSING, run
+from pipeline.exit_code import ExitCode
 
 pytestmark = pytest.mark.long
 
 
-def test_storage_that_is_not_mounted_or_read_only(tmp_path, monkeypatch):
-    with pytest.raises(PipelineError, match="the shared storage is not mounted in this task"):
-        mounted(tmp_path / "nowhere")
-    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
-    with pytest.raises(PipelineError, match="the shared storage is mounted read-only"):
-        mounted(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def told(toy) -> dict[str, str]:
-    """What a task of the compiled pipeline is told."""
-    [spec, _platform] = yaml.safe_load_all(toy.file.read_text())
-    executors = spec["deploymentSpec"]["executors"].values()
-    words = next(
-        container["args"]
-        for container in (executor["container"] for executor in executors)
-        if f"--node={TRAINER}" in container["args"]
-    )
-    options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-    return {name: options[name] for name in ("graph", "config")}
+@pytest.fixture(autouse=True)
+def _sigterm_stays_the_tests():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
-def _graph_is_there(toy, monkeypatch):
-    """Spares a test, to which it does not matter, the making of TFX's graph."""
-    monkeypatch.setattr("pipeline.graph.create_pipeline", lambda *_: None)
-    monkeypatch.setattr(task, "compile_pipeline", lambda _: toy.graph)
+def paused(monkeypatch):
+    """The pauses that were made."""
+    made = []
+    monkeypatch.setattr(task.time, "sleep", made.append)
+    return made
 
 
-def _run(node: str, work: Work, told: dict[str, str], **more: str) -> None:
-    told = {**told, **more}
-    parameters = RunParameters.of(Config.model_validate_json(told["config"]))
-    parameters = replace(parameters, data="incoming")  # or the sample would be drawn
-    run_task(node, "a-run", work, told["config"], told["graph"], parameters)
+def _at_start(tmp_path, *actions):
+    """A command that does another thing at each start, the last at all that come later."""
+    tries = tmp_path / "tries"
+    cases = " ".join(f"{number}) {action};;" for number, action in enumerate(actions[:-1], 1))
+    script = f"echo x >> {tries}; case $(wc -l < {tries}) in {cases} *) {actions[-1]};; esac"
+    return ["sh", "-c", script, "node", "--node=Trainer"], tries
 
 
-def test_a_pipeline_root_that_the_tasks_do_not_share(tmp_path, told):
-    work = Work(tmp_path)
-    with pytest.raises(PipelineError, match=r"must be storage that all tasks share, such as one"):
-        _run(TRAINER, work, told)
-    assert not work.runs.exists()
+def _starts(tries):
+    return len(tries.read_text().split())
 
 
-@pytest.mark.usefixtures("_graph_is_there")
-def test_storage_that_another_command_has_for_itself_is_waited_for(
-    tmp_path, told, capsys, monkeypatch
-):
-    lock = (tmp_path / "lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-
-    def say_and_let_go(*words: str) -> None:
-        say(*words)
-        lock.close()
-
-    say = task._say
-    monkeypatch.setattr(task, "_say", say_and_let_go)
-    with pytest.raises(PipelineError, match="must be storage that all tasks share"):
-        _run(TRAINER, Work(tmp_path), told)
-    assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_what_was_killed_is_started_again_at_once(tmp_path, paused, capfd, number):
+    command, tries = _at_start(tmp_path, f"kill -{number.value} $$", "exit 0")
+    assert run(command) == 0
+    assert (_starts(tries), paused) == (2, [])
+    said = capfd.readouterr().err
+    assert said.startswith(f"Trainer: killed by {number.name}")
+    assert "start 2 of 4, from what is whole" in said
+    assert ("memory_limit" in said) is (number == signal.SIGKILL)
 
 
-@pytest.mark.usefixtures("_graph_is_there")
-def test_an_image_with_another_pipeline(tmp_path, told):
-    with pytest.raises(PipelineError, match="compile it again with the package that is in the im"):
-        _run(INGEST, Work(tmp_path), told, graph="0" * 64)
+def test_what_is_killed_each_time_ends_as_a_shell_says_it(tmp_path, paused, capfd):
+    command, tries = _at_start(tmp_path, "kill -9 $$")
+    assert run(command) == 128 + signal.SIGKILL
+    assert _starts(tries) == 4
+    assert "at each of 4 starts" in capfd.readouterr().err
 
 
-def test_a_database_that_does_not_answer(tmp_path, told, monkeypatch):
-    monkeypatch.setenv("MRI_METADATA", "postgresql://me:secret@127.0.0.1:1/mlmd")
-    with pytest.raises(PipelineError, match=r"127\.0\.0\.1:1/mlmd cannot be opened") as refused:
-        _run(INGEST, Work(tmp_path), told)
-    assert "secret" not in str(refused.value)
+def test_a_failure_that_may_pass_is_tried_again_after_a_while(tmp_path, paused, capfd):
+    command, tries = _at_start(tmp_path, f"exit {PASSING}", f"exit {PASSING}", "exit 0")
+    assert run(command) == 0
+    assert (_starts(tries), paused) == (3, [10, 30])
+    assert "Trainer: this may pass; start 3 of 4 in 30 s" in capfd.readouterr().err
+
+
+def test_a_failure_that_does_not_pass_is_a_failure(tmp_path, paused):
+    command, tries = _at_start(tmp_path, f"exit {PASSING}")
+    assert run(command) == ExitCode.FAILED
+    assert (_starts(tries), sum(paused)) == (4, 120)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 143])
+def test_any_other_end_is_the_tasks_own(tmp_path, paused, code):
+    command, tries = _at_start(tmp_path, f"exit {code}")
+    assert run(command) == code
+    assert _starts(tries) == 1
+
+
+_TASK = (
+    f"import sys; from kubeflow.task import run; sys.exit(run([{sys.executable!r}, '-c', NODE]))"
+)
+_NODE = """
+import os, signal, sys, time
+from pipeline.termination import Terminated, raise_at_sigterm
+raise_at_sigterm(again=signal.SIG_IGN)
+try:
+    print(os.getpid(), flush=True)
+    time.sleep(600)  # until it is stopped
+except Terminated:
+    sys.stdin.read()  # the second SIGTERM is there before the test goes on
+    print("in order", flush=True)
+    sys.exit(143)
+"""
+
+
+@pytest.mark.parametrize("whom", ["task", "group"])
+def test_a_stop_reaches_the_node_which_ends_in_order(whom):
+    """Argo's executor signals the group of processes; other things, the first process alone."""
+    words = [sys.executable, "-c", _TASK.replace("NODE", repr(_NODE))]
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert int(process.stdout.readline()) != process.pid
+        kill = os.kill if whom == "task" else os.killpg
+        kill(process.pid, signal.SIGTERM)
+        said, _ = process.communicate()
+    assert said == "in order\n"
+    assert process.returncode == ExitCode.TERMINATED
+
+
+def test_a_task_that_is_killed_takes_the_node_with_it():
+    words = [sys.executable, "-c", _TASK.replace("NODE", repr(_NODE))]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        with all_end_with(process.pid, "raise_at_sigterm"):
+            process.kill()

@@ -1,6 +1,7 @@
 """What a task leaves for Kubeflow to show."""
 
 import json
+import math
 
 import pytest
 from trained import trained
@@ -23,11 +24,12 @@ def _executor_input(folder, **artifacts):
 def test_figures_and_the_confusion_matrix_are_told_in_the_output_file(tmp_path):
     uri = "minio://bucket/run/metrics"
     outputs = ExecutorOutputs.read(_executor_input(tmp_path, metrics=uri, confusion="s3://b/c"))
-    outputs.metrics({"accuracy": 0.5, "unknown": None})
+    outputs.metrics({"accuracy": 0.5, "unknown": None, "loss": math.nan, "worst": math.inf})
     outputs.confusion(["a", "b"], [[3, 1], [0, 2]])
     outputs.close()
 
-    told = json.loads((tmp_path / "out" / "output_metadata.json").read_text())["artifacts"]
+    text = (tmp_path / "out" / "output_metadata.json").read_text()
+    told = json.loads(text, parse_constant=pytest.fail)["artifacts"]  # Go's JSON knows no NaN
     [metrics] = told["metrics"]["artifacts"]
     assert metrics == {"name": "metrics", "uri": uri, "metadata": {"accuracy": 0.5}}
     [confusion] = told["confusion"]["artifacts"]

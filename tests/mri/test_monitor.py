@@ -19,7 +19,7 @@ from components.errors import PipelineError
 from components.monitor.window import one_version, read_window
 from imaging.quality import measure
 from mri.monitor import _begin, _training
-from pipeline.metadata import connect, connection_config
+from pipeline.database import connect, connection_config
 from pipeline.work import Work
 from serving.client import Client
 

@@ -16,7 +16,7 @@ from registering import MADE, RUNS, Registry
 from rich.console import Console
 from work_state import TIME, files_of, listed
 
-from pipeline.metadata import connect, connection_config
+from pipeline.database import connect, connection_config
 from pipeline.work import Work
 
 pytestmark = pytest.mark.long

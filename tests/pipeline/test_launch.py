@@ -58,7 +58,7 @@ def test_a_cached_node_is_launched_without_what_its_executor_needs(tmp_path):
 
 def test_what_asks_ml_metadata_only_loads_nothing_for_executors():
     modules = (
-        *("kubeflow.task", "kubeflow.ending", "kubeflow.rehearse", "mri.clean"),
+        *("kubeflow.node", "kubeflow.ending", "kubeflow.rehearse", "mri.clean"),
         *("mri.models", "mri.report"),
     )
     code = (

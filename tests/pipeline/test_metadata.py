@@ -9,8 +9,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tenacity import stop_never
 
 from components.errors import PipelineError
-from pipeline import metadata
-from pipeline.metadata import abandon, connect, connection_config, forget_missing
+from pipeline import database
+from pipeline.database import connect, connection_config
+from pipeline.metadata import abandon, forget_missing
 from pipeline.work import Work
 
 
@@ -185,7 +186,7 @@ def _open_at(url: str, work: Work, barrier) -> None:
 
 
 def test_several_processes_open_an_empty_database_at_once(work, monkeypatch):
-    monkeypatch.setattr(metadata._open.retry, "stop", stop_never)
+    monkeypatch.setattr(database._made.retry, "stop", stop_never)
     context = multiprocessing.get_context("fork")  # what is imported need not be imported again
     barrier = context.Barrier(4)
     with postgres.server() as url:

@@ -45,6 +45,7 @@ def test_a_stopped_run_shows_why_and_what_can_be_done(tmp_path):
         assert name in page.text
     assert "60 of 300 files (20.0%)" in page.text
     assert "empty file" in page.text
+    assert "accept_anomalies=rejected_files,missing_class,drift:image/mean" in page.text
     assert "--accept-anomalies rejected_files,missing_class,drift:image/mean" in page.text
     assert DISCLAIMER in page.text
     assert page.text.count("Before") == page.text.count("Now") == 3

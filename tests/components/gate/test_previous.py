@@ -25,8 +25,8 @@ from components.gate.config import GateConfig
 from components.gate.previous import LastPassedStrategy
 from components.gate.verdict import DataVerdict
 from components.ingest.artifacts import IngestReportFile
+from pipeline.database import connect, connection_config
 from pipeline.launch import compile_pipeline, launch_node, node_ids, set_run_id
-from pipeline.metadata import connect, connection_config
 from pipeline.work import Work
 
 # TFX asks protobuf for a label, in a function that pipeline.launch calls.

@@ -13,8 +13,8 @@ from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
 from components.ingest.report import IngestReport
 from pipeline.config import Config
+from pipeline.database import connection_config
 from pipeline.launch import NodeResult, compile_pipeline, launch_node, set_run_id
-from pipeline.metadata import connection_config
 from pipeline.work import Work
 
 pytestmark = [

@@ -1,5 +1,6 @@
 import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,3 +208,16 @@ def test_a_session_gives_the_same_as_tensorflow_serving_runs_the_graph_in_one(se
                 {signature.inputs["image_bytes"].name: IMAGES},
             )
         np.testing.assert_allclose(answered, expected, atol=1e-5)
+
+
+def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(exported):
+    import tensorflow_ops
+
+    from serving.tf_serving.config import DeploymentConfig
+
+    assert DeploymentConfig(models=Path("/unused")).image.endswith(f":{tensorflow_ops.VERSION}")
+    known, used = tensorflow_ops.known(), tensorflow_ops.used(exported)
+    assert len(used) > 50
+    assert {"Conv2D", "ParseExampleV2"} <= set(used)
+    assert set(used) - set(known) == set()
+    assert {name: used[name] - known[name] for name in used if used[name] - known[name]} == {}
