@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
 from components.validation import nearest_name
 from pipeline.config import ConfigError
 from pipeline.launch import read_ir
-from pipeline.metadata import run_executions
+from pipeline.metadata import SUCCESSFUL, run_executions
 from pipeline.node_ids import INGEST, NODES
 from pipeline.orchestration import (
     PIPELINE_CONTEXT_TYPE_NAME,
@@ -26,7 +25,6 @@ _DECIDE_NOTHING = frozenset({"code", "cache"})
 """Parameters in which two runs may differ: newer code is what one starts in the middle for, and a
 cache is the machine's."""
 _DATA = f"{INGEST} input_base"
-_ENDED_WELL = (pb.Execution.COMPLETE, pb.Execution.CACHED)
 _SHOWN = 200
 """Characters of a value in a message."""
 
@@ -92,7 +90,7 @@ def mark_partial(
         )
     partial_run_utils.set_base_pipeline_run_strategy(ir.runtime_spec.snapshot_settings, base)
     made = {
-        node for node, one in run_executions(store, base) if one.last_known_state in _ENDED_WELL
+        node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL
     }
     if lacking := [name for name in reused if name not in made]:
         raise PipelineError(
