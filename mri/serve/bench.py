@@ -15,7 +15,7 @@ from components.errors import PipelineError
 from components.servable import MODEL_NAME
 from mri.options import AsJson, spread
 from pipeline.exit_code import ExitCode
-from serving.client.images import encode_image
+from serving.client import Client, encode_image
 from serving.load import LoadReport, generate_load, sessions
 
 app = typer.Typer(add_completion=False)
@@ -52,6 +52,8 @@ def bench(
         [encoded[(first + number) % len(encoded)] for number in range(batch)]
         for first in range(0, len(encoded), batch)
     ]
+    with Client(address, model=model, attempts=1) as client:
+        client.status()  # of a wrong address or model, it says what is wrong
     open_session = sessions(address, model, batches)
     reports = []
     for connections in in_flight or (1, 2, 8, 32):

@@ -73,9 +73,11 @@ def test_a_version_or_a_label_of_a_server_is_asked(server, images, protocol):
 
 def test_a_port_of_the_other_protocol_is_told(server, images):
     right = f"http://127.0.0.1:{server.rest_port}"
-    result = mri("predict", "--server", f"127.0.0.1:{server.rest_port}", str(images[0]))
-    assert result.returncode == 1
-    assert f"give {right}" in " ".join(result.stderr.split())
+    address = f"127.0.0.1:{server.rest_port}"
+    for command in (("predict", "--server", address, str(images[0])), ("serve", "bench", address)):
+        result = mri(*command)
+        assert result.returncode == 1
+        assert f"give {right}" in " ".join(result.stderr.split())
 
 
 def test_it_is_said_which_frame_was_judged(server, tmp_path):

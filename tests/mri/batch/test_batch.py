@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.dataset as ds
 import pytest
-from dicom_files import file as dicom_file
+from dicom_files import dataset, encoded, head
 from drawing import draw, encode
 from small_model import brightness_answer, save
 from toy_run import mri
@@ -37,7 +38,7 @@ def images(tmp_path_factory) -> Path:
     for index in range(5):
         (root / "a" / f"{index}.png").write_bytes(encode(draw(index)))
     (root / "b.jpg").write_bytes(encode(draw(9), "JPEG"))
-    (root / "c.dcm").write_bytes(dicom_file())
+    (root / "c.dcm").write_bytes(encoded(dataset(np.stack([head(seed) for seed in range(3)]))))
     (root / "cut.png").write_bytes(encode(draw(1))[:200])
     (root / "empty.png").touch()
     (root / "text.png").write_bytes(b"no image")
@@ -78,6 +79,9 @@ def test_every_file_has_a_row_and_a_bad_one_its_error(whole):
         assert row["label"] == max(probabilities, key=probabilities.get)
         assert (row["in_distribution"], row["error"], row["reasons"]) == (True, None, None)
     assert by_name["c.dcm"]["label"]
+    of_frames = [(by_name[name]["frame"], by_name[name]["frames"])
+                 for name in ("c.dcm", "0.png", "text.png")]  # fmt: skip
+    assert of_frames == [(1, 3), (0, 1), (None, None)]
     assert by_name["text.png"]["label"] is None
     assert not list(out.glob(".*"))
 
