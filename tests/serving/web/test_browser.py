@@ -30,7 +30,7 @@ def image(seed: int, name: str = "scan.png") -> dict[str, Any]:
     return {"name": name, "mimeType": "image/png", "buffer": content}
 
 
-def choose(tab: Any, *files: dict[str, Any]) -> None:
+def choose(tab: Any, *files: dict[str, Any] | Path) -> None:
     tab.set_input_files("#image", list(files))
     tab.get_by_role("button", name="Look at the images").click()
 
@@ -175,12 +175,12 @@ def test_the_same_form_sent_twice_at_once_gives_one_set_of_results(
 
 
 def test_what_is_too_much_is_told_to_a_browser_that_is_still_sending(
-    site: Site, open_tab: Tab
+    site: Site, open_tab: Tab, tmp_path: Path
 ) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(20_000_000))
     tab = open_tab(java_script_enabled=False)
     tab.goto(site(settings={"max_request_bytes": 100_000}))
-    large = {"name": "a.png", "mimeType": "image/png", "buffer": bytes(20_000_000)}
-    choose(tab, large)
+    choose(tab, tmp_path / "large.png")
     tab.get_by_text("send fewer or smaller images").wait_for()
 
 

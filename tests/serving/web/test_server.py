@@ -110,6 +110,11 @@ def test_those_who_do_not_read_keep_nobody_waiting(page_process: str) -> None:
 
 LIES = {
     "4 GiB": (b"Content-Length: 4294967296\r\n\r\n", 413, "send fewer or smaller"),
+    "too much, and asks first": (
+        b"Expect: 100-continue\r\nContent-Length: 41000000\r\n\r\n",
+        413,
+        "send fewer or smaller",
+    ),
     "negative": (b"Content-Length: -1\r\n\r\n", 400, "cannot be understood"),
     "not a number": (b"Content-Length: many\r\n\r\n", 400, "cannot be understood"),
     "a number of 5,000 digits": (
@@ -145,6 +150,16 @@ def test_a_request_that_lies_about_its_length_is_refused_with_a_sentence(
     assert b"X-Request-Id" in head
     assert b"Content-Security-Policy" in head
     assert serves_others(page_process)
+
+
+def test_who_asks_first_is_told_to_go_on(page_process: str) -> None:
+    """As curl does with a large file."""
+    asks = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(png())
+    with connect(page_process) as sender:
+        sender.sendall(FIELDS + asks)
+        assert sender.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sender.sendall(png())
+        assert everything(sender).startswith(b"HTTP/1.1 200 ")
 
 
 def test_pieces_without_end_are_refused(page_process: str) -> None:
