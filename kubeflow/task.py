@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from components.leash import ask_the_kernel
-from pipeline.exit_code import ExitCode
+from pipeline.exit_code import PASSING, ExitCode
 from pipeline.termination import Terminated, raise_at_sigterm
 
-PASSING = os.EX_TEMPFAIL
-"""The exit code of a node's process after a failure that may pass."""
 PAUSES = (10.0, 30.0, 80.0)
 """Seconds to wait before each further start after such a failure: storage that is away for two
 minutes is back by then. After a kill nobody waits."""

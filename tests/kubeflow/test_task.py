@@ -9,8 +9,8 @@ import pytest
 from descendants import all_end_with
 
 from kubeflow import task
-from kubeflow.task import PASSING, start
-from pipeline.exit_code import ExitCode
+from kubeflow.task import start
+from pipeline.exit_code import PASSING, ExitCode
 
 pytestmark = pytest.mark.long
 
