@@ -23,7 +23,6 @@ from components.errors import PipelineError
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
-from kubeflow.task import PASSING
 from kubeflow.ui_artifacts import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
@@ -31,7 +30,7 @@ from pipeline.database import PATIENCE, DatabaseAwayError, connect, connection_c
 from pipeline.decisions.decide import finish_decisions
 from pipeline.decisions.pushes import finish_pushes
 from pipeline.environment import METADATA_VARIABLE, PATIENCE_VARIABLE
-from pipeline.exit_code import ExitCode
+from pipeline.exit_code import PASSING, ExitCode
 from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,

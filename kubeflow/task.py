@@ -7,68 +7,70 @@ kill, and after a failure of the kind that passes. What is whole is not done twi
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from components.child_process import start
-from pipeline.exit_code import ExitCode
+from components.leash import ask_the_kernel
+from pipeline.exit_code import PASSING, ExitCode
 from pipeline.termination import Terminated, raise_at_sigterm
 
-NODE_MODULE = "kubeflow.node"
-"""What does the work."""
-PASSING = os.EX_TEMPFAIL
-"""The exit code of a node's process after a failure that may pass."""
 PAUSES = (10.0, 30.0, 80.0)
 """Seconds to wait before each further start after such a failure: storage that is away for two
 minutes is back by then. After a kill nobody waits."""
 
 
-def run(command: Sequence[str], pauses: Sequence[float] = PAUSES) -> int:
-    """Runs a command, and runs it again if it is killed or fails as what passes does.
+def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
+    """Starts a process for the node's work, and another if that is killed or may yet succeed.
+
+    It returns in each process that is to do the work, and never in this one, which ends as the last
+    of them does. A fork is enough: this process has no thread, and has loaded next to nothing.
 
     Args:
-        command: The command line.
+        node: The node's name, for the log.
         pauses: Seconds before each further start.
-
-    Returns:
-        The exit code of the last start; of one that was killed 128 and the signal's number, as
-        shells say it.
     """
-    process: subprocess.Popen[Any] | None = None
-    say = partial(_say, next((word[7:] for word in command if word.startswith("--node=")), "task"))
+    say = partial(_say, node)
+    child = 0
     raise_at_sigterm()
     try:
-        for number, pause in enumerate(pauses, 1):
-            process = start(command)
-            code = process.wait()
-            if code >= 0 and code != PASSING:
-                return code
+        for number, pause in enumerate((*pauses, None), 1):
+            child = _fork()
+            if not child:
+                return
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            child = 0
+            if (code >= 0 and code != PASSING) or pause is None:
+                break
             again = f"start {number + 1} of {len(pauses) + 1}"
             if code < 0:
                 say(f"{_killed(-code)}; {again}, from what is whole")
             else:
                 say(f"this may pass; {again} in {pause:.0f} s")
                 time.sleep(pause)  # until the storage is back
-        process = start(command)
-        code = process.wait()
     except Terminated:
-        return _stopped(process)
+        if child:  # has it leave in order what it does
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+        sys.exit(ExitCode.TERMINATED)
     if code < 0:
         say(f"{_killed(-code)} at each of {len(pauses) + 1} starts")
-        return 128 - code
-    return ExitCode.FAILED if code == PASSING else code
+        sys.exit(128 - code)  # as shells say it
+    sys.exit(ExitCode.FAILED if code == PASSING else code)
 
 
-def _stopped(process: "subprocess.Popen[Any] | None") -> int:
-    """Passes SIGTERM on, and waits until what is being done is left in order."""
-    if process is not None and process.poll() is None:
-        process.terminate()
-        process.wait()
-    return ExitCode.TERMINATED
+def _fork() -> int:
+    """Forks; the child has no handler of ours, and ends when its parent does."""
+    parent = os.getpid()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if sys.platform == "linux":
+            ask_the_kernel(signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(ExitCode.FAILED)
+    return child
 
 
 def _killed(number: int) -> str:
@@ -85,7 +87,10 @@ def _say(node: str, sentence: str) -> None:
 
 def main() -> None:
     """Runs the node that the command line names; the exit code is its process's."""
-    sys.exit(run([sys.executable, "-m", NODE_MODULE, *sys.argv[1:]]))
+    start(next((word[7:] for word in sys.argv if word.startswith("--node=")), "task"))
+    from kubeflow import node  # not in the process that waits
+
+    node.main()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the exit code of `mri` and of the node launcher means."""
 
+import os
 from enum import IntEnum
 
 
@@ -26,3 +27,8 @@ class ExitCode(IntEnum):
     DRIFT = 5
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+PASSING = os.EX_TEMPFAIL
+"""What a node's process on a cluster ends with after a failure that may pass: its task starts it
+again, and nobody else sees this."""

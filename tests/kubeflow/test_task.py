@@ -9,8 +9,8 @@ import pytest
 from descendants import all_end_with
 
 from kubeflow import task
-from kubeflow.task import PASSING, run
-from pipeline.exit_code import ExitCode
+from kubeflow.task import start
+from pipeline.exit_code import PASSING, ExitCode
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +35,19 @@ def _at_start(tmp_path, *actions):
     tries = tmp_path / "tries"
     cases = " ".join(f"{number}) {action};;" for number, action in enumerate(actions[:-1], 1))
     script = f"echo x >> {tries}; case $(wc -l < {tries}) in {cases} *) {actions[-1]};; esac"
-    return ["sh", "-c", script, "node", "--node=Trainer"], tries
+    return script, tries
+
+
+def _end_of(script):
+    """How the task ends whose node's process becomes a shell."""
+
+    def work():
+        start("Trainer")
+        os.execvp("sh", ["sh", "-c", script])  # in the node's process alone
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    return ended.value.code
 
 
 def _starts(tries):
@@ -44,8 +56,8 @@ def _starts(tries):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_what_was_killed_is_started_again_at_once(tmp_path, paused, capfd, number):
-    command, tries = _at_start(tmp_path, f"kill -{number.value} $$", "exit 0")
-    assert run(command) == 0
+    script, tries = _at_start(tmp_path, f"kill -{number.value} $$", "exit 0")
+    assert _end_of(script) == 0
     assert (_starts(tries), paused) == (2, [])
     said = capfd.readouterr().err
     assert said.startswith(f"Trainer: killed by {number.name}")
@@ -54,38 +66,37 @@ def test_what_was_killed_is_started_again_at_once(tmp_path, paused, capfd, numbe
 
 
 def test_what_is_killed_each_time_ends_as_a_shell_says_it(tmp_path, paused, capfd):
-    command, tries = _at_start(tmp_path, "kill -9 $$")
-    assert run(command) == 128 + signal.SIGKILL
+    script, tries = _at_start(tmp_path, "kill -9 $$")
+    assert _end_of(script) == 128 + signal.SIGKILL
     assert _starts(tries) == 4
     assert "at each of 4 starts" in capfd.readouterr().err
 
 
 def test_a_failure_that_may_pass_is_tried_again_after_a_while(tmp_path, paused, capfd):
-    command, tries = _at_start(tmp_path, f"exit {PASSING}", f"exit {PASSING}", "exit 0")
-    assert run(command) == 0
+    script, tries = _at_start(tmp_path, f"exit {PASSING}", f"exit {PASSING}", "exit 0")
+    assert _end_of(script) == 0
     assert (_starts(tries), paused) == (3, [10, 30])
     assert "Trainer: this may pass; start 3 of 4 in 30 s" in capfd.readouterr().err
 
 
 def test_a_failure_that_does_not_pass_is_a_failure(tmp_path, paused):
-    command, tries = _at_start(tmp_path, f"exit {PASSING}")
-    assert run(command) == ExitCode.FAILED
+    script, tries = _at_start(tmp_path, f"exit {PASSING}")
+    assert _end_of(script) == ExitCode.FAILED
     assert (_starts(tries), sum(paused)) == (4, 120)
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 143])
 def test_any_other_end_is_the_tasks_own(tmp_path, paused, code):
-    command, tries = _at_start(tmp_path, f"exit {code}")
-    assert run(command) == code
+    script, tries = _at_start(tmp_path, f"exit {code}")
+    assert _end_of(script) == code
     assert _starts(tries) == 1
 
 
-_TASK = (
-    f"import sys; from kubeflow.task import run; sys.exit(run([{sys.executable!r}, '-c', NODE]))"
-)
-_NODE = """
+_TASK = """
 import os, signal, sys, time
+from kubeflow.task import start
 from pipeline.termination import Terminated, raise_at_sigterm
+start("Trainer")
 raise_at_sigterm(again=signal.SIG_IGN)
 try:
     print(os.getpid(), flush=True)
@@ -100,7 +111,7 @@ except Terminated:
 @pytest.mark.parametrize("whom", ["task", "group"])
 def test_a_stop_reaches_the_node_which_ends_in_order(whom):
     """Argo's executor signals the group of processes; other things, the first process alone."""
-    words = [sys.executable, "-c", _TASK.replace("NODE", repr(_NODE))]
+    words = [sys.executable, "-c", _TASK]
     with subprocess.Popen(
         words,
         stdin=subprocess.PIPE,
@@ -117,10 +128,10 @@ def test_a_stop_reaches_the_node_which_ends_in_order(whom):
 
 
 def test_a_task_that_is_killed_takes_the_node_with_it():
-    words = [sys.executable, "-c", _TASK.replace("NODE", repr(_NODE))]
+    words = [sys.executable, "-c", _TASK]
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         process.stdout.readline()
-        with all_end_with(process.pid, "raise_at_sigterm"):
+        with all_end_with(process.pid, "in order"):
             process.kill()
