@@ -34,7 +34,8 @@ class Retry:
 
     def wait(self, attempt: int) -> int:
         """Seconds until the next attempt, after the given one (from 1) has failed."""
-        return self.first * (self.factor or 1) ** (attempt - 1)
+        wait: int = self.first * (self.factor or 1) ** (attempt - 1)
+        return wait
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def test_it_pushes_what_a_local_run_pushes_and_leaves_the_same_lineage(first, da
     assert len(rehearsed) > 60
     assert_whole(store(storage, database))
     end = ended(storage, result.stdout)
-    assert (end["state"], end["told"]) == ("completed", "SUCCEEDED")
+    assert (end["state"], end["told"]) == ("completed", "COMPLETE")
     assert set(states(end)) == set(NODES)
     assert set(states(end).values()) == {"done"}
 

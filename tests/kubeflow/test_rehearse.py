@@ -143,6 +143,28 @@ def test_a_pod_is_lost_while_its_command_runs(stage, monkeypatch):
     assert "away ended with its pod lost; again in 0 s" in stage.said
 
 
+def test_a_later_attempt_is_told_to_end_when_the_window_is_over(stage, monkeypatch):
+    class AtTheEnd(Clock):
+        passed = 0
+
+        def now(self):
+            return self.passed
+
+        def wait(self, _stopped, _seconds):
+            AtTheEnd.passed = 3600  # the window of pipelines of scripts
+            return False
+
+    monkeypatch.setattr("kubeflow.rehearse.Clock", AtTheEnd)
+    stage.storage.mkdir()
+    os.mkfifo(stage.storage / "held")
+    script = f"[ ! -e {MOUNT}/first ] || exec cat {MOUNT}/held; touch {MOUNT}/first; exit 1"
+    ending = f'printf "%s" "$2" > {MOUNT}/status'
+    with_retry = stage.play(("late", script, []), retries=1, backend="2.16", ending=ending)
+    assert with_retry is ExitCode.FAILED
+    assert "failed     ended with exit code 143: the window for all attempts is over" in stage.said
+    assert json.loads((stage.storage / "status").read_text())["state"] == "RUNNING"
+
+
 @pytest.mark.parametrize(
     ("lose", "said"),
     [("traner=1", "no task 'traner'; did you mean 'trainer'"), ("trainer", "form TASK=SECONDS")],
