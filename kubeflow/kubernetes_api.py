@@ -80,7 +80,7 @@ class KubernetesApi:
         policy = _retry_policy(found.data or {})
         both = (
             "; for both, set templateDefaults.retryStrategy in its workflowDefaults to "
-            "{limit: '2', retryPolicy: Always}"
+            "{limit: '0', retryPolicy: Always}"
         )
         again = {
             "Always": "if its command fails or its pod is lost",

@@ -89,7 +89,8 @@ def test_the_version(found, server, cluster, version, state, says):
         ({}, "again if its command fails, and not if its pod is lost; for both, set"),
         ({"config": "workflowDefaults: {spec: {templateDefaults: {retryStrategy: "
                     "{limit: '2', retryPolicy: OnError}}}}"},
-         "again if its pod is lost, and not if its command fails; for both, set"),
+         "again if its pod is lost, and not if its command fails; for both, set "
+         "templateDefaults.retryStrategy in its workflowDefaults to {limit: '0', retryPolicy: Al"),
         ({"workflowDefaults": "spec: {templateDefaults: null}"}, "(OnFailure)"),
     ],
 )  # fmt: skip
