@@ -131,10 +131,13 @@ class KubernetesApi:
         secret, _, key = name.partition("/")
         found = _ask(self._core.read_namespaced_secret, secret, self._namespace)
         if found is None or not (found.data or {}).get(key):
-            what = f"nothing under {key} in the Secret" if found else "no Secret"
+            what, put = "no Secret", f"create secret generic {secret} --from-literal={key}=..."
+            if found is not None:
+                value = json.dumps({"stringData": {key: "..."}})
+                what, put = f"nothing under {key} in", f"patch secret {secret} -p '{value}'"
             said = (
                 f"There is {what} {secret} in {self._namespace}, from which tasks take {variable}: "
-                f"kubectl create secret generic {secret} -n {self._namespace} --from-literal={key}="
+                f"`kubectl -n {self._namespace} {put}` puts it there."
             )
             return Finding(f"Secret {name}", said, "missing")
         return Finding(f"Secret {name}", f"It is there, for {variable}.")
