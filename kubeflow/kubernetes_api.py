@@ -77,7 +77,11 @@ class KubernetesApi:
                 "installed elsewhere, or without Argo?"
             )
             return Finding("retries", said, "unknown")
-        policy = _retry_policy(found.data or {})
+        try:
+            policy = _retry_policy(found.data or {})
+        except (yaml.YAMLError, AttributeError):
+            said = f"workflowDefaults cannot be read in the ConfigMap {_CONTROLLER} in {KUBEFLOW}."
+            return Finding("retries", said, "unknown")
         both = (
             "; for both, set templateDefaults.retryStrategy in its workflowDefaults to "
             "{limit: '0', retryPolicy: Always}"
@@ -199,8 +203,13 @@ class KubernetesApi:
             failed = f"A pod of {image} that mounts {claim} is {phase}: {why}."
             yield Finding("inside the volume", failed, "missing")
             return
-        seen = json.loads(said)
-        owner = f"It belongs to {seen['owner']} with mode {seen['mode']}"
+        try:
+            seen = json.loads(said.splitlines()[-1])
+            owner = f"It belongs to {seen['owner']} with mode {seen['mode']}"
+        except (ValueError, LookupError, TypeError):
+            odd = f"A pod of {image} did not say what it saw: {said[:100]!r}."
+            yield Finding("inside the volume", odd, "unknown")
+            return
         if seen["writable"]:
             may = f"{owner}; user {seen['user']} may write it, and {seen['free']} GB are free."
             yield Finding(f"owner of {claim}", may)

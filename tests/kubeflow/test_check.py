@@ -100,6 +100,21 @@ def test_what_argo_tries_again(found, cluster, data, says):
     assert (state, says in said) == ("ok", True)
 
 
+@pytest.mark.parametrize("text", ["{", "- spec", "spec: [1]", "7"])
+def test_settings_of_argo_that_cannot_be_read(found, cluster, text):
+    settings = cluster.objects["namespaces/kubeflow/configmaps/workflow-controller-configmap"]
+    settings["data"] = {"workflowDefaults": text}
+    state, said = found()["retries"]
+    assert (state, "workflowDefaults cannot be read" in said) == ("unknown", True)
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[1]", "{}"])
+def test_a_pod_that_says_something_else(found, cluster, text):
+    cluster.log = text
+    state, said = found(inside=True)["inside the volume"]
+    assert (state, "did not say what it saw" in said) == ("unknown", True)
+
+
 @pytest.mark.parametrize(
     ("claim", "nodes", "state", "says"),
     [
