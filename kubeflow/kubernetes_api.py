@@ -77,10 +77,14 @@ class KubernetesApi:
                 "installed elsewhere, or without Argo?"
             )
             return Finding("retries", said, "unknown")
-        policy = _retry_policy(found.data or {})
+        try:
+            policy = _retry_policy(found.data or {})
+        except (yaml.YAMLError, AttributeError):
+            said = f"workflowDefaults cannot be read in the ConfigMap {_CONTROLLER} in {KUBEFLOW}."
+            return Finding("retries", said, "unknown")
         both = (
             "; for both, set templateDefaults.retryStrategy in its workflowDefaults to "
-            "{limit: '2', retryPolicy: Always}"
+            "{limit: '0', retryPolicy: Always}"
         )
         again = {
             "Always": "if its command fails or its pod is lost",
@@ -131,10 +135,13 @@ class KubernetesApi:
         secret, _, key = name.partition("/")
         found = _ask(self._core.read_namespaced_secret, secret, self._namespace)
         if found is None or not (found.data or {}).get(key):
-            what = f"nothing under {key} in the Secret" if found else "no Secret"
+            what, put = "no Secret", f"create secret generic {secret} --from-literal={key}=..."
+            if found is not None:
+                value = json.dumps({"stringData": {key: "..."}})
+                what, put = f"nothing under {key} in", f"patch secret {secret} -p '{value}'"
             said = (
                 f"There is {what} {secret} in {self._namespace}, from which tasks take {variable}: "
-                f"kubectl create secret generic {secret} -n {self._namespace} --from-literal={key}="
+                f"`kubectl -n {self._namespace} {put}` puts it there."
             )
             return Finding(f"Secret {name}", said, "missing")
         return Finding(f"Secret {name}", f"It is there, for {variable}.")
@@ -196,8 +203,13 @@ class KubernetesApi:
             failed = f"A pod of {image} that mounts {claim} is {phase}: {why}."
             yield Finding("inside the volume", failed, "missing")
             return
-        seen = json.loads(said)
-        owner = f"It belongs to {seen['owner']} with mode {seen['mode']}"
+        try:
+            seen = json.loads(said.splitlines()[-1])
+            owner = f"It belongs to {seen['owner']} with mode {seen['mode']}"
+        except (ValueError, LookupError, TypeError):
+            odd = f"A pod of {image} did not say what it saw: {said[:100]!r}."
+            yield Finding("inside the volume", odd, "unknown")
+            return
         if seen["writable"]:
             may = f"{owner}; user {seen['user']} may write it, and {seen['free']} GB are free."
             yield Finding(f"owner of {claim}", may)

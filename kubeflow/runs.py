@@ -83,7 +83,7 @@ class Job:
         ]
         return {
             "display_name": name,
-            "experiment_id": found[0]["experiment_id"],
+            "experiment_id": found[0].get("experiment_id"),
             "pipeline_spec": self.pipeline.documents,
             "runtime_config": {"parameters": dict(self.values)},
             "service_account": self.service_account or "",
@@ -123,7 +123,7 @@ def schedule(
     if same := server.named("recurringRuns", name):
         raise PipelineError(
             f"{server.host} has a schedule {name!r} already: give --name another, or "
-            f"`kfp recurring-run delete {same[0]['recurring_run_id']}` first."
+            f"`kfp recurring-run delete {same[0].get('recurring_run_id')}` first."
         )
     when = {
         "trigger": {"cron_schedule": {"cron": cron}},
@@ -132,7 +132,7 @@ def schedule(
         "no_catchup": not catch_up,
     }
     made = server.ask("POST", "recurringruns", job.body(server, name, when))
-    return str(made["recurring_run_id"])
+    return str(made.get("recurring_run_id"))
 
 
 def wait(
@@ -192,7 +192,7 @@ def stop(server: Server, run_id: str) -> KubeflowRun:
     run = get_run(server, run_id)
     if run.state in _ENDED:
         raise PipelineError(f"The run {run_id} cannot be stopped: it has ended ({run.state}).")
-    server.ask("POST", f"runs/{run_id}:terminate")
+    server.ask("POST", f"runs/{run.run_id}:terminate")
     return get_run(server, run_id)
 
 
@@ -204,19 +204,24 @@ def _may_pass(error: PipelineError) -> bool:
 
 
 def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
+    run_id: Any = run.get("run_id")
     state = run.get("state", "PENDING")
     namespace = server.namespace or "kubeflow"
-    return KubeflowRun(
-        run_id=run["run_id"],
-        name=run.get("display_name", ""),
-        state=state,
-        stopped=any(one.get("state") == "CANCELING" for one in run.get("state_history", ())),
-        created=run.get("created_at"),
-        ended=run.get("finished_at"),
-        error=(run.get("error") or {}).get("message"),
-        schedule=run.get("recurring_run_id"),
-        parameters=run.get("runtime_config", {}).get("parameters", {}),
-        page=server.run_page(run["run_id"]),
-        pods=pods_command(run["run_id"], namespace),
-        tasks=read_tasks(run, namespace, has_ended=state in _ENDED),
-    )
+    try:
+        return KubeflowRun(
+            run_id=run_id,
+            name=run.get("display_name", ""),
+            state=state,
+            stopped=any(one.get("state") == "CANCELING" for one in run.get("state_history", ())),
+            created=run.get("created_at"),
+            ended=run.get("finished_at"),
+            error=(run.get("error") or {}).get("message"),
+            schedule=run.get("recurring_run_id"),
+            parameters=run.get("runtime_config", {}).get("parameters", {}),
+            page=server.run_page(run_id),
+            pods=pods_command(run_id, namespace),
+            tasks=read_tasks(run, namespace, has_ended=state in _ENDED),
+        )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = "answers with what is no run of Kubeflow Pipelines 2."
+        raise PipelineError(f"{server.host} {what}") from error

@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from kubeflow.backends import NEWEST_BACKEND, find_backend
-from kubeflow.rehearse import rehearse as run
 from mri.kubeflow.options import Parameters
 from mri.options import spread
 from pipeline.environment import METADATA_VARIABLE
@@ -62,6 +61,8 @@ def rehearse(
     Tasks share the storage folder and the database, and nothing else; retries, failures and the
     exit handler are those of the compiled file, as that release of Kubeflow Pipelines takes them.
     """
+    from kubeflow.rehearse import rehearse as run
+
     code = run(
         file,
         parameters or (),

@@ -40,7 +40,7 @@ def found(server, pipeline):
     def look(connect=lambda: Server(server.address), **options):
         given = options.pop("pipeline", pipeline)
         findings = list(check(given, connect, **options))
-        assert all(one.sentence.endswith((".", "=")) for one in findings)
+        assert all(one.sentence.endswith(".") for one in findings)
         assert "hidden" not in str(findings)
         return {one.subject: (one.state, one.sentence) for one in findings}
 
@@ -89,7 +89,8 @@ def test_the_version(found, server, cluster, version, state, says):
         ({}, "again if its command fails, and not if its pod is lost; for both, set"),
         ({"config": "workflowDefaults: {spec: {templateDefaults: {retryStrategy: "
                     "{limit: '2', retryPolicy: OnError}}}}"},
-         "again if its pod is lost, and not if its command fails; for both, set"),
+         "again if its pod is lost, and not if its command fails; for both, set "
+         "templateDefaults.retryStrategy in its workflowDefaults to {limit: '0', retryPolicy: Al"),
         ({"workflowDefaults": "spec: {templateDefaults: null}"}, "(OnFailure)"),
     ],
 )  # fmt: skip
@@ -97,6 +98,21 @@ def test_what_argo_tries_again(found, cluster, data, says):
     cluster.objects["namespaces/kubeflow/configmaps/workflow-controller-configmap"]["data"] = data
     state, said = found()["retries"]
     assert (state, says in said) == ("ok", True)
+
+
+@pytest.mark.parametrize("text", ["{", "- spec", "spec: [1]", "7"])
+def test_settings_of_argo_that_cannot_be_read(found, cluster, text):
+    settings = cluster.objects["namespaces/kubeflow/configmaps/workflow-controller-configmap"]
+    settings["data"] = {"workflowDefaults": text}
+    state, said = found()["retries"]
+    assert (state, "workflowDefaults cannot be read" in said) == ("unknown", True)
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[1]", "{}"])
+def test_a_pod_that_says_something_else(found, cluster, text):
+    cluster.log = text
+    state, said = found(inside=True)["inside the volume"]
+    assert (state, "did not say what it saw" in said) == ("unknown", True)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +146,15 @@ def test_a_secret_without_its_key(found, cluster, data):
     cluster.objects[path] = {"data": data}
     state, said = found()["Secret mri-metadata/url"]
     assert state == "missing"
-    assert "kubectl create secret generic mri-metadata -n kubeflow --from-literal=url=" in said
+    patch = (
+        """`kubectl -n kubeflow patch secret mri-metadata -p '{"stringData": {"url": "..."}}'`"""
+    )
+    assert "There is nothing under url in mri-metadata in kubeflow, from which" in said
+    assert patch in said
     del cluster.objects[path]
-    assert "There is no Secret mri-metadata in kubeflow" in found()["Secret mri-metadata/url"][1]
+    said = found()["Secret mri-metadata/url"][1]
+    assert "There is no Secret mri-metadata in kubeflow, from which tasks take MRI_METADATA" in said
+    assert "kubectl -n kubeflow create secret generic mri-metadata --from-literal=url=..." in said
 
 
 def test_an_account_that_is_not_there_or_may_too_little(found, cluster):

@@ -118,3 +118,20 @@ def test_a_name_that_is_taken_is_not_taken_twice(server, connected, pipeline):
     with pytest.raises(PipelineError, match=f"kfp recurring-run delete {made}"):
         runs.schedule(connected, job, "@hourly")
     assert len(server.schedules) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"run_id": "x", "created_at": "yesterday"},
+        {"run_id": "x", "state": 3},
+        {"run_id": "x", "run_details": [1]},
+        {"run_id": "x", "run_details": {"task_details": [7]}},
+        {"run_id": "x", "pipeline_spec": {"root": {"dag": {"tasks": {"a": {}}}}}},
+    ],
+)
+def test_an_answer_that_is_no_run_is_said_to_be_none(server, connected, answer):
+    server.override = lambda handler: handler.say(200, answer)
+    with pytest.raises(PipelineError, match=r"with what is no run of Kubeflow Pipelines 2\.$"):
+        runs.get_run(connected, "x")

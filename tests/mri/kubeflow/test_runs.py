@@ -48,7 +48,10 @@ def test_help_shows_an_example(command):
     assert f"mri kubeflow {' '.join(command)}" in result.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["check"], ["submit"], ["schedule"], ["runs", "show"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["check"], ["compile"], ["rehearse"], ["submit"], ["schedule"], ["runs", "show"]],
+)
 def test_help_loads_no_kfp_and_no_kubernetes(words):
     code = (
         "import sys; from mri import main as cli\n"
