@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from components.errors import PipelineError
 from serving.server.flags import FlagError, Flags, parse_flags, usage
+from serving.server.logs import set_up_logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -39,11 +40,7 @@ def serve_with(arguments: Sequence[str]) -> None:
         FlagError: The command line cannot be understood.
         PipelineError: An address is taken, or a file that a flag names cannot be used.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
-    )
-    for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    set_up_logging()
     if "--help" in arguments:
         sys.stdout.write(usage())
         return
