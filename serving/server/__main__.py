@@ -11,6 +11,8 @@ from serving.server.flags import FlagError, Flags, parse_flags, usage
 from serving.server.logs import set_up_logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# It would say every second that no file descriptor is left.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def main(arguments: Sequence[str]) -> int:

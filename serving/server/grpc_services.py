@@ -10,11 +10,14 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
 from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
-    model_service_pb2,
-    prediction_service_pb2,
+    predict_pb2,
+    regression_pb2,
 )
 
 from serving.server.admission import Admission
@@ -22,11 +25,20 @@ from serving.server.errors import Code, StatusError, as_status_error, invalid_ar
 from serving.server.inference import CALLS, Inference
 from serving.server.model_config import model_configs
 
-_DESCRIPTORS = (
-    prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"],
-    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
-)
-SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
+SERVICES = {
+    "tensorflow.serving.PredictionService": {
+        "Predict": predict_pb2.PredictRequest,
+        "Classify": classification_pb2.ClassificationRequest,
+        "Regress": regression_pb2.RegressionRequest,
+        "MultiInference": inference_pb2.MultiInferenceRequest,
+        "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
+    },
+    "tensorflow.serving.ModelService": {
+        "GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
+        "HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
+    },
+}
+"""What is offered: the message of each method, by service."""
 
 
 class GrpcServices:
@@ -46,16 +58,15 @@ class GrpcServices:
 
     def add_to(self, server: Any) -> None:
         """Offers the services on a gRPC server."""
-        for service in _DESCRIPTORS:
+        for service, methods in SERVICES.items():
             handlers = {
-                method.name: grpc.unary_unary_rpc_method_handler(
-                    self._handler(self._answers[method.name], GetMessageClass(method.input_type))
+                name: grpc.unary_unary_rpc_method_handler(
+                    self._handler(self._answers[name], message)
                 )
-                for method in service.methods
-                if method.name in self._answers
+                for name, message in methods.items()
             }
             server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service.full_name, handlers),)
+                (grpc.method_handlers_generic_handler(service, handlers),)
             )
 
     def _handler(

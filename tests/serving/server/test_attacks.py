@@ -176,11 +176,10 @@ def test_a_signature_name_that_is_no_text_is_shown_without_the_document(attacked
 
 def test_sixteen_thousand_pending_calls_are_all_answered(attacked: Server):
     request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec("half"))
+    message = request.SerializeToString()
     with grpc.insecure_channel(attacked.address, [("grpc.use_local_subchannel_pool", 1)]) as own:
-        ask = own.unary_unary(
-            "/tensorflow.serving.ModelService/GetModelStatus", request.SerializeToString().join
-        )
-        calls = [ask.future(()) for _ in range(16_500)]
+        ask = own.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+        calls = [ask.future(message) for _ in range(16_500)]
         assert {call.code() for call in calls} == {grpc.StatusCode.OK}
 
 
