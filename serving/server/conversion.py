@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-_SMALL = 2**16
+SMALL = 2**16
 """Bytes up to which the event loop converts by itself: a thread would take longer to wake up.
 
 Of the worst text (a digit, a comma) it reads so much in 10 ms, of the worst message in 5 ms.
@@ -36,7 +36,7 @@ class Conversion:
             size: Bytes that are read or made.
             work: What converts them.
         """
-        if size <= _SMALL:
+        if size <= SMALL:
             return work()
         future = self._threads.submit(work)
         self._begun.add(future)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving.server.conversion import Conversion
+from serving.server.conversion import SMALL, Conversion
 from serving.server.core import ServerCore
 from serving.server.errors import Code, as_status_error, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
@@ -138,9 +138,11 @@ def _made(request: Any) -> int:
 
 
 def _size(arrays: Sequence[Array]) -> int:
-    """Bytes of arrays, with those of their strings."""
-    strings = (array for array in arrays if array.dtype == object)
-    return sum(array.nbytes for array in arrays) + sum(sum(map(len, a.flat)) for a in strings)
+    """Bytes of arrays, with those of their strings if there are few."""
+    size = sum(array.nbytes for array in arrays)
+    if size <= SMALL:
+        size += sum(sum(map(len, array.flat)) for array in arrays if array.dtype == object)
+    return size
 
 
 def _inference_spec(api: str, request: Any) -> Any:

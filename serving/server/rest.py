@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import SIGNATURE_DEF, Inference
-from serving.server.json_document import parse_object, shown
+from serving.server.json_document import parse_object, signature_name
 from serving.server.json_examples import fill_example_request
 from serving.server.json_responses import (
     classification_json,
@@ -116,6 +116,8 @@ class RestApi:
             return self._response(body, 200)
         except (TimeoutError, asyncio.TimeoutError):
             error = StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        except asyncio.CancelledError:
+            error = StatusError(Code.UNAVAILABLE, "The server is shutting down.")
         except ClientDisconnect:
             error = StatusError(Code.CANCELLED, "The client has gone.")
         except Exception as raised:  # noqa: BLE001  (every failure has a status and a text)
@@ -174,7 +176,7 @@ class RestApi:
 
     async def _predict(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
         request = predict_pb2.PredictRequest(model_spec=spec)
-        _fill_signature(document, request)
+        request.model_spec.signature_name = signature_name(document)
         inputs = await self._signature_inputs(request.model_spec)
         layout = await self._convert(size, lambda: fill_predict_request(document, inputs, request))
         return await self._inference.infer(
@@ -197,7 +199,7 @@ class RestApi:
     ) -> bytes:
         request_class, written = _ON_EXAMPLES[method]
         request = request_class(model_spec=spec)
-        _fill_signature(document, request)
+        request.model_spec.signature_name = signature_name(document)
         await self._convert(size, lambda: fill_example_request(document, request))
         return await self._inference.infer(method.title(), request, size, _ENTRYPOINT, written)
 
@@ -232,16 +234,6 @@ def _decoded(text: str, what: str) -> str:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise invalid_argument(f"Failed to decode model {what}:{text}") from None
-
-
-def _fill_signature(document: Mapping[str, Any], request: Any) -> None:
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        raise invalid_argument(
-            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key must be"
-            " a string value."
-        )
-    request.model_spec.signature_name = name
 
 
 def _unpacked(body: bytes) -> bytes:
