@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import PipelineError
-from serving.server.text_proto import new_message, read_text_proto
+from serving.server.text_proto import read_message
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,11 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
     Raises:
         PipelineError: The file cannot be read, or a value makes no sense.
     """
-    message = new_message("BatchingParameters")
-    read_text_proto(path, message)
+    message = read_message(path, "BatchingParameters")
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     given = {name: getattr(message, name).value for name in names if message.HasField(name)}
     if message.HasField("max_execution_batch_size"):
         given["max_batch_size"] = message.max_execution_batch_size.value
-    split = message.enable_large_batch_splitting
-    return BatchingParameters(
-        **given,
-        allowed_batch_sizes=tuple(message.allowed_batch_sizes),
-        split_large=split.value if message.HasField("enable_large_batch_splitting") else True,
-    )
+    if message.HasField("enable_large_batch_splitting"):
+        given["split_large"] = message.enable_large_batch_splitting.value
+    return BatchingParameters(**given, allowed_batch_sizes=tuple(message.allowed_batch_sizes))

@@ -69,8 +69,15 @@ class ServerCore:
             raise ReplacedError
         self._labels |= self._checked_labels(models, new)
         if failed:
-            listed = "".join(f"{{name: {v.name} version: {v.number}}}, " for v in failed)
-            raise StatusError(Code.UNKNOWN, f"Some models did not become available: {{{listed}}}")
+            whys = [
+                f"{{{{name: {version.name} version: {version.number}}}"
+                f" due to error: {error.code.name}: {error}}}, "
+                for version in failed
+                if (error := version.error)
+            ]
+            raise StatusError(
+                Code.UNKNOWN, f"{len(whys)} model(s) did not become available: {{{''.join(whys)}}}"
+            )
 
     def knows(self, name: str) -> bool:
         """Whether a model of this name is to be served."""

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import classification_pb2, inference_pb2, regressio
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
-from serving.server.tensors import Array
+from serving.server.tensors import MOST_FILLED, Array
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
@@ -27,11 +27,13 @@ class _Task:
     Attributes:
         feed: Name of the tensor that takes the examples.
         fetches: Names of the tensors it gives, by what they are.
-        fill: Fills the result, given those tensors by what they are and the number of examples.
+        result: The field of an InferenceResult that it fills.
+        fill: Fills it, given those tensors by what they are and the number of examples.
     """
 
     feed: str
     fetches: dict[str, str]
+    result: str
     fill: Callable[[Any, dict[str, Array], int], None]
 
 
@@ -42,9 +44,8 @@ def classify_call(servable: Servable, request: Any) -> Call:
         StatusError: The signature does not classify, or the request holds no example.
     """
     task = _classification(_signature(servable, request.model_spec, CLASSIFY, "classification"))
-    return _single_call(
-        "Classify", servable, request, task, classification_pb2.ClassificationResponse
-    )
+    response = classification_pb2.ClassificationResponse
+    return _call("Classify", servable, request, {request.model_spec.signature_name: task}, response)
 
 
 def regress_call(servable: Servable, request: Any) -> Call:
@@ -54,7 +55,8 @@ def regress_call(servable: Servable, request: Any) -> Call:
         StatusError: The signature does not regress, or the request holds no example.
     """
     task = _regression(_signature(servable, request.model_spec, REGRESS, "regression"))
-    return _single_call("Regress", servable, request, task, regression_pb2.RegressionResponse)
+    response = regression_pb2.RegressionResponse
+    return _call("Regress", servable, request, {request.model_spec.signature_name: task}, response)
 
 
 def multi_inference_call(servable: Servable, request: Any) -> Call:
@@ -63,71 +65,52 @@ def multi_inference_call(servable: Servable, request: Any) -> Call:
     Raises:
         StatusError: A task names another model, the same signature twice, or none that fits.
     """
-    tasks = []
-    seen: set[str] = set()
+    tasks: dict[str, _Task] = {}
     for task in request.tasks:
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if task.model_spec.name != request.tasks[0].model_spec.name:
             raise invalid_argument(
                 "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             )
-        if name in seen:
+        if name in tasks:
             raise invalid_argument(f"Duplicate evaluation of signature: {name}")
-        seen.add(name)
         if name not in servable.signatures:
             raise invalid_argument(f"Requested signature not found in model graph: {name}")
-        if task.method_name == CLASSIFY:
-            tasks.append(_classification(servable.signatures[name]))
-        elif task.method_name == REGRESS:
-            tasks.append(_regression(servable.signatures[name]))
-        else:
+        if task.method_name not in _TASKS:
             raise StatusError(
                 Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}"
             )
-    examples = serialized_examples(request.input)
-    feeds = tuple(dict.fromkeys(task.feed for task in tasks))
-    fetches = tuple(dict.fromkeys(name for task in tasks for name in task.fetches.values()))
-
-    def respond(outputs: Sequence[Array]) -> Any:
-        response = inference_pb2.MultiInferenceResponse()
-        for asked, task in zip(request.tasks, tasks, strict=True):
-            result = response.results.add()
-            fill_model_spec(result.model_spec, servable, asked.model_spec.signature_name)
-            part = (
-                result.classification_result
-                if asked.method_name == CLASSIFY
-                else result.regression_result
-            )
-            task.fill(part, _by_role(task, fetches, outputs), len(examples))
-        return response
-
-    return Call("MultiInference", feeds, (examples,) * len(feeds), fetches, respond)
+        tasks[name] = _TASKS[task.method_name](servable.signatures[name])
+    return _call("MultiInference", servable, request, tasks, inference_pb2.MultiInferenceResponse)
 
 
-def _single_call(
-    api: str, servable: Servable, request: Any, task: _Task, response_class: Callable[[], Any]
+def _call(
+    api: str, servable: Servable, request: Any, tasks: dict[str, _Task], new: Callable[[], Any]
 ) -> Call:
     examples = serialized_examples(request.input)
-    fetches = tuple(dict.fromkeys(task.fetches.values()))
+    feeds = tuple(dict.fromkeys(task.feed for task in tasks.values()))
+    fetches = tuple(dict.fromkeys(n for task in tasks.values() for n in task.fetches.values()))
 
     def respond(outputs: Sequence[Array]) -> Any:
-        response = response_class()
-        fill_model_spec(response.model_spec, servable, request.model_spec.signature_name)
-        task.fill(response.result, _by_role(task, fetches, outputs), len(examples))
+        tensors = dict(zip(fetches, outputs, strict=True))
+        response = new()
+        for name, task in tasks.items():
+            part, result = response, "result"
+            if api == "MultiInference":
+                part, result = response.results.add(), task.result
+            fill_model_spec(part.model_spec, servable, name)
+            roles = {role: tensors[fetched] for role, fetched in task.fetches.items()}
+            task.fill(getattr(part, result), roles, len(examples))
         return response
 
-    return Call(api, (task.feed,), (examples,), fetches, respond)
-
-
-def _by_role(task: _Task, fetches: tuple[str, ...], outputs: Sequence[Array]) -> dict[str, Array]:
-    return {role: outputs[fetches.index(name)] for role, name in task.fetches.items()}
+    return Call(api, feeds, (examples,) * len(feeds), fetches, respond)
 
 
 def serialized_examples(message: Any) -> Array:
     """The tf.Examples of an Input, each serialised, with the common context in front.
 
     Raises:
-        StatusError: There are none.
+        StatusError: There are none, or the context is too large to stand in front of each.
     """
     kind = message.WhichOneof("kind")
     listed = getattr(message, kind).examples if kind else ()
@@ -139,6 +122,11 @@ def serialized_examples(message: Any) -> Array:
         if kind == "example_list_with_context"
         else b""
     )
+    if len(context) * (len(listed) - 1) > MOST_FILLED:
+        raise invalid_argument(
+            f"A context of {len(context)} bytes is too large for {len(listed)} examples: copies may"
+            f" take {MOST_FILLED} bytes"
+        )
     examples = np.empty(len(listed), dtype=object)
     examples[:] = [context + example.SerializeToString() for example in listed]
     return examples
@@ -160,9 +148,7 @@ def _feed(signature: Any, what: str) -> str:
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if "inputs" not in signature.inputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No {what} inputs found in SignatureDef: {signature}"
-        )
+        raise invalid_argument(f"No {what} inputs found in SignatureDef: {signature}")
     name: str = signature.inputs["inputs"].name
     return name
 
@@ -179,12 +165,11 @@ def _classification(signature: Any) -> _Task:
         if role in signature.outputs
     }
     if not fetches:
-        raise StatusError(
-            Code.FAILED_PRECONDITION,
+        raise invalid_argument(
             "Expected classification signature outputs to contain at least one of "
-            f'"classes" or "scores". Signature was: {signature}',
+            f'"classes" or "scores". Signature was: {signature}'
         )
-    return _Task(feed, fetches, _fill_classifications)
+    return _Task(feed, fetches, "classification_result", _fill_classifications)
 
 
 def _regression(signature: Any) -> _Task:
@@ -192,10 +177,13 @@ def _regression(signature: Any) -> _Task:
         raise invalid_argument("Expected one output Tensor.")
     feed = _feed(signature, "regression")
     if "outputs" not in signature.outputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No regression outputs found in SignatureDef: {signature}"
-        )
-    return _Task(feed, {"outputs": signature.outputs["outputs"].name}, _fill_regressions)
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {signature}")
+    fetches = {"outputs": signature.outputs["outputs"].name}
+    return _Task(feed, fetches, "regression_result", _fill_regressions)
+
+
+_TASKS = {CLASSIFY: _classification, REGRESS: _regression}
+"""What MultiInference may ask, by the method's name."""
 
 
 def _fill_classifications(result: Any, tensors: dict[str, Array], examples: int) -> None:

@@ -3,20 +3,22 @@
 The rules and texts are those of `json_tensor.cc` in tensorflow/serving.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from serving.server.errors import invalid_argument
-from serving.server.json_base64 import decoded_base64
-from serving.server.json_document import json_type, shown
+from serving.server.json_document import (
+    Members,
+    decoded_base64,
+    format_error,
+    is_base64,
+    json_type,
+)
 
 _LISTS = {"bytes": "bytes_list", "float": "float_list", "int64": "int64_list"}
 _INT64 = 2**63
 
 
-def fill_example_request(document: Mapping[str, Any], request: Any) -> None:
+def fill_example_request(document: Members, request: Any) -> None:
     """Fills the Input of a classification or regression request.
 
     Args:
@@ -26,44 +28,38 @@ def fill_example_request(document: Mapping[str, Any], request: Any) -> None:
     Raises:
         StatusError: The examples cannot be read.
     """
+    keys = {key for key, _ in document}
     target = request.input.example_list
-    if "context" in document:
+    if "context" in keys:
         target = request.input.example_list_with_context
-        _fill_example(document["context"], target.context)
-    if "examples" not in document:
-        raise invalid_argument(
-            f"JSON Value: {shown(document)} When method is classify, key 'examples' is expected"
-            " and was not found"
+        _fill_example(document.first("context"), target.context)
+    if "examples" not in keys:
+        raise format_error(
+            document, "When method is classify, key 'examples' is expected and was not found"
         )
-    examples = document["examples"]
-    if not isinstance(examples, list):
-        raise invalid_argument(
-            f"JSON Value: {shown(document)} Expecting 'examples' value to be an list/array"
-        )
+    examples = document.first("examples")
+    if type(examples) is not list:
+        raise format_error(document, "Expecting 'examples' value to be an list/array")
     if not examples:
-        raise invalid_argument(f"JSON Value: {shown(document)} 'examples' value is an empty array")
+        raise format_error(document, "'examples' value is an empty array")
     for example in examples:
         _fill_example(example, target.examples.add())
 
 
 def _fill_example(value: Any, example: Any) -> None:
-    if not isinstance(value, dict):
+    if not isinstance(value, Members):
         raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
-    for name, content in value.items():
+    for name, content in dict(value).items():
         feature = example.features.feature[name]
-        for item in content if isinstance(content, list) else [content]:
-            _add_value(item, name, feature)
-
-
-def _add_value(value: Any, name: str, feature: Any) -> None:
-    kind, converted = _feature_value(value, name)
-    present = feature.WhichOneof("kind")
-    if present not in (None, _LISTS[kind]):
-        expected = next(kind for kind, field in _LISTS.items() if field == present)
-        raise invalid_argument(
-            f"Unexpected element type in feature: {name} expecting type: {expected}"
-        )
-    getattr(feature, _LISTS[kind]).value.append(converted)
+        for item in content if type(content) is list else [content]:
+            kind, converted = _feature_value(item, name)
+            present = feature.WhichOneof("kind")
+            if present not in (None, _LISTS[kind]):
+                expected = next(kind for kind, field in _LISTS.items() if field == present)
+                raise invalid_argument(
+                    f"Unexpected element type in feature: {name} expecting type: {expected}"
+                )
+            getattr(feature, _LISTS[kind]).value.append(converted)
 
 
 def _feature_value(value: Any, name: str) -> tuple[str, Any]:
@@ -72,21 +68,14 @@ def _feature_value(value: Any, name: str) -> tuple[str, Any]:
     if isinstance(value, bool):
         return "int64", int(value)
     if isinstance(value, int):
-        if -_INT64 <= value < _INT64:
-            return "int64", value
-        if value < 2 * _INT64 and value > 0:
-            raise invalid_argument(f"Feature: {name} has uint64 element. Only int64 is supported.")
-        try:
-            value = float(value)
-        except OverflowError:
-            raise invalid_argument("Number too big to be stored in double.") from None
-    if isinstance(value, float):
-        if np.isfinite(value) and abs(value) > float(np.finfo(np.float32).max):
+        if value >= _INT64:
             raise invalid_argument(
-                f"Cannot convert JSON value: {shown(value)} to float without loss of precision."
+                f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
+        return "int64", value
+    if isinstance(value, float):
         return "float", value
-    if isinstance(value, dict) and "b64" in value:
+    if is_base64(value):
         return "bytes", decoded_base64(value)
     raise invalid_argument(
         f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"

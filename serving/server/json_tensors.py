@@ -1,10 +1,9 @@
-"""JSON to tensors: the bodies of REST requests.
+"""JSON to tensors: the bodies of `:predict`.
 
 The rules and texts are those of `json_tensor.cc` in tensorflow/serving.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,30 +11,42 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.json_base64 import decoded_base64, is_base64
-from serving.server.json_document import json_type, shown
-from serving.server.tensors import Array, to_proto, type_name
-
-_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
-_INTEGERS = (
-    *(types_pb2.DT_INT8, types_pb2.DT_INT16, types_pb2.DT_INT32, types_pb2.DT_INT64),
-    *(types_pb2.DT_UINT8, types_pb2.DT_UINT32, types_pb2.DT_UINT64),
+from serving.server.json_document import (
+    Members,
+    decoded_base64,
+    format_error,
+    is_base64,
+    json_type,
+    shown,
 )
-_FITTING: dict[int, set[type]] = {
-    **{dtype: {int, float} for dtype in _FLOATS},
-    **{dtype: {int} for dtype in _INTEGERS},
-    types_pb2.DT_BOOL: {bool},
-}
-"""Types of the JSON values that may stand for a type of TensorFlow's."""
+from serving.server.tensors import Array, to_proto, type_name
 
 ROW = "row"
 COLUMNAR = "columnar"
 
+_NUMBER = {int, float}
+_TYPES: Mapping[int, tuple[set[type], Any]] = {
+    types_pb2.DT_FLOAT: (_NUMBER, np.float64),
+    types_pb2.DT_DOUBLE: (_NUMBER, np.float64),
+    types_pb2.DT_INT8: ({int}, np.int32),
+    types_pb2.DT_INT16: ({int}, np.int32),
+    types_pb2.DT_INT32: ({int}, np.int32),
+    types_pb2.DT_UINT8: ({int}, np.int32),
+    types_pb2.DT_INT64: ({int}, np.int64),
+    types_pb2.DT_UINT32: ({int}, np.uint32),
+    types_pb2.DT_UINT64: ({int}, np.uint64),
+    types_pb2.DT_BOOL: ({bool}, np.bool_),
+    types_pb2.DT_STRING: ({str}, np.object_),
+}
+"""By TensorFlow's type: the types of the JSON values it takes, and what these must fit in."""
+_AT_ONCE = 4096
+"""Values that are read before another thread gets its turn."""
+_MOST_DIMENSIONS = 64
+"""NumPy has no more; TensorFlow has 254."""
 
-def fill_predict_request(
-    document: Mapping[str, Any], inputs: Mapping[str, Any], request: Any
-) -> str:
-    """Fills a PredictRequest's inputs from `instances` or `inputs`.
+
+def fill_predict_request(document: Members, inputs: Mapping[str, Any], request: Any) -> str:
+    """Fills a PredictRequest's inputs from `instances` or `inputs`, and empties the document.
 
     Args:
         document: The request's JSON object.
@@ -48,206 +59,180 @@ def fill_predict_request(
     Raises:
         StatusError: The values do not fit the signature.
     """
-    if "instances" in document and "inputs" in document:
-        raise invalid_argument(
-            f"JSON Value: {shown(document)} Not formatted correctly expecting only one of"
-            " 'inputs' or 'instances' keys to exist "
+    layouts = {key for key, _ in document} & {"instances", "inputs"}
+    if len(layouts) == 2:
+        raise format_error(
+            document,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
         )
-    if "instances" in document:
-        instances = document["instances"]
-        if not isinstance(instances, list):
-            raise invalid_argument(
-                f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array"
-            )
+    if "inputs" in layouts:
+        tensors = _columns(document.first("inputs"), inputs)
+    elif "instances" in layouts:
+        instances = document.first("instances")
+        if type(instances) is not list:
+            raise format_error(document, "Expecting 'instances' to be an list/array")
         if not instances:
-            raise invalid_argument(f"JSON Value: {shown(document)} No values in 'instances' array")
-        _fill_rows(instances, inputs, request)
-        return ROW
-    if "inputs" in document:
-        _fill_columns(document["inputs"], inputs, request)
-        return COLUMNAR
-    raise invalid_argument("Missing 'inputs' or 'instances' key")
+            raise format_error(document, "No values in 'instances' array")
+        tensors = _rows(instances, inputs)
+    else:
+        raise invalid_argument("Missing 'inputs' or 'instances' key")
+    for name, tensor in tensors.items():
+        request.inputs[name].CopyFrom(to_proto(tensor))
+    document.clear()  # in this thread: it takes a while to free millions of values
+    return COLUMNAR if "inputs" in layouts else ROW
 
 
-def _fill_columns(value: Any, inputs: Mapping[str, Any], request: Any) -> None:
-    if not isinstance(value, dict) or is_base64(value):
+def _columns(value: Any, inputs: Mapping[str, Any]) -> dict[str, Array]:
+    if not _is_object(value):
         if len(inputs) > 1:
             raise invalid_argument(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors"
                 " required as per tensorinfo_map"
             )
-        ((name, info),) = inputs.items()
-        request.inputs[name].CopyFrom(to_proto(_tensor(value, info.dtype)))
-        return
-    for name, info in inputs.items():
-        if name not in value:
+        value = Members((name, value) for name in inputs)
+    columns = dict(value[::-1])
+    for name in inputs:
+        if name not in columns:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-        request.inputs[name].CopyFrom(to_proto(_tensor(value[name], info.dtype)))
+    return {name: _Tensor(info.dtype, columns[name]).array() for name, info in inputs.items()}
 
 
-def _fill_rows(instances: Sequence[Any], inputs: Mapping[str, Any], request: Any) -> None:
+def _rows(instances: list[Any], inputs: Mapping[str, Any]) -> dict[str, Array]:
     objects = _is_object(instances[0])
-    if not isinstance(instances[0], dict) and len(inputs) > 1:
+    only = next(iter(inputs))
+    if not isinstance(instances[0], Members) and len(inputs) > 1:
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors"
             " required as per tensorinfo_map"
         )
+    if not objects:
+        try:
+            return {only: _Tensor(inputs[only].dtype, instances).array()}
+        except StatusError:
+            pass  # row by row, which tells the row
+    tensors: dict[str, _Tensor] = {}
     for place, instance in enumerate(instances):
         if objects != _is_object(instance):
             expected, got = ("object", "list") if objects else ("value/list", "object")
             raise invalid_argument(
                 f"Expecting {expected} but got {got} at item {place} of input list"
             )
-        if objects:
-            _check_keys(place, instance, inputs)
-    if objects:
-        columns = {name: [instance[name] for instance in instances] for name in inputs}
-    else:
-        columns = {next(iter(inputs)): list(instances)}
-    for name, column in columns.items():
-        key = f" key: {name}" if objects else ""
-        request.inputs[name].CopyFrom(to_proto(_rows_tensor(column, inputs[name].dtype, key)))
-
-
-def _check_keys(place: int, instance: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
-    for name in instance:
-        if name not in inputs:
+        row = dict(instance[::-1]) if objects else {only: instance}
+        where = f"Failed to process element: {place}"
+        for name, value in row.items():
+            try:
+                if name not in inputs:
+                    raise invalid_argument(f"JSON object: does not have named input: {name}")
+                if name in tensors:
+                    tensors[name].add(value)
+                else:
+                    tensors[name] = _Tensor(inputs[name].dtype, value)
+            except StatusError as error:
+                key = f" key: {name}" if objects else ""
+                raise invalid_argument(
+                    f"{where}{key} of 'instances' list. Error: {error.code.name}: {error.message}"
+                ) from None
+        if row.keys() != inputs.keys():
             raise invalid_argument(
-                f"Failed to process element: {place} key: {name} of 'instances' list. Error:"
-                f" INVALID_ARGUMENT: JSON object: does not have named input: {name}"
+                f"{where} of 'instances' list. JSON object: {shown(instance)} keys must be equal"
+                f" to: {','.join(sorted(inputs))}"
             )
-    if set(instance) != set(inputs):
-        raise invalid_argument(
-            f"Failed to process element: {place} of 'instances' list. JSON object:"
-            f" {shown(instance)} keys must be equal to: {','.join(sorted(inputs))}"
-        )
+    return {name: tensor.array(len(instances)) for name, tensor in tensors.items()}
 
 
-def _rows_tensor(column: list[Any], dtype: int, key: str) -> Array:
-    try:
-        return _tensor(column, dtype)
-    except StatusError:
-        _find_bad_row(column, dtype, key)
-        raise
+class _Tensor:
+    """What one input is made of: values of one type, all in lists of lists of the same length."""
 
+    def __init__(self, dtype: int, value: Any) -> None:
+        """Begins with a JSON value, which says the shape."""
+        self._dtype = dtype
+        self._types, self._kind = _TYPES.get(dtype, (set(), None))
+        self._limits = np.iinfo(self._kind) if self._types == {int} else None
+        self._values: list[Any] = []
+        self._shape = _shape(value)
+        self._fill(value, 0, self._shape)
+        self._size = len(self._values)
 
-def _find_bad_row(column: list[Any], dtype: int, key: str) -> None:
-    """Names the row at fault; rows are judged one by one, against the first."""
-    first: Array | None = None
-    for place, value in enumerate(column):
-        try:
-            tensor = _tensor(value, dtype)
-            first = tensor if first is None else first
-            _check_same_shape(first, tensor)
-        except StatusError as error:
+    def add(self, value: Any) -> None:
+        """Adds a JSON value of the same shape."""
+        before, shape = len(self._values), _shape(value)
+        self._fill(value, 0, shape)
+        size = len(self._values) - before
+        if size != self._size:
+            raise invalid_argument(f"Expecting tensor size: {self._size} but got: {size}")
+        if shape != self._shape:
+            said = [f"[{','.join(map(str, one))}]" for one in (self._shape, shape)]
+            raise invalid_argument(f"Expecting shape {said[0]} but got: {said[1]}")
+
+    def array(self, *rows: int) -> Array:
+        """All values; `rows`: how many JSON values there were."""
+        array = np.empty(len(self._values), self._kind)
+        for start in range(0, len(array), _AT_ONCE):
+            array[start : start + _AT_ONCE] = self._values[start : start + _AT_ONCE]
+        kind = tf.as_dtype(self._dtype).as_numpy_dtype
+        with np.errstate(over="ignore"):
+            return array.reshape([*rows, *self._shape]).astype(kind, copy=False)
+
+    def _fill(self, value: Any, level: int, shape: list[int]) -> None:
+        if type(value) is not list:
+            if level != len(shape):
+                raise format_error(
+                    value,
+                    f"found at incorrect level: {level + 1} in the JSON DOM. Expected at level:"
+                    f" {len(shape)}",
+                )
+            self._values.append(self._checked(value))
+            return
+        if level >= len(shape):
+            raise invalid_argument(
+                f"Encountered list at unexpected level: {level} expected < {len(shape)}"
+            )
+        if len(value) != shape[level]:
+            raise invalid_argument(
+                f"Encountered list at unexpected size: {len(value)} at level: {level} expected"
+                f" size: {shape[level]}"
+            )
+        for start in range(0, len(value), _AT_ONCE):
+            part = value[start : start + _AT_ONCE]
+            if level + 1 == len(shape) and self._fit(part):
+                self._values += part
+            else:
+                for item in part:
+                    self._fill(item, level + 1, shape)
+
+    def _fit(self, values: list[Any]) -> bool:
+        """Whether values are as they should be, and need no conversion."""
+        if not set(map(type, values)) <= self._types or str in self._types:
+            return False
+        limits = self._limits
+        return limits is None or limits.min <= min(values) <= max(values) <= limits.max
+
+    def _checked(self, value: Any) -> Any:
+        if str in self._types and isinstance(value, str | Members):
+            return value.encode() if isinstance(value, str) else decoded_base64(value)
+        if not self._types and not isinstance(value, Members):
             raise StatusError(
-                Code.INVALID_ARGUMENT,
-                f"Failed to process element: {place}{key} of 'instances' list. Error:"
-                f" {error.code.name}: {error.message}",
-            ) from None
-
-
-def _check_same_shape(first: Array, other: Array) -> None:
-    if first.size != other.size:
-        raise invalid_argument(f"Expecting tensor size: {first.size} but got: {other.size}")
-    if first.shape != other.shape:
-        shapes = [f"[{','.join(map(str, array.shape))}]" for array in (first, other)]
-        raise invalid_argument(f"Expecting shape {shapes[0]} but got: {shapes[1]}")
-
-
-def _tensor(value: Any, dtype: int) -> Array:
-    """A JSON value: a scalar, or lists of lists of the same length."""
-    shape, leaves = _dense(value)
-    try:
-        return _array(leaves, dtype).reshape(shape)
-    except ValueError as error:  # more dimensions than NumPy has
-        raise invalid_argument(f"Cannot make a tensor of {len(shape)} dimensions") from error
-
-
-def _dense(value: Any) -> tuple[list[int], list[Any]]:
-    """The shape that the first elements say, and all values, if all others agree."""
-    shape: list[int] = []
-    first = value
-    while isinstance(first, list):
-        shape.append(len(first))
-        if not first:
-            break
-        first = first[0]
-    values = [value]
-    for level, size in enumerate(shape):
-        for item in values:
-            if not isinstance(item, list):
-                raise invalid_argument(
-                    f"JSON Value: {shown(item)} found at incorrect level: {level + 1} in the JSON"
-                    f" DOM. Expected at level: {len(shape)}"
-                )
-            if len(item) != size:
-                raise invalid_argument(
-                    f"Encountered list at unexpected size: {len(item)} at level: {level}"
-                    f" expected size: {size}"
-                )
-        values = list(chain.from_iterable(values))
-    if list in set(map(type, values)):
-        raise invalid_argument(
-            f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}"
-        )
-    return shape, values
-
-
-def _array(values: list[Any], dtype: int) -> Array:
-    """Values of one JSON type as a flat array."""
-    if dtype == types_pb2.DT_STRING:
-        strings = np.empty(len(values), dtype=object)
-        strings[:] = [_string(value) for value in values]
-        return strings
-    fitting = _FITTING.get(dtype)
-    if fitting is None:
-        raise StatusError(
-            Code.UNIMPLEMENTED,
-            f"Conversion of JSON Value: {shown(values[0]) if values else '[]'} to type:"
-            f" {type_name(dtype)}",
-        )
-    if not set(map(type, values)) <= fitting:
-        raise _type_error(next(value for value in values if type(value) not in fitting), dtype)
-    kind = tf.as_dtype(dtype).as_numpy_dtype
-    if dtype in _INTEGERS:
-        limits = np.iinfo(kind)
-        for value in values:
-            if not limits.min <= value <= limits.max:
-                raise _type_error(value, dtype)
-    if dtype in _FLOATS:
-        _check_lossless(values, dtype)
-    with np.errstate(over="ignore"):
-        return np.array(values, kind)
-
-
-def _type_error(value: object, dtype: int) -> StatusError:
-    return invalid_argument(
-        f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type:"
-        f" {type_name(dtype)}"
-    )
-
-
-def _check_lossless(values: list[Any], dtype: int) -> None:
-    """Refuses what a float cannot hold; rounding decimals is no loss."""
-    info = np.finfo(tf.as_dtype(dtype).as_numpy_dtype)
-    most, whole = float(info.max), 2 ** (info.nmant + 1) - 1
-    for value in values:
-        limit = whole if type(value) is int else most
-        if abs(value) > limit and abs(value) != float("inf"):
-            raise invalid_argument(
-                f"Cannot convert JSON value: {shown(value)} to {type_name(dtype)} without loss of"
-                " precision."
+                Code.UNIMPLEMENTED,
+                f"Conversion of JSON Value: {shown(value)} to type: {type_name(self._dtype)}",
             )
+        if not self._fit([value]):
+            raise format_error(
+                value,
+                f"Type: {json_type(value)} is not of expected type: {type_name(self._dtype)}",
+            )
+        return value
+
+
+def _shape(value: Any) -> list[int]:
+    """The shape that the first elements say."""
+    shape = []
+    while type(value) is list:
+        shape.append(len(value))
+        value = value[0] if value else None
+    if len(shape) > _MOST_DIMENSIONS:
+        raise invalid_argument(f"Cannot make a tensor of {len(shape)} dimensions")
+    return shape
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and not is_base64(value)
-
-
-def _string(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, dict):
-        return decoded_base64(value)
-    raise _type_error(value, types_pb2.DT_STRING)
+    return isinstance(value, Members) and not is_base64(value)

@@ -4,7 +4,9 @@ The form is that of `prometheus_exporter.cc` in tensorflow/serving. prometheus_c
 would write other type lines, numbers and another name for the counter.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.samples import Sample
@@ -32,9 +34,9 @@ class ServerMetrics:
             )
         )
         # prometheus_client takes longer to find what counts than to count.
-        self._requests, self._latency, self._runtime = map(
-            cache, (requests.labels, latency.labels, runtime.labels)
-        )
+        self._requests: Callable[..., Any] = cache(requests.labels)
+        self._latency: Callable[..., Any] = cache(latency.labels)
+        self._runtime: Callable[..., Any] = cache(runtime.labels)
 
     def request(self, model: str | None, code: str) -> None:
         """Counts a request by its status code's name; None: for a model that is not served."""

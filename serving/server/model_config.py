@@ -88,6 +88,11 @@ def _model(config: Any) -> ServedModelConfig:
         raise invalid_argument("A model needs a name and a base_path.")
     if "\0" in config.base_path:
         raise invalid_argument(f"The base_path of model {config.name} holds a NUL character.")
+    if not (config.base_path.startswith("/") or "://" in config.base_path):
+        raise invalid_argument(
+            f"Expected model {config.name} to have an absolute path or URI; got"
+            f" base_path()={config.base_path}"
+        )
     return ServedModelConfig(
         config.name,
         Path(config.base_path),

@@ -110,4 +110,5 @@ def _respond(
     fill_model_spec(response.model_spec, servable, signature_name)
     for alias, place in places:
         response.outputs[alias].CopyFrom(to_proto(outputs[place]))
+        response.outputs[alias].tensor_shape.SetInParent()  # a scalar has a shape, too
     return response

@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,7 +25,7 @@ from imaging.config import ReadConfig
 from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.quality import Quality, measure
 from imaging.reader import read_content
-from serving.server.servable import Call, Servable
+from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import Array
 
 _WAITING = 1000
@@ -45,11 +46,7 @@ class _Prediction:
     outputs: dict[str, Array]
     time: datetime
     seconds: float
-
-    @property
-    def size(self) -> int:
-        """Bytes of the images."""
-        return sum(map(len, self.images.flat))
+    size: int
 
 
 class RequestLog:
@@ -72,12 +69,9 @@ class RequestLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._sampling = folder, sampling
         self._most_rows, self._seconds = rows, seconds
-        self._random = random.Random()
         self._queue: queue.Queue[_Prediction | None] = queue.Queue()
         self._held = 0
         self._holding = threading.Lock()
-        self._rows: list[dict[str, Any]] = []
-        self._opened = 0.0
         self._lost = False
         self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
         self._thread.start()
@@ -86,9 +80,9 @@ class RequestLog:
         self, servable: Servable, request: Any, call: Call, outputs: Sequence[Array], seconds: float
     ) -> None:
         """Takes note of one request, if it is sampled and has something to log."""
-        if call.api != "Predict" or self._random.random() >= self._sampling:
+        if call.api != "Predict" or random.random() >= self._sampling:
             return
-        signature = servable.signatures[request.model_spec.signature_name or "serving_default"]
+        signature = servable.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
         named = {
             alias: outputs[call.fetches.index(info.name)]
             for alias, info in signature.outputs.items()
@@ -97,14 +91,13 @@ class RequestLog:
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
         if not one_string or not {"label", "confidence"} <= set(named):
             return
-        now = datetime.now(timezone.utc)
-        prediction = _Prediction(servable, call.arrays[0], named, now, seconds)
+        images = call.arrays[0]
+        now, size = datetime.now(timezone.utc), sum(map(len, images.flat))
         with self._holding:
             few = self._queue.qsize() < _WAITING
-            small = not self._held or self._held + prediction.size <= _WAITING_BYTES
-            if few and small:
-                self._held += prediction.size
-                self._queue.put(prediction)
+            if few and (not self._held or self._held + size <= _WAITING_BYTES):
+                self._held += size
+                self._queue.put(_Prediction(servable, images, named, now, seconds, size))
                 return
         self._say_lost("more requests come than can be measured")
 
@@ -118,33 +111,30 @@ class RequestLog:
         self._thread.join(seconds)
 
     def _work(self) -> None:
+        rows: list[dict[str, Any]] = []
+        due = 0.0
         while True:
-            try:
-                prediction = self._queue.get(timeout=self._seconds)
-            except queue.Empty:
-                self._roll()
-                continue
-            if prediction is None:
-                self._write()
-                return
-            if not self._rows:
-                self._opened = time.monotonic()
-            try:
-                self._rows += rows_of(prediction)
-            except (ValueError, IndexError, TypeError) as error:
-                self._say_lost(f"a prediction has another form than expected: {error}")
-            with self._holding:
-                self._held -= prediction.size
-            self._roll()
+            prediction = None
+            with suppress(queue.Empty):
+                wait = max(due - time.monotonic(), 0) if rows else None
+                prediction = self._queue.get(timeout=wait)
+                if prediction is None:
+                    self._write(rows)
+                    return
+            if prediction:
+                due = due if rows else time.monotonic() + self._seconds
+                try:
+                    rows += rows_of(prediction)
+                except (ValueError, TypeError, AttributeError) as error:
+                    self._say_lost(f"a prediction has another form than expected: {error}")
+                with self._holding:
+                    self._held -= prediction.size
+            if len(rows) >= self._most_rows or (rows and time.monotonic() >= due):
+                self._write(rows)
+                rows = []
 
-    def _roll(self) -> None:
-        old = time.monotonic() - self._opened >= self._seconds
-        if len(self._rows) >= self._most_rows or (self._rows and old):
-            self._write()
-
-    def _write(self) -> None:
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         """Writes a file under another name and renames it; on failure its rows are lost."""
-        rows, self._rows = self._rows, []
         if not rows:
             return
         path = self._folder / f"requests-{time.time_ns()}-{os.getpid()}.parquet"
@@ -170,28 +160,23 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
     Raises:
         ValueError: The outputs do not hold a value for each image.
     """
-    outputs = prediction.outputs
-    count = len(prediction.images)
-    labels, confidences = outputs["label"], outputs["confidence"]
-    unsaid = np.full(count, None, dtype=object)
-    known = outputs.get("in_distribution", unsaid)
-    reasons = outputs.get("reasons", unsaid)
-    if not count == len(labels) == len(confidences) == len(known) == len(reasons):
-        raise ValueError("not one value for each image")
+    unsaid = np.full(len(prediction.images), None)
+    names = ("label", "confidence", "in_distribution", "reasons")
+    answers = (prediction.outputs.get(name, unsaid).tolist() for name in names)
     return [
         {
             "time": prediction.time,
             "model": prediction.servable.name,
             "version": prediction.servable.version,
-            "label": bytes(label).decode(errors="replace"),
+            "label": label.decode(errors="replace"),
             "confidence": float(confidence),
-            "in_distribution": None if in_distribution is None else bool(in_distribution),
-            "reasons": None if why is None else bytes(why).decode(errors="replace"),
+            "in_distribution": None if known is None else bool(known),
+            "reasons": None if reasons is None else reasons.decode(errors="replace"),
             "latency_ms": prediction.seconds * 1000,
             **_quality(image),
         }
-        for image, label, confidence, in_distribution, why in zip(
-            prediction.images, labels, confidences, known, reasons, strict=True
+        for image, label, confidence, known, reasons in zip(
+            prediction.images, *answers, strict=True
         )
     ]
 

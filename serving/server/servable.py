@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
@@ -115,8 +116,9 @@ class Servable:
         Raises:
             tf.errors.OpError: The graph could not be run on these values.
         """
-        outputs: list[Array] = self._callable(feeds, fetches)(*arrays)
-        return outputs
+        outputs = self._callable(feeds, fetches)(*arrays)
+        # TensorFlow gives a lone string as bytes.
+        return [np.asarray(o, object) if isinstance(o, bytes) else o for o in outputs]
 
     def close(self) -> None:
         """Frees the model; nothing may run in it any more."""

@@ -1,7 +1,7 @@
 """TensorProto to NumPy array and back, as TensorFlow's C++ does it."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,35 +12,59 @@ from serving.server.errors import invalid_argument
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+MOST_FILLED = 2**24
+"""Bytes that a tensor may take if its shape asks for more values than were sent. TensorFlow repeats
+the last one without a limit, so that 40 bytes could ask for all memory."""
+_STRING_BYTES = 32
+"""Bytes that an empty string takes in an array and in a tensor."""
+_FEW = 1000
+"""Values that Python reads and writes faster than an operation of TensorFlow starts."""
+
+
+class _Field(NamedTuple):
+    """How the values of a type lie in a TensorProto.
+
+    Attributes:
+        name: The field.
+        wire: NumPy's type of the field's numbers.
+        stored: The type of the same numbers in an array's memory.
+        kind: The type of that array.
+    """
+
+    name: str
+    wire: str
+    stored: str
+    kind: Any
+
+
 _FIELDS = {
-    types_pb2.DT_FLOAT: "float_val",
-    types_pb2.DT_DOUBLE: "double_val",
-    types_pb2.DT_INT32: "int_val",
-    types_pb2.DT_INT16: "int_val",
-    types_pb2.DT_INT8: "int_val",
-    types_pb2.DT_UINT8: "int_val",
-    types_pb2.DT_UINT16: "int_val",
-    types_pb2.DT_INT64: "int64_val",
-    types_pb2.DT_UINT32: "uint32_val",
-    types_pb2.DT_UINT64: "uint64_val",
-    types_pb2.DT_BOOL: "bool_val",
-    types_pb2.DT_STRING: "string_val",
-    types_pb2.DT_HALF: "half_val",
-    types_pb2.DT_BFLOAT16: "half_val",
-    types_pb2.DT_COMPLEX64: "scomplex_val",
-    types_pb2.DT_COMPLEX128: "dcomplex_val",
+    dtype: _Field(name, wire, stored, tf.as_dtype(dtype).as_numpy_dtype)
+    for dtype, name, wire, stored in (
+        (types_pb2.DT_FLOAT, "float_val", "<f4", "<f4"),
+        (types_pb2.DT_DOUBLE, "double_val", "<f8", "<f8"),
+        (types_pb2.DT_BOOL, "bool_val", "?", "?"),
+        (types_pb2.DT_INT8, "int_val", "<i4", "<i1"),
+        (types_pb2.DT_INT16, "int_val", "<i4", "<i2"),
+        (types_pb2.DT_INT32, "int_val", "<i4", "<i4"),
+        (types_pb2.DT_UINT8, "int_val", "<i4", "<u1"),
+        (types_pb2.DT_UINT16, "int_val", "<i4", "<u2"),
+        (types_pb2.DT_INT64, "int64_val", "<i8", "<i8"),
+        (types_pb2.DT_UINT32, "uint32_val", "<u4", "<u4"),
+        (types_pb2.DT_UINT64, "uint64_val", "<u8", "<u8"),
+        (types_pb2.DT_HALF, "half_val", "<i4", "<u2"),
+        (types_pb2.DT_BFLOAT16, "half_val", "<i4", "<u2"),
+        (types_pb2.DT_COMPLEX64, "scomplex_val", "<f4", "<f4"),
+        (types_pb2.DT_COMPLEX128, "dcomplex_val", "<f8", "<f8"),
+        (types_pb2.DT_STRING, "string_val", "O", "O"),
+    )
 }
-_MOST_FILLED = 2**26
-"""Values that a message may leave out."""
-_BITS = {types_pb2.DT_HALF, types_pb2.DT_BFLOAT16}
-_COMPLEX = {types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128}
-_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
-# Packed on the wire exactly as NumPy holds them in memory: the key of the field, by type.
 _PACKED_KEYS = {
     types_pb2.DT_FLOAT: b"\x2a",
     types_pb2.DT_DOUBLE: b"\x32",
     types_pb2.DT_BOOL: b"\x5a",
 }
+"""Packed on the wire exactly as NumPy holds them in memory: the key of the field, by type."""
+_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 
 
 def type_name(dtype: int) -> str:
@@ -52,8 +76,34 @@ def type_name(dtype: int) -> str:
     return _NAMES.get(name, name)
 
 
+def array_bytes(proto: Any, alias: str) -> int:
+    """The memory that a TensorProto will take as an array.
+
+    Args:
+        proto: The message.
+        alias: The input's name, for the error.
+
+    Raises:
+        StatusError: Its shape is none, or asks for much more than was sent.
+    """
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+        raise invalid_argument(f"tensor parsing error: {alias}")
+    field = _FIELDS.get(proto.dtype)
+    sent = len(getattr(proto, field.name)) if field else 0
+    sent = sent or proto.ByteSize()  # as content, with at least a byte for each
+    item = np.dtype(field.kind).itemsize if field and field.stored != "O" else _STRING_BYTES
+    size: int = math.prod(shape) * item
+    if size > max(MOST_FILLED, sent * item):
+        raise invalid_argument(
+            f"tensor parsing error: {alias}: its shape takes {size} bytes, of which {sent * item}"
+            f" were sent; what is not sent may take {MOST_FILLED}"
+        )
+    return size
+
+
 def to_array(proto: Any, alias: str) -> Array:
-    """Reads a TensorProto.
+    """Reads a TensorProto. Surplus values are dropped; missing ones are the last one again.
 
     Args:
         proto: The message.
@@ -63,21 +113,37 @@ def to_array(proto: Any, alias: str) -> Array:
         The array; strings are `bytes` objects.
 
     Raises:
-        StatusError: The message holds no tensor.
+        StatusError: The message holds no tensor, or one that is too large.
     """
-    shape = [dim.size for dim in proto.tensor_shape.dim]
-    # TensorFlow repeats the last value if there are too few.
-    sent = getattr(proto, _FIELDS.get(proto.dtype, "string_val"))
-    most = max(len(sent), len(proto.tensor_content), _MOST_FILLED)
-    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or math.prod(shape) > most:
-        raise invalid_argument(f"tensor parsing error: {alias}")
+    array_bytes(proto, alias)
     try:
-        if proto.dtype == types_pb2.DT_STRING and not proto.string_val:
-            return np.full(shape, b"", object)  # TensorFlow's Python would make it text
-        array: Array = tf.make_ndarray(proto)
-    except (TypeError, ValueError, OverflowError, MemoryError) as error:
+        return _array(proto)
+    except (TypeError, ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
         raise invalid_argument(f"tensor parsing error: {alias}") from error
-    return array
+
+
+def _array(proto: Any) -> Array:
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    field = _FIELDS.get(proto.dtype)
+    content = proto.tensor_content
+    strings = field is not None and field.stored == "O"
+    if field and content and not strings:
+        stored: Array = np.frombuffer(content if math.prod(shape) else b"", field.kind)
+        return stored.reshape(shape).copy()
+    sent = getattr(proto, field.name) if field else ()
+    if content or not field or (len(sent) > _FEW and not strings):
+        dtype = tf.as_dtype(proto.dtype)
+        tensor = tf.io.parse_tensor(proto.SerializeToString(), dtype)
+        read: Array = np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
+        return read
+    kind = np.dtype(field.kind)
+    numbers = np.array(sent[:], field.wire).astype(field.stored, copy=False)
+    each = kind.itemsize // numbers.itemsize  # two make a complex value
+    values = numbers[: len(numbers) // each * each].view(kind)
+    array = np.empty(math.prod(shape), kind)
+    array[: len(values)] = values[: array.size]
+    array[len(values) :] = values[-1] if len(values) else b"" if strings else 0
+    return array.reshape(shape)
 
 
 def to_proto(array: Array) -> Any:
@@ -86,19 +152,13 @@ def to_proto(array: Array) -> Any:
     proto = tensor_pb2.TensorProto(dtype=dtype)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    flat = array.ravel()
-    if dtype in _PACKED_KEYS:
-        content = flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
+    field = _FIELDS.get(dtype)
+    if field is None:
+        proto.tensor_content = array.tobytes()
+    elif dtype in _PACKED_KEYS:
         # The same bytes, but for the key, are a message of one field of bytes.
-        field = wrappers_pb2.BytesValue(value=content).SerializeToString()
-        proto.MergeFromString(field and _PACKED_KEYS[dtype] + field[1:])
-        return proto
-    if dtype in _BITS:
-        flat = flat.view(np.uint16)
-    elif dtype in _COMPLEX:
-        flat = np.stack([flat.real, flat.imag], axis=1).ravel()
-    values = flat.tolist()
-    if dtype == types_pb2.DT_STRING:
-        values = [value.encode() if isinstance(value, str) else value for value in values]
-    getattr(proto, _FIELDS[dtype]).extend(values)
+        content = wrappers_pb2.BytesValue(value=array.tobytes()).SerializeToString()
+        proto.MergeFromString(content and _PACKED_KEYS[dtype] + content[1:])
+    else:
+        getattr(proto, field.name).extend(array.ravel().view(field.stored).tolist())
     return proto

@@ -1,69 +1,77 @@
-"""Reads protocol buffer text files whose messages no Python package carries.
+"""Reads protocol buffer text files, also of messages that no Python package carries.
 
-A message is described by a table of its fields, from which protobuf makes a class; so comments,
-quoting, lists and wrong fields mean exactly what they mean to TensorFlow Serving.
+Such a message is described by a table of its fields, from which protobuf makes a class; so
+comments, quoting, lists and wrong fields mean exactly what they mean to TensorFlow Serving.
 """
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 
 from components.errors import PipelineError
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "int64": _FIELD.TYPE_INT64,
-    "bool": _FIELD.TYPE_BOOL,
-    "string": _FIELD.TYPE_STRING,
-}
-
+_INT64, _BOOL = ".google.protobuf.Int64Value", ".google.protobuf.BoolValue"
 _MESSAGES = {
-    "Int64Value": {"value": (1, "int64")},
-    "BoolValue": {"value": (1, "bool")},
-    "StringValue": {"value": (1, "string")},
     "BatchingParameters": {
-        "max_batch_size": (1, "Int64Value"),
-        "batch_timeout_micros": (2, "Int64Value"),
-        "max_enqueued_batches": (3, "Int64Value"),
-        "num_batch_threads": (4, "Int64Value"),
-        "thread_pool_name": (5, "StringValue"),
-        "allowed_batch_sizes": (6, "repeated int64"),
-        "pad_variable_length_inputs": (7, "bool"),
-        "enable_large_batch_splitting": (8, "BoolValue"),
-        "max_execution_batch_size": (9, "Int64Value"),
+        "max_batch_size": _INT64,
+        "batch_timeout_micros": _INT64,
+        "max_enqueued_batches": _INT64,
+        "num_batch_threads": _INT64,
+        "thread_pool_name": ".google.protobuf.StringValue",
+        "allowed_batch_sizes": "repeated int64",
+        "pad_variable_length_inputs": "bool",
+        "enable_large_batch_splitting": _BOOL,
+        "max_execution_batch_size": _INT64,
     },
-    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
-    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+    "PrometheusConfig": {"enable": "bool", "path": "string"},
+    "MonitoringConfig": {"prometheus_config": ".serving.PrometheusConfig"},
 }
-"""The fields of each message: number and type, which may be a message of this table."""
+"""The fields of each message in the order of their numbers, from 1."""
 
 
 @cache
 def _pool() -> descriptor_pool.DescriptorPool:
+    wrappers = wrappers_pb2.DESCRIPTOR
     file = descriptor_pb2.FileDescriptorProto(
-        name="serving.proto", package="serving", syntax="proto3"
+        name="serving.proto", package="serving", syntax="proto3", dependency=[wrappers.name]
     )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            scalar = kind.removeprefix("repeated ")
+        for number, (field, kind) in enumerate(fields.items(), 1):
+            label, _, type_name = kind.rpartition(" ")
+            scalar = f"TYPE_{type_name.upper()}" if type_name.islower() else "TYPE_MESSAGE"
             message.field.add(
                 name=field,
                 number=number,
-                label=_FIELD.LABEL_REPEATED if kind != scalar else _FIELD.LABEL_OPTIONAL,
-                type=_SCALARS.get(scalar, _FIELD.TYPE_MESSAGE),
-                type_name=None if scalar in _SCALARS else f".serving.{scalar}",
+                label=_FIELD.LABEL_REPEATED if label else _FIELD.LABEL_OPTIONAL,
+                type=scalar,
+                type_name=None if type_name.islower() else type_name,
             )
     pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers.serialized_pb)
     pool.Add(file)
     return pool
 
 
-def new_message(name: str) -> Any:
-    """An empty message: `BatchingParameters` or `MonitoringConfig`."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"serving.{name}"))()
+def read_message(path: Path, name: str) -> Any:
+    """Reads a `BatchingParameters` or a `MonitoringConfig` from a text file.
+
+    Raises:
+        PipelineError: The file cannot be read or is not that message.
+    """
+    kind = _pool().FindMessageTypeByName(f"serving.{name}")
+    message = message_factory.GetMessageClass(kind)()
+    read_text_proto(path, message)
+    return message
 
 
 def read_text_proto(path: Path, message: Any) -> None:
@@ -78,4 +86,7 @@ def read_text_proto(path: Path, message: Any) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"Cannot read {path}: {error}") from error
     except text_format.ParseError as error:
-        raise PipelineError(f"Invalid protobuf file: '{path}': {error}") from error
+        raise PipelineError(
+            f"Invalid protobuf file: '{path}': Error parsing text-format"
+            f" {message.DESCRIPTOR.full_name}: {error}"
+        ) from error

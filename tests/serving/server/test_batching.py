@@ -132,6 +132,7 @@ def test_a_full_queue_is_unavailable_and_recovers(batching: Server, gate: Gate):
     [
         ({"any": np.float32(1)}, "any_shape", "INVALID_ARGUMENT", "at least one dimension"),
         ({"x": np.float32([1])}, "total", "FAILED_PRECONDITION", "has 0 dimensions"),
+        ({"text": strings(b"a")}, "joined", "FAILED_PRECONDITION", "has 0 dimensions"),
     ],
 )
 def test_what_has_no_batch_is_refused(batching: Server, inputs, signature, code, text):

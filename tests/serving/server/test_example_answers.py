@@ -92,20 +92,20 @@ def test_numbers_that_do_not_fit(values, said):
 
 
 @pytest.mark.parametrize(
-    ("ask", "outputs", "options", "code", "said"),
+    ("ask", "outputs", "options", "said"),
     [
-        (classify, ("a", "b", "c"), {}, "INVALID_ARGUMENT", "one or two output Tensors, found 3"),
-        (classify, ("a",), {}, "FAILED_PRECONDITION", 'at least one of "classes" or "scores"'),
-        (classify, ("scores",), {"inputs": ("x",)}, "FAILED_PRECONDITION", "No classification in"),
-        (regress, ("a", "b"), {}, "INVALID_ARGUMENT", "Expected one output Tensor."),
-        (regress, ("a",), {}, "FAILED_PRECONDITION", "No regression outputs found"),
-        (regress, ("outputs",), {"inputs": ("a", "b")}, "INVALID_ARGUMENT", "one input Tensor."),
+        (classify, ("a", "b", "c"), {}, "one or two output Tensors, found 3"),
+        (classify, ("a",), {}, 'at least one of "classes" or "scores"'),
+        (classify, ("scores",), {"inputs": ("x",)}, "No classification in"),
+        (regress, ("a", "b"), {}, "Expected one output Tensor."),
+        (regress, ("a",), {}, "No regression outputs found"),
+        (regress, ("outputs",), {"inputs": ("a", "b")}, "one input Tensor."),
     ],
 )
-def test_signatures_that_do_not_fit(ask, outputs, options, code, said):
+def test_signatures_that_do_not_fit(ask, outputs, options, said):
     with pytest.raises(StatusError, match=said) as caught:
         ask(*outputs, **options)
-    assert caught.value.code.name == code
+    assert caught.value.code.name == "INVALID_ARGUMENT"
 
 
 def test_the_method_name_counts_only_where_it_is_checked():

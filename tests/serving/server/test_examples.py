@@ -55,6 +55,16 @@ def test_what_examples_have_in_common_may_stand_once(server: Server):
     assert [row.value for row in response.result.regressions] == [3.0, 4.0]
 
 
+def test_what_examples_have_in_common_is_not_copied_without_a_limit(server: Server):
+    request = regression_pb2.RegressionRequest(model_spec=spec("half", "regress"))
+    add_examples(request, *[1.0] * 20, context=2.0)
+    common = request.input.example_list_with_context.context.features
+    common.feature["other"].bytes_list.value.append(bytes(2**20))
+    with pytest.raises(grpc.RpcError, match="is too large for 20 examples") as caught:
+        server.predictions.Regress(request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def inference(name, *tasks):
     request = inference_pb2.MultiInferenceRequest()
     for signature, method in tasks:
@@ -81,7 +91,7 @@ def test_multi_inference(server: Server, name, classify, regress):
         ([("regress", REGRESS)] * 2, "INVALID_ARGUMENT", "Duplicate evaluation of signature"),
         ([("none", REGRESS)], "INVALID_ARGUMENT", "signature not found in model graph: none"),
         ([("regress", "else")], "UNIMPLEMENTED", "Unsupported signature method_name: else"),
-        ([("two", CLASSIFY)], "FAILED_PRECONDITION", "No classification inputs found"),
+        ([("two", CLASSIFY)], "INVALID_ARGUMENT", "No classification inputs found"),
         ([("sum", REGRESS)], "INVALID_ARGUMENT", "Expected one input Tensor."),
     ],
 )

@@ -286,8 +286,8 @@ def test_a_model_that_cannot_be_loaded_fails_its_reload(live, tmp_path):
     (tmp_path / "m" / "4").mkdir(parents=True)
     with pytest.raises(grpc.RpcError) as caught:
         reload(live, entry("never", tmp_path / "m"))
-    assert "Some models did not become available: {{name: never version: 4}, }" in (
-        caught.value.details()
+    assert caught.value.details().startswith(
+        "1 model(s) did not become available: {{{name: never version: 4} due to error: NOT_FOUND: "
     )
 
 

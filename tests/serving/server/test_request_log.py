@@ -77,6 +77,28 @@ class Call:
     api = "Predict"
 
 
+def asked_of(images):
+    """A model, a request and a call, of which the log takes note."""
+    outputs = {name: SimpleNamespace(name=f"{name}:0") for name in ("label", "confidence")}
+    signatures = {"serving_default": SimpleNamespace(outputs=outputs)}
+    servable = SimpleNamespace(name="m", version=1, signatures=signatures)
+    request = SimpleNamespace(model_spec=SimpleNamespace(signature_name=""))
+    call = SimpleNamespace(api="Predict", fetches=("label:0", "confidence:0"), arrays=[images])
+    return servable, request, call
+
+
+@pytest.mark.parametrize(
+    "labels", [np.float32([1.0]), strings(b"n", b"n"), np.array(b"n", object), strings([b"n"])]
+)
+def test_an_answer_of_another_form_is_said_and_the_next_is_logged(tmp_path, caplog, labels):
+    log, asked, confidences = RequestLog(tmp_path), asked_of(strings(b"x")), np.float32([0.5])
+    log.observe(*asked, (labels, confidences), 0.1)
+    log.observe(*asked, (strings(b"n"), confidences), 0.1)
+    log.close(HANGS)
+    assert "a prediction has another form than expected" in caplog.text
+    assert [row["label"] for row in rows(tmp_path)] == ["n"]
+
+
 def test_images_that_wait_take_so_much_memory_and_no_more(tmp_path, monkeypatch, caplog):
     measuring, go_on, whole = threading.Event(), threading.Event(), request_log.rows_of
 
@@ -86,19 +108,13 @@ def test_images_that_wait_take_so_much_memory_and_no_more(tmp_path, monkeypatch,
         return whole(prediction)
 
     monkeypatch.setattr(request_log, "rows_of", slowly)
-    outputs = {name: SimpleNamespace(name=f"{name}:0") for name in ("label", "confidence")}
-    signatures = {"serving_default": SimpleNamespace(outputs=outputs)}
-    servable = SimpleNamespace(name="m", version=1, signatures=signatures)
-    request = SimpleNamespace(model_spec=SimpleNamespace(signature_name=""))
+    asked = asked_of(strings(*[bytes(2**26)] * 2))
     answer = (strings(b"n", b"n"), np.float32([0.5, 0.5]))
-    call = SimpleNamespace(
-        api="Predict", fetches=("label:0", "confidence:0"), arrays=[strings(*[bytes(2**26)] * 2)]
-    )
     log = RequestLog(tmp_path)
-    log.observe(servable, request, call, answer, 0.1)
+    log.observe(*asked, answer, 0.1)
     assert measuring.wait(HANGS)
     for _ in range(4):
-        log.observe(servable, request, call, answer, 0.1)
+        log.observe(*asked, answer, 0.1)
     assert caplog.text.count("more requests come than can be measured") == 1
     go_on.set()
     log.close(HANGS)
