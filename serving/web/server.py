@@ -57,7 +57,7 @@ _NEVER = sys.maxsize
 
 
 def listener(host: str, port: int) -> socket.socket:
-    """Takes an address, so that nobody else can; nothing is accepted yet.
+    """Takes an address, so that one in use is told before all else; nothing is accepted yet.
 
     Args:
         host: A name or address of this machine.
