@@ -19,7 +19,7 @@ from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill
-from serving.server.runner import Workers, run_call
+from serving.server.runner import Runner, Workers
 from serving.server.servable import Call
 from serving.server.tensors import Array
 
@@ -59,7 +59,7 @@ class _Queue:
         return batch
 
 
-class BatchingRunner:
+class BatchingRunner(Runner):
     """Merges calls and runs them together."""
 
     def __init__(
@@ -72,9 +72,8 @@ class BatchingRunner:
             workers: As many threads as batches may run.
             metrics: What counts the runs.
         """
+        super().__init__(workers, metrics)
         self._parameters = parameters
-        self._workers = workers
-        self._metrics = metrics
         self._queues: dict[_Key, _Queue] = {}
         self._free = parameters.num_batch_threads
         self._refill = Refill(_now)
@@ -202,7 +201,7 @@ class BatchingRunner:
         sizes = [len(request[0]) for request in requests]
         total = self._parameters.padded(sum(sizes)) if any(sizes) else 0
         inputs = tuple(_stacked(columns, total) for columns in zip(*requests, strict=True))
-        outputs = run_call(queue.version, replace(queue.call, arrays=inputs), self._metrics)
+        outputs = self._call(queue.version, replace(queue.call, arrays=inputs))
         for output in outputs:
             if output.ndim == 0:
                 raise StatusError(
@@ -236,10 +235,7 @@ def _batch_size(arrays: Sequence[Array]) -> int:
 
 def _stacked(columns: Sequence[Array], total: int) -> Array:
     """One input of all requests in one array, filled up with its first row."""
-    size = sum(map(len, columns))
-    if total > size:
-        columns = [
-            *columns,
-            np.repeat(next(c for c in columns if len(c))[:1], total - size, axis=0),
-        ]
+    if missing := total - sum(map(len, columns)):
+        row = next(column for column in columns if len(column))[:1]
+        columns = [*columns, np.repeat(row, missing, axis=0)]
     return np.concatenate(columns) if len(columns) > 1 else columns[0]

@@ -1,7 +1,6 @@
 """Predict: any signature, any tensors. The rules are `predict_util.cc`'s in tensorflow/serving."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from tensorflow_serving.apis import predict_pb2
@@ -35,10 +34,18 @@ def predict_call(servable: Servable, request: Any) -> Call:
     _check_inputs(signature, request)
     feeds, arrays = _inputs(signature, request)
     aliases = _output_aliases(signature, request.output_filter)
-    names = [signature.outputs[alias].name for alias in aliases]
-    fetches = tuple(dict.fromkeys(names))
-    places = [(alias, fetches.index(name)) for alias, name in zip(aliases, names, strict=True)]
-    respond = partial(_respond, servable, signature_name, places)
+    names = {alias: signature.outputs[alias].name for alias in aliases}
+    fetches = tuple(dict.fromkeys(names.values()))
+
+    def respond(outputs: Sequence[Array]) -> Any:
+        tensors = dict(zip(fetches, outputs, strict=True))
+        response = predict_pb2.PredictResponse()
+        fill_model_spec(response.model_spec, servable, signature_name)
+        for alias, name in names.items():
+            response.outputs[alias].CopyFrom(to_proto(tensors[name]))
+            response.outputs[alias].tensor_shape.SetInParent()  # a scalar has a shape, too
+        return response
+
     return Call("Predict", feeds, arrays, fetches, respond)
 
 
@@ -56,11 +63,8 @@ def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array,
     feeds: list[str] = []
     arrays: list[Array] = []
     for alias, info in sorted(signature.inputs.items()):
-        if alias in request.inputs:
-            proto = request.inputs[alias]
-        elif alias in signature.defaults:
-            proto = signature.defaults[alias]
-        else:
+        proto = request.inputs.get(alias, signature.defaults.get(alias))
+        if proto is None:
             raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {info.name}) not found in request and"
                 " no default value provided. Inputs expected to be in the request"
@@ -84,31 +88,18 @@ def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array,
 
 
 def _output_aliases(signature: Any, output_filter: Sequence[str]) -> list[str]:
+    aliases: list[str] = []
     for alias in output_filter:
         if alias not in signature.outputs:
             raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in"
                 f" the set {_names(signature.outputs)}."
             )
-    if len(set(output_filter)) != len(output_filter):
-        twice = next(alias for alias in output_filter if list(output_filter).count(alias) > 1)
-        raise invalid_argument(f"duplicate output tensor alias: {twice}")
-    return list(output_filter) or sorted(signature.outputs)
+        if alias in aliases:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        aliases.append(alias)
+    return aliases or sorted(signature.outputs)
 
 
 def _names(names: Iterable[str]) -> str:
     return f"{{{','.join(sorted(names))}}}"
-
-
-def _respond(
-    servable: Servable,
-    signature_name: str,
-    places: Sequence[tuple[str, int]],
-    outputs: Sequence[Array],
-) -> Any:
-    response = predict_pb2.PredictResponse()
-    fill_model_spec(response.model_spec, servable, signature_name)
-    for alias, place in places:
-        response.outputs[alias].CopyFrom(to_proto(outputs[place]))
-        response.outputs[alias].tensor_shape.SetInParent()  # a scalar has a shape, too
-    return response

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from serving.server.lifecycle import Lifecycle, Version
 from serving.server.metrics import ServerMetrics
@@ -12,22 +12,6 @@ from serving.server.servable import Call
 from serving.server.tensors import Array
 
 T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """Runs calls of models."""
-
-    async def run(self, version: Version, call: Call) -> list[Array]:
-        """Runs one call.
-
-        Args:
-            version: The version to run it in; it stays loaded as long as it runs.
-            call: What to run.
-
-        Returns:
-            The values of the call's fetches.
-        """
-        ...
 
 
 class Workers:
@@ -57,17 +41,8 @@ class Workers:
         return await asyncio.wrap_future(future)
 
 
-def run_call(version: Version, call: Call, metrics: ServerMetrics) -> list[Array]:
-    """Runs a call and measures it."""
-    assert version.servable is not None
-    started = time.perf_counter()
-    outputs = version.servable.run(call.feeds, call.arrays, call.fetches)
-    metrics.runtime_latency(version.name, call.api, time.perf_counter() - started)
-    return outputs
-
-
-class DirectRunner:
-    """Runs each call for itself."""
+class Runner:
+    """Runs calls of models, each for itself."""
 
     def __init__(self, workers: Workers, metrics: ServerMetrics) -> None:
         """Uses these threads, and measures.
@@ -80,5 +55,21 @@ class DirectRunner:
         self._metrics = metrics
 
     async def run(self, version: Version, call: Call) -> list[Array]:
-        """Runs one call."""
-        return await self._workers.run(version, lambda: run_call(version, call, self._metrics))
+        """Runs one call.
+
+        Args:
+            version: The version to run it in; it stays loaded as long as it runs.
+            call: What to run.
+
+        Returns:
+            The values of the call's fetches.
+        """
+        return await self._workers.run(version, lambda: self._call(version, call))
+
+    def _call(self, version: Version, call: Call) -> list[Array]:
+        """Runs a call in this thread and measures it."""
+        assert version.servable is not None
+        started = time.perf_counter()
+        outputs = version.servable.run(call.feeds, call.arrays, call.fetches)
+        self._metrics.runtime_latency(version.name, call.api, time.perf_counter() - started)
+        return outputs

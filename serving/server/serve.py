@@ -29,7 +29,7 @@ from serving.server.lifecycle import Lifecycle
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi
-from serving.server.runner import DirectRunner, Runner, Workers
+from serving.server.runner import Runner, Workers
 from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
 
@@ -204,7 +204,7 @@ def _runner(
     batching: BatchingParameters | None, lifecycle: Lifecycle, metrics: ServerMetrics
 ) -> Runner:
     if batching is None:
-        return DirectRunner(Workers(lifecycle, 4 * (os.cpu_count() or 1)), metrics)
+        return Runner(Workers(lifecycle, 4 * (os.cpu_count() or 1)), metrics)
     return BatchingRunner(batching, Workers(lifecycle, batching.num_batch_threads), metrics)
 
 

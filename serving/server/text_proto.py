@@ -18,22 +18,22 @@ from google.protobuf import (
 
 from components.errors import PipelineError
 
-_FIELD = descriptor_pb2.FieldDescriptorProto
-_INT64, _BOOL = ".google.protobuf.Int64Value", ".google.protobuf.BoolValue"
-_MESSAGES = {
+_BOOL, _STRING = {"type": "TYPE_BOOL"}, {"type": "TYPE_STRING"}
+_INT64_VALUE = {"type_name": ".google.protobuf.Int64Value"}
+_MESSAGES: dict[str, dict[str, dict[str, str]]] = {
     "BatchingParameters": {
-        "max_batch_size": _INT64,
-        "batch_timeout_micros": _INT64,
-        "max_enqueued_batches": _INT64,
-        "num_batch_threads": _INT64,
-        "thread_pool_name": ".google.protobuf.StringValue",
-        "allowed_batch_sizes": "repeated int64",
-        "pad_variable_length_inputs": "bool",
-        "enable_large_batch_splitting": _BOOL,
-        "max_execution_batch_size": _INT64,
+        "max_batch_size": _INT64_VALUE,
+        "batch_timeout_micros": _INT64_VALUE,
+        "max_enqueued_batches": _INT64_VALUE,
+        "num_batch_threads": _INT64_VALUE,
+        "thread_pool_name": {"type_name": ".google.protobuf.StringValue"},
+        "allowed_batch_sizes": {"type": "TYPE_INT64", "label": "LABEL_REPEATED"},
+        "pad_variable_length_inputs": _BOOL,
+        "enable_large_batch_splitting": {"type_name": ".google.protobuf.BoolValue"},
+        "max_execution_batch_size": _INT64_VALUE,
     },
-    "PrometheusConfig": {"enable": "bool", "path": "string"},
-    "MonitoringConfig": {"prometheus_config": ".serving.PrometheusConfig"},
+    "PrometheusConfig": {"enable": _BOOL, "path": _STRING},
+    "MonitoringConfig": {"prometheus_config": {"type_name": "PrometheusConfig"}},
 }
 """The fields of each message in the order of their numbers, from 1."""
 
@@ -47,15 +47,7 @@ def _pool() -> descriptor_pool.DescriptorPool:
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, (field, kind) in enumerate(fields.items(), 1):
-            label, _, type_name = kind.rpartition(" ")
-            scalar = f"TYPE_{type_name.upper()}" if type_name.islower() else "TYPE_MESSAGE"
-            message.field.add(
-                name=field,
-                number=number,
-                label=_FIELD.LABEL_REPEATED if label else _FIELD.LABEL_OPTIONAL,
-                type=scalar,
-                type_name=None if type_name.islower() else type_name,
-            )
+            message.field.add(name=field, number=number, **{"label": "LABEL_OPTIONAL", **kind})
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers.serialized_pb)
     pool.Add(file)

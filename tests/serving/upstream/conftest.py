@@ -10,6 +10,7 @@ from model_server import Server, running_server, write_config
 
 from serving.server.servable import LoadOptions, Servable
 
+DISTRIBUTED = "distrat_sequential_keras"
 TWO_VERSIONS = "saved_model_half_plus_two_2_versions"
 _WRITERS: dict[str, Callable[[Path], Path]] = {
     name: lambda path, name=name: upstream_models.write_v1(path, getattr(upstream_models, name))
@@ -22,7 +23,6 @@ _WRITERS: dict[str, Callable[[Path], Path]] = {
     "tf_saved_model_save": upstream_models.write_saved_model_save,
     "multiple_signatures": upstream_models.write_multiple_signatures,
     "sequential_keras": upstream_models.write_sequential_keras,
-    "distrat_sequential_keras": upstream_models.write_distributed_keras,
 }
 
 
@@ -30,8 +30,9 @@ _WRITERS: dict[str, Callable[[Path], Path]] = {
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of base paths by model, each with version 123; not to be written to."""
     root = tmp_path_factory.mktemp("upstream")
-    for name, write in _WRITERS.items():
-        write(root / name / "00000123")
+    with upstream_models.writing_distributed_keras(root / DISTRIBUTED / "00000123"):
+        for name, write in _WRITERS.items():
+            write(root / name / "00000123")
     two = root / TWO_VERSIONS
     two.mkdir()
     for version in ("00000123", "00000124"):
@@ -59,8 +60,8 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A server of all these models, with metrics and a Unix socket; not to be changed."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "monitoring").write_text("prometheus_config { enable: true }")
-    paths = {name: models / name for name in _WRITERS} | {"default": models / "half_plus_two"}
-    paths[TWO_VERSIONS] = models / TWO_VERSIONS
+    paths = {name: models / name for name in (*_WRITERS, DISTRIBUTED, TWO_VERSIONS)}
+    paths["default"] = models / "half_plus_two"
     policy = "model_version_policy { specific { versions: 123 versions: 124 } }"
     label = 'version_labels { key: "Version_Label" value: 123 }'
     config = write_config(folder / "models.config", paths, {TWO_VERSIONS: policy, "default": label})
