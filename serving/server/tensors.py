@@ -17,8 +17,9 @@ MOST_FILLED = 2**24
 the last one without a limit, so that 40 bytes could ask for all memory."""
 _STRING_BYTES = 32
 """Bytes that an empty string takes in an array and in a tensor."""
-_FEW = 1000
-"""Values that Python reads and writes faster than an operation of TensorFlow starts."""
+_FEW = 10_000
+"""Values that Python reads in a millisecond. TensorFlow reads faster, and lets others run meanwhile:
+it takes longer to begin, and to get its turn back."""
 
 
 class _Field(NamedTuple):
