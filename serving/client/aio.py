@@ -10,7 +10,7 @@ A module of its own, as asyncio takes a tenth of a second to import.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
@@ -43,7 +43,7 @@ class AsyncClient(BaseClient):
         """Classifies images; see `Client.predict_batch`."""
         return [one async for one in self.stream(images)]
 
-    def stream(self, images: Iterable[Image]) -> AsyncIterator[Prediction | Failure]:
+    def stream(self, images: Iterable[Image]) -> AsyncGenerator[Prediction | Failure, None]:
         """The same as `predict_batch`, yielding results as they come."""
         return self._results(self._asker.jobs(images), PREDICT)
 
@@ -73,7 +73,7 @@ class AsyncClient(BaseClient):
 
     async def _results(
         self, jobs: Iterator[list[Image]], question: Question[_Kind]
-    ) -> AsyncIterator[_Kind | Failure]:
+    ) -> AsyncGenerator[_Kind | Failure, None]:
         tasks: set[asyncio.Task[list[_Kind | Failure]]] = set()
 
         def start(job: list[Image]) -> asyncio.Task[list[_Kind | Failure]]:

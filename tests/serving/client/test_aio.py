@@ -220,6 +220,21 @@ def test_closing_twice_does_nothing_and_a_closed_client_says_so(held):
     asyncio.run(ask())
 
 
+def test_a_client_that_is_closed_meanwhile_gives_an_error(held):
+    address, holding = held
+
+    async def ask():
+        client = AsyncClient(address, timeout=HANGS)
+        call = asyncio.create_task(client.predict(IMAGE))
+        await _all(holding.came, 1)
+        await client.close()
+        with pytest.raises(PipelineError, match="closed"):
+            await call
+        await _all(holding.gone, 1)
+
+    asyncio.run(ask())
+
+
 def test_it_is_made_in_a_loop_and_stays_in_it(held):
     address, _ = held
     with pytest.raises(PipelineError, match="made in a coroutine"):
