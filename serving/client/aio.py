@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying
 
 from components.errors import PipelineError
 from serving.client.address import Address
-from serving.client.asking import EXPLAIN, PREDICT, Question, in_flight
+from serving.client.asking import EXPLAIN, PREDICT, SignatureCall, in_flight
 from serving.client.base import BaseClient
 from serving.client.errors import Failure
 from serving.client.images import Image
@@ -72,7 +72,7 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _results(
-        self, jobs: Iterator[list[Image]], question: Question[_Kind]
+        self, jobs: Iterator[list[Image]], question: SignatureCall[_Kind]
     ) -> AsyncGenerator[_Kind | Failure, None]:
         tasks: set[asyncio.Task[list[_Kind | Failure]]] = set()
 

@@ -17,7 +17,7 @@ from tenacity.stop import stop_before_delay
 from components.errors import PipelineError
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
 from serving.client.images import EncodedImage, Image, is_one_image, prepare_image
-from serving.client.results import Answers, Explanation, Prediction, VersionStatus
+from serving.client.results import Explanation, ModelAnswers, Prediction, VersionStatus
 from serving.client.transport import ModelSpec, Transport, Waiting
 
 _OF_ONE_IMAGE = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
@@ -32,7 +32,7 @@ _Started = TypeVar("_Started")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """How much is asked at once, and for how long.
 
     Attributes:
@@ -67,7 +67,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Question(Generic[_Kind]):
+class SignatureCall(Generic[_Kind]):
     """What is asked of an image.
 
     Attributes:
@@ -76,11 +76,11 @@ class Question(Generic[_Kind]):
     """
 
     signature: str
-    read: Callable[[Answers, Sequence[EncodedImage]], list[_Kind | ServingError]]
+    read: Callable[[ModelAnswers, Sequence[EncodedImage]], list[_Kind | ServingError]]
 
 
-PREDICT = Question[Prediction]("serving_default", Answers.predictions)
-EXPLAIN = Question[Explanation]("explain", Answers.explanations)
+PREDICT = SignatureCall[Prediction]("serving_default", ModelAnswers.predictions)
+EXPLAIN = SignatureCall[Explanation]("explain", ModelAnswers.explanations)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ class Asker:
     transport: Transport
     waiting: Waiting
     spec: ModelSpec
-    limits: Limits
+    limits: RequestLimits
 
-    async def one(self, image: Image, question: Question[_Kind]) -> _Kind:
+    async def one(self, image: Image, question: SignatureCall[_Kind]) -> _Kind:
         """Asks about one image.
 
         Raises:
@@ -113,7 +113,7 @@ class Asker:
         return answer
 
     async def several(
-        self, images: Sequence[Image], question: Question[_Kind]
+        self, images: Sequence[Image], question: SignatureCall[_Kind]
     ) -> list[_Kind | Failure]:
         """Asks about the images of one job, in as many requests as they need.
 
@@ -149,16 +149,16 @@ class Asker:
         return _jobs(iter(images), self.limits.batch_size)
 
     async def _ask(
-        self, images: Sequence[EncodedImage], question: Question[_Kind]
+        self, images: Sequence[EncodedImage], question: SignatureCall[_Kind]
     ) -> Sequence[_Kind | ServingError]:
         """Asks once; by halves if one image may be the reason that there is no answer."""
         contents = [image.content for image in images]
 
-        async def exchange(timeout: float) -> Answers:
+        async def exchange(timeout: float) -> ModelAnswers:
             answered = await self.transport.predict(
                 self.spec, question.signature, contents, timeout
             )
-            return Answers(*answered, self.transport.address)
+            return ModelAnswers(*answered, self.transport.address)
 
         try:
             return question.read(await self._send(exchange), images)

@@ -116,7 +116,7 @@ def test_an_image_is_read_beside_the_loop(monkeypatch):
         async with AsyncClient(server.address) as client:
             one, several = asyncio.gather(client.predict(IMAGE)), client.predict_batch([IMAGE])
             several = asyncio.ensure_future(several)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # both begin
             go.set()  # if the loop waited for the image, nobody would
             return [*await one, *await several]
 
