@@ -30,6 +30,13 @@ class Address:
     tls: bool
     local: bool
 
+    @property
+    def other(self) -> str:
+        """The same place, in the other protocol."""
+        if self.protocol == "grpc":
+            return f"{'https' if self.tls else 'http'}://{self.target}"
+        return f"{'grpcs' if self.tls else 'grpc'}://{urlsplit(self.target).netloc}"
+
     @staticmethod
     def parse(address: str) -> "Address":
         """Reads an address as a person writes it.

@@ -10,14 +10,14 @@ A module of its own, as asyncio takes a tenth of a second to import.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying
 
 from components.errors import PipelineError
 from serving.client.address import Address
-from serving.client.asking import EXPLAIN, PREDICT, Question, in_flight
+from serving.client.asking import EXPLAIN, PREDICT, SignatureCall, in_flight
 from serving.client.base import BaseClient
 from serving.client.errors import Failure
 from serving.client.images import Image
@@ -43,7 +43,7 @@ class AsyncClient(BaseClient):
         """Classifies images; see `Client.predict_batch`."""
         return [one async for one in self.stream(images)]
 
-    def stream(self, images: Iterable[Image]) -> AsyncIterator[Prediction | Failure]:
+    def stream(self, images: Iterable[Image]) -> AsyncGenerator[Prediction | Failure, None]:
         """The same as `predict_batch`, yielding results as they come."""
         return self._results(self._asker.jobs(images), PREDICT)
 
@@ -72,8 +72,8 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _results(
-        self, jobs: Iterator[list[Image]], question: Question[_Kind]
-    ) -> AsyncIterator[_Kind | Failure]:
+        self, jobs: Iterator[list[Image]], question: SignatureCall[_Kind]
+    ) -> AsyncGenerator[_Kind | Failure, None]:
         tasks: set[asyncio.Task[list[_Kind | Failure]]] = set()
 
         def start(job: list[Image]) -> asyncio.Task[list[_Kind | Failure]]:

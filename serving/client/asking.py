@@ -4,7 +4,6 @@ Those of the client that blocks never give way, so that one step ends them.
 """
 
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -12,14 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-import PIL.Image
 from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_before_delay
 
 from components.errors import PipelineError
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
-from serving.client.images import EncodedImage, Image, prepare_image
-from serving.client.results import Answers, Explanation, Prediction, VersionStatus
+from serving.client.images import EncodedImage, Image, is_one_image, prepare_image
+from serving.client.results import Explanation, ModelAnswers, Prediction, VersionStatus
 from serving.client.transport import ModelSpec, Transport, Waiting
 
 _OF_ONE_IMAGE = ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED")
@@ -34,7 +32,7 @@ _Started = TypeVar("_Started")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """How much is asked at once, and for how long.
 
     Attributes:
@@ -69,7 +67,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Question(Generic[_Kind]):
+class SignatureCall(Generic[_Kind]):
     """What is asked of an image.
 
     Attributes:
@@ -78,11 +76,11 @@ class Question(Generic[_Kind]):
     """
 
     signature: str
-    read: Callable[[Answers, Sequence[EncodedImage]], list[_Kind | ServingError]]
+    read: Callable[[ModelAnswers, Sequence[EncodedImage]], list[_Kind | ServingError]]
 
 
-PREDICT = Question[Prediction]("serving_default", Answers.predictions)
-EXPLAIN = Question[Explanation]("explain", Answers.explanations)
+PREDICT = SignatureCall[Prediction]("serving_default", ModelAnswers.predictions)
+EXPLAIN = SignatureCall[Explanation]("explain", ModelAnswers.explanations)
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,9 @@ class Asker:
     transport: Transport
     waiting: Waiting
     spec: ModelSpec
-    limits: Limits
+    limits: RequestLimits
 
-    async def one(self, image: Image, question: Question[_Kind]) -> _Kind:
+    async def one(self, image: Image, question: SignatureCall[_Kind]) -> _Kind:
         """Asks about one image.
 
         Raises:
@@ -115,7 +113,7 @@ class Asker:
         return answer
 
     async def several(
-        self, images: Sequence[Image], question: Question[_Kind]
+        self, images: Sequence[Image], question: SignatureCall[_Kind]
     ) -> list[_Kind | Failure]:
         """Asks about the images of one job, in as many requests as they need.
 
@@ -143,8 +141,7 @@ class Asker:
         Raises:
             PipelineError: It is one image.
         """
-        one = isinstance(images, str | bytes | bytearray | memoryview | os.PathLike)
-        if one or isinstance(images, PIL.Image.Image) or not isinstance(images, Iterable):
+        if is_one_image(images) or not isinstance(images, Iterable):
             raise PipelineError(
                 f"Give several images, such as a list; {type(images).__name__} is none. "
                 "For one image there are predict and explain."
@@ -152,16 +149,16 @@ class Asker:
         return _jobs(iter(images), self.limits.batch_size)
 
     async def _ask(
-        self, images: Sequence[EncodedImage], question: Question[_Kind]
+        self, images: Sequence[EncodedImage], question: SignatureCall[_Kind]
     ) -> Sequence[_Kind | ServingError]:
         """Asks once; by halves if one image may be the reason that there is no answer."""
         contents = [image.content for image in images]
 
-        async def exchange(timeout: float) -> Answers:
+        async def exchange(timeout: float) -> ModelAnswers:
             answered = await self.transport.predict(
                 self.spec, question.signature, contents, timeout
             )
-            return Answers(*answered, self.transport.address)
+            return ModelAnswers(*answered, self.transport.address)
 
         try:
             return question.read(await self._send(exchange), images)
@@ -177,17 +174,19 @@ class Asker:
 
     async def _send(self, exchange: Callable[[float], Awaitable[_Answer]]) -> _Answer:
         """Sends a request as often as it may be sent."""
-        if self.transport.closed:
-            raise PipelineError("This client is closed: make another one.")
         until = time.monotonic() + self.limits.timeout
 
         async def send() -> _Answer:
+            if self.transport.closed:
+                raise PipelineError("This client is closed: make another one.")
             return await exchange(max(until - time.monotonic(), 1e-3))
 
         try:
             return await self.waiting.retry(self._policy(), send)
         except ServingError as error:
-            raise await self._told(error) from error
+            if missing := await self._missing(error):
+                raise missing from error
+            raise
 
     def _policy(self) -> Mapping[str, Any]:
         return {
@@ -200,31 +199,27 @@ class Asker:
             "reraise": True,
         }
 
-    async def _told(self, error: ServingError) -> ServingError:
-        """The same error; if the version or label is missing, one that says which there are."""
+    async def _missing(self, error: ServingError) -> NoVersionError | None:
+        """What to say instead, with the versions that there are, if the one asked for is none."""
         spec, timeout = self.spec, self.limits.timeout
         # For a label that it does not know, TensorFlow Serving has the code of a wrong request.
         code = "NOT_FOUND" if spec.label is None else "INVALID_ARGUMENT"
         if error.code != code or (spec.version, spec.label) == (None, None):
-            return error
+            return None
         try:
             states = await self.transport.status(ModelSpec(spec.model), timeout)
             there = [one.version for one in states if one.state == "AVAILABLE"]
-            if spec.label is None:
-                if spec.version in there:
-                    return error
-                asked = f"version {spec.version}"
-            else:
-                if await self._has_label():
-                    return error
-                asked = f"label {spec.label!r}"
+            if spec.version in there or (spec.label is not None and await self._has_label()):
+                return None
         except ServingError:
-            return error
+            return None
+        asked = f"version {spec.version}" if spec.label is None else f"label {spec.label!r}"
         named = ", ".join(map(str, there)) or "none"
         return NoVersionError(
-            error.code, f"{error.detail}; no {asked}: of {spec.model} there are the versions "
-            f"{named}", error.address,
-        )  # fmt: skip
+            error.code,
+            f"{error.detail}; no {asked}: of {spec.model} there are the versions {named}",
+            error.address,
+        )
 
     async def _has_label(self) -> bool:
         try:

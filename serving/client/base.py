@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from components.errors import PipelineError
 from components.servable import MODEL_NAME
 from serving.client.address import Address
-from serving.client.asking import Asker, Limits
+from serving.client.asking import Asker, RequestLimits
 from serving.client.transport import Access, ModelSpec, Transport, Waiting
 
 _HIGHEST_VERSION = 2**63 - 1
@@ -69,7 +69,7 @@ class BaseClient(ABC):
         if version is not None and label is not None:
             raise PipelineError("Ask for a version or for a label, not for both.")
         _demand_version(version)
-        limits = Limits(timeout, attempts, batch_size, request_bytes, in_flight)
+        limits = RequestLimits(timeout, attempts, batch_size, request_bytes, in_flight)
         if token and not (parsed.tls or parsed.local):
             raise PipelineError(
                 f"The token would be sent to {parsed.target} unencrypted: use grpcs:// or https://."

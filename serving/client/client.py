@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying
 
 from serving.client.address import Address
-from serving.client.asking import EXPLAIN, PREDICT, Question, finish, in_flight
+from serving.client.asking import EXPLAIN, PREDICT, SignatureCall, finish, in_flight
 from serving.client.base import BaseClient
 from serving.client.errors import Failure
 from serving.client.images import Image
@@ -90,7 +90,7 @@ class Client(BaseClient):
         self.close()
 
     def _results(
-        self, jobs: Iterator[list[Image]], question: Question[_Kind]
+        self, jobs: Iterator[list[Image]], question: SignatureCall[_Kind]
     ) -> Iterator[_Kind | Failure]:
         most = self._asker.limits.in_flight
         threads = ThreadPoolExecutor(most, "serving.client")

@@ -4,6 +4,7 @@ Imported by the clients when an address asks for gRPC, never before.
 """
 
 import math
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from pathlib import Path
@@ -50,7 +51,7 @@ class GrpcTransport:
         Raises:
             PipelineError: A certificate cannot be read, or a header cannot be sent.
         """
-        self.address = address.target
+        self.address, self._other = address.target, address.other
         self.closed = False
         self._metadata = access.headers()
         self._waiting = waiting
@@ -114,11 +115,12 @@ class GrpcTransport:
             code, detail = error.code().name, error.details() or "no reason given"
             if any(one in detail for one in _NO_HTTP_2):
                 code = "UNIMPLEMENTED"
-                detail = (
-                    "what answers there does not speak gRPC. For the port of REST, give "
-                    f"http://{self.address}."
-                )
+                detail = f"what answers there does not speak gRPC. For REST, give {self._other}."
             raise ServingError(code, detail, self.address) from error
+        except CancelledError:
+            if self.closed:  # which is how grpc.aio ends what was on its way
+                raise ServingError("CANCELLED", "the client was closed", self.address) from None
+            raise
         if answer is None:  # what grpc.aio gives in the place of bytes that are no message
             raise ServingError("INTERNAL", "the answer is not a message", self.address)
         return answer

@@ -105,6 +105,15 @@ def read_frames(image: Image, frame: int | None = None) -> list[EncodedImage]:
     return _encoded(_read(image, EVERY_PICTURE, frame))
 
 
+def is_one_image(value: Any) -> bool:
+    """Whether something that can be iterated over is an image, not several."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (1, 3))
+    if isinstance(value, str | bytes | bytearray | memoryview | os.PathLike | PIL.Image.Image):
+        return True
+    return callable(getattr(value, "read", None))
+
+
 def _encoded(file: ImageFile) -> list[EncodedImage]:
     return [EncodedImage(one.encoded, one.frame, one.frames) for one in file.images]
 

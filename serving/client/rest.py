@@ -37,6 +37,10 @@ _NO_HTTP = "illegal"
 """In what h11 says of an answer that does not begin as HTTP/1.1 does."""
 
 
+class _TooLargeError(Exception):
+    """An answer that has no end."""
+
+
 class _Answer:
     """An answer that is being read: it may have so many bytes, and must be there in time."""
 
@@ -49,7 +53,7 @@ class _Answer:
         # Read piece by piece: httpx's time limit is one for each piece.
         self._content += piece
         if len(self._content) > MOST_ANSWER_BYTES:
-            raise httpx.DecodingError(f"more bytes than the limit of {MOST_ANSWER_BYTES:,}")
+            raise _TooLargeError
         if time.monotonic() > self._until:
             raise httpx.ReadTimeout("the answer took too long")
 
@@ -74,7 +78,7 @@ class _Rest(ABC):
         Raises:
             PipelineError: A certificate cannot be read, or a header cannot be sent.
         """
-        self.address = address.target
+        self.address, self._other = address.target, address.other
         self.closed = False
         self._models = f"{address.target}/v1/models"
         self._waiting = waiting
@@ -160,21 +164,22 @@ class _Rest(ABC):
         except httpx.TimeoutException as error:
             detail = f"no answer within {timeout:.3g} s"
             raise ServingError("DEADLINE_EXCEEDED", detail, self.address) from error
+        except _TooLargeError as error:
+            detail = f"the answer has more bytes than the limit of {MOST_ANSWER_BYTES:,}"
+            raise ServingError("RESOURCE_EXHAUSTED", detail, self.address) from error
         except httpx.DecodingError as error:
-            code = "RESOURCE_EXHAUSTED" if "limit" in str(error) else "UNKNOWN"
-            raise ServingError(code, f"the answer cannot be read: {error}", self.address) from error
+            raise self._wrong(f"the answer is not packed as it says: {error}") from error
         except httpx.RemoteProtocolError as error:
             if _NO_HTTP not in str(error):
                 raise ServingError("UNAVAILABLE", f"no answer: {error}", self.address) from error
-            host = self.address.partition("://")[2].partition("/")[0]
             raise ServingError(
                 "UNIMPLEMENTED",
-                f"what answers there does not speak REST. For the port of gRPC, give {host}, "
-                "without http://.",
+                f"what answers there does not speak REST. For gRPC, give {self._other}.",
                 self.address,
             ) from error
         except httpx.TransportError as error:
-            raise ServingError("UNAVAILABLE", f"no connection: {error}", self.address) from error
+            detail = f"no connection: {str(error) or type(error).__name__}"
+            raise ServingError("UNAVAILABLE", detail, self.address) from error
 
     def _wrong(self, detail: str) -> ServingError:
         return ServingError("UNKNOWN", detail, self.address)

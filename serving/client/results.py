@@ -152,7 +152,7 @@ _Result = TypeVar("_Result", bound=Prediction)
 
 
 @dataclass(frozen=True)
-class Answers:
+class ModelAnswers:
     """What a server answered to one request.
 
     Attributes:

@@ -116,7 +116,7 @@ def test_an_image_is_read_beside_the_loop(monkeypatch):
         async with AsyncClient(server.address) as client:
             one, several = asyncio.gather(client.predict(IMAGE)), client.predict_batch([IMAGE])
             several = asyncio.ensure_future(several)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # both begin
             go.set()  # if the loop waited for the image, nobody would
             return [*await one, *await several]
 
@@ -216,6 +216,21 @@ def test_closing_twice_does_nothing_and_a_closed_client_says_so(held):
         for call in (client.status(), client.predict(IMAGE), client.predict_batch([IMAGE])):
             with pytest.raises(PipelineError, match=said):
                 await call
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_is_closed_meanwhile_gives_an_error(held):
+    address, holding = held
+
+    async def ask():
+        client = AsyncClient(address, timeout=HANGS)
+        call = asyncio.create_task(client.predict(IMAGE))
+        await _all(holding.came, 1)
+        await client.close()
+        with pytest.raises(PipelineError, match="closed"):
+            await call
+        await _all(holding.gone, 1)
 
     asyncio.run(ask())
 

@@ -1,16 +1,20 @@
 """Many images: a result or an error for each, in order, with bounds on what is under way."""
 
 import base64
+import io
 import json
+import pickle
 import threading
+from pathlib import Path
 
 import pytest
 from clients import BOTH
 from drawing import draw, encode
 from fake_server import ROW, running, says
+from PIL import Image
 
 from components.errors import PipelineError
-from serving.client import Client, ImageError, Prediction, ServingError
+from serving.client import Client, EncodedImage, ImageError, Prediction, ServingError
 
 IMAGES = [encode(draw(seed, (9, 8 + seed))) for seed in range(1, 11)]
 
@@ -74,6 +78,14 @@ def test_a_request_that_fails_is_the_error_of_each_of_its_images(ask):
         results = ask(server.address, lambda client: client.predict_batch(IMAGES), **options)
     assert _widths(results) == [ServingError] * 4 + [13, 14, 15, 16, 17, 18]
     assert len(server.requests) == 3  # nothing of the first was asked again
+
+
+def test_results_and_errors_go_to_another_process():
+    with running(_by_width(refused=[12])) as server, Client(server.address) as client:
+        results = client.predict_batch([*IMAGES, b"no image"])
+    copies = pickle.loads(pickle.dumps(results))
+    assert _widths(copies) == _widths(results)
+    assert [str(one) for one in copies] == [str(one) for one in results]
 
 
 def test_of_one_image_the_error_is_raised(ask):
@@ -155,7 +167,12 @@ def test_results_come_while_images_are_still_to_be_read():
     assert len(taken) == 3
 
 
-@pytest.mark.parametrize("one", ["scan.png", b"bytes", bytearray(b"x"), None, 7])
+@pytest.mark.parametrize(
+    "one",
+    ["scan.png", b"bytes", bytearray(b"x"), None, 7, draw(1), draw(1, channels=3),
+     Image.fromarray(draw(1)), io.BytesIO(IMAGES[0]), Path("scan.png"), EncodedImage(b"x")],
+    ids=range(11),
+)  # fmt: skip
 def test_one_image_in_the_place_of_several_is_refused_in_words(ask, one):
     with pytest.raises(PipelineError, match="several images, such as a list"):
         ask("http://localhost", lambda client: client.predict_batch(one))

@@ -145,7 +145,7 @@ def test_what_is_not_a_whole_image_is_refused_here(ask, address, bad):
 
 def test_a_port_of_the_other_protocol_is_told(ask, server):
     wrong = f"http://127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_port}"
-    right = f"127.0.0.1:{server.port}, without http://", f"http://127.0.0.1:{server.rest_port}"
+    right = f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest_port}"
     for address, told in zip(wrong, right, strict=True):
         for call in (lambda client: client.predict(IMAGE), lambda client: client.status()):
             with pytest.raises(ServingError) as raised:

@@ -13,6 +13,7 @@ from fake_server import ROW, drips, hangs_up, predicts, running, says
 
 from components.errors import PipelineError
 from serving.client import Client, ServingError
+from serving.client.address import Address
 
 IMAGE = encode(draw(1))
 
@@ -226,6 +227,16 @@ def test_a_token_never_travels_in_the_clear():
 def test_an_address_of_another_form_is_refused_in_words(address):
     with pytest.raises(PipelineError, match="is not the address of a server"):
         Client(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [("host:8501", "http://host:8501"), ("grpcs://host", "https://host:8500"),
+     ("http://host", "grpc://host:8501"), ("https://[::1]:9/a", "grpcs://[::1]:9")],
+)  # fmt: skip
+def test_the_same_place_in_the_other_protocol(address, other):
+    assert Address.parse(address).other == other
+    assert Address.parse(other).protocol != Address.parse(address).protocol
 
 
 @pytest.mark.parametrize(
