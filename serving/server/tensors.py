@@ -18,8 +18,8 @@ the last one without a limit, so that 40 bytes could ask for all memory."""
 _STRING_BYTES = 32
 """Bytes that an empty string takes in an array and in a tensor."""
 _FEW = 10_000
-"""Values that Python reads in a millisecond. TensorFlow reads faster, and lets others run meanwhile:
-it takes longer to begin, and to get its turn back."""
+"""Values that Python reads in a millisecond. TensorFlow reads more of them faster, and lets other
+threads run, but takes longer to begin."""
 
 
 class _Field(NamedTuple):
@@ -128,22 +128,21 @@ def _array(proto: Any) -> Array:
     field = _FIELDS.get(proto.dtype)
     content = proto.tensor_content
     strings = field is not None and field.stored == "O"
-    if field and content and not strings:
-        stored: Array = np.frombuffer(content if math.prod(shape) else b"", field.kind)
-        return stored.reshape(shape).copy()
     sent = getattr(proto, field.name) if field else ()
-    if content or not field or (len(sent) > _FEW and not strings):
+    array: Array
+    if field and content and not strings:
+        array = np.frombuffer(content if math.prod(shape) else b"", field.kind).copy()
+    elif content or not field or (len(sent) > _FEW and not strings):
         dtype = tf.as_dtype(proto.dtype)
         tensor = tf.io.parse_tensor(proto.SerializeToString(), dtype)
-        read: Array = np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
-        return read
-    kind = np.dtype(field.kind)
-    numbers = np.array(sent[:], field.wire).astype(field.stored, copy=False)
-    each = kind.itemsize // numbers.itemsize  # two make a complex value
-    values = numbers[: len(numbers) // each * each].view(kind)
-    array = np.empty(math.prod(shape), kind)
-    array[: len(values)] = values[: array.size]
-    array[len(values) :] = values[-1] if len(values) else b"" if strings else 0
+        array = np.asarray(tensor.numpy(), dtype.as_numpy_dtype)
+    else:
+        array = np.empty(math.prod(shape), field.kind)
+        numbers = np.array(sent[:], field.wire).astype(field.stored, copy=False)
+        each = array.itemsize // numbers.itemsize  # two make a complex value
+        values = numbers[: len(numbers) // each * each].view(field.kind)
+        array[: len(values)] = values[: array.size]
+        array[len(values) :] = values[-1] if len(values) else b"" if strings else 0
     return array.reshape(shape)
 
 
