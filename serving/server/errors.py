@@ -43,13 +43,16 @@ class StatusError(Exception):
 
     Attributes:
         code: TensorFlow's status code.
-        message: The text, at most 1,024 characters and a mark where it was cut.
+        message: The text, at most 1,024 bytes and a mark where it was cut.
     """
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message if len(message) <= _LONGEST else message[:_LONGEST] + _CUT
+        content = message.encode(errors="replace")
+        self.message = content.decode()
+        if len(content) > _LONGEST:
+            self.message = content[:_LONGEST].decode(errors="ignore") + _CUT
 
     @property
     def http_status(self) -> int:
