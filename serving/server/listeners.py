@@ -10,6 +10,8 @@ from components.errors import PipelineError
 from serving.server.flags import Flags
 
 _UNLIMITED = 2**31 - 1
+_MOST_PENDING = 100_000
+"""Calls that have come and wait to be taken; beyond 1,000 gRPC would begin to refuse them."""
 
 
 def open_grpc(flags: Flags) -> Any:
@@ -21,6 +23,8 @@ def open_grpc(flags: Flags) -> Any:
     options: Sequence[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", _UNLIMITED),
         ("grpc.max_receive_message_length", _UNLIMITED),
+        ("grpc.server.max_pending_requests", _MOST_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
         # Two servers on one port would share its requests.
         ("grpc.so_reuseport", 0),
         *flags.channel_arguments,
