@@ -79,10 +79,18 @@ class ServerCore:
                 Code.UNKNOWN, f"{len(whys)} model(s) did not become available: {{{''.join(whys)}}}"
             )
 
+    def knows(self, name: str) -> bool:
+        """Whether a model of this name is to be served."""
+        return name in self._models
+
     async def poll(self) -> None:
-        """Looks at the base paths once."""
+        """Looks at the base paths once; one that cannot be looked at keeps no other from it."""
         for name, model in self._models.items():
-            wanted = await asyncio.to_thread(aspired_versions, model)
+            try:
+                wanted = await asyncio.to_thread(aspired_versions, model)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the others are next)
+                log.error("%s cannot be looked at: %s", model.base_path, error)
+                wanted = None
             if wanted is not None and self._models.get(name) is model:
                 self.lifecycle.set_aspired(name, wanted)
             elif wanted is None:
@@ -92,10 +100,7 @@ class ServerCore:
         """Looks at the base paths again and again."""
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await self.poll()
-            except Exception:
-                log.exception("The base paths could not be looked at; the models stay")
+            await self.poll()
 
     async def watch_config(
         self, path: Path, seconds: float, known: Mapping[str, ServedModelConfig]

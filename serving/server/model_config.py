@@ -86,6 +86,8 @@ def _model(config: Any) -> ServedModelConfig:
         raise invalid_argument(f"Model {config.name} requests unsupported platform {platform}")
     if not config.name or not config.base_path:
         raise invalid_argument("A model needs a name and a base_path.")
+    if "\0" in config.base_path:
+        raise invalid_argument(f"The base_path of model {config.name} holds a NUL character.")
     if not (config.base_path.startswith("/") or "://" in config.base_path):
         raise invalid_argument(
             f"Expected model {config.name} to have an absolute path or URI; got"
