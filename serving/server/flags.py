@@ -1,9 +1,10 @@
 """The command line: TensorFlow Serving's own flags, and a few more."""
 
 import re
-from collections.abc import Sequence
+from argparse import SUPPRESS, ArgumentError, ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.errors import PipelineError
 from components.validation import nearest_name
@@ -149,9 +150,6 @@ class Flags:
         return arguments
 
 
-_KINDS: dict[str, type] = {one.name: type(one.default) for one in fields(Flags)}
-
-
 def usage() -> str:
     """All flags with their defaults and what they do."""
     lines = [f"  --{one.name}={one.default}\n      {one.metadata['said']}" for one in fields(Flags)]
@@ -170,50 +168,39 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     Raises:
         FlagError: A flag is unknown or its value is wrong.
     """
-    values: dict[str, object] = {}
-    without_effect = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        match = re.fullmatch(r"--?(\w+)(?:=(.*))?", word, re.DOTALL)
-        if match is None:
-            raise FlagError(f"{word!r} is not a flag: write --name=value.")
-        name, value = match[1], match[2]
-        _check_name(name)
-        switch = _KINDS.get(name) is bool
-        if (
-            value is None
-            and rest
-            and not rest[0].startswith("--")
-            and (not switch or rest[0].lower() in _SWITCH)
-        ):
-            value = rest.pop(0)
-        if name in _WITHOUT_EFFECT:
-            without_effect.append(name)
-        else:
-            values[name] = _value(name, value)
-    return Flags(**values), tuple(without_effect)  # type: ignore[arg-type]
-
-
-def _check_name(name: str) -> None:
-    if name in _NOT_OFFERED:
-        raise FlagError(
-            f"--{name} is not offered by the embedded server: use TensorFlow Serving itself for it."
+    parser = ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=SUPPRESS
+    )
+    kinds: dict[str, Any] = {one.name: type(one.default) for one in fields(Flags)}
+    for name, kind in {**dict.fromkeys(sorted(_WITHOUT_EFFECT), str), **kinds}.items():
+        optional: dict[str, Any] = (
+            {"nargs": "?", "const": True} if kind is bool or name not in kinds else {}
         )
-    if name not in _KINDS and name not in _WITHOUT_EFFECT:
-        known = [f"--{kind}" for kind in _KINDS]
-        raise FlagError(f"Unknown flag --{name}{nearest_name(f'--{name}', known)}")
-
-
-def _value(name: str, text: str | None) -> object:
-    kind = _KINDS[name]
-    if kind is bool:
-        if text is not None and text.lower() not in _SWITCH:
-            raise FlagError(f"--{name} is true or false, not {text!r}.")
-        return text is None or _SWITCH[text.lower()]
-    if text is None:
-        raise FlagError(f"--{name} needs a value.")
+        read = _switch if kind is bool else kind
+        parser.add_argument(f"--{name}", f"-{name}", dest=name, type=read, **optional)
     try:
-        return kind(text)
-    except ValueError:
-        raise FlagError(f"--{name} needs a number, not {text!r}.") from None
+        found, rest = parser.parse_known_args(arguments)
+    except ArgumentError as error:
+        raise FlagError(f"{str(error.argument_name).partition('/')[0]}: {error.message}.") from None
+    for word in rest:
+        raise _unknown(word, kinds)
+    values = vars(found)
+    without_effect = tuple(name for name in values if name in _WITHOUT_EFFECT)
+    return Flags(**{name: values[name] for name in kinds if name in values}), without_effect
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ArgumentTypeError(f"{text!r} is neither true nor false")
+    return _SWITCH[text.lower()]
+
+
+def _unknown(word: str, known: Iterable[str]) -> FlagError:
+    flag = word.partition("=")[0]
+    if not flag.startswith("-"):
+        return FlagError(f"{word!r} is not a flag: write --name=value.")
+    if flag.lstrip("-") in _NOT_OFFERED:
+        return FlagError(
+            f"{flag} is not offered by the embedded server: use TensorFlow Serving itself for it."
+        )
+    return FlagError(f"Unknown flag {flag}{nearest_name(flag, [f'--{name}' for name in known])}")
