@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from components.errors import PipelineError
 from serving.server.flags import FlagError, Flags, parse_flags, usage
+from serving.server.logs import set_up_logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# It would say every second that no file descriptor is left.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,11 +42,7 @@ def serve_with(arguments: Sequence[str]) -> None:
         FlagError: The command line cannot be understood.
         PipelineError: An address is taken, or a file that a flag names cannot be used.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
-    )
-    for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    set_up_logging()
     if "--help" in arguments:
         sys.stdout.write(usage())
         return

@@ -1,0 +1,53 @@
+"""What the server writes to its log: the same trouble once a minute, not once a request."""
+
+import asyncio
+import logging
+import sys
+import time
+from typing import Any
+
+_SECONDS = 60
+_MOST_KEPT = 1000
+
+log = logging.getLogger(__name__)
+
+
+class OncePerMinute(logging.Filter):
+    """Drops a warning or an error that was said within the last minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        key, now = (record.name, record.getMessage()), time.monotonic()
+        if now - self._said.get(key, -_SECONDS) < _SECONDS:
+            return False
+        if len(self._said) >= _MOST_KEPT:
+            self._said.clear()
+        self._said[key] = now
+        return True
+
+
+def set_up_logging() -> None:
+    """Writes to standard error, from all threads."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(OncePerMinute())
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname).1s %(message)s",
+        handlers=[handler],
+    )
+    for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def say_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: what the system refuses is a line, not a traceback."""
+    if isinstance(error := context.get("exception"), OSError):
+        log.error("%s: %s", context["message"], error.strerror)
+    else:
+        loop.default_exception_handler(context)
