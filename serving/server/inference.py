@@ -1,11 +1,13 @@
 """The requests that both gRPC and REST offer, counted, measured and logged in one place."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, TypeVar
 
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
+from serving.server.conversion import SMALL, Conversion
 from serving.server.core import ServerCore
 from serving.server.errors import Code, as_status_error, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
@@ -15,6 +17,7 @@ from serving.server.predict import predict_call
 from serving.server.request_log import RequestLog
 from serving.server.runner import Runner
 from serving.server.servable import Call, Servable
+from serving.server.tensors import Array
 
 SIGNATURE_DEF = "signature_def"
 CALLS: Mapping[str, Callable[[Servable, Any], Call]] = {
@@ -24,6 +27,8 @@ CALLS: Mapping[str, Callable[[Servable, Any], Call]] = {
     "MultiInference": multi_inference_call,
 }
 """What a request asks of the model, by the API."""
+
+T = TypeVar("T")
 
 
 class Inference:
@@ -46,16 +51,21 @@ class Inference:
         """
         self.core = core
         self.metrics = metrics
+        self.conversion = Conversion()
         self._runner = runner
         self._request_log = request_log
 
-    async def infer(self, api: str, request: Any, entrypoint: str) -> Any:
+    async def infer(
+        self, api: str, request: Any, size: int, entrypoint: str, write: Callable[[Any], T]
+    ) -> T:
         """Answers a request that runs the model.
 
         Args:
             api: `Predict`, `Classify`, `Regress` or `MultiInference`.
             request: The message of that API.
+            size: Bytes of it, as it came.
             entrypoint: `GRPC` or `REST`.
+            write: Makes what is sent of the response.
         """
         spec = _inference_spec(api, request)
         started = time.perf_counter()
@@ -64,12 +74,19 @@ class Inference:
             version = await self.core.version(spec)
             # Nothing may come between finding a version and using it.
             with self.core.lifecycle.use(version) as servable:
-                call = CALLS[api](servable, request)
+                call = await self.conversion.run(
+                    max(size, _made(request)) if api == "Predict" else size,
+                    lambda: CALLS[api](servable, request),
+                )
                 outputs = await self._runner.run(version, call)
-                response = call.respond(outputs)
-                if self._request_log:
-                    seconds = time.perf_counter() - started
-                    self._request_log.observe(servable, request, call, outputs, seconds)
+                seconds = time.perf_counter() - started
+
+                def answer() -> T:
+                    if self._request_log:
+                        self._request_log.observe(servable, request, call, outputs, seconds)
+                    return write(call.respond(outputs))
+
+                response = await self.conversion.run(_size(outputs), answer)
         except Exception as error:
             code = as_status_error(error).code
             raise
@@ -77,7 +94,7 @@ class Inference:
             code = Code.CANCELLED
             raise
         finally:
-            self.metrics.request(spec.name, code.name)
+            self.metrics.request(spec.name if self.core.knows(spec.name) else None, code.name)
         self.metrics.request_latency(spec.name, api, entrypoint, time.perf_counter() - started)
         return response
 
@@ -112,6 +129,20 @@ class Inference:
                 entry.status.error_code = version.error.code.value[0]
                 entry.status.error_message = version.error.message
         return response
+
+
+def _made(request: Any) -> int:
+    """Bytes that a PredictRequest's shapes stand for, whatever it holds of them."""
+    tensors = request.inputs.values()
+    return sum(8 * prod(dim.size for dim in one.tensor_shape.dim) for one in tensors)
+
+
+def _size(arrays: Sequence[Array]) -> int:
+    """Bytes of arrays, with those of their strings if there are few."""
+    size = sum(array.nbytes for array in arrays)
+    if size <= SMALL:
+        size += sum(sum(map(len, array.flat)) for array in arrays if array.dtype == object)
+    return size
 
 
 def _inference_spec(api: str, request: Any) -> Any:

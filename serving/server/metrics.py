@@ -1,97 +1,71 @@
 """Metrics as TensorFlow Serving exposes them: the same names, labels, buckets and text.
 
-The form is that of `prometheus_exporter.cc` in tensorflow/serving. prometheus_client cannot write
-it: it would rename the counter and demands other type lines.
+The form is that of `prometheus_exporter.cc` in tensorflow/serving. prometheus_client counts, but
+would write other type lines, numbers and another name for the counter.
 """
 
-import threading
-from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.samples import Sample
 
 _BUCKETS = tuple(10 * 1.8**power for power in range(32))
 """Upper limits in microseconds; the last bucket has none."""
-_MOST_SERIES = 1000
-"""Label combinations kept per metric: names of unknown models come from clients."""
+_UNKNOWN = "(unknown)"
+"""The label of all models that are not served: clients may invent any number of names."""
 _PREFIX = ":tensorflow:serving:"
-
-_Labels = tuple[tuple[str, str], ...]
-
-
-class _Histogram:
-    """Counts of values by bucket."""
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BUCKETS) + 1)
-        self.total = 0.0
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(_BUCKETS, value)] += 1
-        self.total += value
 
 
 class ServerMetrics:
     """Counts requests and measures how long they take; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: dict[_Labels, int] = {}
-        self._histograms: dict[str, dict[_Labels, _Histogram]] = {}
+        self._registry = CollectorRegistry()
+        requests = Counter(
+            f"{_PREFIX}request_count", "", ("model_name", "status"), registry=self._registry
+        )
+        latency, runtime = (
+            Histogram(f"{_PREFIX}{name}", "", labels, buckets=_BUCKETS, registry=self._registry)
+            for name, labels in (
+                ("request_latency", ("model_name", "API", "entrypoint")),
+                ("runtime_latency", ("model_name", "API", "runtime")),
+            )
+        )
+        # prometheus_client takes longer to find what counts than to count.
+        self._requests: Callable[..., Any] = cache(requests.labels)
+        self._latency: Callable[..., Any] = cache(latency.labels)
+        self._runtime: Callable[..., Any] = cache(runtime.labels)
 
-    def request(self, model: str, code: str) -> None:
-        """Counts a request by its status code's name."""
-        with self._lock:
-            labels = (("model_name", model), ("status", code))
-            if labels in self._requests or len(self._requests) < _MOST_SERIES:
-                self._requests[labels] = self._requests.get(labels, 0) + 1
+    def request(self, model: str | None, code: str) -> None:
+        """Counts a request by its status code's name; None: for a model that is not served."""
+        self._requests(_UNKNOWN if model is None else model, code).inc()
 
     def request_latency(self, model: str, api: str, entrypoint: str, seconds: float) -> None:
         """Notes how long a request took that succeeded."""
-        labels = (("model_name", model), ("API", api), ("entrypoint", entrypoint))
-        self._observe("request_latency", labels, seconds)
+        self._latency(model, api, entrypoint).observe(seconds * 1e6)
 
     def runtime_latency(self, model: str, api: str, seconds: float) -> None:
         """Notes how long TensorFlow ran."""
-        self._observe(
-            "runtime_latency", (("model_name", model), ("API", api), ("runtime", "TF1")), seconds
-        )
-
-    def _observe(self, name: str, labels: _Labels, seconds: float) -> None:
-        with self._lock:
-            series = self._histograms.setdefault(name, {})
-            if labels not in series:
-                if len(series) >= _MOST_SERIES:
-                    return
-                series[labels] = _Histogram()
-            series[labels].add(seconds * 1e6)
+        self._runtime(model, api, "TF1").observe(seconds * 1e6)
 
     def text(self) -> str:
         """The page that Prometheus reads."""
         lines = []
-        with self._lock:
-            if self._requests:
-                lines.append(f"# TYPE {_PREFIX}request_count counter")
-            for labels, count in sorted(self._requests.items()):
-                lines.append(f"{_PREFIX}request_count{{{_text(labels)}}} {count}")
-            for name, histograms in sorted(self._histograms.items()):
-                lines.append(f"# TYPE {_PREFIX}{name} histogram")
-                for labels, histogram in sorted(histograms.items()):
-                    lines += _histogram_lines(f"{_PREFIX}{name}", _text(labels), histogram)
+        for family in self._registry.collect():
+            samples = [one for one in family.samples if not one.name.endswith("_created")]
+            if samples:
+                lines += [f"# TYPE {family.name} {family.type}", *map(_line, samples)]
         return "\n".join(lines) + "\n"
 
 
-def _histogram_lines(name: str, labels: str, histogram: _Histogram) -> list[str]:
-    lines = []
-    cumulative = 0
-    for limit, count in zip([*map("{:g}".format, _BUCKETS), "+Inf"], histogram.counts, strict=True):
-        cumulative += count
-        lines.append(f'{name}_bucket{{{labels},le="{limit}"}} {cumulative}')
-    lines.append(f"{name}_sum{{{labels}}} {histogram.total:g}")
-    lines.append(f"{name}_count{{{labels}}} {cumulative}")
-    return lines
+def _line(sample: Sample) -> str:
+    labels = ",".join(f'{name}="{_written(name, value)}"' for name, value in sample.labels.items())
+    return f"{sample.name.removesuffix('_total')}{{{labels}}} {sample.value:.15g}"
 
 
-def _text(labels: _Labels) -> str:
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
-
-
-def _escaped(value: str) -> str:
+def _written(name: str, value: str) -> str:
+    if name == "le":
+        return value if value == "+Inf" else f"{float(value):g}"
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

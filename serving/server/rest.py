@@ -7,7 +7,8 @@ import asyncio
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
@@ -40,10 +41,10 @@ from serving.server.servable import DEFAULT_SIGNATURE
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
 _GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
-_LARGE = 2**16
-"""Bytes from which JSON is read and written in a thread, so that others need not wait."""
-_MOST_BYTES = 2**31 - 1
-_MOST_UNPACKED = 2**28
+_MOST_BYTES = 2**28
+"""Of a body, packed or not."""
+_MOST_HELD = 2**29
+"""Bytes of all bodies that are not yet answered."""
 _INT64_DIGITS = 19
 _ENTRYPOINT = "REST"
 _PRINTABLE = "/:%?&=+,;@!$'()*~[]"
@@ -59,7 +60,16 @@ _ON_EXAMPLES: Mapping[str, tuple[Callable[..., Any], Callable[[Any], bytes]]] = 
 }
 """The request of each method that takes tf.Examples, and what writes its response."""
 
-T = TypeVar("T")
+
+class _TooLargeError(StatusError):
+    """A body that is not read."""
+
+    http_status = 413
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.RESOURCE_EXHAUSTED, f"The body is too large: it has more than {_MOST_BYTES} bytes."
+        )
 
 
 class RestApi:
@@ -69,7 +79,7 @@ class RestApi:
         self,
         inference: Inference,
         metrics_path: str | None,
-        timeout: float,
+        timeout: float | None,
         *,
         allow_other_origins: bool = False,
     ) -> None:
@@ -78,13 +88,15 @@ class RestApi:
         Args:
             inference: What answers.
             metrics_path: Where metrics are read; None: nowhere.
-            timeout: Seconds that a request may take; 0: any time.
+            timeout: Seconds that a request may take; None: any time.
             allow_other_origins: Whether pages of other origins may call.
         """
         self._inference = inference
         self._metrics_path = metrics_path
-        self._timeout = timeout or None
+        self._timeout = timeout
         self._headers = _CORS if allow_other_origins else {}
+        self._convert = inference.conversion.run
+        self._held = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -104,6 +116,8 @@ class RestApi:
             return self._response(body, 200)
         except (TimeoutError, asyncio.TimeoutError):
             error = StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        except asyncio.CancelledError:
+            error = StatusError(Code.UNAVAILABLE, "The server is shutting down.")
         except ClientDisconnect:
             error = StatusError(Code.CANCELLED, "The client has gone.")
         except Exception as raised:  # noqa: BLE001  (every failure has a status and a text)
@@ -116,12 +130,13 @@ class RestApi:
     async def _answer(self, request: Request, path: str) -> bytes:
         if request.method == "POST" and (match := _POST.fullmatch(path)) and match[1]:
             spec = _model_spec(match)
-            body = await _body(request)
-            document = await _aside(len(body), lambda: parse_object(body))
-            method = match[4].lower()
-            if method == "predict":
-                return await self._predict(spec, document, len(body))
-            return await self._on_examples(method, spec, document, len(body))
+            chunks: list[bytes] = []
+            try:
+                await self._read(request, chunks)
+                chunks[:] = [b"".join(chunks)]
+                return await self._run(match[4].lower(), spec, request, chunks[0])
+            finally:
+                self._held -= sum(map(len, chunks))
         if request.method == "GET" and (match := _GET.fullmatch(path)):
             if not match[1]:
                 raise invalid_argument("Missing model name in request.")
@@ -130,13 +145,43 @@ class RestApi:
             f"Malformed request: {request.method} {quote(path, safe=_PRINTABLE)}"
         )
 
+    async def _read(self, request: Request, chunks: list[bytes]) -> None:
+        """Reads a body, as long as there is room for it.
+
+        Raises:
+            StatusError: It is too large, or with those of others it is.
+        """
+        if int(request.headers.get("content-length", 0)) > _MOST_BYTES:
+            raise _TooLargeError
+        size = 0
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            self._held += len(chunk)
+            if size > _MOST_BYTES:
+                raise _TooLargeError
+            if self._held > _MOST_HELD:
+                raise StatusError(Code.UNAVAILABLE, "Too many bytes wait to be read.")
+
+    async def _run(
+        self, method: str, spec: Mapping[str, Any], request: Request, body: bytes
+    ) -> bytes:
+        if request.headers.get("content-encoding", "").lower() == "gzip":
+            body = await self._convert(_MOST_BYTES, lambda: _unpacked(body))
+        size = len(body)
+        document = await self._convert(size, lambda: parse_object(body))
+        if method == "predict":
+            return await self._predict(spec, document, size)
+        return await self._on_examples(method, spec, document, size)
+
     async def _predict(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
         request = predict_pb2.PredictRequest(model_spec=spec)
         request.model_spec.signature_name = signature_name(document)
         inputs = await self._signature_inputs(request.model_spec)
-        layout = await _aside(size, lambda: fill_predict_request(document, inputs, request))
-        response = await self._inference.infer("Predict", request, _ENTRYPOINT)
-        return await _aside(response.ByteSize(), lambda: predict_json(response, layout))
+        layout = await self._convert(size, lambda: fill_predict_request(document, inputs, request))
+        return await self._inference.infer(
+            "Predict", request, size, _ENTRYPOINT, partial(predict_json, layout=layout)
+        )
 
     async def _signature_inputs(self, spec: Any) -> Mapping[str, Any]:
         version = await self._inference.core.version(spec)
@@ -155,8 +200,8 @@ class RestApi:
         request_class, written = _ON_EXAMPLES[method]
         request = request_class(model_spec=spec)
         request.model_spec.signature_name = signature_name(document)
-        await _aside(size, lambda: fill_example_request(document, request))
-        return written(await self._inference.infer(method.title(), request, _ENTRYPOINT))
+        await self._convert(size, lambda: fill_example_request(document, request))
+        return await self._inference.infer(method.title(), request, size, _ENTRYPOINT, written)
 
     async def _status(self, spec: Mapping[str, Any]) -> bytes:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
@@ -191,36 +236,19 @@ def _decoded(text: str, what: str) -> str:
         raise invalid_argument(f"Failed to decode model {what}:{text}") from None
 
 
-async def _body(request: Request) -> bytes:
-    """The body, unpacked if it is packed.
+def _unpacked(body: bytes) -> bytes:
+    """What a gzip body holds.
 
     Raises:
-        StatusError: It is larger than 2 GB, or is said to be gzip and is not.
+        StatusError: It is not gzip, or too large.
     """
-    chunks = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > _MOST_BYTES:
-            raise StatusError(Code.RESOURCE_EXHAUSTED, "The request is larger than 2 GB.")
-        chunks.append(chunk)
-    body = b"".join(chunks)
-    if request.headers.get("content-encoding", "").lower() != "gzip":
-        return body
-    return await asyncio.to_thread(_unpacked, body)
-
-
-def _unpacked(body: bytes) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        unpacked = unpacker.decompress(body, _MOST_UNPACKED)
+        unpacked = unpacker.decompress(body, _MOST_BYTES)
     except zlib.error:
         raise invalid_argument("The body is not gzip.") from None
+    if unpacker.unconsumed_tail:
+        raise _TooLargeError
     if not unpacker.eof:
-        raise invalid_argument("The body is not gzip, not whole, or too large.")
+        raise invalid_argument("The body is not gzip, or not whole.")
     return unpacked
-
-
-async def _aside(size: int, work: Callable[[], T]) -> T:
-    """Does work here if it is small, and in a thread if it is large."""
-    return await asyncio.to_thread(work) if size > _LARGE else work()

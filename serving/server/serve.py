@@ -1,18 +1,15 @@
 """The server: its parts put together, from the first request to the last."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import uvicorn
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from components.errors import PipelineError
 from serving.server.admission import Admission
@@ -22,13 +19,15 @@ from serving.server.configuration import Configuration
 from serving.server.core import ReplacedError, ServerCore
 from serving.server.errors import StatusError
 from serving.server.flags import Flags
-from serving.server.grpc_services import ModelService, PredictionService
+from serving.server.grpc_services import GrpcServices
 from serving.server.health import Health
 from serving.server.inference import Inference
 from serving.server.lifecycle import Lifecycle
+from serving.server.logs import say_trouble
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi
+from serving.server.rest_server import RestServer
 from serving.server.runner import Runner, Workers
 from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
@@ -37,15 +36,8 @@ log = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1
 """What the last answers have to be sent; who watches the health is cut off then."""
-
-
-class _RestServer(uvicorn.Server):
-    """Uvicorn, with the signals left to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Takes no signal."""
-        yield
+_TURN_SECONDS = 0.0005
+"""After how long a thread that converts gives way to the event loop, which comes often."""
 
 
 async def serve(
@@ -66,6 +58,8 @@ async def serve(
         PipelineError: The folder of the request log cannot be made.
     """
     flags = configuration.flags
+    asyncio.get_running_loop().set_exception_handler(say_trouble)
+    sys.setswitchinterval(_TURN_SECONDS)
     metrics = ServerMetrics()
     lifecycle = Lifecycle(
         _loader(flags),
@@ -85,12 +79,7 @@ async def serve(
     health = Health()
     await health.set(serving=False)
     admission = Admission()
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(inference, admission), grpc_server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(inference, admission), grpc_server
-    )
+    GrpcServices(inference, admission).add_to(grpc_server)
     if flags.enable_grpc_healthcheck_service:
         health.add_to(grpc_server)
     await grpc_server.start()
@@ -113,7 +102,7 @@ async def serve(
     await lifecycle.close()
     if request_log:
         await asyncio.to_thread(request_log.close)
-    if lifecycle.busy:
+    if lifecycle.busy or inference.conversion.busy:
         log.warning("Ended with requests in flight")
         logging.shutdown()
         os._exit(0)  # Python would wait for the threads that they run in.
@@ -159,7 +148,7 @@ async def _drain(
     flags: Flags,
     grpc_server: Any,
     admission: Admission,
-    rest: _RestServer,
+    rest: RestServer,
     serving_rest: asyncio.Task[None] | None,
 ) -> None:
     """Takes no new request and gives those in flight their time."""
@@ -222,20 +211,8 @@ def _request_log(flags: Flags) -> RequestLog | None:
         ) from error
 
 
-def _rest_server(flags: Flags, inference: Inference, metrics_path: str | None) -> _RestServer:
-    api = RestApi(
-        inference,
-        metrics_path,
-        flags.rest_api_timeout_in_ms / 1000,
-        allow_other_origins=flags.rest_api_enable_cors_support,
-    )
-    config = uvicorn.Config(
-        api.app(),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=flags.drain_seconds,
-    )
-    return _RestServer(config)
+def _rest_server(flags: Flags, inference: Inference, metrics_path: str | None) -> RestServer:
+    timeout = flags.rest_api_timeout_in_ms / 1000 or None
+    others = flags.rest_api_enable_cors_support
+    api = RestApi(inference, metrics_path, timeout, allow_other_origins=others)
+    return RestServer(api.app(), timeout, flags.drain_seconds)

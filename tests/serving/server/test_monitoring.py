@@ -70,13 +70,10 @@ def test_latencies_are_in_microseconds():
     assert samples(metrics.text())[key("request_latency_sum", **labels)] == 500_000
 
 
-def test_names_from_clients_are_quoted_and_do_not_fill_the_memory():
+def test_names_are_quoted():
     metrics = ServerMetrics()
     metrics.request('a"b\\c\nd', "OK")
     assert samples(metrics.text())[key("request_count", model_name='a"b\\c\nd', status="OK")] == 1
-    for number in range(5000):
-        metrics.request(f"model-{number}", "NOT_FOUND")
-    assert len(samples(metrics.text())) == 1000
 
 
 def test_metrics_where_asked_for_and_not_elsewhere(other: Server, batching: Server):
