@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 
 from imaging.config import ReadConfig
-from imaging.head import WHOLE, head_alone
+from imaging.head import WHOLE, Outline, head_alone
 from imaging.identity import NOBODY, Identity
 from imaging.jpeg import read_jpeg
 from imaging.picture import (
@@ -74,6 +74,7 @@ class DecodedImage:
         identity: Whose it is, as hashes.
         blackened: Whether something outside the head was taken away.
         burnt_in: Whether the file says that text is burnt into the picture.
+        head: Where the head is; None if nobody looked.
     """
 
     encoded: bytes
@@ -87,6 +88,7 @@ class DecodedImage:
     blackened: bool = False
     burnt_in: bool = False
     frames: int = 1
+    head: Outline | None = None
 
 
 @dataclass(frozen=True)
@@ -328,7 +330,7 @@ def _pictures(
 
 def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage:
     levels = picture.levels
-    blackened = False
+    blackened, head = False, None
     if outside == "black":
         given = _without_colours(levels)
         alone, head = head_alone(given)
@@ -351,6 +353,7 @@ def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage
         identity=picture.identity,
         blackened=blackened,
         burnt_in=picture.burnt_in,
+        head=head,
     )
 
 

@@ -16,9 +16,11 @@ from mri.options import Metadata, WorkFolder, spread
 from mri.run_flags import Data, Labels, RunFlags, Span
 from mri.summary import Summary
 from mri.terminal import libraries_to
+from pipeline.classes import check_classes
 from pipeline.config import Config, tuned_settings
 from pipeline.exit_code import ExitCode
 from pipeline.local_runner import run_locally
+from pipeline.partial_run import check_ends
 from pipeline.sample import ensure_sample
 from pipeline.work import LOG_FILE, Work
 
@@ -105,6 +107,7 @@ def run_pipeline(
     Raises:
         PipelineError: It cannot go on.
     """
+    check_ends(from_nodes, to_nodes)
     work = Work(root)
     with work.exclusively(typer.echo if wait else None):
         run = work.new_run()
@@ -115,7 +118,7 @@ def run_pipeline(
                     ensure_sample(work.sample, console, **config.sample.model_dump())
                 data = (config.data or work.sample).absolute()
                 # What can be known to be wrong is better known before TFX starts.
-                list_data(data, config.ingest)
+                check_classes(config, list_data(data, config.ingest))
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
                 result = run_locally(

@@ -11,7 +11,6 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.errors import PipelineError
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
 from pipeline.decisions.decide import finish_what_was_cut_off
@@ -27,9 +26,9 @@ from pipeline.launch import (
 )
 from pipeline.metadata import abandon, connect, connection_config, forget_missing
 from pipeline.notice import notice
-from pipeline.orchestration import partial_run_utils
 from pipeline.orphans import remove_orphans
 from pipeline.outcome import describe
+from pipeline.partial_run import mark_partial
 from pipeline.progress import NodeProgress
 from pipeline.removal import Removal
 from pipeline.termination import STOPPED
@@ -83,7 +82,7 @@ def run_locally(
         What became of each node.
 
     Raises:
-        PipelineError: A node cannot go on, or a node's name is unknown.
+        PipelineError: A node cannot go on, or `from_nodes` do not continue the run before.
         StoppedByGate: The data must not be used.
     """
     started = time.monotonic()
@@ -96,7 +95,7 @@ def run_locally(
         with console.status("starting TensorFlow and TFX"):
             ir = _compile(config, work, run)
         if from_nodes or to_nodes:
-            _mark_partial(ir, from_nodes, to_nodes)
+            mark_partial(ir, from_nodes, to_nodes, store, work)
         results = _launch(ir, run, console, connection)
     except STOPPED:
         remove_orphans(work, Removal(work.root))
@@ -155,19 +154,3 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
 
 def _end(run: Path, state: str) -> None:
     (run / ENDED_FILE).write_text(json.dumps({"state": state}) + "\n", encoding="utf-8")
-
-
-def _mark_partial(
-    ir: pipeline_pb2.Pipeline, from_nodes: tuple[str, ...], to_nodes: tuple[str, ...]
-) -> None:
-    names = node_ids(ir)
-    if unknown := sorted({*from_nodes, *to_nodes} - set(names)):
-        raise PipelineError(
-            f"There is no node {', '.join(unknown)}. Nodes, in order: {', '.join(names)}."
-        )
-    try:
-        partial_run_utils.mark_pipeline(
-            ir, from_nodes=from_nodes or None, to_nodes=to_nodes or None
-        )
-    except ValueError as error:
-        raise PipelineError(f"--from and --to do not fit together: {error}") from error

@@ -274,7 +274,7 @@ def _accepted(
     return {
         "record": record.to_json(),
         "signature": signature(pixels).tobytes(),
-        "appearance": appearance(pixels, find_head(pixels)).tobytes(),
+        "appearance": appearance(pixels, image.head or find_head(pixels)).tobytes(),
     }
 
 

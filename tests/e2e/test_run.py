@@ -241,8 +241,8 @@ def test_again_is_answered_from_cache(first, data):
     assert [name for name in NODES if states[name] == "done"] == RESOLVERS
 
     result = run(data, work, "--from", "Evaluatr")
-    assert result.returncode == 1
-    assert "There is no node Evaluatr. Nodes, in order: " in result.stderr
+    assert result.returncode == 2
+    assert "there is no node 'Evaluatr'; did you mean 'Evaluator'?" in result.stderr
 
 
 def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(

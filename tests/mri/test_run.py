@@ -1,3 +1,5 @@
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 from registering import Registry
-from toy_run import arguments, run
+from toy_run import arguments, node_states, run
 
 from mri.run import run_pipeline
 from pipeline.config import Config
@@ -41,6 +43,37 @@ def test_another_run_in_the_folder_is_waited_for_where_that_is_asked(tmp_path):
     assert said.startswith("mri: There is no folder")
 
 
+def test_a_run_of_some_nodes_belongs_to_the_run_that_it_continues(make_folder, tmp_path):
+    data, other, work = make_folder(train=20, test=2), tmp_path / "other", tmp_path / "work"
+    shutil.copytree(data, other)
+    nothing = run(data, work, "--from", "SchemaGen")
+    assert nothing.returncode == 1
+    assert f"goes on from an earlier run, and {work} has none" in nothing.stderr
+
+    first = run(data, work, "--to", "Ingest")
+    assert first.returncode == 0, first.stderr
+    too_far = run(data, work, "--from", "Trainer")
+    assert too_far.returncode == 1
+    assert "--from Trainer needs what SchemaGen makes" in too_far.stderr
+
+    again = run(data, work, "--to", "SchemaGen")
+    assert again.returncode == 0, again.stderr
+    step = ("--from", "StatisticsGen", "--to", "StatisticsGen")
+    refused = run(other, work, *step)
+    assert refused.returncode == 1
+    assert f"whose data was {data}; it is now {other}." in refused.stderr
+    changed = run(data, work, *step, "--set", "ingest.eval_share=0.3")
+    assert changed.returncode == 1
+    assert re.search(
+        r"whose Ingest config\.eval_share was 0\.\d+; it is now 0\.3\.", changed.stderr
+    )
+    link = tmp_path / "link"
+    link.symlink_to(data, target_is_directory=True)
+    gone_on = run(link, work, *step)
+    assert gone_on.returncode == 0, gone_on.stderr
+    assert node_states(gone_on.stdout)["Ingest"] == "reused"
+
+
 @pytest.fixture
 def unfinished(tmp_path) -> Path:
     """What is prepared beside the versions of a model."""
@@ -70,6 +103,7 @@ def test_a_run_that_is_stopped_after_that_leaves_nothing_half_made(
         _stop()
 
     monkeypatch.setattr("mri.run.list_data", lambda *_, **__: None)
+    monkeypatch.setattr("mri.run.check_classes", lambda *_: None)
     monkeypatch.setattr("mri.run._fetch_weights", lambda *_: None)
     monkeypatch.setattr("pipeline.local_runner._compile", compile_and_stop)
     with pytest.raises(KeyboardInterrupt):

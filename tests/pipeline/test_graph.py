@@ -50,9 +50,15 @@ def test_bulk_inference_is_a_branch_that_one_asks_for(tmp_path, wanted):
 
 
 def test_the_nodes_that_others_speak_of_are_there(tmp_path):
-    spoken_of = {value for name, value in vars(node_ids).items() if name.isupper()}
-    assert len(spoken_of) == 12
-    assert spoken_of <= set(_nodes(tmp_path, tune={"enabled": True}))
+    spoken_of = {value for value in vars(node_ids).values() if isinstance(value, str)}
+    assert spoken_of & set(node_ids.NODES) == {
+        value for name, value in vars(node_ids).items() if name.isupper() and name != "NODES"
+    }
+
+
+def test_the_nodes_are_listed_in_the_order_in_which_they_run(tmp_path):
+    nodes = _nodes(tmp_path, tune={"enabled": True}, bulk_inference=True)
+    assert tuple(nodes) == node_ids.NODES
 
 
 def test_what_the_tuner_finds_is_what_the_trainer_takes(tmp_path):
