@@ -10,9 +10,10 @@ from drawing import draw, encode
 from toy_run import mri
 
 from components.errors import PipelineError
-from mri.predictor import classify_file, load_saved_model
+from mri.predictor import classify_image, load_saved_model
 from pipeline.paths import demand_text
 from pipeline.work import Work
+from serving.client import prepare_image
 
 pytestmark = pytest.mark.long
 
@@ -64,7 +65,7 @@ def test_a_model_may_lie_anywhere(tmp_path: Path, name: str) -> None:
     image = tmp_path / "scan [1]*.png"
     image.write_bytes(encode(draw(1)))
     model = load_saved_model(save(tmp_path / name / "3"))
-    assert classify_file(model, image).label in ("glioma", "notumor")
+    assert classify_image(model, str(image), prepare_image(image)).label in ("glioma", "notumor")
 
 
 def test_predict_and_batch_in_folders_of_odd_names(tmp_path):
