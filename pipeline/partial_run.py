@@ -89,9 +89,7 @@ def mark_partial(
             f"{start} goes on from an earlier run, and {work.root} has none: leave it out."
         )
     partial_run_utils.set_base_pipeline_run_strategy(ir.runtime_spec.snapshot_settings, base)
-    made = {
-        node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL
-    }
+    made = {node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL}
     if lacking := [name for name in reused if name not in made]:
         raise PipelineError(
             f"{start} needs what {lacking[0]} makes, and the run {base} did not come so far: start "
