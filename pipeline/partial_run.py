@@ -21,9 +21,9 @@ from pipeline.orchestration import (
 )
 from pipeline.work import GRAPH_FILE, Work
 
-_DECIDE_NOTHING = frozenset({"code", "cache"})
-"""Parameters in which two runs may differ: newer code is what one starts in the middle for, and a
-cache is the machine's."""
+_DECIDE_NOTHING = frozenset({"code", "cache", "cache_gigabytes"})
+"""Parameters in which two runs may differ: newer code is what one starts in the middle for, and
+caches are the machine's."""
 _DATA = f"{INGEST} input_base"
 _SHOWN = 200
 """Characters of a value in a message."""
@@ -121,7 +121,7 @@ def _check_same(ir: pipeline_pb2.Pipeline, before: Path, reused: list[str], star
     if not differing:
         return
     first, *others = differing
-    more = f" (and {len(others)} more settings)" if others else ""
+    more = f" ({len(others)} more differ)" if others else ""
     was, now = (_shown(values.get(first)) for values in (old, new))
     raise PipelineError(
         f"{start} goes on from the run {before.parent.name}, whose "
