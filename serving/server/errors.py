@@ -66,7 +66,8 @@ def invalid_argument(message: str) -> StatusError:
 def as_status_error(error: BaseException) -> StatusError:
     """Translates what a request raised; what is not foreseen is logged and becomes INTERNAL."""
     if isinstance(error, StatusError):
-        return error
+        # It would keep whoever catches it, and so all that the request held, in a circle.
+        return error.with_traceback(None)
     code = _BY_NUMBER.get(getattr(error, "error_code", None))
     if code:  # tf.errors.OpError
         return StatusError(code, str(getattr(error, "message", error)))

@@ -167,7 +167,9 @@ def test_a_pillow_image_that_cannot_be_read_is_refused_in_words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "image", [None, 7, 1.5, [b"x"], {"b64": "x"}, object(), np.float32(1), (1, 2)], ids=repr
+    "image",
+    [None, 7, 1.5, [b"x"], {"b64": "x"}, object(), np.float32(1), (1, 2)],
+    ids=lambda image: type(image).__name__,
 )
 def test_what_is_no_image_is_refused_with_what_is_one(image):
     with pytest.raises(ImageError, match="is no image: an image is a path, the bytes of a file"):
