@@ -4,7 +4,7 @@ The form is that of `prometheus_exporter.cc` in tensorflow/serving. prometheus_c
 would write other type lines, numbers and another name for the counter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
@@ -17,12 +17,19 @@ _UNKNOWN = "(unknown)"
 """The label of all models that are not served: clients may invent any number of names."""
 
 
+class _Histogram(Histogram):
+    """Writes the count last, as TensorFlow Serving does."""
+
+    def _child_samples(self) -> Iterable[Sample]:
+        return sorted(super()._child_samples(), key=lambda one: one.name == "_count")
+
+
 class ServerMetrics:
     """Counts requests and measures how long they take; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        histogram = partial(Histogram, buckets=_BUCKETS)
+        histogram = partial(_Histogram, buckets=_BUCKETS)
         self._requests = self._add(Counter, "request_count", "model_name", "status")
         self._latency = self._add(histogram, "request_latency", "model_name", "API", "entrypoint")
         self._runtime = self._add(histogram, "runtime_latency", "model_name", "API", "runtime")
