@@ -28,9 +28,6 @@ def main(arguments: Sequence[str]) -> int:
 def serve_with(arguments: Sequence[str]) -> None:
     """Serves until it is told to end.
 
-    Args:
-        arguments: The command line without the program.
-
     Raises:
         FlagError: The command line cannot be understood.
         PipelineError: An address is taken, or a file that a flag names cannot be used.

@@ -8,9 +8,8 @@ TensorFlow Serving fails them all.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,6 @@ from serving.server.refill import Refill
 from serving.server.runner import Runner, Workers
 from serving.server.servable import Call
 from serving.server.tensors import Array
-
-_Key = tuple[Any, ...]
 
 
 @dataclass
@@ -40,7 +37,7 @@ class _Task:
 class _Queue:
     """Requests that may run together: same version, inputs, outputs, types and shapes."""
 
-    key: _Key
+    key: Hashable
     version: Version
     call: Call
     tasks: deque[_Task] = field(default_factory=deque)
@@ -67,7 +64,7 @@ class BatchingRunner(Runner):
     ) -> None:
         super().__init__(workers, metrics)
         self._parameters = parameters
-        self._queues: dict[_Key, _Queue] = {}
+        self._queues: dict[Hashable, _Queue] = {}
         self._free = parameters.num_batch_threads
         self._refill = Refill(_now)
         self._timer: asyncio.TimerHandle | None = None
@@ -90,9 +87,7 @@ class BatchingRunner(Runner):
     def _queue(self, version: Version, call: Call) -> _Queue:
         forms = tuple((array.dtype.str, array.shape[1:]) for array in call.arrays)
         key = (version.name, version.number, id(version), call.feeds, call.fetches, forms)
-        if key not in self._queues:
-            self._queues[key] = _Queue(key, version, call)
-        return self._queues[key]
+        return self._queues.setdefault(key, _Queue(key, version, call))
 
     def _check_room(self, queue: _Queue, size: int) -> None:
         given = self._parameters

@@ -35,11 +35,6 @@ class ServerCore:
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
 
-    def expect(self, models: Mapping[str, ServedModelConfig]) -> None:
-        """Says which models will come, so that requests wait for them."""
-        for name in models:
-            self.lifecycle.expect(name)
-
     async def reload(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Replaces the configuration and waits until its new models are available.
 
@@ -55,7 +50,8 @@ class ServerCore:
             gone = set(self._models) - set(models)
             self._labels = self._checked_labels(models, set(models) - new)
             self._models = models = dict(models)
-            self.expect(models)
+            for name in models:
+                self.lifecycle.expect(name)
             for name in gone:
                 self.lifecycle.set_aspired(name, {})
             await self.poll()

@@ -33,11 +33,9 @@ class GrpcServices:
         self._convert = inference.conversion.run
         self._admission = admission
         self._reloads: set[asyncio.Task[None]] = set()
-        self._answers: dict[str, Callable[[Any, int], Awaitable[bytes]]] = {
-            **{api: partial(self._infer, api) for api in CALLS},
-            "GetModelMetadata": partial(self._describe, inference.metadata),
-            "GetModelStatus": partial(self._describe, inference.status),
-            "HandleReloadConfigRequest": self._reload,
+        self._descriptions: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            "GetModelMetadata": inference.metadata,
+            "GetModelStatus": inference.status,
         }
 
     def add_to(self, server: Any) -> None:
@@ -65,17 +63,13 @@ class GrpcServices:
             request = await self._convert(size, lambda: REQUESTS[name].FromString(content))
         except DecodeError:
             raise StatusError(Code.INTERNAL, "The request is not such a message.") from None
-        return await self._answers[name](request, size)
+        if name in CALLS:
+            return await self._inference.infer(name, request, size, "GRPC", _serialized)
+        if name in self._descriptions:
+            return _serialized(await self._descriptions[name](request))
+        return _serialized(await self._reload(request, size))
 
-    async def _infer(self, api: str, request: Any, size: int) -> bytes:
-        return await self._inference.infer(api, request, size, "GRPC", _serialized)
-
-    async def _describe(
-        self, describe: Callable[[Any], Awaitable[Any]], request: Any, _: int
-    ) -> bytes:
-        return _serialized(await describe(request))
-
-    async def _reload(self, request: Any, size: int) -> bytes:
+    async def _reload(self, request: Any, size: int) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest."
@@ -89,7 +83,7 @@ class GrpcServices:
         await asyncio.shield(reloading)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
-        return _serialized(response)
+        return response
 
 
 class Health:

@@ -57,7 +57,7 @@ class Inference:
         core: ServerCore,
         runner: Runner,
         metrics: ServerMetrics,
-        request_log: RequestLog | None = None,
+        request_log: RequestLog | None,
     ) -> None:
         self.core = core
         self.metrics = metrics
@@ -113,9 +113,7 @@ class Inference:
         with self.core.lifecycle.use(version) as servable:
             response = get_model_metadata_pb2.GetModelMetadataResponse()
             fill_model_spec(response.model_spec, servable, None)
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            for name, signature in servable.signatures.items():
-                signatures.signature_def[name].CopyFrom(signature)
+            signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.signatures)
             response.metadata[SIGNATURE_DEF].Pack(signatures)
             return response
 

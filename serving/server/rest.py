@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from serving.server.configuration import Configuration
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import REQUESTS, SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
@@ -69,24 +70,14 @@ class _TooLargeError(StatusError):
 
 
 class RestApi:
-    """Answers REST requests from `Inference`, each within `timeout` seconds; None: in any time.
+    """Answers REST requests from `Inference`, each in `timeout` seconds; None: in any time."""
 
-    Metrics are read at `metrics_path`; None: nowhere. Pages of other origins may call if
-    `allow_other_origins`.
-    """
-
-    def __init__(
-        self,
-        inference: Inference,
-        metrics_path: str | None,
-        timeout: float | None,
-        *,
-        allow_other_origins: bool = False,
-    ) -> None:
+    def __init__(self, inference: Inference, configuration: Configuration) -> None:
+        flags = configuration.flags
+        self.timeout = flags.rest_api_timeout_in_ms / 1000 or None
         self._inference = inference
-        self._metrics_path = metrics_path
-        self._timeout = timeout
-        self._headers = _CORS if allow_other_origins else {}
+        self._metrics_path = configuration.metrics_path
+        self._headers = _CORS if flags.rest_api_enable_cors_support else {}
         self._convert = inference.conversion.run
         self._held = 0
 
@@ -104,7 +95,7 @@ class RestApi:
         if request.method == "OPTIONS" and self._headers:
             return Response(headers=self._headers)
         try:
-            body = await asyncio.wait_for(self._answer(request, path), self._timeout)
+            body = await asyncio.wait_for(self._answer(request, path), self.timeout)
             return self._response(body, 200)
         except (TimeoutError, asyncio.TimeoutError):
             error = StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
@@ -224,16 +215,12 @@ class _Protocol(H11Protocol):
 
 
 class RestServer(uvicorn.Server):
-    """Uvicorn, with the signals left to us.
+    """Uvicorn, with the signals left to us; requests in flight have `drain_seconds` at the end."""
 
-    A client may take `timeout` seconds to ask; None: any time. Requests in flight have
-    `drain_seconds` when the server ends.
-    """
-
-    def __init__(self, app: Starlette, timeout: float | None, drain_seconds: int) -> None:
+    def __init__(self, api: RestApi, drain_seconds: int) -> None:
         config = uvicorn.Config(
-            app,
-            http=cast("type[H11Protocol]", partial(_Protocol, timeout)),
+            api.app(),
+            http=cast("type[H11Protocol]", partial(_Protocol, api.timeout)),
             lifespan="off",
             log_config=None,
             access_log=False,

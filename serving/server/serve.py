@@ -53,7 +53,8 @@ async def serve(
     )
     allowed = flags.allow_version_labels_for_unavailable_models
     core = ServerCore(lifecycle, allow_labels_for_unavailable=allowed)
-    core.expect(configuration.models)
+    for name in configuration.models:
+        lifecycle.expect(name)
     request_log = _request_log(flags)
     batching = configuration.batching
     threads = batching.num_batch_threads if batching else 4 * (os.cpu_count() or 1)
@@ -67,10 +68,7 @@ async def serve(
     if flags.enable_grpc_healthcheck_service:
         health.add_to(grpc_server)
     await grpc_server.start()
-    timeout = flags.rest_api_timeout_in_ms / 1000 or None
-    others = flags.rest_api_enable_cors_support
-    api = RestApi(inference, configuration.metrics_path, timeout, allow_other_origins=others)
-    rest = RestServer(api.app(), timeout, flags.drain_seconds)
+    rest = RestServer(RestApi(inference, configuration), flags.drain_seconds)
     serving_rest = asyncio.create_task(rest.serve([rest_socket])) if rest_socket else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
