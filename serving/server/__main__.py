@@ -16,14 +16,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serves until it is told to end.
-
-    Args:
-        arguments: The command line without the program.
-
-    Returns:
-        The exit code: 0 ended as told, 1 could not serve, 2 wrong flags.
-    """
+    """Serves until it is told to end; exit code 0: as told, 1: could not serve, 2: wrong flags."""
     try:
         serve_with(arguments)
     except PipelineError as error:
@@ -34,9 +27,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def serve_with(arguments: Sequence[str]) -> None:
     """Serves until it is told to end.
-
-    Args:
-        arguments: The command line without the program.
 
     Raises:
         FlagError: The command line cannot be understood.
@@ -70,33 +60,17 @@ async def _serve(flags: Flags) -> None:
     grpc_server = open_grpc(flags)
 
     serve = import_server()
-    await serve(configuration, grpc_server, rest_socket, lambda: _say_ready(flags))
+    await serve(configuration, grpc_server, rest_socket)
 
 
 def import_server() -> Callable[..., Awaitable[None]]:
-    """Imports TensorFlow and the server, but not Keras 3, which no SavedModel needs.
-
-    Returns:
-        `serving.server.serve.serve`.
-    """
+    """Imports TensorFlow and the server, but not Keras 3, which no SavedModel needs."""
     # TensorFlow imports a Keras at once: the old one comes without scikit-learn and Matplotlib, and
     # so in a third of the time.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     from serving.server.serve import serve
 
     return serve
-
-
-def _say_ready(flags: Flags) -> None:
-    places = []
-    if flags.port:
-        places.append(f"gRPC at {flags.bind_address}:{flags.port}")
-    if flags.grpc_socket_path:
-        places.append(f"gRPC at unix:{flags.grpc_socket_path}")
-    if flags.rest_api_port:
-        places.append(f"HTTP/REST at {flags.bind_address}:{flags.rest_api_port}")
-    sys.stderr.write(f"Running ModelServer: {', '.join(places)}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -29,24 +29,13 @@ class Admission:
     """Counts the requests in flight, and refuses new ones once it is closed."""
 
     def __init__(self) -> None:
-        """Takes every request."""
         self._open = True
         self._refusing = asyncio.Event()
         self._in_flight = 0
         self._come = 0
 
     async def run(self, request: Coroutine[Any, Any, T]) -> T:
-        """Answers a request.
-
-        Args:
-            request: What answers it.
-
-        Returns:
-            The answer.
-
-        Raises:
-            StatusError: UNAVAILABLE: the server is ending.
-        """
+        """Answers a request, or raises UNAVAILABLE if the server is ending."""
         self._come += 1
         if not self._open:
             request.close()
@@ -66,13 +55,8 @@ class Admission:
     async def drained(self, seconds: float) -> bool:
         """Waits until what is in flight has ended and nothing new is on its way.
 
-        If so, requests are held from then on, until `close` is called again.
-
-        Args:
-            seconds: After how long it waits no more.
-
-        Returns:
-            Whether all that was in flight has ended.
+        If so, requests are held from then on, until `close` is called again. If not all has ended
+        after so many seconds, it waits no more and says False.
         """
         now = asyncio.get_running_loop().time
         end = now() + seconds
@@ -81,11 +65,10 @@ class Admission:
         if self._in_flight:
             return False
         self._refusing.clear()
-        quiet = 0
-        for _ in range(_MOST_STEPS):
-            if quiet == _QUIET_STEPS or now() >= end:
-                break
+        quiet = steps = 0
+        while quiet < _QUIET_STEPS and steps < _MOST_STEPS and now() < end:
             come = self._come
             await asyncio.sleep(_STEP_SECONDS)
             quiet = quiet + 1 if self._come == come else 0
+            steps += 1
         return True

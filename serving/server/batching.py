@@ -8,9 +8,8 @@ TensorFlow Serving fails them all.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,6 @@ from serving.server.refill import Refill
 from serving.server.runner import Runner, Workers
 from serving.server.servable import Call
 from serving.server.tensors import Array
-
-_Key = tuple[Any, ...]
 
 
 @dataclass
@@ -40,7 +37,7 @@ class _Task:
 class _Queue:
     """Requests that may run together: same version, inputs, outputs, types and shapes."""
 
-    key: _Key
+    key: Hashable
     version: Version
     call: Call
     tasks: deque[_Task] = field(default_factory=deque)
@@ -60,32 +57,21 @@ class _Queue:
 
 
 class BatchingRunner(Runner):
-    """Merges calls and runs them together."""
+    """Merges calls and runs them together, in workers of `num_batch_threads` threads."""
 
     def __init__(
         self, parameters: BatchingParameters, workers: Workers, metrics: ServerMetrics
     ) -> None:
-        """Uses these threads.
-
-        Args:
-            parameters: How calls are merged.
-            workers: As many threads as batches may run.
-            metrics: What counts the runs.
-        """
         super().__init__(workers, metrics)
         self._parameters = parameters
-        self._queues: dict[_Key, _Queue] = {}
+        self._queues: dict[Hashable, _Queue] = {}
         self._free = parameters.num_batch_threads
         self._refill = Refill(_now)
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, version: Version, call: Call) -> list[Array]:
-        """Runs one call, together with what else is there.
-
-        Raises:
-            StatusError: The inputs have no common first dimension, or the queue is full.
-        """
+        """Runs one call, together with what else is there; it may be refused."""
         size = _batch_size(call.arrays)
         queue = self._queue(version, call)
         self._check_room(queue, size)
@@ -101,9 +87,7 @@ class BatchingRunner(Runner):
     def _queue(self, version: Version, call: Call) -> _Queue:
         forms = tuple((array.dtype.str, array.shape[1:]) for array in call.arrays)
         key = (version.name, version.number, id(version), call.feeds, call.fetches, forms)
-        if key not in self._queues:
-            self._queues[key] = _Queue(key, version, call)
-        return self._queues[key]
+        return self._queues.setdefault(key, _Queue(key, version, call))
 
     def _check_room(self, queue: _Queue, size: int) -> None:
         given = self._parameters
@@ -137,29 +121,28 @@ class BatchingRunner(Runner):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        timeout = self._parameters.batch_timeout_micros / 1e6
         self._queues = {key: queue for key, queue in self._queues.items() if queue.tasks}
         while self._free and self._queues:
-            key = min(self._queues, key=lambda key: self._due(self._queues[key], timeout))
-            queue = self._queues[key]
-            due = self._due(queue, timeout)
+            queue = min(self._queues.values(), key=self._due)
+            due = self._due(queue)
             if due > _now():
                 self._timer = asyncio.get_running_loop().call_at(due, self._dispatch)
                 return
-            self._refill.cut(key, len(queue.tasks), queue.tasks[0].since)
+            self._refill.cut(queue.key, len(queue.tasks), queue.tasks[0].since)
             if batch := queue.take(self._parameters.max_batch_size):
                 self._free -= 1
                 running = asyncio.create_task(self._run(queue, batch))
                 self._running.add(running)
                 running.add_done_callback(self._running.discard)
             if not queue.tasks:
-                del self._queues[key]
+                del self._queues[queue.key]
 
-    def _due(self, queue: _Queue, timeout: float) -> float:
+    def _due(self, queue: _Queue) -> float:
         """When a queue's first batch may run, by the event loop's clock."""
         since = queue.tasks[0].since
         if queue.size >= self._parameters.max_batch_size:
             return since
+        timeout = self._parameters.batch_timeout_micros / 1e6
         return max(since + timeout, self._refill.until(queue.key, len(queue.tasks)))
 
     async def _run(self, queue: _Queue, batch: Sequence[_Task]) -> None:
@@ -178,12 +161,8 @@ class BatchingRunner(Runner):
             else:
                 task.future.set_result(result)
         waiting = self._queues.get(queue.key)
-        self._refill.ended(
-            queue.key,
-            answered=len(batch),
-            waiting=len(waiting.tasks) if waiting else 0,
-            seconds=_now() - started,
-        )
+        count = len(waiting.tasks) if waiting else 0
+        self._refill.ended(queue.key, len(batch), count, _now() - started)
         self._dispatch()
 
     def _results(
@@ -202,17 +181,14 @@ class BatchingRunner(Runner):
         total = self._parameters.padded(sum(sizes)) if any(sizes) else 0
         inputs = tuple(_stacked(columns, total) for columns in zip(*requests, strict=True))
         outputs = self._call(queue.version, replace(queue.call, arrays=inputs))
-        for output in outputs:
-            if output.ndim == 0:
-                raise StatusError(
-                    Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
-                )
-            if len(output) != total:
-                raise StatusError(
-                    Code.FAILED_PRECONDITION,
-                    "Batched output tensor's 0th dimension does not equal the sum of the 0th"
-                    " dimension sizes of the input tensors",
-                )
+        if not all(output.ndim for output in outputs):
+            raise StatusError(Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
+        if any(len(output) != total for output in outputs):
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th"
+                " dimension sizes of the input tensors",
+            )
         ends = np.cumsum(sizes)
         return [
             [output[end - size : end] for output in outputs]

@@ -8,7 +8,7 @@ from typing import Any
 
 from components.errors import PipelineError
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.lifecycle import Lifecycle, Version, not_found
+from serving.server.lifecycle import Lifecycle, Version
 from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.source import aspired_versions
 
@@ -23,26 +23,17 @@ class ReplacedError(StatusError):
 
 
 class ServerCore:
-    """Knows the models, looks at their folders, and finds the version that a request means."""
+    """Knows the models, looks at their folders, and finds the version that a request means.
+
+    A new label may name a version that is not available only if `allow_labels_for_unavailable`.
+    """
 
     def __init__(self, lifecycle: Lifecycle, *, allow_labels_for_unavailable: bool = False) -> None:
-        """Starts with no model.
-
-        Args:
-            lifecycle: Loads and unloads versions.
-            allow_labels_for_unavailable: Whether a new label may name a version that is not
-                available.
-        """
         self.lifecycle = lifecycle
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
         self._models: dict[str, ServedModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
-
-    def expect(self, models: Mapping[str, ServedModelConfig]) -> None:
-        """Says which models will come, so that requests wait for them."""
-        for name in models:
-            self.lifecycle.expect(name)
 
     async def reload(self, models: Mapping[str, ServedModelConfig]) -> None:
         """Replaces the configuration and waits until its new models are available.
@@ -59,7 +50,8 @@ class ServerCore:
             gone = set(self._models) - set(models)
             self._labels = self._checked_labels(models, set(models) - new)
             self._models = models = dict(models)
-            self.expect(models)
+            for name in models:
+                self.lifecycle.expect(name)
             for name in gone:
                 self.lifecycle.set_aspired(name, {})
             await self.poll()
@@ -69,14 +61,14 @@ class ServerCore:
             raise ReplacedError
         self._labels |= self._checked_labels(models, new)
         if failed:
-            whys = [
+            whys = "".join(
                 f"{{{{name: {version.name} version: {version.number}}}"
                 f" due to error: {error.code.name}: {error}}}, "
                 for version in failed
                 if (error := version.error)
-            ]
+            )
             raise StatusError(
-                Code.UNKNOWN, f"{len(whys)} model(s) did not become available: {{{''.join(whys)}}}"
+                Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{whys}}}"
             )
 
     def knows(self, name: str) -> bool:
@@ -105,14 +97,9 @@ class ServerCore:
     async def watch_config(
         self, path: Path, seconds: float, known: Mapping[str, ServedModelConfig]
     ) -> None:
-        """Reads the configuration file again and again, and takes what has changed.
+        """Reads the configuration file again and again, and takes what differs from `known`.
 
         What was refused is tried again: a label may be free of what kept it, a moment later.
-
-        Args:
-            path: The file.
-            seconds: The time between two looks.
-            known: What was taken of it before.
         """
         said = ""
         while True:
@@ -131,30 +118,22 @@ class ServerCore:
             await asyncio.sleep(seconds)
 
     async def version(self, spec: Any) -> Version:
-        """The version that a ModelSpec means; waits for a model's first load.
-
-        Raises:
-            StatusError: There is none.
-        """
+        """The version that a ModelSpec means, or an error; waits for a model's first load."""
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
         await self.lifecycle.tried(spec.name)
         number = self._number(spec)
         found = self.lifecycle.find(spec.name, number)
         if found is None:
-            raise not_found(spec.name, number)
+            asked = f"Latest({spec.name})" if number is None else f"Specific({spec.name}, {number})"
+            raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
         return found
 
     def status(self, spec: Any) -> list[Version]:
-        """The versions whose status a ModelSpec asks for.
-
-        Raises:
-            StatusError: There are none.
-        """
+        """The versions whose status a ModelSpec asks for, or an error if there are none."""
         number = self._number(spec)
-        versions = self.lifecycle.versions(spec.name)
-        if number is not None:
-            versions = [version for version in versions if version.number == number]
+        known = self.lifecycle.versions(spec.name)
+        versions = [version for version in known if number in (None, version.number)]
         if not versions:
             what = "any versions" if number is None else f"version {number}"
             raise StatusError(Code.NOT_FOUND, f"Could not find {what} of model {spec.name}")
@@ -162,15 +141,12 @@ class ServerCore:
 
     def _number(self, spec: Any) -> int | None:
         choice = spec.WhichOneof("version_choice")
-        if choice == "version":
-            number: int = spec.version.value
-            return number
-        if choice == "version_label":
-            labels = self._labels.get(spec.name, {})
-            if spec.version_label not in labels:
-                raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
-            return labels[spec.version_label]
-        return None
+        if choice != "version_label":
+            return spec.version.value if choice else None
+        labels = self._labels.get(spec.name, {})
+        if spec.version_label not in labels:
+            raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
+        return labels[spec.version_label]
 
     def _checked_labels(
         self, models: Mapping[str, ServedModelConfig], names: set[str]

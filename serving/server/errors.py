@@ -41,9 +41,7 @@ HTTP_STATUS = {
 class StatusError(Exception):
     """A request or a load that failed for a reason the client is told.
 
-    Attributes:
-        code: TensorFlow's status code.
-        message: The text, at most 1,024 bytes and a mark where it was cut.
+    `message` is the text, of which 1,024 bytes are kept, and a mark where it was cut.
     """
 
     def __init__(self, code: Code, message: str) -> None:

@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, TypeVar
 
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 from serving.server.conversion import SMALL, Conversion
 from serving.server.core import ServerCore
@@ -20,6 +28,16 @@ from serving.server.servable import Call, Servable
 from serving.server.tensors import Array
 
 SIGNATURE_DEF = "signature_def"
+REQUESTS = {
+    "Predict": predict_pb2.PredictRequest,
+    "Classify": classification_pb2.ClassificationRequest,
+    "Regress": regression_pb2.RegressionRequest,
+    "MultiInference": inference_pb2.MultiInferenceRequest,
+    "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
+    "GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
+    "HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
+}
+"""The message of each API."""
 CALLS: Mapping[str, Callable[[Servable, Any], Call]] = {
     "Predict": predict_call,
     "Classify": classify_call,
@@ -39,16 +57,8 @@ class Inference:
         core: ServerCore,
         runner: Runner,
         metrics: ServerMetrics,
-        request_log: RequestLog | None = None,
+        request_log: RequestLog | None,
     ) -> None:
-        """Uses these parts.
-
-        Args:
-            core: Knows the models.
-            runner: Runs calls.
-            metrics: Counts and measures.
-            request_log: Logs each prediction.
-        """
         self.core = core
         self.metrics = metrics
         self.conversion = Conversion()
@@ -58,14 +68,9 @@ class Inference:
     async def infer(
         self, api: str, request: Any, size: int, entrypoint: str, write: Callable[[Any], T]
     ) -> T:
-        """Answers a request that runs the model.
+        """Answers a request that runs the model, and came in so many bytes.
 
-        Args:
-            api: `Predict`, `Classify`, `Regress` or `MultiInference`.
-            request: The message of that API.
-            size: Bytes of it, as it came.
-            entrypoint: `GRPC` or `REST`.
-            write: Makes what is sent of the response.
+        The entrypoint is `GRPC` or `REST`; `write` makes what is sent of the response.
         """
         spec = _inference_spec(api, request)
         started = time.perf_counter()
@@ -87,11 +92,8 @@ class Inference:
                     return write(call.respond(outputs))
 
                 response = await self.conversion.run(_size(outputs), answer)
-        except Exception as error:
-            code = as_status_error(error).code
-            raise
-        except BaseException:
-            code = Code.CANCELLED
+        except BaseException as error:
+            code = as_status_error(error).code if isinstance(error, Exception) else Code.CANCELLED
             raise
         finally:
             self.metrics.request(spec.name if self.core.knows(spec.name) else None, code.name)
@@ -105,16 +107,13 @@ class Inference:
             raise invalid_argument(
                 "GetModelMetadataRequest must specify at least one metadata_field"
             )
-        for field in request.metadata_field:
-            if field != SIGNATURE_DEF:
-                raise invalid_argument(f"Metadata field {field} is not supported")
+        if others := [field for field in request.metadata_field if field != SIGNATURE_DEF]:
+            raise invalid_argument(f"Metadata field {others[0]} is not supported")
         version = await self.core.version(request.model_spec)
         with self.core.lifecycle.use(version) as servable:
             response = get_model_metadata_pb2.GetModelMetadataResponse()
             fill_model_spec(response.model_spec, servable, None)
-            signatures = get_model_metadata_pb2.SignatureDefMap()
-            for name, signature in servable.signatures.items():
-                signatures.signature_def[name].CopyFrom(signature)
+            signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.signatures)
             response.metadata[SIGNATURE_DEF].Pack(signatures)
             return response
 

@@ -8,8 +8,8 @@ All state belongs to the event loop's thread; only loading and unloading leave i
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -30,22 +30,12 @@ class VersionState(IntEnum):
     END = 50
 
 
-_LOADED = (VersionState.AVAILABLE, VersionState.UNLOADING)
-
-
 @dataclass
 class Version:
-    """One version of a model and how it is.
+    """One version of a model, whose SavedModel is at `path`.
 
-    Attributes:
-        name: The model's name.
-        number: The version.
-        path: The SavedModel's folder.
-        aspired: Whether it is wanted.
-        state: Where it is in its life.
-        error: Why it ended, if it failed.
-        servable: The loaded model, while it can be used.
-        users: Requests that run in it.
+    `error` is why it ended, if it failed; `servable` is there while it can be used, and `users`
+    counts the requests that run in it; `task` loads or unloads it.
     """
 
     name: str
@@ -56,10 +46,15 @@ class Version:
     error: StatusError | None = None
     servable: Servable | None = None
     users: int = 0
+    task: asyncio.Task[None] | None = None
 
 
 class Lifecycle:
-    """Loads and unloads versions as they are wanted."""
+    """Loads and unloads versions as they are wanted.
+
+    `load` loads and warms up a version, in one of `load_threads` threads. One that failed is tried
+    `retries` times more, `retry_seconds` apart.
+    """
 
     def __init__(
         self,
@@ -68,43 +63,29 @@ class Lifecycle:
         retry_seconds: float = 60.0,
         load_threads: int = 1,
     ) -> None:
-        """Starts with no model.
-
-        Args:
-            load: Loads and warms up a version; runs in a thread.
-            retries: How often a load that failed is tried again.
-            retry_seconds: How long between two tries.
-            load_threads: Versions that load at the same time.
-        """
         self._load = load
         self._tries, self._retry_seconds = retries + 1, retry_seconds
         self._threads = ThreadPoolExecutor(max(load_threads, 1), "load")
         self._versions: dict[str, dict[int, Version]] = {}
         self._wanted: dict[str, dict[int, Path]] = {}
-        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._unloading: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
         self._tried: dict[str, asyncio.Event] = {}
 
     def set_aspired(self, name: str, wanted: Mapping[int, Path]) -> None:
-        """Says which versions of a model are wanted from now on.
+        """Says which versions of a model are wanted from now on: their folders, by number.
 
         One that is being unloaded is loaded again when that has ended.
-
-        Args:
-            name: The model's name.
-            wanted: Folders by version.
         """
         versions = self._versions.setdefault(name, {})
         self._wanted[name] = dict(wanted)
         for number, version in versions.items():
             if version.aspired and number not in wanted:
                 version.aspired = False
-                if task := self._tasks.pop((name, number), None):
-                    task.cancel()
+                self._cancel_load(version)
         for number in sorted(wanted, reverse=True):
             known = versions.get(number)
-            if known is None or not (known.aspired or known.state in _LOADED):
+            loaded = (VersionState.AVAILABLE, VersionState.UNLOADING)
+            if known is None or not (known.aspired or known.state in loaded):
                 self._start(name, number)
             elif known.state is not VersionState.UNLOADING:
                 known.aspired = True
@@ -119,10 +100,7 @@ class Lifecycle:
 
     def find(self, name: str, number: int | None) -> Version | None:
         """The version that answers: the given one, or the highest that is ready."""
-        if number is not None:
-            version = self._versions.get(name, {}).get(number)
-            return version if version and version.state is VersionState.AVAILABLE else None
-        ready = (v for v in self.versions(name) if v.state is VersionState.AVAILABLE)
+        ready = (v for v in self._available(name) if number in (None, v.number))
         return next(ready, None)
 
     @contextmanager
@@ -138,8 +116,7 @@ class Lifecycle:
     def release(self, version: Version) -> None:
         """Ends one use of a version; the last one lets it be unloaded."""
         version.users -= 1
-        if not version.users and version.state is VersionState.UNLOADING:
-            self._close(version)
+        self._close_unused(version)
 
     async def tried(self, name: str) -> None:
         """Waits until the first load of a model has ended, well or not.
@@ -150,11 +127,7 @@ class Lifecycle:
             await event.wait()
 
     def expect(self, name: str) -> asyncio.Event:
-        """Says that a model will come, so that requests wait for it.
-
-        Returns:
-            What is set when its first load has ended.
-        """
+        """Says that a model will come, so that requests wait until this is set."""
         return self._tried.setdefault(name, asyncio.Event())
 
     def missing(self, name: str) -> None:
@@ -163,11 +136,7 @@ class Lifecycle:
             self.expect(name).set()
 
     async def settled(self, names: set[str]) -> list[Version]:
-        """Waits until each model has an available version or only failed ones.
-
-        Returns:
-            The versions that failed, of the models that have no available one.
-        """
+        """Waits until each model has an available version or only failed ones: returns those."""
         async with self._changed:
             await self._changed.wait_for(lambda: all(map(self._is_settled, names)))
         return [
@@ -186,12 +155,16 @@ class Lifecycle:
     async def close(self) -> None:
         """Ends all loads and frees all models."""
         self._wanted.clear()
-        for task in self._tasks.values():
-            task.cancel()
+        versions = [one for known in self._versions.values() for one in known.values()]
+        for version in versions:
+            self._cancel_load(version)
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for task in list(self._unloading):
-            with suppress(asyncio.CancelledError):
-                await task
+        for version in versions:
+            if version.task and version.state is VersionState.UNLOADING:
+                await version.task
+
+    def _available(self, name: str) -> list[Version]:
+        return [v for v in self.versions(name) if v.state is VersionState.AVAILABLE]
 
     def _is_settled(self, name: str) -> bool:
         wanted = self._wanted.get(name, {})
@@ -204,7 +177,11 @@ class Lifecycle:
         self.expect(name)
         version = Version(name, number, self._wanted[name][number])
         self._versions[name][number] = version
-        self._tasks[name, number] = asyncio.create_task(self._bring_up(version))
+        version.task = asyncio.create_task(self._bring_up(version))
+
+    def _cancel_load(self, version: Version) -> None:
+        if version.task and version.state < VersionState.AVAILABLE:
+            version.task.cancel()
 
     async def _bring_up(self, version: Version) -> None:
         version.state = VersionState.LOADING
@@ -213,13 +190,10 @@ class Lifecycle:
             version.state = VersionState.AVAILABLE
             log.info("Loaded %s version %d", version.name, version.number)
         except StatusError as error:
-            version.error, version.state = error, VersionState.END
-        except asyncio.CancelledError:
-            version.state = VersionState.END
-            raise
+            version.error = error
         finally:
-            if version.aspired:
-                self._tasks.pop((version.name, version.number), None)
+            if version.servable is None:
+                version.state = VersionState.END
             await self._tell(version.name)
         self._unload_unwanted(version.name)
 
@@ -233,11 +207,7 @@ class Lifecycle:
                 return await asyncio.wrap_future(loading)
             except asyncio.CancelledError:
                 # Wanted no longer; a load that has begun ends and is thrown away.
-                loading.add_done_callback(
-                    lambda done: (
-                        None if done.cancelled() or done.exception() else done.result().close()
-                    )
-                )
+                loading.add_done_callback(_throw_away)
                 raise
             except Exception as raised:  # noqa: BLE001  (what a damaged model raises is open)
                 error = as_status_error(raised)
@@ -252,20 +222,19 @@ class Lifecycle:
             self._changed.notify_all()
 
     def _unload_unwanted(self, name: str) -> None:
-        available = [
-            version for version in self.versions(name) if version.state is VersionState.AVAILABLE
-        ]
+        available = self._available(name)
         unwanted = [version for version in available if not version.aspired]
-        ready = len(unwanted) < len(available)
-        # Without a wanted version that is ready, the highest unwanted one goes on.
-        for version in unwanted if ready or not self._wanted.get(name) else unwanted[1:]:
+        if unwanted == available and self._wanted.get(name):
+            unwanted = unwanted[1:]  # the highest goes on until a wanted version is ready
+        for version in unwanted:
             version.state = VersionState.UNLOADING
-            if not version.users:
-                self._close(version)
+            self._close_unused(version)
 
-    def _close(self, version: Version) -> None:
-        servable, version.servable = version.servable, None
-        assert servable is not None
+    def _close_unused(self, version: Version) -> None:
+        servable = version.servable
+        if version.users or version.state is not VersionState.UNLOADING or servable is None:
+            return
+        version.servable = None
 
         async def unload() -> None:
             await asyncio.to_thread(servable.close)
@@ -275,12 +244,9 @@ class Lifecycle:
                 self._start(version.name, version.number)
             await self._tell(version.name)
 
-        task = asyncio.create_task(unload())
-        self._unloading.add(task)
-        task.add_done_callback(self._unloading.discard)
+        version.task = asyncio.create_task(unload())
 
 
-def not_found(name: str, number: int | None) -> StatusError:
-    """The error of a request for a model or version that is not served."""
-    asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+def _throw_away(loaded: Future[Servable]) -> None:
+    if not loaded.cancelled() and not loaded.exception():
+        loaded.result().close()

@@ -1,4 +1,7 @@
-"""Where the server listens: ports and the Unix socket, taken before TensorFlow is imported."""
+"""Where the server listens: ports and the Unix socket, taken before TensorFlow is imported.
+
+An address that is taken is a PipelineError.
+"""
 
 import socket
 from collections.abc import Sequence
@@ -15,11 +18,7 @@ _MOST_PENDING = 100_000
 
 
 def open_grpc(flags: Flags) -> Any:
-    """A gRPC server that has its addresses and does not yet answer.
-
-    Raises:
-        PipelineError: An address is taken.
-    """
+    """A gRPC server that has its addresses and does not yet answer."""
     options: Sequence[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", _UNLIMITED),
         ("grpc.max_receive_message_length", _UNLIMITED),
@@ -31,18 +30,15 @@ def open_grpc(flags: Flags) -> Any:
     ]
     server = grpc.aio.server(options=options)
     if flags.port:
-        _bind(server, _address(flags.bind_address, flags.port), f"port {flags.port}")
+        host = f"[{flags.bind_address}]" if ":" in flags.bind_address else flags.bind_address
+        _bind(server, f"{host}:{flags.port}", f"port {flags.port}")
     if flags.grpc_socket_path:
         _bind(server, f"unix:{flags.grpc_socket_path}", flags.grpc_socket_path)
     return server
 
 
 def open_rest(flags: Flags) -> socket.socket | None:
-    """The socket for REST; None where there is to be none.
-
-    Raises:
-        PipelineError: The address is taken.
-    """
+    """The socket for REST; None where there is to be none."""
     if not flags.rest_api_port:
         return None
     family = socket.AF_INET6 if ":" in flags.bind_address else socket.AF_INET
@@ -57,10 +53,6 @@ def open_rest(flags: Flags) -> socket.socket | None:
         raise _taken(f"port {flags.rest_api_port}", str(error.strerror)) from error
     listener.setblocking(False)
     return listener
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _bind(server: Any, address: str, what: str) -> None:

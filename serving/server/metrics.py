@@ -4,8 +4,8 @@ The form is that of `prometheus_exporter.cc` in tensorflow/serving. prometheus_c
 would write other type lines, numbers and another name for the counter.
 """
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -15,7 +15,13 @@ _BUCKETS = tuple(10 * 1.8**power for power in range(32))
 """Upper limits in microseconds; the last bucket has none."""
 _UNKNOWN = "(unknown)"
 """The label of all models that are not served: clients may invent any number of names."""
-_PREFIX = ":tensorflow:serving:"
+
+
+class _Histogram(Histogram):
+    """Writes the count last, as TensorFlow Serving does."""
+
+    def _child_samples(self) -> Iterable[Sample]:
+        return sorted(super()._child_samples(), key=lambda one: one.name == "_count")
 
 
 class ServerMetrics:
@@ -23,20 +29,15 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        requests = Counter(
-            f"{_PREFIX}request_count", "", ("model_name", "status"), registry=self._registry
-        )
-        latency, runtime = (
-            Histogram(f"{_PREFIX}{name}", "", labels, buckets=_BUCKETS, registry=self._registry)
-            for name, labels in (
-                ("request_latency", ("model_name", "API", "entrypoint")),
-                ("runtime_latency", ("model_name", "API", "runtime")),
-            )
-        )
+        histogram = partial(_Histogram, buckets=_BUCKETS)
+        self._requests = self._add(Counter, "request_count", "model_name", "status")
+        self._latency = self._add(histogram, "request_latency", "model_name", "API", "entrypoint")
+        self._runtime = self._add(histogram, "runtime_latency", "model_name", "API", "runtime")
+
+    def _add(self, kind: Callable[..., Any], name: str, *labels: str) -> Callable[..., Any]:
+        metric = kind(f":tensorflow:serving:{name}", "", labels, registry=self._registry)
         # prometheus_client takes longer to find what counts than to count.
-        self._requests: Callable[..., Any] = cache(requests.labels)
-        self._latency: Callable[..., Any] = cache(latency.labels)
-        self._runtime: Callable[..., Any] = cache(runtime.labels)
+        return cache(metric.labels)
 
     def request(self, model: str | None, code: str) -> None:
         """Counts a request by its status code's name; None: for a model that is not served."""

@@ -1,4 +1,4 @@
-"""The REST interface: TensorFlow Serving's paths and JSON, on Starlette.
+"""The REST interface: TensorFlow Serving's paths and JSON, on Starlette and uvicorn.
 
 The paths and their errors are those of `http_rest_api_util.cc` in tensorflow/serving.
 """
@@ -6,25 +6,22 @@ The paths and their errors are those of `http_rest_api_util.cc` in tensorflow/se
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from serving.server.configuration import Configuration
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
-from serving.server.inference import SIGNATURE_DEF, Inference
+from serving.server.inference import REQUESTS, SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
 from serving.server.json_examples import fill_example_request
 from serving.server.json_responses import (
@@ -46,7 +43,6 @@ _MOST_BYTES = 2**28
 _MOST_HELD = 2**29
 """Bytes of all bodies that are not yet answered."""
 _INT64_DIGITS = 19
-_ENTRYPOINT = "REST"
 _PRINTABLE = "/:%?&=+,;@!$'()*~[]"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -54,11 +50,12 @@ _CORS = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 
-_ON_EXAMPLES: Mapping[str, tuple[Callable[..., Any], Callable[[Any], bytes]]] = {
-    "classify": (classification_pb2.ClassificationRequest, classification_json),
-    "regress": (regression_pb2.RegressionRequest, regression_json),
+_WRITERS: Mapping[str, Callable[..., bytes]] = {
+    "Predict": predict_json,
+    "Classify": classification_json,
+    "Regress": regression_json,
 }
-"""The request of each method that takes tf.Examples, and what writes its response."""
+"""What writes the response of each API."""
 
 
 class _TooLargeError(StatusError):
@@ -73,28 +70,14 @@ class _TooLargeError(StatusError):
 
 
 class RestApi:
-    """Answers REST requests from `Inference`."""
+    """Answers REST requests from `Inference`, each in `timeout` seconds; None: in any time."""
 
-    def __init__(
-        self,
-        inference: Inference,
-        metrics_path: str | None,
-        timeout: float | None,
-        *,
-        allow_other_origins: bool = False,
-    ) -> None:
-        """Answers from here.
-
-        Args:
-            inference: What answers.
-            metrics_path: Where metrics are read; None: nowhere.
-            timeout: Seconds that a request may take; None: any time.
-            allow_other_origins: Whether pages of other origins may call.
-        """
+    def __init__(self, inference: Inference, configuration: Configuration) -> None:
+        flags = configuration.flags
+        self.timeout = flags.rest_api_timeout_in_ms / 1000 or None
         self._inference = inference
-        self._metrics_path = metrics_path
-        self._timeout = timeout
-        self._headers = _CORS if allow_other_origins else {}
+        self._metrics_path = configuration.metrics_path
+        self._headers = _CORS if flags.rest_api_enable_cors_support else {}
         self._convert = inference.conversion.run
         self._held = 0
 
@@ -112,7 +95,7 @@ class RestApi:
         if request.method == "OPTIONS" and self._headers:
             return Response(headers=self._headers)
         try:
-            body = await asyncio.wait_for(self._answer(request, path), self._timeout)
+            body = await asyncio.wait_for(self._answer(request, path), self.timeout)
             return self._response(body, 200)
         except (TimeoutError, asyncio.TimeoutError):
             error = StatusError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
@@ -134,23 +117,26 @@ class RestApi:
             try:
                 await self._read(request, chunks)
                 chunks[:] = [b"".join(chunks)]
-                return await self._run(match[4].lower(), spec, request, chunks[0])
+                return await self._run(match[4].title(), spec, request, chunks[0])
             finally:
                 self._held -= sum(map(len, chunks))
         if request.method == "GET" and (match := _GET.fullmatch(path)):
             if not match[1]:
                 raise invalid_argument("Missing model name in request.")
-            return await (self._metadata if match[4] else self._status)(_model_spec(match))
+            spec = _model_spec(match)
+            if match[4]:
+                asked = REQUESTS["GetModelMetadata"](
+                    model_spec=spec, metadata_field=[SIGNATURE_DEF]
+                )
+                return metadata_json(await self._inference.metadata(asked))
+            asked = REQUESTS["GetModelStatus"](model_spec=spec)
+            return status_json(await self._inference.status(asked))
         raise invalid_argument(
             f"Malformed request: {request.method} {quote(path, safe=_PRINTABLE)}"
         )
 
     async def _read(self, request: Request, chunks: list[bytes]) -> None:
-        """Reads a body, as long as there is room for it.
-
-        Raises:
-            StatusError: It is too large, or with those of others it is.
-        """
+        """Reads a body, as long as there is room for it: it may be too large, or all of them."""
         if int(request.headers.get("content-length", 0)) > _MOST_BYTES:
             raise _TooLargeError
         size = 0
@@ -163,25 +149,22 @@ class RestApi:
             if self._held > _MOST_HELD:
                 raise StatusError(Code.UNAVAILABLE, "Too many bytes wait to be read.")
 
-    async def _run(
-        self, method: str, spec: Mapping[str, Any], request: Request, body: bytes
-    ) -> bytes:
+    async def _run(self, api: str, spec: Mapping[str, Any], request: Request, body: bytes) -> bytes:
         if request.headers.get("content-encoding", "").lower() == "gzip":
             body = await self._convert(_MOST_BYTES, lambda: _unpacked(body))
         size = len(body)
         document = await self._convert(size, lambda: parse_object(body))
-        if method == "predict":
-            return await self._predict(spec, document, size)
-        return await self._on_examples(method, spec, document, size)
-
-    async def _predict(self, spec: Mapping[str, Any], document: Any, size: int) -> bytes:
-        request = predict_pb2.PredictRequest(model_spec=spec)
-        request.model_spec.signature_name = signature_name(document)
-        inputs = await self._signature_inputs(request.model_spec)
-        layout = await self._convert(size, lambda: fill_predict_request(document, inputs, request))
-        return await self._inference.infer(
-            "Predict", request, size, _ENTRYPOINT, partial(predict_json, layout=layout)
-        )
+        message, write = REQUESTS[api](model_spec=spec), _WRITERS[api]
+        message.model_spec.signature_name = signature_name(document)
+        if api == "Predict":
+            inputs = await self._signature_inputs(message.model_spec)
+            layout = await self._convert(
+                size, lambda: fill_predict_request(document, inputs, message)
+            )
+            write = partial(write, layout=layout)
+        else:
+            await self._convert(size, lambda: fill_example_request(document, message))
+        return await self._inference.infer(api, message, size, "REST", write)
 
     async def _signature_inputs(self, spec: Any) -> Mapping[str, Any]:
         version = await self._inference.core.version(spec)
@@ -194,24 +177,63 @@ class RestApi:
             raise invalid_argument(f"Failed to get input map for signature: {name}")
         return dict(signature.inputs)
 
-    async def _on_examples(
-        self, method: str, spec: Mapping[str, Any], document: Any, size: int
-    ) -> bytes:
-        request_class, written = _ON_EXAMPLES[method]
-        request = request_class(model_spec=spec)
-        request.model_spec.signature_name = signature_name(document)
-        await self._convert(size, lambda: fill_example_request(document, request))
-        return await self._inference.infer(method.title(), request, size, _ENTRYPOINT, written)
 
-    async def _status(self, spec: Mapping[str, Any]) -> bytes:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-        return status_json(await self._inference.status(request))
+class _Protocol(H11Protocol):
+    """A connection that is ended if its client has long not asked anything.
 
-    async def _metadata(self, spec: Mapping[str, Any]) -> bytes:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=spec, metadata_field=[SIGNATURE_DEF]
+    A request is given up while it is answered, if it is late. The rest is here: a head that never
+    ends, what is still sent of a request that has its answer, and silence on a new connection.
+    """
+
+    def __init__(self, seconds: float | None, **given: Any) -> None:
+        super().__init__(**given)
+        self._seconds = seconds
+        self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._cancel()
+
+    def _watch(self) -> None:
+        if not getattr(self.cycle, "response_complete", True):  # something is answered
+            self._cancel()
+        elif self._end is None and self._seconds:
+            self._end = self.loop.call_later(self._seconds, self.transport.abort)
+
+    def _cancel(self) -> None:
+        if self._end:
+            self._end.cancel()
+            self._end = None
+
+
+class RestServer(uvicorn.Server):
+    """Uvicorn, with the signals left to us; requests in flight have `drain_seconds` at the end."""
+
+    def __init__(self, api: RestApi, drain_seconds: int) -> None:
+        config = uvicorn.Config(
+            api.app(),
+            http=cast("type[H11Protocol]", partial(_Protocol, api.timeout)),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=drain_seconds,
         )
-        return metadata_json(await self._inference.metadata(request))
+        super().__init__(config)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes no signal."""
+        yield
 
 
 def _model_spec(match: re.Match[str]) -> dict[str, Any]:
@@ -237,11 +259,7 @@ def _decoded(text: str, what: str) -> str:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """What a gzip body holds.
-
-    Raises:
-        StatusError: It is not gzip, or too large.
-    """
+    """What a gzip body holds, or an error if it is not gzip, or too large."""
     unpacker = zlib.decompressobj(wbits=31)
     try:
         unpacked = unpacker.decompress(body, _MOST_BYTES)

@@ -18,12 +18,6 @@ class Workers:
     """Threads in which models run. What has begun keeps its version loaded until it has ended."""
 
     def __init__(self, lifecycle: Lifecycle, threads: int) -> None:
-        """Starts no thread yet.
-
-        Args:
-            lifecycle: What would unload the versions.
-            threads: Calls that run at the same time.
-        """
         self._lifecycle = lifecycle
         self._threads = ThreadPoolExecutor(threads, "run")
 
@@ -45,25 +39,11 @@ class Runner:
     """Runs calls of models, each for itself."""
 
     def __init__(self, workers: Workers, metrics: ServerMetrics) -> None:
-        """Uses these threads, and measures.
-
-        Args:
-            workers: Where calls run.
-            metrics: What counts them.
-        """
         self._workers = workers
         self._metrics = metrics
 
     async def run(self, version: Version, call: Call) -> list[Array]:
-        """Runs one call.
-
-        Args:
-            version: The version to run it in; it stays loaded as long as it runs.
-            call: What to run.
-
-        Returns:
-            The values of the call's fetches.
-        """
+        """Runs one call, and gives the values of its fetches."""
         return await self._workers.run(version, lambda: self._call(version, call))
 
     def _call(self, version: Version, call: Call) -> list[Array]:

@@ -26,14 +26,10 @@ _CALLABLES = 64
 
 @dataclass(frozen=True)
 class Call:
-    """What a request asks of the model, in the names of the graph.
+    """What a request asks of the model, in the names of the graph's tensors.
 
-    Attributes:
-        api: `Predict`, `Classify`, `Regress` or `MultiInference`.
-        feeds: Names of the tensors that are fed.
-        arrays: Their values, in that order.
-        fetches: Names of the tensors wanted; none twice.
-        respond: Makes the response from their values, in that order.
+    `arrays` are the values of `feeds`, in that order; `respond` makes the response from those of
+    `fetches`, of which none is there twice.
     """
 
     api: str
@@ -45,13 +41,9 @@ class Call:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How SavedModels are loaded.
+    """How SavedModels are loaded: the MetaGraph of these tags, with so many threads.
 
-    Attributes:
-        tags: Tags of the MetaGraph.
-        intra_op_threads: Threads within an operation; 0: TensorFlow decides.
-        inter_op_threads: Operations at the same time; 0: TensorFlow decides.
-        check_method_name: Whether a signature's method name must fit the call.
+    With 0, TensorFlow decides. `check_method_name`: a signature's method name must fit the call.
     """
 
     tags: tuple[str, ...] = ("serve",)
@@ -64,17 +56,7 @@ class Servable:
     """A loaded SavedModel."""
 
     def __init__(self, name: str, version: int, path: Path, options: LoadOptions) -> None:
-        """Loads it.
-
-        Args:
-            name: The model's name.
-            version: Its version.
-            path: The SavedModel's folder.
-            options: How to load it.
-
-        Raises:
-            StatusError: It cannot be loaded.
-        """
+        """Loads it, or raises a StatusError."""
         self.name = name
         self.version = version
         self.path = path
@@ -106,16 +88,7 @@ class Servable:
     def run(
         self, feeds: tuple[str, ...], arrays: Sequence[Array], fetches: tuple[str, ...]
     ) -> list[Array]:
-        """Runs the graph; may be called from any thread.
-
-        Args:
-            feeds: Names of the tensors that are fed.
-            arrays: Their values.
-            fetches: Names of the tensors wanted.
-
-        Raises:
-            tf.errors.OpError: The graph could not be run on these values.
-        """
+        """Runs the graph, or raises an OpError; may be called from any thread."""
         outputs = self._callable(feeds, fetches)(*arrays)
         # TensorFlow gives a lone string as bytes.
         return [np.asarray(o, object) if isinstance(o, bytes) else o for o in outputs]

@@ -14,20 +14,17 @@ from typing import Any
 from components.errors import PipelineError
 from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner
-from serving.server.batching_config import BatchingParameters
 from serving.server.configuration import Configuration
 from serving.server.core import ReplacedError, ServerCore
 from serving.server.errors import StatusError
 from serving.server.flags import Flags
-from serving.server.grpc_services import GrpcServices
-from serving.server.health import Health
+from serving.server.grpc_services import GrpcServices, Health
 from serving.server.inference import Inference
 from serving.server.lifecycle import Lifecycle
 from serving.server.logs import say_trouble
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
-from serving.server.rest import RestApi
-from serving.server.rest_server import RestServer
+from serving.server.rest import RestApi, RestServer
 from serving.server.runner import Runner, Workers
 from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
@@ -41,22 +38,9 @@ _TURN_SECONDS = 0.0005
 
 
 async def serve(
-    configuration: Configuration,
-    grpc_server: Any,
-    rest_socket: socket.socket | None,
-    ready: Callable[[], None],
+    configuration: Configuration, grpc_server: Any, rest_socket: socket.socket | None
 ) -> None:
-    """Serves until SIGTERM or SIGINT, and then ends what is in flight.
-
-    Args:
-        configuration: What to do.
-        grpc_server: Has its addresses already.
-        rest_socket: Where REST listens; None: nowhere.
-        ready: Called when requests are answered.
-
-    Raises:
-        PipelineError: The folder of the request log cannot be made.
-    """
+    """Serves, where it listens already, until SIGTERM or SIGINT; then ends what is in flight."""
     flags = configuration.flags
     asyncio.get_running_loop().set_exception_handler(say_trouble)
     sys.setswitchinterval(_TURN_SECONDS)
@@ -67,15 +51,16 @@ async def serve(
         flags.load_retry_interval_micros / 1e6,
         flags.num_load_threads,
     )
-    core = ServerCore(
-        lifecycle,
-        allow_labels_for_unavailable=flags.allow_version_labels_for_unavailable_models,
-    )
-    core.expect(configuration.models)
+    allowed = flags.allow_version_labels_for_unavailable_models
+    core = ServerCore(lifecycle, allow_labels_for_unavailable=allowed)
+    for name in configuration.models:
+        lifecycle.expect(name)
     request_log = _request_log(flags)
-    inference = Inference(
-        core, _runner(configuration.batching, lifecycle, metrics), metrics, request_log
-    )
+    batching = configuration.batching
+    threads = batching.num_batch_threads if batching else 4 * (os.cpu_count() or 1)
+    workers = Workers(lifecycle, threads)
+    runner = BatchingRunner(batching, workers, metrics) if batching else Runner(workers, metrics)
+    inference = Inference(core, runner, metrics, request_log)
     health = Health()
     await health.set(serving=False)
     admission = Admission()
@@ -83,7 +68,7 @@ async def serve(
     if flags.enable_grpc_healthcheck_service:
         health.add_to(grpc_server)
     await grpc_server.start()
-    rest = _rest_server(flags, inference, configuration.metrics_path)
+    rest = RestServer(RestApi(inference, configuration), flags.drain_seconds)
     serving_rest = asyncio.create_task(rest.serve([rest_socket])) if rest_socket else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,13 +77,14 @@ async def serve(
     # What is here now stays: collecting garbage need not look at it, and is short.
     gc.collect()
     gc.freeze()
-    ready()
+    _say_ready(flags)
     await stop.wait()
     log.info("Ending: requests in flight have %d seconds", flags.drain_seconds)
     admission.close()
     models.cancel()
     await health.set(serving=False)
-    await _drain(flags, grpc_server, admission, rest, serving_rest)
+    rest.should_exit = True
+    await _drain(flags.drain_seconds, grpc_server, admission, serving_rest)
     await lifecycle.close()
     if request_log:
         await asyncio.to_thread(request_log.close)
@@ -112,11 +98,6 @@ async def keep_models(configuration: Configuration, core: ServerCore, health: He
     """Loads the models, says so, and watches their folders and their configuration.
 
     Ends where neither is to be watched.
-
-    Args:
-        configuration: Which models, and how often what is looked at.
-        core: Where they go.
-        health: Where it is said.
     """
     flags = configuration.flags
     watching = []
@@ -127,11 +108,10 @@ async def keep_models(configuration: Configuration, core: ServerCore, health: He
         taken = configuration.models
         try:
             await core.reload(taken)
-        except ReplacedError as error:
-            log.error("%s", error.message)
         except StatusError as error:
-            taken = {}
             log.error("%s", error.message)
+            if not isinstance(error, ReplacedError):
+                taken = {}
         await health.set(serving=True)
         if flags.model_config_file and flags.model_config_file_poll_wait_seconds > 0:
             watch = core.watch_config(
@@ -145,26 +125,19 @@ async def keep_models(configuration: Configuration, core: ServerCore, health: He
 
 
 async def _drain(
-    flags: Flags,
-    grpc_server: Any,
-    admission: Admission,
-    rest: RestServer,
-    serving_rest: asyncio.Task[None] | None,
+    seconds: int, grpc_server: Any, admission: Admission, serving_rest: asyncio.Task[None] | None
 ) -> None:
-    """Takes no new request and gives those in flight their time."""
+    """Gives the requests in flight their time."""
 
     async def end_grpc() -> None:
-        ended = await admission.drained(flags.drain_seconds)
+        ended = await admission.drained(seconds)
         stopping = asyncio.create_task(grpc_server.stop(_LAST_SECONDS if ended else None))
         await asyncio.wait([stopping], timeout=_LAST_SECONDS / 10)
         admission.close()
         await stopping
 
-    ending = [asyncio.create_task(end_grpc())]
-    rest.should_exit = True
-    if serving_rest:
-        ending.append(serving_rest)
-    await asyncio.wait(ending, timeout=flags.drain_seconds + _LAST_SECONDS + 1)
+    ending = [asyncio.create_task(end_grpc()), *([serving_rest] if serving_rest else [])]
+    await asyncio.wait(ending, timeout=seconds + _LAST_SECONDS + 1)
 
 
 def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
@@ -189,14 +162,6 @@ def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
     return load
 
 
-def _runner(
-    batching: BatchingParameters | None, lifecycle: Lifecycle, metrics: ServerMetrics
-) -> Runner:
-    if batching is None:
-        return Runner(Workers(lifecycle, 4 * (os.cpu_count() or 1)), metrics)
-    return BatchingRunner(batching, Workers(lifecycle, batching.num_batch_threads), metrics)
-
-
 def _request_log(flags: Flags) -> RequestLog | None:
     if not flags.request_log_dir:
         return None
@@ -211,8 +176,12 @@ def _request_log(flags: Flags) -> RequestLog | None:
         ) from error
 
 
-def _rest_server(flags: Flags, inference: Inference, metrics_path: str | None) -> RestServer:
-    timeout = flags.rest_api_timeout_in_ms / 1000 or None
-    others = flags.rest_api_enable_cors_support
-    api = RestApi(inference, metrics_path, timeout, allow_other_origins=others)
-    return RestServer(api.app(), timeout, flags.drain_seconds)
+def _say_ready(flags: Flags) -> None:
+    places = (
+        (flags.port, f"gRPC at {flags.bind_address}:{flags.port}"),
+        (flags.grpc_socket_path, f"gRPC at unix:{flags.grpc_socket_path}"),
+        (flags.rest_api_port, f"HTTP/REST at {flags.bind_address}:{flags.rest_api_port}"),
+    )
+    said = ", ".join(place for listens, place in places if listens)
+    sys.stderr.write(f"Running ModelServer: {said}\n")
+    sys.stderr.flush()

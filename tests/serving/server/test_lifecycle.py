@@ -24,7 +24,7 @@ from tensorflow_serving.apis import (
 from serving.server.configuration import read_configuration
 from serving.server.core import ServerCore
 from serving.server.flags import parse_flags
-from serving.server.health import Health
+from serving.server.grpc_services import Health
 from serving.server.lifecycle import Lifecycle
 from serving.server.serve import keep_models
 
