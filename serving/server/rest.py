@@ -33,6 +33,7 @@ from serving.server.json_responses import (
     status_json,
 )
 from serving.server.json_tensors import fill_predict_request
+from serving.server.lifecycle import Version
 from serving.server.servable import DEFAULT_SIGNATURE
 
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -40,7 +41,7 @@ _POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.A
 _GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
 _MOST_BYTES = 2**28
 """Of a body, packed or not."""
-_MOST_HELD = 2**29
+_MOST_HELD = 2**28
 """Bytes of all bodies that are not yet answered."""
 _INT64_DIGITS = 19
 _PRINTABLE = "/:%?&=+,;@!$'()*~[]"
@@ -150,32 +151,46 @@ class RestApi:
                 raise StatusError(Code.UNAVAILABLE, "Too many bytes wait to be read.")
 
     async def _run(self, api: str, spec: Mapping[str, Any], request: Request, body: bytes) -> bytes:
-        if request.headers.get("content-encoding", "").lower() == "gzip":
-            body = await self._convert(_MOST_BYTES, lambda: _unpacked(body))
-        size = len(body)
-        document = await self._convert(size, lambda: parse_object(body))
+        packed = request.headers.get("content-encoding", "").lower() == "gzip"
         message, write = REQUESTS[api](model_spec=spec), _WRITERS[api]
-        message.model_spec.signature_name = signature_name(document)
-        if api == "Predict":
-            inputs = await self._signature_inputs(message.model_spec)
-            layout = await self._convert(
-                size, lambda: fill_predict_request(document, inputs, message)
-            )
+        version = await self._version(message.model_spec) if api == "Predict" else None
+
+        def read() -> tuple[int, str]:
+            text = _unpacked(body) if packed else body
+            document = parse_object(text)
+            message.model_spec.signature_name = signature_name(document)
+            if version is None:
+                fill_example_request(document, message)
+                return len(text), ""
+            inputs = _inputs(version, message.model_spec.signature_name)
+            return len(text), fill_predict_request(document, inputs, message)
+
+        # At once: what is unpacked and parsed takes many times the body, and does not wait.
+        size, layout = await self._convert(_MOST_BYTES if packed else len(body), read)
+        if layout:
             write = partial(write, layout=layout)
-        else:
-            await self._convert(size, lambda: fill_example_request(document, message))
         return await self._inference.infer(api, message, size, "REST", write)
 
-    async def _signature_inputs(self, spec: Any) -> Mapping[str, Any]:
-        version = await self._inference.core.version(spec)
-        assert version.servable is not None
-        name = spec.signature_name or DEFAULT_SIGNATURE
-        signature = version.servable.signatures.get(name)
-        if signature is None:
-            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
-        if not signature.inputs:
-            raise invalid_argument(f"Failed to get input map for signature: {name}")
-        return dict(signature.inputs)
+    async def _version(self, spec: Any) -> Version | StatusError:
+        """The version that a request means, or why there is none: bad JSON is told first."""
+        try:
+            return await self._inference.core.version(spec)
+        except StatusError as error:
+            return error
+
+
+def _inputs(version: Version | StatusError, name: str) -> Mapping[str, Any]:
+    """The TensorInfo of each of a signature's inputs."""
+    if isinstance(version, StatusError):
+        raise version
+    assert version.servable is not None
+    name = name or DEFAULT_SIGNATURE
+    signature = version.servable.signatures.get(name)
+    if signature is None:
+        raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
+    if not signature.inputs:
+        raise invalid_argument(f"Failed to get input map for signature: {name}")
+    return dict(signature.inputs)
 
 
 class _Protocol(H11Protocol):

@@ -130,6 +130,27 @@ def test_others_are_answered_while_a_large_body_is_read(attacked: Server):
     assert answered >= ANSWERED
 
 
+def _asked_together(server: Server, count: int, body: bytes, **options: object) -> list[int]:
+    """What each of some clients gets that send the same at the same time."""
+    with ThreadPoolExecutor(count) as clients:
+        asked = [clients.submit(server.rest, PREDICT, body, **options) for _ in range(count)]
+        return [one.result()[0] for one in asked]
+
+
+def test_many_bodies_of_many_numbers_are_read_one_after_the_other(attacked: Server):
+    """Each takes a quarter of a gigabyte while it is read."""
+    body = b'{"instances": [' + b"0," * 5_000_000 + b"0]}"
+    assert set(_asked_together(attacked, 12, body)) == {200}
+
+
+def test_many_small_bodies_that_unpack_to_large_ones_are_unpacked_one_after_the_other(
+    attacked: Server,
+):
+    body = gzip.compress(b'{"instances": [0]}' + b" " * 200_000_000, 6)
+    packed = {"headers": {"Content-Encoding": "gzip"}}
+    assert set(_asked_together(attacked, 12, body, **packed)) == {200}
+
+
 def uneven(size: int = 8_000_000) -> bytes:
     """A body of rows that differ in length, the last one from all others."""
     row = json.dumps([0.25] * 10)
@@ -139,12 +160,7 @@ def uneven(size: int = 8_000_000) -> bytes:
 def test_others_are_answered_while_rows_that_differ_are_read(attacked: Server):
     body = uneven()
 
-    def ask() -> list[int]:
-        with ThreadPoolExecutor(7) as clients:
-            answers = [clients.submit(attacked.rest, PREDICT, body) for _ in range(7)]
-            return [answer.result()[0] for answer in answers]
-
-    statuses, answered = beside(attacked, ask)
+    statuses, answered = beside(attacked, lambda: _asked_together(attacked, 7, body))
     assert statuses == [400] * 7
     assert answered >= 7 * ANSWERED
 
