@@ -21,9 +21,9 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.admission import Admission
+from serving.server.configuration import model_configs
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import CALLS, Inference
-from serving.server.model_config import model_configs
 
 SERVICES = {
     "tensorflow.serving.PredictionService": {

@@ -14,8 +14,7 @@ from typing import Any
 from components.errors import PipelineError
 from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner
-from serving.server.batching_config import BatchingParameters
-from serving.server.configuration import Configuration
+from serving.server.configuration import BatchingParameters, Configuration
 from serving.server.core import ReplacedError, ServerCore
 from serving.server.errors import StatusError
 from serving.server.flags import Flags

@@ -8,7 +8,7 @@ import logging
 import re
 from pathlib import Path
 
-from serving.server.model_config import ServedModelConfig, VersionPolicy
+from serving.server.configuration import ServedModelConfig, VersionPolicy
 
 _INT64 = 2**63
 

@@ -8,13 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-    text_format,
-    wrappers_pb2,
-)
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 
 from components.errors import PipelineError
 
@@ -40,26 +35,21 @@ _MESSAGES: dict[str, dict[str, dict[str, str]]] = {
 
 @cache
 def _pool() -> descriptor_pool.DescriptorPool:
-    wrappers = wrappers_pb2.DESCRIPTOR
     file = descriptor_pb2.FileDescriptorProto(
-        name="serving.proto", package="serving", syntax="proto3", dependency=[wrappers.name]
+        name="serving.proto", package="serving", syntax="proto3", dependency=[WRAPPERS.name]
     )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, (field, kind) in enumerate(fields.items(), 1):
             message.field.add(name=field, number=number, **{"label": "LABEL_OPTIONAL", **kind})
     pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers.serialized_pb)
+    pool.AddSerializedFile(WRAPPERS.serialized_pb)
     pool.Add(file)
     return pool
 
 
 def read_message(path: Path, name: str) -> Any:
-    """Reads a `BatchingParameters` or a `MonitoringConfig` from a text file.
-
-    Raises:
-        PipelineError: The file cannot be read or is not that message.
-    """
+    """Reads a `BatchingParameters` or a `MonitoringConfig` from a text file."""
     kind = _pool().FindMessageTypeByName(f"serving.{name}")
     message = message_factory.GetMessageClass(kind)()
     read_text_proto(path, message)
@@ -67,12 +57,7 @@ def read_message(path: Path, name: str) -> Any:
 
 
 def read_text_proto(path: Path, message: Any) -> None:
-    """Fills a message from a text file.
-
-    Raises:
-        PipelineError: The file cannot be read or is not that message, said as TensorFlow Serving
-            says it.
-    """
+    """Fills a message from a text file; what is not that message is a PipelineError."""
     try:
         text_format.Parse(path.read_text(), message)
     except (OSError, UnicodeDecodeError) as error:
