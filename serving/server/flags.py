@@ -108,11 +108,7 @@ class Flags:
     request_log_seconds: int = _flag(60, "Age at which a log file is closed; ours.")
 
     def __post_init__(self) -> None:
-        """Checks what belongs together.
-
-        Raises:
-            FlagError: A value makes no sense, or something is missing.
-        """
+        """Checks what belongs together."""
         if self.version:
             return
         for name in ("port", "rest_api_port"):
@@ -135,11 +131,7 @@ class Flags:
 
     @property
     def channel_arguments(self) -> list[tuple[str, int | str]]:
-        """GRPC's channel arguments; what looks like a number is one.
-
-        Raises:
-            FlagError: An entry is not `key=value`.
-        """
+        """GRPC's channel arguments; what looks like a number is one."""
         arguments: list[tuple[str, int | str]] = []
         for entry in filter(None, self.grpc_channel_arguments.split(",")):
             key, equals, value = entry.partition("=")
@@ -158,9 +150,6 @@ def usage() -> str:
 
 def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     """Reads `--flag=value`, `--flag value` and, for switches, `--flag`.
-
-    Args:
-        arguments: The command line without the program.
 
     Returns:
         The flags, and the names of those that TensorFlow Serving has and that change nothing here.

@@ -6,28 +6,13 @@ The rules and texts are those of `json_tensor.cc` in tensorflow/serving.
 from typing import Any
 
 from serving.server.errors import invalid_argument
-from serving.server.json_document import (
-    Members,
-    decoded_base64,
-    format_error,
-    is_base64,
-    json_type,
-)
+from serving.server.json_document import Members, decoded_base64, format_error, is_base64, json_type
 
-_LISTS = {"bytes": "bytes_list", "float": "float_list", "int64": "int64_list"}
 _INT64 = 2**63
 
 
 def fill_example_request(document: Members, request: Any) -> None:
-    """Fills the Input of a classification or regression request.
-
-    Args:
-        document: The request's JSON object.
-        request: The message to fill.
-
-    Raises:
-        StatusError: The examples cannot be read.
-    """
+    """Fills the Input of a classification or regression request."""
     keys = {key for key, _ in document}
     target = request.input.example_list
     if "context" in keys:
@@ -53,30 +38,30 @@ def _fill_example(value: Any, example: Any) -> None:
         feature = example.features.feature[name]
         for item in content if type(content) is list else [content]:
             kind, converted = _feature_value(item, name)
-            present = feature.WhichOneof("kind")
-            if present not in (None, _LISTS[kind]):
-                expected = next(kind for kind, field in _LISTS.items() if field == present)
+            present = feature.WhichOneof("kind") or kind
+            if present != kind:
+                expected = present.removesuffix("_list")
                 raise invalid_argument(
                     f"Unexpected element type in feature: {name} expecting type: {expected}"
                 )
-            getattr(feature, _LISTS[kind]).value.append(converted)
+            getattr(feature, kind).value.append(converted)
 
 
 def _feature_value(value: Any, name: str) -> tuple[str, Any]:
     if isinstance(value, str):
-        return "bytes", value.encode()
+        return "bytes_list", value.encode()
     if isinstance(value, bool):
-        return "int64", int(value)
+        return "int64_list", int(value)
     if isinstance(value, int):
         if value >= _INT64:
             raise invalid_argument(
                 f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
-        return "int64", value
+        return "int64_list", value
     if isinstance(value, float):
-        return "float", value
+        return "float_list", value
     if is_base64(value):
-        return "bytes", decoded_base64(value)
+        return "bytes_list", decoded_base64(value)
     raise invalid_argument(
         f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"
     )

@@ -24,6 +24,7 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _pretty = partial(rapidjson.dumps, ensure_ascii=False, indent=4)
 _in_line = partial(_pretty, write_mode=_SINGLE_LINE)
+_message_json = partial(MessageToJson, always_print_fields_with_no_presence=True, indent=1)
 
 
 def error_json(error: StatusError) -> bytes:
@@ -32,15 +33,7 @@ def error_json(error: StatusError) -> bytes:
 
 
 def predict_json(response: Any, layout: str) -> bytes:
-    """The body of a PredictResponse.
-
-    Args:
-        response: The message.
-        layout: `row` (`predictions`) or `columnar` (`outputs`).
-
-    Raises:
-        StatusError: The outputs cannot be written in that layout.
-    """
+    """The body of a PredictResponse, by layout: `row` (`predictions`) or `columnar` (`outputs`)."""
     if not response.outputs:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
     arrays = {name: to_array(response.outputs[name], name) for name in sorted(response.outputs)}
@@ -91,11 +84,7 @@ def _values(name: str, array: Array) -> Any:
 
 
 def _decimals(values: Array) -> Iterator[Any]:
-    """Writes floats: six digits where they say all, else as many as are needed.
-
-    Args:
-        values: Flat float32 or float64.
-    """
+    """Writes flat float32 or float64: six digits where they say all, else as many as needed."""
     digits = 9 if values.dtype == np.float32 else 17
     for start in range(0, len(values), _AT_ONCE):
         numbers = values[start : start + _AT_ONCE]
@@ -133,8 +122,7 @@ def regression_json(response: Any) -> bytes:
 
 def status_json(response: Any) -> bytes:
     """The body of a GetModelStatusResponse."""
-    text: str = MessageToJson(response, always_print_fields_with_no_presence=True, indent=1)
-    return f"{text}\n".encode()
+    return f"{_message_json(response)}\n".encode()
 
 
 def metadata_json(response: Any) -> bytes:
@@ -142,12 +130,7 @@ def metadata_json(response: Any) -> bytes:
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata[SIGNATURE_DEF].Unpack(signatures)
     spec, unpacked = (
-        MessageToJson(
-            message,
-            always_print_fields_with_no_presence=True,
-            preserving_proto_field_name=True,
-            indent=1,
-        )
+        _message_json(message, preserving_proto_field_name=True)
         for message in (response.model_spec, signatures)
     )
     return (f'{{\n"model_spec":{spec},\n"metadata": {{"signature_def": {unpacked}}}\n}}\n').encode()

@@ -55,11 +55,8 @@ def fill_predict_request(document: Members, inputs: Mapping[str, Any], request: 
 
     Returns:
         `row` or `columnar`: how the response is to be written.
-
-    Raises:
-        StatusError: The values do not fit the signature.
     """
-    layouts = {key for key, _ in document} & {"instances", "inputs"}
+    layouts = {"instances", "inputs"} & {key for key, _ in document}
     if len(layouts) == 2:
         raise format_error(
             document,
@@ -91,9 +88,8 @@ def _columns(value: Any, inputs: Mapping[str, Any]) -> dict[str, Array]:
             )
         value = Members((name, value) for name in inputs)
     columns = dict(value[::-1])
-    for name in inputs:
-        if name not in columns:
-            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+    if missing := [name for name in inputs if name not in columns]:
+        raise invalid_argument(f"Missing named input: {missing[0]} in 'inputs' object.")
     return {name: _Tensor(info.dtype, columns[name]).array() for name, info in inputs.items()}
 
 

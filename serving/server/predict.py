@@ -6,7 +6,6 @@ from typing import Any
 from tensorflow_serving.apis import predict_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import Array, to_array, to_proto, type_name
 
@@ -14,11 +13,7 @@ _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "class
 
 
 def predict_call(servable: Servable, request: Any) -> Call:
-    """What a PredictRequest asks of the model.
-
-    Raises:
-        StatusError: The signature, an input or an output is not there, or an input is no tensor.
-    """
+    """What a PredictRequest asks of the model."""
     signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(signature_name)
     if signature is None:
@@ -47,6 +42,14 @@ def predict_call(servable: Servable, request: Any) -> Call:
         return response
 
     return Call("Predict", feeds, arrays, fetches, respond)
+
+
+def fill_model_spec(spec: Any, servable: Servable, signature_name: str | None) -> None:
+    """Says in a response's ModelSpec what it comes from; without a signature if that is None."""
+    spec.name = servable.name
+    if signature_name is not None:
+        spec.signature_name = signature_name or DEFAULT_SIGNATURE
+    spec.version.value = servable.version
 
 
 def _check_inputs(signature: Any, request: Any) -> None:

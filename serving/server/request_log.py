@@ -62,9 +62,6 @@ class RequestLog:
             sampling: Share of requests that is logged.
             rows: Rows a file holds.
             seconds: Age at which a file is closed.
-
-        Raises:
-            OSError: The folder cannot be made.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._sampling = folder, sampling
@@ -102,11 +99,7 @@ class RequestLog:
         self._say_lost("more requests come than can be measured")
 
     def close(self, seconds: float = 10.0) -> None:
-        """Writes what is there and ends.
-
-        Args:
-            seconds: After how long it is no more waited for.
-        """
+        """Writes what is there and ends; is waited for so long."""
         self._queue.put(None)
         self._thread.join(seconds)
 
@@ -152,14 +145,7 @@ class RequestLog:
 
 
 def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
-    """Measures each image of a request.
-
-    Returns:
-        A row for each, by column.
-
-    Raises:
-        ValueError: The outputs do not hold a value for each image.
-    """
+    """Measures each image of a request: a row for each, by column."""
     unsaid = np.full(len(prediction.images), None)
     names = ("label", "confidence", "in_distribution", "reasons")
     answers = (prediction.outputs.get(name, unsaid).tolist() for name in names)
