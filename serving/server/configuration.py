@@ -1,19 +1,45 @@
-"""What the server is to do: its flags, and the files that they name, checked."""
+"""What the server is to do: its flags, and the text files that they name, checked.
+
+A message that no Python package carries is described by a table of its fields, from which protobuf
+makes a class; so comments, quoting, lists and wrong fields mean what they mean to TensorFlow
+Serving.
+"""
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.errors import PipelineError
 from serving.server.errors import StatusError, invalid_argument
 from serving.server.flags import Flags
-from serving.server.text_proto import read_message, read_text_proto
 
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 _PLATFORM = "tensorflow"
+
+_BOOL, _STRING = {"type": "TYPE_BOOL"}, {"type": "TYPE_STRING"}
+_INT64_VALUE = {"type_name": ".google.protobuf.Int64Value"}
+_MESSAGES: dict[str, dict[str, dict[str, str]]] = {
+    "BatchingParameters": {
+        "max_batch_size": _INT64_VALUE,
+        "batch_timeout_micros": _INT64_VALUE,
+        "max_enqueued_batches": _INT64_VALUE,
+        "num_batch_threads": _INT64_VALUE,
+        "thread_pool_name": {"type_name": ".google.protobuf.StringValue"},
+        "allowed_batch_sizes": {"type": "TYPE_INT64", "label": "LABEL_REPEATED"},
+        "pad_variable_length_inputs": _BOOL,
+        "enable_large_batch_splitting": {"type_name": ".google.protobuf.BoolValue"},
+        "max_execution_batch_size": _INT64_VALUE,
+    },
+    "PrometheusConfig": {"enable": _BOOL, "path": _STRING},
+    "MonitoringConfig": {"prometheus_config": {"type_name": "PrometheusConfig"}},
+}
+"""The fields of each message in the order of their numbers, from 1."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +127,7 @@ def read_configuration(flags: Flags) -> Configuration:
 
 def read_monitoring_config(path: Path) -> str | None:
     """The path on the REST port where a monitoring file lets Prometheus read; None: nowhere."""
-    prometheus = read_message(path, "MonitoringConfig").prometheus_config
+    prometheus = _read_message(path, "MonitoringConfig").prometheus_config
     return (prometheus.path or _METRICS_PATH) if prometheus.enable else None
 
 
@@ -121,7 +147,7 @@ def _models(flags: Flags) -> dict[str, ServedModelConfig]:
 
 def read_batching_parameters(path: Path) -> BatchingParameters:
     """Reads a batching parameters file; a value that makes no sense is a PipelineError."""
-    message = read_message(path, "BatchingParameters")
+    message = _read_message(path, "BatchingParameters")
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     given = {name: getattr(message, name).value for name in names if message.HasField(name)}
     if message.HasField("max_execution_batch_size"):
@@ -134,7 +160,7 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
 def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
     """Reads the models from a ModelServerConfig in a text file."""
     message = ModelServerConfig()
-    read_text_proto(path, message)
+    _read_text_proto(path, message)
     return model_configs(message)
 
 
@@ -183,3 +209,39 @@ def _policy(message: Any) -> VersionPolicy:
     if choice == "specific":
         return VersionPolicy(latest=0, specific=frozenset(message.specific.versions))
     return VersionPolicy(latest=max(message.latest.num_versions, 1))
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="serving.proto", package="serving", syntax="proto3", dependency=[WRAPPERS.name]
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, (key, kind) in enumerate(fields.items(), 1):
+            message.field.add(name=key, number=number, **{"label": "LABEL_OPTIONAL", **kind})
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(WRAPPERS.serialized_pb)
+    pool.Add(file)
+    return pool
+
+
+def _read_message(path: Path, name: str) -> Any:
+    """Reads a `BatchingParameters` or a `MonitoringConfig` from a text file."""
+    kind = _pool().FindMessageTypeByName(f"serving.{name}")
+    message = message_factory.GetMessageClass(kind)()
+    _read_text_proto(path, message)
+    return message
+
+
+def _read_text_proto(path: Path, message: Any) -> None:
+    """Fills a message from a text file; what is not that message is a PipelineError."""
+    try:
+        text_format.Parse(path.read_text(), message)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"Cannot read {path}: {error}") from error
+    except text_format.ParseError as error:
+        raise PipelineError(
+            f"Invalid protobuf file: '{path}': Error parsing text-format"
+            f" {message.DESCRIPTOR.full_name}: {error}"
+        ) from error

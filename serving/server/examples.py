@@ -19,6 +19,9 @@ from serving.server.tensors import MOST_FILLED, Array
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 
+_CLASSIFICATION = {"classes": (object, "DT_STRING"), "scores": (np.float32, "DT_FLOAT")}
+"""What a classification gives, and of which types."""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -133,7 +136,7 @@ def _classification(signature: Any) -> _Task:
     if len(outputs) not in (1, 2):
         raise invalid_argument(f"Expected one or two output Tensors, found {len(outputs)}")
     feed = _feed(signature, "classification")
-    fetches = {role: outputs[role].name for role in ("classes", "scores") if role in outputs}
+    fetches = {role: outputs[role].name for role in _CLASSIFICATION if role in outputs}
     if not fetches:
         raise invalid_argument(
             "Expected classification signature outputs to contain at least one of "
@@ -157,10 +160,8 @@ _TASKS = {CLASSIFY: _classification, REGRESS: _regression}
 
 
 def _fill_classifications(result: Any, tensors: dict[str, Array], examples: int) -> None:
-    for role, dtype, name in (("classes", object, "DT_STRING"), ("scores", np.float32, "DT_FLOAT")):
-        tensor = tensors.get(role)
-        if tensor is None:
-            continue
+    for role, tensor in tensors.items():
+        dtype, name = _CLASSIFICATION[role]
         if tensor.ndim != 2:
             raise invalid_argument(
                 f"Expected Tensor shape: [batch_size num_classes] but got {_shape(tensor)}"

@@ -153,9 +153,6 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
 
     Returns:
         The flags, and the names of those that TensorFlow Serving has and that change nothing here.
-
-    Raises:
-        FlagError: A flag is unknown or its value is wrong.
     """
     parser = ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=SUPPRESS

@@ -139,12 +139,8 @@ def json_type(value: object) -> str:
 
 def is_base64(value: Any) -> bool:
     """Whether a JSON value is bytes: an object of the form `{"b64": ...}`."""
-    return (
-        isinstance(value, Members)
-        and len(value) == 1
-        and value[0][0] == "b64"
-        and isinstance(value[0][1], str)
-    )
+    kinds = [(name, type(item)) for name, item in value[:2]] if isinstance(value, Members) else []
+    return kinds == [("b64", str)]
 
 
 def decoded_base64(value: Any) -> bytes:

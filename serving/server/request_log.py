@@ -55,14 +55,7 @@ class RequestLog:
     def __init__(
         self, folder: Path, sampling: float = 1.0, rows: int = 1000, seconds: float = 60.0
     ) -> None:
-        """Makes the folder and starts the thread that measures and writes.
-
-        Args:
-            folder: Where the files go.
-            sampling: Share of requests that is logged.
-            rows: Rows a file holds.
-            seconds: Age at which a file is closed.
-        """
+        """Logs this share of requests, in files that are closed at so many rows or seconds."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._sampling = folder, sampling
         self._most_rows, self._seconds = rows, seconds

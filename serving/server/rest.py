@@ -26,7 +26,6 @@ from tensorflow_serving.apis import (
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
-from serving.server.json_examples import fill_example_request
 from serving.server.json_responses import (
     classification_json,
     error_json,
@@ -35,7 +34,7 @@ from serving.server.json_responses import (
     regression_json,
     status_json,
 )
-from serving.server.json_tensors import fill_predict_request
+from serving.server.json_tensors import fill_example_request, fill_predict_request
 from serving.server.servable import DEFAULT_SIGNATURE
 
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
