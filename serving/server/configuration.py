@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import descriptor_pb2, message_factory, text_format
 from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
@@ -127,7 +127,7 @@ def read_configuration(flags: Flags) -> Configuration:
 
 def read_monitoring_config(path: Path) -> str | None:
     """The path on the REST port where a monitoring file lets Prometheus read; None: nowhere."""
-    prometheus = _read_message(path, "MonitoringConfig").prometheus_config
+    prometheus = _read(path, _messages()["serving.MonitoringConfig"]()).prometheus_config
     return (prometheus.path or _METRICS_PATH) if prometheus.enable else None
 
 
@@ -147,7 +147,7 @@ def _models(flags: Flags) -> dict[str, ServedModelConfig]:
 
 def read_batching_parameters(path: Path) -> BatchingParameters:
     """Reads a batching parameters file; a value that makes no sense is a PipelineError."""
-    message = _read_message(path, "BatchingParameters")
+    message = _read(path, _messages()["serving.BatchingParameters"]())
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     given = {name: getattr(message, name).value for name in names if message.HasField(name)}
     if message.HasField("max_execution_batch_size"):
@@ -159,9 +159,7 @@ def read_batching_parameters(path: Path) -> BatchingParameters:
 
 def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
     """Reads the models from a ModelServerConfig in a text file."""
-    message = ModelServerConfig()
-    _read_text_proto(path, message)
-    return model_configs(message)
+    return model_configs(_read(path, ModelServerConfig()))
 
 
 def model_configs(message: Any) -> dict[str, ServedModelConfig]:
@@ -212,32 +210,23 @@ def _policy(message: Any) -> VersionPolicy:
 
 
 @cache
-def _pool() -> descriptor_pool.DescriptorPool:
+def _messages() -> dict[str, Any]:
+    wrappers = descriptor_pb2.FileDescriptorProto.FromString(WRAPPERS.serialized_pb)
     file = descriptor_pb2.FileDescriptorProto(
-        name="serving.proto", package="serving", syntax="proto3", dependency=[WRAPPERS.name]
+        name="serving.proto", package="serving", syntax="proto3", dependency=[wrappers.name]
     )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, (key, kind) in enumerate(fields.items(), 1):
             message.field.add(name=key, number=number, **{"label": "LABEL_OPTIONAL", **kind})
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(WRAPPERS.serialized_pb)
-    pool.Add(file)
-    return pool
+    made: dict[str, Any] = message_factory.GetMessages([wrappers, file])
+    return made
 
 
-def _read_message(path: Path, name: str) -> Any:
-    """Reads a `BatchingParameters` or a `MonitoringConfig` from a text file."""
-    kind = _pool().FindMessageTypeByName(f"serving.{name}")
-    message = message_factory.GetMessageClass(kind)()
-    _read_text_proto(path, message)
-    return message
-
-
-def _read_text_proto(path: Path, message: Any) -> None:
+def _read(path: Path, message: Any) -> Any:
     """Fills a message from a text file; what is not that message is a PipelineError."""
     try:
-        text_format.Parse(path.read_text(), message)
+        return text_format.Parse(path.read_text(), message)
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"Cannot read {path}: {error}") from error
     except text_format.ParseError as error:

@@ -16,7 +16,6 @@ from serving.server.inference import SIGNATURE_DEF
 from serving.server.json_tensors import ROW
 from serving.server.tensors import Array, to_array, type_name
 
-_BYTES_SUFFIX = "_bytes"
 _AT_ONCE = 4096
 """Floats that are formatted before another thread gets its turn."""
 _SINGLE_LINE = rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY
@@ -70,7 +69,7 @@ def _values(name: str, array: Array) -> Any:
     if dtype.is_bool or dtype.is_integer:
         return array.tolist()
     values: Any
-    if dtype == tf.string and name.endswith(_BYTES_SUFFIX):
+    if dtype == tf.string and name.endswith("_bytes"):
         values = ({"b64": b64encode(value).decode()} for value in array.flat)
     elif dtype == tf.string:
         values = (value.decode(errors="replace") for value in array.flat)

@@ -269,14 +269,12 @@ def _fill_example(value: Any, example: Any) -> None:
 def _feature_value(value: Any, name: str) -> tuple[str, Any]:
     if isinstance(value, str):
         return "bytes_list", value.encode()
-    if isinstance(value, bool):
-        return "int64_list", int(value)
     if isinstance(value, int):
         if value >= _INT64:
             raise invalid_argument(
                 f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
-        return "int64_list", value
+        return "int64_list", int(value)
     if isinstance(value, float):
         return "float_list", value
     if is_base64(value):

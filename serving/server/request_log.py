@@ -73,11 +73,9 @@ class RequestLog:
         if call.api != "Predict" or random.random() >= self._sampling:
             return
         signature = servable.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
-        named = {
-            alias: outputs[call.fetches.index(info.name)]
-            for alias, info in signature.outputs.items()
-            if info.name in call.fetches
-        }
+        fetched = dict(zip(call.fetches, outputs, strict=True))
+        wanted = signature.outputs.items()
+        named = {alias: fetched[info.name] for alias, info in wanted if info.name in fetched}
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
         if not one_string or not {"label", "confidence"} <= set(named):
             return
@@ -139,9 +137,11 @@ class RequestLog:
 
 def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
     """Measures each image of a request: a row for each, by column."""
-    unsaid = np.full(len(prediction.images), None)
+    images = prediction.images
+    unsaid = np.full(len(images), None)
     names = ("label", "confidence", "in_distribution", "reasons")
-    answers = (prediction.outputs.get(name, unsaid).tolist() for name in names)
+    columns = (prediction.outputs.get(name, unsaid).tolist() for name in names)
+    rows = zip(*columns, strict=True)
     return [
         {
             "time": prediction.time,
@@ -154,9 +154,7 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
             "latency_ms": prediction.seconds * 1000,
             **_quality(image),
         }
-        for image, label, confidence, known, reasons in zip(
-            prediction.images, *answers, strict=True
-        )
+        for image, (label, confidence, known, reasons) in zip(images, rows, strict=True)
     ]
 
 

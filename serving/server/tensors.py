@@ -104,8 +104,7 @@ def to_array(proto: Any, alias: str) -> Array:
 
 def _array(proto: Any) -> Array:
     shape = [dim.size for dim in proto.tensor_shape.dim]
-    field = _FIELDS.get(proto.dtype)
-    content = proto.tensor_content
+    field, content = _FIELDS.get(proto.dtype), proto.tensor_content
     strings = field is not None and field.stored == "O"
     sent = getattr(proto, field.name) if field else ()
     array: Array
