@@ -34,8 +34,6 @@ _NOT_OFFERED = {
     "thread_pool_factory_config_file",
     "use_alts_credentials",
 }
-
-
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -159,9 +157,8 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     )
     kinds: dict[str, Any] = {one.name: type(one.default) for one in fields(Flags)}
     for name, kind in {**dict.fromkeys(sorted(_WITHOUT_EFFECT), str), **kinds}.items():
-        optional: dict[str, Any] = (
-            {"nargs": "?", "const": True} if kind is bool or name not in kinds else {}
-        )
+        may_stand_alone = kind is bool or name not in kinds
+        optional: dict[str, Any] = {"nargs": "?", "const": True} if may_stand_alone else {}
         read = _switch if kind is bool else kind
         parser.add_argument(f"--{name}", f"-{name}", dest=name, type=read, **optional)
     try:

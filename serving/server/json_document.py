@@ -94,9 +94,8 @@ def signature_name(document: Members) -> str:
     """The signature that a request names; empty: the default one."""
     name = document.first("signature_name", "")
     if not isinstance(name, str):
-        raise format_error(
-            document, "not formatted correctly. 'signature_name' key must be a string value."
-        )
+        words = "not formatted correctly. 'signature_name' key must be a string value."
+        raise format_error(document, words)
     return name
 
 
@@ -119,13 +118,11 @@ def shown(value: object) -> str:
 
 def _beginning(value: Any, room: Iterator[int]) -> Any:
     """As many values of a value as there is room for."""
-    if isinstance(value, Members):
-        return {
-            key[:_MOST_SHOWN]: _beginning(item, room)
-            for (key, item), _ in zip(value, room, strict=False)
-        }
     if isinstance(value, list):
-        return [_beginning(item, room) for item, _ in zip(value, room, strict=False)]
+        first = (item for item, _ in zip(value, room, strict=False))
+        if isinstance(value, Members):
+            return {key[:_MOST_SHOWN]: _beginning(item, room) for key, item in first}
+        return [_beginning(item, room) for item in first]
     return value[:_MOST_SHOWN] if isinstance(value, str) else value
 
 

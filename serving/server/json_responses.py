@@ -18,11 +18,10 @@ from serving.server.tensors import Array, to_array, type_name
 
 _AT_ONCE = 4096
 """Floats that are formatted before another thread gets its turn."""
-_SINGLE_LINE = rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _pretty = partial(rapidjson.dumps, ensure_ascii=False, indent=4)
-_in_line = partial(_pretty, write_mode=_SINGLE_LINE)
+_in_line = partial(_pretty, write_mode=rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY)
 _message_json = partial(MessageToJson, always_print_fields_with_no_presence=True, indent=1)
 
 

@@ -26,7 +26,6 @@ def predict_call(servable: Servable, request: Any) -> Call:
             f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
             f" Was: {signature.method_name}",
         )
-    _check_inputs(signature, request)
     feeds, arrays = _inputs(signature, request)
     aliases = _output_aliases(signature, request.output_filter)
     names = {alias: signature.outputs[alias].name for alias in aliases}
@@ -52,7 +51,7 @@ def fill_model_spec(spec: Any, servable: Servable, signature_name: str | None) -
     spec.version.value = servable.version
 
 
-def _check_inputs(signature: Any, request: Any) -> None:
+def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
     sent, wanted = set(request.inputs), set(signature.inputs)
     if len(sent) > len(wanted) or (len(sent) < len(wanted) and not signature.defaults):
         raise invalid_argument(
@@ -60,9 +59,6 @@ def _check_inputs(signature: Any, request: Any) -> None:
             f" len({_names(sent)}) != len({_names(wanted)}). Sent extra: {_names(sent - wanted)}."
             f" Missing but required: {_names(wanted - sent)}."
         )
-
-
-def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
     feeds: list[str] = []
     arrays: list[Array] = []
     for alias, info in sorted(signature.inputs.items()):
@@ -81,11 +77,10 @@ def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array,
             )
         feeds.append(info.name)
         arrays.append(to_array(proto, alias))
-    used = set(request.inputs) & set(signature.inputs)
-    if len(used) != len(request.inputs):
+    if not sent <= wanted:
         raise invalid_argument(
-            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))},"
-            f" request input: {','.join(sorted(request.inputs))}"
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(sent & wanted))},"
+            f" request input: {','.join(sorted(sent))}"
         )
     return tuple(feeds), tuple(arrays)
 

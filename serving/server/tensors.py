@@ -73,8 +73,8 @@ def type_name(dtype: int) -> str:
     return _NAMES.get(name, name)
 
 
-def _check_shape(proto: Any, alias: str) -> None:
-    """Refuses a shape that is none, or that asks for much more than was sent."""
+def _shape(proto: Any, alias: str) -> list[int]:
+    """The shape, unless it is none or asks for much more than was sent."""
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise invalid_argument(f"tensor parsing error: {alias}")
@@ -88,6 +88,7 @@ def _check_shape(proto: Any, alias: str) -> None:
             f"tensor parsing error: {alias}: its shape takes {size} bytes, of which {sent * item}"
             f" were sent; what is not sent may take {MOST_FILLED}"
         )
+    return shape
 
 
 def to_array(proto: Any, alias: str) -> Array:
@@ -95,15 +96,14 @@ def to_array(proto: Any, alias: str) -> Array:
 
     Surplus values are dropped; missing ones are the last one again.
     """
-    _check_shape(proto, alias)
+    shape = _shape(proto, alias)
     try:
-        return _array(proto)
+        return _array(proto, shape)
     except (TypeError, ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
         raise invalid_argument(f"tensor parsing error: {alias}") from error
 
 
-def _array(proto: Any) -> Array:
-    shape = [dim.size for dim in proto.tensor_shape.dim]
+def _array(proto: Any, shape: list[int]) -> Array:
     field, content = _FIELDS.get(proto.dtype), proto.tensor_content
     strings = field is not None and field.stored == "O"
     sent = getattr(proto, field.name) if field else ()
