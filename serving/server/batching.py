@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from serving.server.batching_config import BatchingParameters
+from serving.server.configuration import BatchingParameters
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics

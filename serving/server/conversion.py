@@ -30,12 +30,7 @@ class Conversion:
         return bool(self._begun)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
-        """Does work here if it is small, and in a thread if it is not.
-
-        Args:
-            size: Bytes that are read or made.
-            work: What converts them.
-        """
+        """Does work here if the bytes that it reads or makes are few, and else in a thread."""
         if size <= SMALL:
             return work()
         future = self._threads.submit(work)

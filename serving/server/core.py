@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import PipelineError
+from serving.server.configuration import ServedModelConfig, read_model_configs
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version
-from serving.server.model_config import ServedModelConfig, read_model_configs
 from serving.server.source import aspired_versions
 
 log = logging.getLogger(__name__)

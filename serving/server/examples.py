@@ -12,59 +12,45 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.model_spec import fill_model_spec
+from serving.server.predict import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import MOST_FILLED, Array
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 
+_CLASSIFICATION = {"classes": (object, "DT_STRING"), "scores": (np.float32, "DT_FLOAT")}
+"""What a classification gives, and of which types."""
+
 
 @dataclass(frozen=True)
 class _Task:
-    """One signature's part of a call.
-
-    Attributes:
-        feed: Name of the tensor that takes the examples.
-        fetches: Names of the tensors it gives, by what they are.
-        result: The field of an InferenceResult that it fills.
-        fill: Fills it, given those tensors by what they are and the number of examples.
-    """
+    """One signature's part of a call."""
 
     feed: str
+    """Name of the tensor that takes the examples."""
     fetches: dict[str, str]
+    """Names of the tensors it gives, by what they are."""
     result: str
+    """The field of an InferenceResult that it fills."""
     fill: Callable[[Any, dict[str, Array], int], None]
+    """Fills it, given those tensors by what they are and the number of examples."""
 
 
 def classify_call(servable: Servable, request: Any) -> Call:
-    """What a ClassificationRequest asks of the model.
-
-    Raises:
-        StatusError: The signature does not classify, or the request holds no example.
-    """
-    task = _classification(_signature(servable, request.model_spec, CLASSIFY, "classification"))
-    response = classification_pb2.ClassificationResponse
-    return _call("Classify", servable, request, {request.model_spec.signature_name: task}, response)
+    """What a ClassificationRequest asks of the model."""
+    tasks = _only_task(servable, request.model_spec, CLASSIFY, "classification")
+    return _call("Classify", servable, request, tasks, classification_pb2.ClassificationResponse)
 
 
 def regress_call(servable: Servable, request: Any) -> Call:
-    """What a RegressionRequest asks of the model.
-
-    Raises:
-        StatusError: The signature does not regress, or the request holds no example.
-    """
-    task = _regression(_signature(servable, request.model_spec, REGRESS, "regression"))
-    response = regression_pb2.RegressionResponse
-    return _call("Regress", servable, request, {request.model_spec.signature_name: task}, response)
+    """What a RegressionRequest asks of the model."""
+    tasks = _only_task(servable, request.model_spec, REGRESS, "regression")
+    return _call("Regress", servable, request, tasks, regression_pb2.RegressionResponse)
 
 
 def multi_inference_call(servable: Servable, request: Any) -> Call:
-    """What a MultiInferenceRequest asks of the model: several signatures in one run.
-
-    Raises:
-        StatusError: A task names another model, the same signature twice, or none that fits.
-    """
+    """What a MultiInferenceRequest asks of the model: several signatures in one run."""
     tasks: dict[str, _Task] = {}
     for task in request.tasks:
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -82,6 +68,18 @@ def multi_inference_call(servable: Servable, request: Any) -> Call:
             )
         tasks[name] = _TASKS[task.method_name](servable.signatures[name])
     return _call("MultiInference", servable, request, tasks, inference_pb2.MultiInferenceResponse)
+
+
+def _only_task(servable: Servable, spec: Any, method: str, what: str) -> dict[str, _Task]:
+    name = spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise invalid_argument(f"No signature was found with the name: {name}")
+    if servable.check_method_name and signature.method_name != method:
+        raise invalid_argument(
+            f"Expected {what} signature method_name to be {method}. Was: {signature.method_name}"
+        )
+    return {name: _TASKS[method](signature)}
 
 
 def _call(
@@ -107,21 +105,13 @@ def _call(
 
 
 def serialized_examples(message: Any) -> Array:
-    """The tf.Examples of an Input, each serialised, with the common context in front.
-
-    Raises:
-        StatusError: There are none, or the context is too large to stand in front of each.
-    """
+    """The tf.Examples of an Input, each serialised, with the common context in front."""
     kind = message.WhichOneof("kind")
     listed = getattr(message, kind).examples if kind else ()
     if not listed:
         raise invalid_argument("Input is empty.")
-    # Two serialised messages in a row are the two messages merged.
-    context = (
-        message.example_list_with_context.context.SerializeToString()
-        if kind == "example_list_with_context"
-        else b""
-    )
+    # Two serialised messages in a row are the two messages merged; without a context it is empty.
+    context = message.example_list_with_context.context.SerializeToString()
     if len(context) * (len(listed) - 1) > MOST_FILLED:
         raise invalid_argument(
             f"A context of {len(context)} bytes is too large for {len(listed)} examples: copies may"
@@ -130,18 +120,6 @@ def serialized_examples(message: Any) -> Array:
     examples = np.empty(len(listed), dtype=object)
     examples[:] = [context + example.SerializeToString() for example in listed]
     return examples
-
-
-def _signature(servable: Servable, spec: Any, method: str, what: str) -> Any:
-    name = spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(name)
-    if signature is None:
-        raise invalid_argument(f"No signature was found with the name: {name}")
-    if servable.check_method_name and signature.method_name != method:
-        raise invalid_argument(
-            f"Expected {what} signature method_name to be {method}. Was: {signature.method_name}"
-        )
-    return signature
 
 
 def _feed(signature: Any, what: str) -> str:
@@ -154,16 +132,11 @@ def _feed(signature: Any, what: str) -> str:
 
 
 def _classification(signature: Any) -> _Task:
-    if len(signature.outputs) not in (1, 2):
-        raise invalid_argument(
-            f"Expected one or two output Tensors, found {len(signature.outputs)}"
-        )
+    outputs = signature.outputs
+    if len(outputs) not in (1, 2):
+        raise invalid_argument(f"Expected one or two output Tensors, found {len(outputs)}")
     feed = _feed(signature, "classification")
-    fetches = {
-        role: signature.outputs[role].name
-        for role in ("classes", "scores")
-        if role in signature.outputs
-    }
+    fetches = {role: outputs[role].name for role in _CLASSIFICATION if role in outputs}
     if not fetches:
         raise invalid_argument(
             "Expected classification signature outputs to contain at least one of "
@@ -187,10 +160,8 @@ _TASKS = {CLASSIFY: _classification, REGRESS: _regression}
 
 
 def _fill_classifications(result: Any, tensors: dict[str, Array], examples: int) -> None:
-    for role, dtype, name in (("classes", object, "DT_STRING"), ("scores", np.float32, "DT_FLOAT")):
-        tensor = tensors.get(role)
-        if tensor is None:
-            continue
+    for role, tensor in tensors.items():
+        dtype, name = _CLASSIFICATION[role]
         if tensor.ndim != 2:
             raise invalid_argument(
                 f"Expected Tensor shape: [batch_size num_classes] but got {_shape(tensor)}"
@@ -203,10 +174,8 @@ def _fill_classifications(result: Any, tensors: dict[str, Array], examples: int)
             )
     widths = {tensor.shape[1] for tensor in tensors.values()}
     if len(widths) > 1:
-        raise invalid_argument(
-            "Tensors class and score should match in dim_size(1). Got "
-            + " vs. ".join(str(tensor.shape[1]) for tensor in tensors.values())
-        )
+        sizes = " vs. ".join(str(tensor.shape[1]) for tensor in tensors.values())
+        raise invalid_argument(f"Tensors class and score should match in dim_size(1). Got {sizes}")
     shape = (examples, widths.pop())
     classes = tensors.get("classes", np.full(shape, b"", object))
     scores = tensors.get("scores", np.zeros(shape, np.float32))

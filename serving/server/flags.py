@@ -34,8 +34,6 @@ _NOT_OFFERED = {
     "thread_pool_factory_config_file",
     "use_alts_credentials",
 }
-
-
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -108,11 +106,7 @@ class Flags:
     request_log_seconds: int = _flag(60, "Age at which a log file is closed; ours.")
 
     def __post_init__(self) -> None:
-        """Checks what belongs together.
-
-        Raises:
-            FlagError: A value makes no sense, or something is missing.
-        """
+        """Checks what belongs together."""
         if self.version:
             return
         for name in ("port", "rest_api_port"):
@@ -135,11 +129,7 @@ class Flags:
 
     @property
     def channel_arguments(self) -> list[tuple[str, int | str]]:
-        """GRPC's channel arguments; what looks like a number is one.
-
-        Raises:
-            FlagError: An entry is not `key=value`.
-        """
+        """GRPC's channel arguments; what looks like a number is one."""
         arguments: list[tuple[str, int | str]] = []
         for entry in filter(None, self.grpc_channel_arguments.split(",")):
             key, equals, value = entry.partition("=")
@@ -159,23 +149,16 @@ def usage() -> str:
 def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     """Reads `--flag=value`, `--flag value` and, for switches, `--flag`.
 
-    Args:
-        arguments: The command line without the program.
-
     Returns:
         The flags, and the names of those that TensorFlow Serving has and that change nothing here.
-
-    Raises:
-        FlagError: A flag is unknown or its value is wrong.
     """
     parser = ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=SUPPRESS
     )
     kinds: dict[str, Any] = {one.name: type(one.default) for one in fields(Flags)}
     for name, kind in {**dict.fromkeys(sorted(_WITHOUT_EFFECT), str), **kinds}.items():
-        optional: dict[str, Any] = (
-            {"nargs": "?", "const": True} if kind is bool or name not in kinds else {}
-        )
+        may_stand_alone = kind is bool or name not in kinds
+        optional: dict[str, Any] = {"nargs": "?", "const": True} if may_stand_alone else {}
         read = _switch if kind is bool else kind
         parser.add_argument(f"--{name}", f"-{name}", dest=name, type=read, **optional)
     try:

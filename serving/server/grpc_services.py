@@ -14,9 +14,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2
 
 from serving.server.admission import Admission
+from serving.server.configuration import model_configs
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import CALLS, REQUESTS, Inference
-from serving.server.model_config import model_configs
 
 SERVICES = {
     "tensorflow.serving.PredictionService": (*CALLS, "GetModelMetadata"),

@@ -20,8 +20,7 @@ from serving.server.core import ServerCore
 from serving.server.errors import Code, as_status_error, invalid_argument
 from serving.server.examples import classify_call, multi_inference_call, regress_call
 from serving.server.metrics import ServerMetrics
-from serving.server.model_spec import fill_model_spec
-from serving.server.predict import predict_call
+from serving.server.predict import fill_model_spec, predict_call
 from serving.server.request_log import RequestLog
 from serving.server.runner import Runner
 from serving.server.servable import Call, Servable

@@ -40,30 +40,23 @@ class _Reader(rapidjson.Decoder):
     start_object = Members
 
 
-class _Pieces:
-    """A text that is read piece by piece: in between, other threads get their turn."""
+class _Pieces(BytesIO):
+    """A text that Python reads piece by piece: in between, other threads get their turn."""
 
-    def __init__(self, text: bytes) -> None:
-        self._file = BytesIO(text)
-
-    def read(self, size: int) -> bytes:
-        return self._file.read(size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size)
 
 
 _READER = _Reader(number_mode=_NUMBERS)
 
 
 def parse_object(body: bytes) -> Members:
-    """Reads a JSON object; NaN, Infinity and -Infinity are numbers, and what follows is ignored.
-
-    Raises:
-        StatusError: The text is no JSON, no object, or too large.
-    """
+    """Reads a JSON object; NaN, Infinity and -Infinity are numbers, and what follows is ignored."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
     start = len(_BOM) if body.startswith(_BOM) else 0
     text = body[start:]
-    light = len(text) <= _PIECE or weight(text) <= _AT_ONCE
+    light = len(text) <= _PIECE or _weight(text) <= _AT_ONCE
     source: Any = text if light else _Pieces(text)
     try:
         document = _READER(source)
@@ -83,12 +76,8 @@ def parse_object(body: bytes) -> Members:
     return document
 
 
-def weight(text: bytes) -> int:
-    """Bytes that a text and its values take, as estimated.
-
-    Raises:
-        StatusError: They are too many.
-    """
+def _weight(text: bytes) -> int:
+    """Bytes that a text and its values take, as estimated; too many are refused."""
     total = len(text)
     for start in range(0, len(text), _PIECE):
         piece = np.frombuffer(text, np.uint8, min(_PIECE, len(text) - start), start)
@@ -102,16 +91,11 @@ def weight(text: bytes) -> int:
 
 
 def signature_name(document: Members) -> str:
-    """The signature that a request names; empty: the default one.
-
-    Raises:
-        StatusError: It is no string.
-    """
+    """The signature that a request names; empty: the default one."""
     name = document.first("signature_name", "")
     if not isinstance(name, str):
-        raise format_error(
-            document, "not formatted correctly. 'signature_name' key must be a string value."
-        )
+        words = "not formatted correctly. 'signature_name' key must be a string value."
+        raise format_error(document, words)
     return name
 
 
@@ -134,13 +118,11 @@ def shown(value: object) -> str:
 
 def _beginning(value: Any, room: Iterator[int]) -> Any:
     """As many values of a value as there is room for."""
-    if isinstance(value, Members):
-        return {
-            key[:_MOST_SHOWN]: _beginning(item, room)
-            for (key, item), _ in zip(value, room, strict=False)
-        }
     if isinstance(value, list):
-        return [_beginning(item, room) for item, _ in zip(value, room, strict=False)]
+        first = (item for item, _ in zip(value, room, strict=False))
+        if isinstance(value, Members):
+            return {key[:_MOST_SHOWN]: _beginning(item, room) for key, item in first}
+        return [_beginning(item, room) for item in first]
     return value[:_MOST_SHOWN] if isinstance(value, str) else value
 
 
@@ -154,20 +136,12 @@ def json_type(value: object) -> str:
 
 def is_base64(value: Any) -> bool:
     """Whether a JSON value is bytes: an object of the form `{"b64": ...}`."""
-    return (
-        isinstance(value, Members)
-        and len(value) == 1
-        and value[0][0] == "b64"
-        and isinstance(value[0][1], str)
-    )
+    kinds = [(name, type(item)) for name, item in value[:2]] if isinstance(value, Members) else []
+    return kinds == [("b64", str)]
 
 
 def decoded_base64(value: Any) -> bytes:
-    """The bytes of such an object.
-
-    Raises:
-        StatusError: It is another object, or no base64.
-    """
+    """The bytes of such an object."""
     if not is_base64(value):
         raise format_error(value, "not formatted correctly for base64 data")
     # As absl reads it: space counts for nothing, and the padding may be missing.

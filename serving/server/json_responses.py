@@ -16,14 +16,13 @@ from serving.server.inference import SIGNATURE_DEF
 from serving.server.json_tensors import ROW
 from serving.server.tensors import Array, to_array, type_name
 
-_BYTES_SUFFIX = "_bytes"
 _AT_ONCE = 4096
 """Floats that are formatted before another thread gets its turn."""
-_SINGLE_LINE = rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 _pretty = partial(rapidjson.dumps, ensure_ascii=False, indent=4)
-_in_line = partial(_pretty, write_mode=_SINGLE_LINE)
+_in_line = partial(_pretty, write_mode=rapidjson.WM_PRETTY | rapidjson.WM_SINGLE_LINE_ARRAY)
+_message_json = partial(MessageToJson, always_print_fields_with_no_presence=True, indent=1)
 
 
 def error_json(error: StatusError) -> bytes:
@@ -32,15 +31,7 @@ def error_json(error: StatusError) -> bytes:
 
 
 def predict_json(response: Any, layout: str) -> bytes:
-    """The body of a PredictResponse.
-
-    Args:
-        response: The message.
-        layout: `row` (`predictions`) or `columnar` (`outputs`).
-
-    Raises:
-        StatusError: The outputs cannot be written in that layout.
-    """
+    """The body of a PredictResponse, by layout: `row` (`predictions`) or `columnar` (`outputs`)."""
     if not response.outputs:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
     arrays = {name: to_array(response.outputs[name], name) for name in sorted(response.outputs)}
@@ -77,7 +68,7 @@ def _values(name: str, array: Array) -> Any:
     if dtype.is_bool or dtype.is_integer:
         return array.tolist()
     values: Any
-    if dtype == tf.string and name.endswith(_BYTES_SUFFIX):
+    if dtype == tf.string and name.endswith("_bytes"):
         values = ({"b64": b64encode(value).decode()} for value in array.flat)
     elif dtype == tf.string:
         values = (value.decode(errors="replace") for value in array.flat)
@@ -91,11 +82,7 @@ def _values(name: str, array: Array) -> Any:
 
 
 def _decimals(values: Array) -> Iterator[Any]:
-    """Writes floats: six digits where they say all, else as many as are needed.
-
-    Args:
-        values: Flat float32 or float64.
-    """
+    """Writes flat float32 or float64: six digits where they say all, else as many as needed."""
     digits = 9 if values.dtype == np.float32 else 17
     for start in range(0, len(values), _AT_ONCE):
         numbers = values[start : start + _AT_ONCE]
@@ -133,8 +120,7 @@ def regression_json(response: Any) -> bytes:
 
 def status_json(response: Any) -> bytes:
     """The body of a GetModelStatusResponse."""
-    text: str = MessageToJson(response, always_print_fields_with_no_presence=True, indent=1)
-    return f"{text}\n".encode()
+    return f"{_message_json(response)}\n".encode()
 
 
 def metadata_json(response: Any) -> bytes:
@@ -142,12 +128,7 @@ def metadata_json(response: Any) -> bytes:
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata[SIGNATURE_DEF].Unpack(signatures)
     spec, unpacked = (
-        MessageToJson(
-            message,
-            always_print_fields_with_no_presence=True,
-            preserving_proto_field_name=True,
-            indent=1,
-        )
+        _message_json(message, preserving_proto_field_name=True)
         for message in (response.model_spec, signatures)
     )
     return (f'{{\n"model_spec":{spec},\n"metadata": {{"signature_def": {unpacked}}}\n}}\n').encode()

@@ -1,4 +1,4 @@
-"""JSON to tensors: the bodies of `:predict`.
+"""JSON to tensors and tf.Examples: the bodies of `:predict`, `:classify` and `:regress`.
 
 The rules and texts are those of `json_tensor.cc` in tensorflow/serving.
 """
@@ -41,6 +41,7 @@ _TYPES: Mapping[int, tuple[set[type], Any]] = {
 """By TensorFlow's type: the types of the JSON values it takes, and what these must fit in."""
 _AT_ONCE = 4096
 """Values that are read before another thread gets its turn."""
+_INT64 = 2**63
 _MOST_DIMENSIONS = 64
 """NumPy has no more; TensorFlow has 254."""
 
@@ -48,18 +49,10 @@ _MOST_DIMENSIONS = 64
 def fill_predict_request(document: Members, inputs: Mapping[str, Any], request: Any) -> str:
     """Fills a PredictRequest's inputs from `instances` or `inputs`, and empties the document.
 
-    Args:
-        document: The request's JSON object.
-        inputs: The signature's TensorInfo by input.
-        request: The message to fill.
-
-    Returns:
-        `row` or `columnar`: how the response is to be written.
-
-    Raises:
-        StatusError: The values do not fit the signature.
+    `inputs` is the signature's TensorInfo by input. Says how to write the response: by `row` or
+    `columnar`.
     """
-    layouts = {key for key, _ in document} & {"instances", "inputs"}
+    layouts = {"instances", "inputs"} & {key for key, _ in document}
     if len(layouts) == 2:
         raise format_error(
             document,
@@ -91,9 +84,8 @@ def _columns(value: Any, inputs: Mapping[str, Any]) -> dict[str, Array]:
             )
         value = Members((name, value) for name in inputs)
     columns = dict(value[::-1])
-    for name in inputs:
-        if name not in columns:
-            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+    if missing := [name for name in inputs if name not in columns]:
+        raise invalid_argument(f"Missing named input: {missing[0]} in 'inputs' object.")
     return {name: _Tensor(info.dtype, columns[name]).array() for name, info in inputs.items()}
 
 
@@ -236,3 +228,57 @@ def _shape(value: Any) -> list[int]:
 
 def _is_object(value: Any) -> bool:
     return isinstance(value, Members) and not is_base64(value)
+
+
+def fill_example_request(document: Members, request: Any) -> None:
+    """Fills the Input of a classification or regression request."""
+    keys = {key for key, _ in document}
+    target = request.input.example_list
+    if "context" in keys:
+        target = request.input.example_list_with_context
+        _fill_example(document.first("context"), target.context)
+    if "examples" not in keys:
+        raise format_error(
+            document, "When method is classify, key 'examples' is expected and was not found"
+        )
+    examples = document.first("examples")
+    if type(examples) is not list:
+        raise format_error(document, "Expecting 'examples' value to be an list/array")
+    if not examples:
+        raise format_error(document, "'examples' value is an empty array")
+    for example in examples:
+        _fill_example(example, target.examples.add())
+
+
+def _fill_example(value: Any, example: Any) -> None:
+    if not isinstance(value, Members):
+        raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
+    for name, content in dict(value).items():
+        feature = example.features.feature[name]
+        for item in content if type(content) is list else [content]:
+            kind, converted = _feature_value(item, name)
+            present = feature.WhichOneof("kind") or kind
+            if present != kind:
+                expected = present.removesuffix("_list")
+                raise invalid_argument(
+                    f"Unexpected element type in feature: {name} expecting type: {expected}"
+                )
+            getattr(feature, kind).value.append(converted)
+
+
+def _feature_value(value: Any, name: str) -> tuple[str, Any]:
+    if isinstance(value, str):
+        return "bytes_list", value.encode()
+    if isinstance(value, int):
+        if value >= _INT64:
+            raise invalid_argument(
+                f"Feature: {name} has uint64_t element. Only int64_t is supported."
+            )
+        return "int64_list", int(value)
+    if isinstance(value, float):
+        return "float_list", value
+    if is_base64(value):
+        return "bytes_list", decoded_base64(value)
+    raise invalid_argument(
+        f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"
+    )

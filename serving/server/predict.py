@@ -6,7 +6,6 @@ from typing import Any
 from tensorflow_serving.apis import predict_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.model_spec import fill_model_spec
 from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
 from serving.server.tensors import Array, to_array, to_proto, type_name
 
@@ -14,11 +13,7 @@ _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "class
 
 
 def predict_call(servable: Servable, request: Any) -> Call:
-    """What a PredictRequest asks of the model.
-
-    Raises:
-        StatusError: The signature, an input or an output is not there, or an input is no tensor.
-    """
+    """What a PredictRequest asks of the model."""
     signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(signature_name)
     if signature is None:
@@ -31,7 +26,6 @@ def predict_call(servable: Servable, request: Any) -> Call:
             f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}."
             f" Was: {signature.method_name}",
         )
-    _check_inputs(signature, request)
     feeds, arrays = _inputs(signature, request)
     aliases = _output_aliases(signature, request.output_filter)
     names = {alias: signature.outputs[alias].name for alias in aliases}
@@ -49,7 +43,15 @@ def predict_call(servable: Servable, request: Any) -> Call:
     return Call("Predict", feeds, arrays, fetches, respond)
 
 
-def _check_inputs(signature: Any, request: Any) -> None:
+def fill_model_spec(spec: Any, servable: Servable, signature_name: str | None) -> None:
+    """Says in a response's ModelSpec what it comes from; without a signature if that is None."""
+    spec.name = servable.name
+    if signature_name is not None:
+        spec.signature_name = signature_name or DEFAULT_SIGNATURE
+    spec.version.value = servable.version
+
+
+def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
     sent, wanted = set(request.inputs), set(signature.inputs)
     if len(sent) > len(wanted) or (len(sent) < len(wanted) and not signature.defaults):
         raise invalid_argument(
@@ -57,9 +59,6 @@ def _check_inputs(signature: Any, request: Any) -> None:
             f" len({_names(sent)}) != len({_names(wanted)}). Sent extra: {_names(sent - wanted)}."
             f" Missing but required: {_names(wanted - sent)}."
         )
-
-
-def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array, ...]]:
     feeds: list[str] = []
     arrays: list[Array] = []
     for alias, info in sorted(signature.inputs.items()):
@@ -78,11 +77,10 @@ def _inputs(signature: Any, request: Any) -> tuple[tuple[str, ...], tuple[Array,
             )
         feeds.append(info.name)
         arrays.append(to_array(proto, alias))
-    used = set(request.inputs) & set(signature.inputs)
-    if len(used) != len(request.inputs):
+    if not sent <= wanted:
         raise invalid_argument(
-            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(used))},"
-            f" request input: {','.join(sorted(request.inputs))}"
+            f"Inputs contains invalid name. Used request inputs: {','.join(sorted(sent & wanted))},"
+            f" request input: {','.join(sorted(sent))}"
         )
     return tuple(feeds), tuple(arrays)
 

@@ -22,28 +22,15 @@ class Refill:
     """Knows whether the clients of the last batch are worth waiting for."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Waits for nobody yet.
-
-        Args:
-            clock: Says what time it is, in seconds.
-        """
+        """Waits for nobody yet. The clock says what time it is, in seconds."""
         self._clock = clock
         self._queue: Hashable = None
-        self._had = 0
-        self._hoped = 0
+        self._had = self._hoped = 0
         self._until = 0.0
-        self._failed = 0
-        self._skip = 0
+        self._failed = self._skip = 0
 
     def ended(self, queue: Hashable, answered: int, waiting: int, seconds: float) -> None:
-        """Takes note of a batch that has ended.
-
-        Args:
-            queue: Whose batch it was.
-            answered: Requests in it.
-            waiting: Requests in the queue.
-            seconds: How long it ran.
-        """
+        """Takes note that a queue's batch has ended: requests in both, and how long it ran."""
         self._queue = None
         patience = min(_SHARE * seconds, _MOST_SECONDS)
         if answered + waiting < 2 or patience < _LEAST_SECONDS:
@@ -55,22 +42,11 @@ class Refill:
         self._until = self._clock() + patience
 
     def until(self, queue: Hashable, waiting: int) -> float:
-        """Until when a queue's batch waits, by the clock.
-
-        Args:
-            queue: The queue.
-            waiting: Requests in it.
-        """
+        """Until when the batch of a queue of so many requests waits, by the clock."""
         return self._until if queue == self._queue and waiting < self._hoped else 0.0
 
     def cut(self, queue: Hashable, waiting: int, since: float) -> None:
-        """Takes note of a batch that begins.
-
-        Args:
-            queue: Whose batch it is.
-            waiting: Requests in the queue before.
-            since: When the first of them came.
-        """
+        """Takes note of a batch that begins: requests that waited, the first of them since when."""
         if queue != self._queue:
             return
         self._queue = None

@@ -55,17 +55,7 @@ class RequestLog:
     def __init__(
         self, folder: Path, sampling: float = 1.0, rows: int = 1000, seconds: float = 60.0
     ) -> None:
-        """Makes the folder and starts the thread that measures and writes.
-
-        Args:
-            folder: Where the files go.
-            sampling: Share of requests that is logged.
-            rows: Rows a file holds.
-            seconds: Age at which a file is closed.
-
-        Raises:
-            OSError: The folder cannot be made.
-        """
+        """Logs this share of requests, in files that are closed at so many rows or seconds."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._sampling = folder, sampling
         self._most_rows, self._seconds = rows, seconds
@@ -83,11 +73,9 @@ class RequestLog:
         if call.api != "Predict" or random.random() >= self._sampling:
             return
         signature = servable.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
-        named = {
-            alias: outputs[call.fetches.index(info.name)]
-            for alias, info in signature.outputs.items()
-            if info.name in call.fetches
-        }
+        fetched = dict(zip(call.fetches, outputs, strict=True))
+        wanted = signature.outputs.items()
+        named = {alias: fetched[info.name] for alias, info in wanted if info.name in fetched}
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
         if not one_string or not {"label", "confidence"} <= set(named):
             return
@@ -102,11 +90,7 @@ class RequestLog:
         self._say_lost("more requests come than can be measured")
 
     def close(self, seconds: float = 10.0) -> None:
-        """Writes what is there and ends.
-
-        Args:
-            seconds: After how long it is no more waited for.
-        """
+        """Writes what is there and ends; is waited for so long."""
         self._queue.put(None)
         self._thread.join(seconds)
 
@@ -152,17 +136,12 @@ class RequestLog:
 
 
 def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
-    """Measures each image of a request.
-
-    Returns:
-        A row for each, by column.
-
-    Raises:
-        ValueError: The outputs do not hold a value for each image.
-    """
-    unsaid = np.full(len(prediction.images), None)
+    """Measures each image of a request: a row for each, by column."""
+    images = prediction.images
+    unsaid = np.full(len(images), None)
     names = ("label", "confidence", "in_distribution", "reasons")
-    answers = (prediction.outputs.get(name, unsaid).tolist() for name in names)
+    columns = (prediction.outputs.get(name, unsaid).tolist() for name in names)
+    rows = zip(*columns, strict=True)
     return [
         {
             "time": prediction.time,
@@ -175,9 +154,7 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
             "latency_ms": prediction.seconds * 1000,
             **_quality(image),
         }
-        for image, label, confidence, known, reasons in zip(
-            prediction.images, *answers, strict=True
-        )
+        for image, (label, confidence, known, reasons) in zip(images, rows, strict=True)
     ]
 
 

@@ -23,7 +23,6 @@ from serving.server.configuration import Configuration
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import REQUESTS, SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
-from serving.server.json_examples import fill_example_request
 from serving.server.json_responses import (
     classification_json,
     error_json,
@@ -32,7 +31,7 @@ from serving.server.json_responses import (
     regression_json,
     status_json,
 )
-from serving.server.json_tensors import fill_predict_request
+from serving.server.json_tensors import fill_example_request, fill_predict_request
 from serving.server.lifecycle import Version
 from serving.server.servable import DEFAULT_SIGNATURE
 

@@ -8,7 +8,7 @@ import logging
 import re
 from pathlib import Path
 
-from serving.server.model_config import ServedModelConfig
+from serving.server.configuration import ServedModelConfig
 
 _INT64 = 2**63
 

@@ -23,19 +23,15 @@ threads run, but takes longer to begin."""
 
 
 class _Field(NamedTuple):
-    """How the values of a type lie in a TensorProto.
-
-    Attributes:
-        name: The field.
-        wire: NumPy's type of the field's numbers.
-        stored: The type of the same numbers in an array's memory.
-        kind: The type of that array.
-    """
+    """How the values of a type lie in a TensorProto."""
 
     name: str
     wire: str
+    """NumPy's type of the field's numbers."""
     stored: str
+    """The type of the same numbers in an array's memory."""
     kind: Any
+    """The type of that array."""
 
 
 _FIELDS = {
@@ -77,16 +73,8 @@ def type_name(dtype: int) -> str:
     return _NAMES.get(name, name)
 
 
-def array_bytes(proto: Any, alias: str) -> int:
-    """The memory that a TensorProto will take as an array.
-
-    Args:
-        proto: The message.
-        alias: The input's name, for the error.
-
-    Raises:
-        StatusError: Its shape is none, or asks for much more than was sent.
-    """
+def _shape(proto: Any, alias: str) -> list[int]:
+    """The shape, unless it is none or asks for much more than was sent."""
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise invalid_argument(f"tensor parsing error: {alias}")
@@ -94,39 +82,29 @@ def array_bytes(proto: Any, alias: str) -> int:
     sent = len(getattr(proto, field.name)) if field else 0
     sent = sent or proto.ByteSize()  # as content, with at least a byte for each
     item = np.dtype(field.kind).itemsize if field and field.stored != "O" else _STRING_BYTES
-    size: int = math.prod(shape) * item
+    size = math.prod(shape) * item
     if size > max(MOST_FILLED, sent * item):
         raise invalid_argument(
             f"tensor parsing error: {alias}: its shape takes {size} bytes, of which {sent * item}"
             f" were sent; what is not sent may take {MOST_FILLED}"
         )
-    return size
+    return shape
 
 
 def to_array(proto: Any, alias: str) -> Array:
-    """Reads a TensorProto. Surplus values are dropped; missing ones are the last one again.
+    """Reads a TensorProto; strings become `bytes` objects. `alias` is the input's name in errors.
 
-    Args:
-        proto: The message.
-        alias: The input's name, for the error.
-
-    Returns:
-        The array; strings are `bytes` objects.
-
-    Raises:
-        StatusError: The message holds no tensor, or one that is too large.
+    Surplus values are dropped; missing ones are the last one again.
     """
-    array_bytes(proto, alias)
+    shape = _shape(proto, alias)
     try:
-        return _array(proto)
+        return _array(proto, shape)
     except (TypeError, ValueError, OverflowError, MemoryError, tf.errors.OpError) as error:
         raise invalid_argument(f"tensor parsing error: {alias}") from error
 
 
-def _array(proto: Any) -> Array:
-    shape = [dim.size for dim in proto.tensor_shape.dim]
-    field = _FIELDS.get(proto.dtype)
-    content = proto.tensor_content
+def _array(proto: Any, shape: list[int]) -> Array:
+    field, content = _FIELDS.get(proto.dtype), proto.tensor_content
     strings = field is not None and field.stored == "O"
     sent = getattr(proto, field.name) if field else ()
     array: Array

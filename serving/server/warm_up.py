@@ -18,11 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def warm_up(servable: Servable, iterations: int) -> None:
-    """Runs `assets.extra/tf_serving_warmup_requests`, a TFRecord of PredictionLog.
-
-    Args:
-        servable: The model.
-        iterations: How often each request is run.
+    """Runs each of `assets.extra/tf_serving_warmup_requests`, a TFRecord of PredictionLog.
 
     Raises:
         StatusError: A record cannot be read, or there are more than 1,000.
@@ -43,10 +39,8 @@ def warm_up(servable: Servable, iterations: int) -> None:
     except DecodeError:
         raise invalid_argument(f"Failed to parse warmup record from {path}") from None
     except tf.errors.DataLossError as error:
-        raise StatusError(
-            Code.DATA_LOSS,
-            f"{error.message}. Please verify your warmup data is in TFRecord format.",
-        ) from error
+        words = f"{error.message}. Please verify your warmup data is in TFRecord format."
+        raise StatusError(Code.DATA_LOSS, words) from error
     log.info("Ran %d warm-up requests of %s version %d", count, servable.name, servable.version)
 
 

@@ -24,9 +24,9 @@ import toy_servables
 from model_server import HANGS, Server, running_server, spec, write_config
 from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, predict_pb2
 
+from serving.server.configuration import ServedModelConfig
 from serving.server.core import ServerCore
 from serving.server.lifecycle import Lifecycle
-from serving.server.model_config import ServedModelConfig
 
 pytestmark = pytest.mark.long
 

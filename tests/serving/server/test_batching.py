@@ -18,7 +18,7 @@ from virtual_time import run_in_virtual_time
 
 from components.errors import PipelineError
 from serving.server.batching import BatchingRunner
-from serving.server.batching_config import BatchingParameters, read_batching_parameters
+from serving.server.configuration import BatchingParameters, read_batching_parameters
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics
 from serving.server.servable import Call

@@ -10,8 +10,7 @@ from tensorflow_serving.apis import predict_pb2, regression_pb2
 
 from serving.server.errors import StatusError
 from serving.server.json_document import parse_object, signature_name
-from serving.server.json_examples import fill_example_request
-from serving.server.json_tensors import fill_predict_request
+from serving.server.json_tensors import fill_example_request, fill_predict_request
 
 INT, FLOAT, STRING = types_pb2.DT_INT32, types_pb2.DT_FLOAT, types_pb2.DT_STRING
 

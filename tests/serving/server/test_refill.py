@@ -8,7 +8,7 @@ import pytest
 from virtual_time import run_in_virtual_time
 
 from serving.server.batching import BatchingRunner
-from serving.server.batching_config import BatchingParameters
+from serving.server.configuration import BatchingParameters
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics
 from serving.server.refill import Refill

@@ -5,8 +5,7 @@ from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from components.errors import PipelineError
-from serving.server.batching_config import read_batching_parameters
-from serving.server.configuration import read_monitoring_config
+from serving.server.configuration import read_batching_parameters, read_monitoring_config
 from serving.server.flags import parse_flags
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
 from serving.tf_serving.files import deployment_file, write_files

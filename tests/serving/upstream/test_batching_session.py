@@ -9,7 +9,7 @@ from virtual_time import run_in_virtual_time
 
 from components.errors import PipelineError
 from serving.server.batching import BatchingRunner
-from serving.server.batching_config import BatchingParameters
+from serving.server.configuration import BatchingParameters
 from serving.server.errors import Code
 from serving.server.lifecycle import Version
 from serving.server.metrics import ServerMetrics

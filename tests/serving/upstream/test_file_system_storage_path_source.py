@@ -5,12 +5,16 @@ import asyncio
 import pytest
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving.server.configuration import Configuration
+from serving.server.configuration import (
+    Configuration,
+    ServedModelConfig,
+    VersionPolicy,
+    model_configs,
+)
 from serving.server.core import ServerCore
 from serving.server.flags import parse_flags
 from serving.server.grpc_services import Health
 from serving.server.lifecycle import Lifecycle
-from serving.server.model_config import ServedModelConfig, VersionPolicy, model_configs
 from serving.server.serve import keep_models
 from serving.server.source import aspired_versions
 

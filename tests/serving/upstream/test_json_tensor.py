@@ -17,14 +17,13 @@ from tensorflow_serving.apis import classification_pb2, predict_pb2, regression_
 
 from serving.server.errors import StatusError, invalid_argument
 from serving.server.json_document import parse_object, signature_name
-from serving.server.json_examples import fill_example_request
 from serving.server.json_responses import (
     classification_json,
     error_json,
     predict_json,
     regression_json,
 )
-from serving.server.json_tensors import COLUMNAR, ROW, fill_predict_request
+from serving.server.json_tensors import COLUMNAR, ROW, fill_example_request, fill_predict_request
 
 INT, STRING = types_pb2.DT_INT32, types_pb2.DT_STRING
 FLOAT, DOUBLE = types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE

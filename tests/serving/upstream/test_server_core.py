@@ -11,10 +11,10 @@ from model_server import spec
 from servable_calls import refused
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.server.configuration import model_configs
 from serving.server.core import ServerCore
 from serving.server.errors import Code, StatusError
 from serving.server.lifecycle import Lifecycle
-from serving.server.model_config import model_configs
 
 INVALID = Code.INVALID_ARGUMENT
 ONE, LARGER, BOGUS = 123, 124, 777

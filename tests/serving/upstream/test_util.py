@@ -11,7 +11,7 @@ from serving.server.errors import Code
 from serving.server.examples import serialized_examples
 from serving.server.flags import parse_flags
 from serving.server.metrics import ServerMetrics
-from serving.server.model_spec import fill_model_spec
+from serving.server.predict import fill_model_spec
 
 A, B, C = (example(**{name: feature(value)}) for name, value in (("a", 11), ("b", 22), ("c", 33)))
 CONTEXT = "example_list_with_context"
