@@ -10,8 +10,9 @@ SMALL = 2**16
 
 Of the worst text (a digit, a comma) it reads so much in 10 ms, of the worst message in 5 ms.
 """
-_THREADS = 2
-"""They take turns with the event loop, as Python runs one thread at a time: more gain nothing."""
+_LARGE = 2**22
+"""Bytes above which one is converted after the other, apart from the rest: such a text may take a
+gigabyte for a moment."""
 
 T = TypeVar("T")
 
@@ -21,7 +22,8 @@ class Conversion:
 
     def __init__(self) -> None:
         """Starts no thread yet."""
-        self._threads = ThreadPoolExecutor(_THREADS, "convert")
+        # More threads would gain nothing: they take turns with the event loop.
+        self._one, self._large = (ThreadPoolExecutor(1, name) for name in ("convert", "large"))
         self._begun: set[Future[Any]] = set()
 
     @property
@@ -33,7 +35,7 @@ class Conversion:
         """Does work here if the bytes that it reads or makes are few, and else in a thread."""
         if size <= SMALL:
             return work()
-        future = self._threads.submit(work)
+        future = (self._large if size > _LARGE else self._one).submit(work)
         self._begun.add(future)
         future.add_done_callback(self._begun.discard)
         return await asyncio.wrap_future(future)

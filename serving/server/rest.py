@@ -32,7 +32,6 @@ from serving.server.json_responses import (
     status_json,
 )
 from serving.server.json_tensors import fill_example_request, fill_predict_request
-from serving.server.lifecycle import Version
 from serving.server.servable import DEFAULT_SIGNATURE
 
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -152,16 +151,17 @@ class RestApi:
     async def _run(self, api: str, spec: Mapping[str, Any], request: Request, body: bytes) -> bytes:
         packed = request.headers.get("content-encoding", "").lower() == "gzip"
         message, write = REQUESTS[api](model_spec=spec), _WRITERS[api]
-        version = await self._version(message.model_spec) if api == "Predict" else None
+        predict = api == "Predict"
+        signatures = await self._signatures(message.model_spec) if predict else {}
 
         def read() -> tuple[int, str]:
             text = _unpacked(body) if packed else body
             document = parse_object(text)
             message.model_spec.signature_name = signature_name(document)
-            if version is None:
+            if not predict:
                 fill_example_request(document, message)
                 return len(text), ""
-            inputs = _inputs(version, message.model_spec.signature_name)
+            inputs = _inputs(signatures, message.model_spec.signature_name)
             return len(text), fill_predict_request(document, inputs, message)
 
         # At once: what is unpacked and parsed takes many times the body, and does not wait.
@@ -170,21 +170,22 @@ class RestApi:
             write = partial(write, layout=layout)
         return await self._inference.infer(api, message, size, "REST", write)
 
-    async def _version(self, spec: Any) -> Version | StatusError:
-        """The version that a request means, or why there is none: bad JSON is told first."""
+    async def _signatures(self, spec: Any) -> Mapping[str, Any] | StatusError:
+        """Those of the version that is meant, or why there is none: bad JSON is told first."""
         try:
-            return await self._inference.core.version(spec)
+            version = await self._inference.core.version(spec)
         except StatusError as error:
             return error
+        assert version.servable is not None
+        return version.servable.signatures
 
 
-def _inputs(version: Version | StatusError, name: str) -> Mapping[str, Any]:
+def _inputs(signatures: Mapping[str, Any] | StatusError, name: str) -> Mapping[str, Any]:
     """The TensorInfo of each of a signature's inputs."""
-    if isinstance(version, StatusError):
-        raise version
-    assert version.servable is not None
+    if isinstance(signatures, StatusError):
+        raise signatures
     name = name or DEFAULT_SIGNATURE
-    signature = version.servable.signatures.get(name)
+    signature = signatures.get(name)
     if signature is None:
         raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
     if not signature.inputs:

@@ -137,12 +137,6 @@ def _asked_together(server: Server, count: int, body: bytes, **options: object) 
         return [one.result()[0] for one in asked]
 
 
-def test_many_bodies_of_many_numbers_are_read_one_after_the_other(attacked: Server):
-    """Each takes a quarter of a gigabyte while it is read."""
-    body = b'{"instances": [' + b"0," * 5_000_000 + b"0]}"
-    assert set(_asked_together(attacked, 12, body)) == {200}
-
-
 def test_many_small_bodies_that_unpack_to_large_ones_are_unpacked_one_after_the_other(
     attacked: Server,
 ):
