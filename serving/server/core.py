@@ -1,8 +1,7 @@
 """The models that are served: their configuration, folders, versions and labels.
 
-The rules for folders are those of `file_system_storage_path_source.cc` in tensorflow/serving,
-except that a file is no version, and that a model whose base path is missing keeps no other from
-being looked at.
+The rules for folders are those of `file_system_storage_path_source.cc` in tensorflow/serving, but
+a file is no version, and a model whose base path is missing keeps no other from being looked at.
 """
 
 import asyncio
@@ -44,6 +43,7 @@ class ServerCore:
         it was, and one that moves has left its version before that is unloaded.
 
         A StatusError: a model did not become available, or a label names a version that is not.
+        A ReplacedError: another configuration came while the models were loaded.
         """
         async with self._reloading:
             new = set(models) - set(self.models)

@@ -85,7 +85,7 @@ class Flags:
     bind_address: str = _flag(
         "127.0.0.1", "Where to listen; ours. There is no authentication, so: this machine only."
     )
-    drain_seconds: int = _flag(30, "Longest that requests in flight take at the end; ours.")
+    drain_seconds: int = _flag(30, "Longest that requests in flight may take at the end; ours.")
     request_log_dir: str = _flag("", "Where requests are logged, a row each; empty: nowhere; ours.")
     request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
     request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")

@@ -101,5 +101,4 @@ class Health:
 
 
 def _serialized(message: Any) -> bytes:
-    content: bytes = message.SerializeToString()
-    return content
+    return bytes(message.SerializeToString())

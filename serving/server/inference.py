@@ -61,7 +61,6 @@ class Conversion:
     """Threads that convert, and do nothing else: nobody who loads or looks waits for them."""
 
     def __init__(self) -> None:
-        """Starts no thread yet."""
         # More threads would gain nothing: they take turns with the event loop.
         self._one, self._large = (ThreadPoolExecutor(1, name) for name in ("convert", "large"))
         self._begun: set[Future[Any]] = set()

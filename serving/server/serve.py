@@ -20,7 +20,6 @@ from serving.server.flags import Flags
 from serving.server.grpc_services import GrpcServices, Health
 from serving.server.inference import Inference
 from serving.server.lifecycle import Lifecycle
-from serving.server.logs import say_trouble
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi, RestServer
@@ -40,7 +39,7 @@ async def serve(
 ) -> None:
     """Serves, where it listens already, until SIGTERM or SIGINT; then ends what is in flight."""
     flags = configuration.flags
-    asyncio.get_running_loop().set_exception_handler(say_trouble)
+    asyncio.get_running_loop().set_exception_handler(_say_trouble)
     sys.setswitchinterval(_TURN_SECONDS)
     metrics = ServerMetrics()
     lifecycle = Lifecycle(
@@ -171,3 +170,11 @@ def _say_ready(flags: Flags) -> None:
     )
     said = ", ".join(place for listens, place in places if listens)
     sys.stderr.write(f"Running ModelServer: {said}\n")
+
+
+def _say_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: what the system refuses is a line, not a traceback."""
+    if isinstance(error := context.get("exception"), OSError):
+        log.error("%s: %s", context["message"], error.strerror)
+    else:
+        loop.default_exception_handler(context)
