@@ -26,12 +26,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def serve_with(arguments: Sequence[str]) -> None:
-    """Serves until it is told to end.
-
-    Raises:
-        FlagError: The command line cannot be understood.
-        PipelineError: An address is taken, or a file that a flag names cannot be used.
-    """
+    """Serves until it is told to end; a PipelineError, or its FlagError, says why it cannot."""
     set_up_logging()
     if "--help" in arguments:
         sys.stdout.write(usage())

@@ -21,6 +21,10 @@ from serving.server.flags import Flags
 
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 _PLATFORM = "tensorflow"
+UNSUPPORTED = (
+    "ServerModelConfig type not supported by HandleReloadConfigRequest."
+    " Only ModelConfigList is currently supported"
+)
 
 _BOOL, _STRING = {"type": "TYPE_BOOL"}, {"type": "TYPE_STRING"}
 _INT64_VALUE = {"type_name": ".google.protobuf.Int64Value"}
@@ -165,10 +169,7 @@ def read_model_configs(path: Path) -> dict[str, ServedModelConfig]:
 def model_configs(message: Any) -> dict[str, ServedModelConfig]:
     """The models of a ModelServerConfig, by name; it refuses what TensorFlow Serving refuses."""
     if message.WhichOneof("config") == "custom_model_config":
-        raise invalid_argument(
-            "ServerModelConfig type not supported by HandleReloadConfigRequest."
-            " Only ModelConfigList is currently supported"
-        )
+        raise invalid_argument(UNSUPPORTED)
     models: dict[str, ServedModelConfig] = {}
     for config in message.model_config_list.config:
         if config.name in models:

@@ -1,7 +1,12 @@
-"""The models that are served: their configuration, versions and labels."""
+"""The models that are served: their configuration, folders, versions and labels.
+
+The rules for folders are those of `file_system_storage_path_source.cc` in tensorflow/serving, but
+a file is no version, and a model whose base path is missing keeps no other from being looked at.
+"""
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,16 +15,12 @@ from components.errors import PipelineError
 from serving.server.configuration import ServedModelConfig, read_model_configs
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version
-from serving.server.source import aspired_versions
 
 log = logging.getLogger(__name__)
 
 
 class ReplacedError(StatusError):
     """A configuration that was taken, and gave way to a later one before its models were there."""
-
-    def __init__(self) -> None:
-        super().__init__(Code.ABORTED, "A later configuration has replaced this one.")
 
 
 class ServerCore:
@@ -31,7 +32,7 @@ class ServerCore:
     def __init__(self, lifecycle: Lifecycle, *, allow_labels_for_unavailable: bool = False) -> None:
         self.lifecycle = lifecycle
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
-        self._models: dict[str, ServedModelConfig] = {}
+        self.models: dict[str, ServedModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._reloading = asyncio.Lock()
 
@@ -41,15 +42,14 @@ class ServerCore:
         The labels of models that are there already come first: where one is refused, all stays as
         it was, and one that moves has left its version before that is unloaded.
 
-        Raises:
-            StatusError: A model did not become available, or a label names a version that is not.
-            ReplacedError: Another configuration came while the models were loaded.
+        A StatusError: a model did not become available, or a label names a version that is not.
+        A ReplacedError: another configuration came while the models were loaded.
         """
         async with self._reloading:
-            new = set(models) - set(self._models)
-            gone = set(self._models) - set(models)
+            new = set(models) - set(self.models)
+            gone = set(self.models) - set(models)
             self._labels = self._checked_labels(models, set(models) - new)
-            self._models = models = dict(models)
+            self.models = models = dict(models)
             for name in models:
                 self.lifecycle.expect(name)
             for name in gone:
@@ -57,8 +57,8 @@ class ServerCore:
             await self.poll()
         # Outside of the lock: a model that never loads must not keep a better configuration out.
         failed = await self.lifecycle.settled(new)
-        if self._models is not models:
-            raise ReplacedError
+        if self.models is not models:
+            raise ReplacedError(Code.ABORTED, "A later configuration has replaced this one.")
         self._labels |= self._checked_labels(models, new)
         if failed:
             whys = "".join(
@@ -71,19 +71,15 @@ class ServerCore:
                 Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{whys}}}"
             )
 
-    def knows(self, name: str) -> bool:
-        """Whether a model of this name is to be served."""
-        return name in self._models
-
     async def poll(self) -> None:
         """Looks at the base paths once; one that cannot be looked at keeps no other from it."""
-        for name, model in self._models.items():
+        for name, model in self.models.items():
             try:
                 wanted = await asyncio.to_thread(aspired_versions, model)
             except Exception as error:  # noqa: BLE001  (whatever it is, the others are next)
                 log.error("%s cannot be looked at: %s", model.base_path, error)
                 wanted = None
-            if wanted is not None and self._models.get(name) is model:
+            if wanted is not None and self.models.get(name) is model:
                 self.lifecycle.set_aspired(name, wanted)
             elif wanted is None:
                 self.lifecycle.missing(name)
@@ -162,3 +158,35 @@ class ServerCore:
                         " which is not currently available for inference",
                     )
         return {name: dict(models[name].labels) for name in names}
+
+
+def aspired_versions(model: ServedModelConfig) -> dict[int, Path] | None:
+    """The version folders of a model that should be served now, by number.
+
+    None where the base path cannot be read, which changes nothing: it may be away for a moment.
+    """
+    try:
+        children = sorted(child for child in model.base_path.iterdir() if child.is_dir())
+    except OSError:
+        log.warning("Could not find base path %s for servable %s", model.base_path, model.name)
+        return None
+    versions: dict[int, Path] = {}
+    for child in children:
+        if re.fullmatch(r"[+-]?[0-9]{1,32}", child.name) is None:
+            continue
+        number = int(child.name)  # leading zeros count for nothing
+        if not -(2**63) <= number < 2**63:
+            continue
+        if number in versions:
+            log.warning("Version %d is both %s and %s", number, versions[number], child)
+        versions[number] = child
+    policy, wanted = model.policy, set(versions)
+    if policy.specific is not None:
+        wanted &= set(policy.specific)
+    elif policy.latest:
+        wanted = set(sorted(versions)[-policy.latest :])
+    if not wanted:
+        log.warning(
+            "No versions of servable %s found under base path %s", model.name, model.base_path
+        )
+    return {number: versions[number] for number in versions if number in wanted}

@@ -14,7 +14,6 @@ _CUT = "...TRUNCATED"
 
 log = logging.getLogger(__name__)
 
-
 Code: TypeAlias = grpc.StatusCode
 """TensorFlow's status codes, which are gRPC's by number and name."""
 _BY_NUMBER = {code.value[0]: code for code in Code}
@@ -47,15 +46,11 @@ class StatusError(Exception):
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
         self.code = code
+        self.http_status = HTTP_STATUS.get(code, 500)
         content = message.encode(errors="replace")
         self.message = content.decode()
         if len(content) > _LONGEST:
             self.message = content[:_LONGEST].decode(errors="ignore") + _CUT
-
-    @property
-    def http_status(self) -> int:
-        """The HTTP status of the code."""
-        return HTTP_STATUS.get(self.code, 500)
 
 
 def invalid_argument(message: str) -> StatusError:

@@ -127,8 +127,7 @@ def _feed(signature: Any, what: str) -> str:
         raise invalid_argument("Expected one input Tensor.")
     if "inputs" not in signature.inputs:
         raise invalid_argument(f"No {what} inputs found in SignatureDef: {signature}")
-    name: str = signature.inputs["inputs"].name
-    return name
+    return str(signature.inputs["inputs"].name)
 
 
 def _classification(signature: Any) -> _Task:

@@ -57,15 +57,11 @@ class Flags:
     grpc_socket_path: str = _flag("", "Unix socket for gRPC; empty: none.")
     rest_api_port: int = _flag(0, "REST port; 0: no REST.")
     rest_api_timeout_in_ms: int = _flag(30_000, "Longest that a REST request may take.")
-    rest_api_enable_cors_support: bool = _flag(
-        False, "Whether pages of other origins may call REST."
-    )
+    rest_api_enable_cors_support: bool = _flag(False, "Whether other origins may call REST.")
     model_name: str = _flag("default", "The model's name, with `model_base_path`.")
     model_base_path: str = _flag("", "The folder of its version folders.")
     model_config_file: str = _flag("", "Text file of a ModelServerConfig; replaces the two above.")
-    model_config_file_poll_wait_seconds: int = _flag(
-        0, "How often that file is read again; 0: never."
-    )
+    model_config_file_poll_wait_seconds: int = _flag(0, "How often it is read again; 0: never.")
     file_system_poll_wait_seconds: int = _flag(1, "How often base paths are looked at; 0: once.")
     num_load_threads: int = _flag(0, "Versions that load at the same time; 0: one after the other.")
     max_num_load_retries: int = _flag(5, "How often a load is tried again.")
@@ -79,28 +75,18 @@ class Flags:
     enable_model_warmup: bool = _flag(True, "Whether warm-up requests are run.")
     num_request_iterations_for_warmup: int = _flag(1, "How often each is run.")
     enable_grpc_healthcheck_service: bool = _flag(False, "Whether gRPC's health service answers.")
-    enable_signature_method_name_check: bool = _flag(
-        False, "Whether a signature's method name must fit the call."
-    )
+    enable_signature_method_name_check: bool = _flag(False, "Whether method names must fit calls.")
     grpc_channel_arguments: str = _flag("", "`key=value,...` for the gRPC server.")
     saved_model_tags: str = _flag("serve", "Tags of the MetaGraph to load.")
     tensorflow_session_parallelism: int = _flag(0, "Threads of both kinds; 0: TensorFlow decides.")
-    tensorflow_intra_op_parallelism: int = _flag(
-        0, "Threads within an operation; 0: TensorFlow decides."
-    )
-    tensorflow_inter_op_parallelism: int = _flag(
-        0, "Operations at the same time; 0: TensorFlow decides."
-    )
+    tensorflow_intra_op_parallelism: int = _flag(0, "Threads within an operation; 0: as for both.")
+    tensorflow_inter_op_parallelism: int = _flag(0, "Operations at the same time; 0: as for both.")
     version: bool = _flag(False, "Print the version and end.")
     bind_address: str = _flag(
         "127.0.0.1", "Where to listen; ours. There is no authentication, so: this machine only."
     )
-    drain_seconds: int = _flag(
-        30, "How long requests in flight may take when the server is told to end; ours."
-    )
-    request_log_dir: str = _flag(
-        "", "Where a row for each request is logged; empty: nowhere; ours."
-    )
+    drain_seconds: int = _flag(30, "Longest that requests in flight may take at the end; ours.")
+    request_log_dir: str = _flag("", "Where requests are logged, a row each; empty: nowhere; ours.")
     request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
     request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")
     request_log_seconds: int = _flag(60, "Age at which a log file is closed; ours.")
@@ -149,8 +135,7 @@ def usage() -> str:
 def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     """Reads `--flag=value`, `--flag value` and, for switches, `--flag`.
 
-    Returns:
-        The flags, and the names of those that TensorFlow Serving has and that change nothing here.
+    With the flags come the names of those that TensorFlow Serving has and that change nothing here.
     """
     parser = ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=SUPPRESS

@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2
 
 from serving.server.admission import Admission
-from serving.server.configuration import model_configs
+from serving.server.configuration import UNSUPPORTED, model_configs
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import CALLS, REQUESTS, Inference
 
@@ -71,10 +71,7 @@ class GrpcServices:
 
     async def _reload(self, request: Any, size: int) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid_argument(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest."
-                " Only ModelConfigList is currently supported"
-            )
+            raise invalid_argument(UNSUPPORTED)
         models = await self._convert(size, lambda: model_configs(request.config))
         reloading = asyncio.create_task(self._inference.core.reload(models))
         self._reloads.add(reloading)
@@ -104,5 +101,4 @@ class Health:
 
 
 def _serialized(message: Any) -> bytes:
-    content: bytes = message.SerializeToString()
-    return content
+    return bytes(message.SerializeToString())

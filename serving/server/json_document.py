@@ -126,14 +126,6 @@ def _beginning(value: Any, room: Iterator[int]) -> Any:
     return value[:_MOST_SHOWN] if isinstance(value, str) else value
 
 
-def json_type(value: object) -> str:
-    """RapidJSON's name of a value's type."""
-    if isinstance(value, bool):
-        return str(value)
-    names = {type(None): "Null", Members: "Object", list: "Array", str: "String"}
-    return names.get(type(value), "Number")
-
-
 def is_base64(value: Any) -> bool:
     """Whether a JSON value is bytes: an object of the form `{"b64": ...}`."""
     kinds = [(name, type(item)) for name, item in value[:2]] if isinstance(value, Members) else []

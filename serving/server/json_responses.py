@@ -1,7 +1,7 @@
 """Responses to JSON, written by RapidJSON, which TensorFlow Serving writes with, too."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ _message_json = partial(MessageToJson, always_print_fields_with_no_presence=True
 
 def error_json(error: StatusError) -> bytes:
     """`{"error": ...}`."""
-    return _pretty({"error": error.message.encode(errors="replace").decode()}).encode()
+    return _pretty({"error": error.message}).encode()
 
 
 def predict_json(response: Any, layout: str) -> bytes:
@@ -116,6 +116,14 @@ def regression_json(response: Any) -> bytes:
         raise invalid_argument("Cannot convert empty RegressionResults to JSON")
     values = np.array([regression.value for regression in response.result.regressions], np.float32)
     return _in_line({"results": list(_decimals(values))}).encode()
+
+
+WRITERS: Mapping[str, Callable[..., bytes]] = {
+    "Predict": predict_json,
+    "Classify": classification_json,
+    "Regress": regression_json,
+}
+"""What writes the response of an API that runs the model."""
 
 
 def status_json(response: Any) -> bytes:

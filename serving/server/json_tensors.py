@@ -11,14 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.json_document import (
-    Members,
-    decoded_base64,
-    format_error,
-    is_base64,
-    json_type,
-    shown,
-)
+from serving.server.json_document import Members, decoded_base64, format_error, is_base64, shown
 from serving.server.tensors import Array, to_proto, type_name
 
 ROW = "row"
@@ -41,7 +34,6 @@ _TYPES: Mapping[int, tuple[set[type], Any]] = {
 """By TensorFlow's type: the types of the JSON values it takes, and what these must fit in."""
 _AT_ONCE = 4096
 """Values that are read before another thread gets its turn."""
-_INT64 = 2**63
 _MOST_DIMENSIONS = 64
 """NumPy has no more; TensorFlow has 254."""
 
@@ -210,7 +202,7 @@ class _Tensor:
         if not self._fit([value]):
             raise format_error(
                 value,
-                f"Type: {json_type(value)} is not of expected type: {type_name(self._dtype)}",
+                f"Type: {_json_type(value)} is not of expected type: {type_name(self._dtype)}",
             )
         return value
 
@@ -252,7 +244,7 @@ def fill_example_request(document: Members, request: Any) -> None:
 
 def _fill_example(value: Any, example: Any) -> None:
     if not isinstance(value, Members):
-        raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
+        raise invalid_argument(f"Example must be JSON object but got JSON {_json_type(value)}")
     for name, content in dict(value).items():
         feature = example.features.feature[name]
         for item in content if type(content) is list else [content]:
@@ -270,7 +262,7 @@ def _feature_value(value: Any, name: str) -> tuple[str, Any]:
     if isinstance(value, str):
         return "bytes_list", value.encode()
     if isinstance(value, int):
-        if value >= _INT64:
+        if value >= 2**63:
             raise invalid_argument(
                 f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
@@ -280,5 +272,13 @@ def _feature_value(value: Any, name: str) -> tuple[str, Any]:
     if is_base64(value):
         return "bytes_list", decoded_base64(value)
     raise invalid_argument(
-        f"Feature: {name} has element with unexpected JSON type: {json_type(value)}"
+        f"Feature: {name} has element with unexpected JSON type: {_json_type(value)}"
     )
+
+
+def _json_type(value: object) -> str:
+    """RapidJSON's name of a value's type."""
+    if isinstance(value, bool):
+        return str(value)
+    names = {type(None): "Null", Members: "Object", list: "Array", str: "String"}
+    return names.get(type(value), "Number")

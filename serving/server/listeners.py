@@ -4,7 +4,6 @@ An address that is taken is a PipelineError.
 """
 
 import socket
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -19,7 +18,7 @@ _MOST_PENDING = 100_000
 
 def open_grpc(flags: Flags) -> Any:
     """A gRPC server that has its addresses and does not yet answer."""
-    options: Sequence[tuple[str, int | str]] = [
+    options: list[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", _UNLIMITED),
         ("grpc.max_receive_message_length", _UNLIMITED),
         ("grpc.server.max_pending_requests", _MOST_PENDING),

@@ -1,15 +1,11 @@
 """What the server writes to its log: the same trouble once a minute, not once a request."""
 
-import asyncio
 import logging
 import sys
 import time
-from typing import Any
 
 _SECONDS = 60
 _MOST_KEPT = 1000
-
-log = logging.getLogger(__name__)
 
 
 class OncePerMinute(logging.Filter):
@@ -43,11 +39,3 @@ def set_up_logging() -> None:
     )
     for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-
-
-def say_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The event loop's exception handler: what the system refuses is a line, not a traceback."""
-    if isinstance(error := context.get("exception"), OSError):
-        log.error("%s: %s", context["message"], error.strerror)
-    else:
-        loop.default_exception_handler(context)

@@ -7,7 +7,6 @@ next batch waits a moment, if it has room, for as many as were answered. Where t
 back, batches soon wait no more, and try it again now and then.
 """
 
-import time
 from collections.abc import Callable, Hashable
 
 _SHARE = 0.05
@@ -21,7 +20,7 @@ _MOST_SKIPPED = 32
 class Refill:
     """Knows whether the clients of the last batch are worth waiting for."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         """Waits for nobody yet. The clock says what time it is, in seconds."""
         self._clock = clock
         self._queue: Hashable = None

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from components.errors import PipelineError
 from components.whole_file import whole_file
 from imaging.config import ReadConfig
 from imaging.picture import ReadFailedError, RejectedImageError
@@ -56,7 +57,12 @@ class RequestLog:
         self, folder: Path, sampling: float = 1.0, rows: int = 1000, seconds: float = 60.0
     ) -> None:
         """Logs this share of requests, in files that are closed at so many rows or seconds."""
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PipelineError(
+                f"Cannot log requests in {folder}: {error.strerror}. Name another folder."
+            ) from error
         self._folder, self._sampling = folder, sampling
         self._most_rows, self._seconds = rows, seconds
         self._queue: queue.Queue[_Prediction | None] = queue.Queue()

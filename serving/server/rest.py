@@ -6,7 +6,7 @@ The paths and their errors are those of `http_rest_api_util.cc` in tensorflow/se
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -23,14 +23,7 @@ from serving.server.configuration import Configuration
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import REQUESTS, SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
-from serving.server.json_responses import (
-    classification_json,
-    error_json,
-    metadata_json,
-    predict_json,
-    regression_json,
-    status_json,
-)
+from serving.server.json_responses import WRITERS, error_json, metadata_json, status_json
 from serving.server.json_tensors import fill_example_request, fill_predict_request
 from serving.server.servable import DEFAULT_SIGNATURE
 
@@ -41,7 +34,6 @@ _MOST_BYTES = 2**28
 """Of a body, packed or not."""
 _MOST_HELD = 2**28
 """Bytes of all bodies that are not yet answered."""
-_INT64_DIGITS = 19
 _PRINTABLE = "/:%?&=+,;@!$'()*~[]"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -49,23 +41,15 @@ _CORS = {
     "Access-Control-Allow-Headers": "Content-Type",
 }
 
-_WRITERS: Mapping[str, Callable[..., bytes]] = {
-    "Predict": predict_json,
-    "Classify": classification_json,
-    "Regress": regression_json,
-}
-"""What writes the response of each API."""
-
 
 class _TooLargeError(StatusError):
     """A body that is not read."""
-
-    http_status = 413
 
     def __init__(self) -> None:
         super().__init__(
             Code.RESOURCE_EXHAUSTED, f"The body is too large: it has more than {_MOST_BYTES} bytes."
         )
+        self.http_status = 413
 
 
 class RestApi:
@@ -150,7 +134,7 @@ class RestApi:
 
     async def _run(self, api: str, spec: Mapping[str, Any], request: Request, body: bytes) -> bytes:
         packed = request.headers.get("content-encoding", "").lower() == "gzip"
-        message, write = REQUESTS[api](model_spec=spec), _WRITERS[api]
+        message, write = REQUESTS[api](model_spec=spec), WRITERS[api]
         predict = api == "Predict"
         signatures = await self._signatures(message.model_spec) if predict else {}
 
@@ -258,7 +242,7 @@ def _model_spec(match: re.Match[str]) -> dict[str, Any]:
     if version:
         digits = version.lstrip("0") or "0"
         # Python converts no text of thousands of digits.
-        if len(digits) > _INT64_DIGITS or int(digits) >= 2**63:
+        if len(digits) > 19 or int(digits) >= 2**63:
             raise invalid_argument(f"Failed to convert version: {version} to numeric.")
         spec["version"] = {"value": int(digits)}
     if label:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError
 from serving.server.admission import Admission
-from serving.server.batching import BatchingRunner
+from serving.server.batching import BatchingRunner, Runner, Workers
 from serving.server.configuration import Configuration
 from serving.server.core import ReplacedError, ServerCore
 from serving.server.errors import StatusError
@@ -21,11 +20,9 @@ from serving.server.flags import Flags
 from serving.server.grpc_services import GrpcServices, Health
 from serving.server.inference import Inference
 from serving.server.lifecycle import Lifecycle
-from serving.server.logs import say_trouble
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi, RestServer
-from serving.server.runner import Runner, Workers
 from serving.server.servable import LoadOptions, Servable
 from serving.server.warm_up import warm_up
 
@@ -42,7 +39,7 @@ async def serve(
 ) -> None:
     """Serves, where it listens already, until SIGTERM or SIGINT; then ends what is in flight."""
     flags = configuration.flags
-    asyncio.get_running_loop().set_exception_handler(say_trouble)
+    asyncio.get_running_loop().set_exception_handler(_say_trouble)
     sys.setswitchinterval(_TURN_SECONDS)
     metrics = ServerMetrics()
     lifecycle = Lifecycle(
@@ -55,7 +52,14 @@ async def serve(
     core = ServerCore(lifecycle, allow_labels_for_unavailable=allowed)
     for name in configuration.models:
         lifecycle.expect(name)
-    request_log = _request_log(flags)
+    request_log = None
+    if flags.request_log_dir:
+        request_log = RequestLog(
+            Path(flags.request_log_dir),
+            flags.request_log_sampling,
+            flags.request_log_rows,
+            flags.request_log_seconds,
+        )
     batching = configuration.batching
     threads = batching.num_batch_threads if batching else 4 * (os.cpu_count() or 1)
     workers = Workers(lifecycle, threads)
@@ -95,16 +99,12 @@ async def serve(
 
 
 async def keep_models(configuration: Configuration, core: ServerCore, health: Health) -> None:
-    """Loads the models, says so, and watches their folders and their configuration.
-
-    Ends where neither is to be watched.
-    """
+    """Loads the models, says so, and watches folders and configuration where flags ask for it."""
     flags = configuration.flags
     watching = []
     try:
         if flags.file_system_poll_wait_seconds > 0:
-            watch = core.watch(flags.file_system_poll_wait_seconds)
-            watching.append(asyncio.create_task(watch))
+            watching.append(asyncio.create_task(core.watch(flags.file_system_poll_wait_seconds)))
         taken = configuration.models
         try:
             await core.reload(taken)
@@ -162,20 +162,6 @@ def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
     return load
 
 
-def _request_log(flags: Flags) -> RequestLog | None:
-    if not flags.request_log_dir:
-        return None
-    folder = Path(flags.request_log_dir)
-    try:
-        return RequestLog(
-            folder, flags.request_log_sampling, flags.request_log_rows, flags.request_log_seconds
-        )
-    except OSError as error:
-        raise PipelineError(
-            f"Cannot log requests in {folder}: {error.strerror}. Name another folder."
-        ) from error
-
-
 def _say_ready(flags: Flags) -> None:
     places = (
         (flags.port, f"gRPC at {flags.bind_address}:{flags.port}"),
@@ -184,4 +170,11 @@ def _say_ready(flags: Flags) -> None:
     )
     said = ", ".join(place for listens, place in places if listens)
     sys.stderr.write(f"Running ModelServer: {said}\n")
-    sys.stderr.flush()
+
+
+def _say_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: what the system refuses is a line, not a traceback."""
+    if isinstance(error := context.get("exception"), OSError):
+        log.error("%s: %s", context["message"], error.strerror)
+    else:
+        loop.default_exception_handler(context)

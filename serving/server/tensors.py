@@ -55,12 +55,8 @@ _FIELDS = {
         (types_pb2.DT_STRING, "string_val", "O", "O"),
     )
 }
-_PACKED_KEYS = {
-    types_pb2.DT_FLOAT: b"\x2a",
-    types_pb2.DT_DOUBLE: b"\x32",
-    types_pb2.DT_BOOL: b"\x5a",
-}
-"""Packed on the wire exactly as NumPy holds them in memory: the key of the field, by type."""
+_PACKED = {types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_BOOL}
+"""Packed on the wire exactly as NumPy holds them in memory."""
 _NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 
 
@@ -133,10 +129,11 @@ def to_proto(array: Array) -> Any:
     field = _FIELDS.get(dtype)
     if field is None:
         proto.tensor_content = array.tobytes()
-    elif dtype in _PACKED_KEYS:
+    elif dtype in _PACKED:
         # The same bytes, but for the key, are a message of one field of bytes.
         content = wrappers_pb2.BytesValue(value=array.tobytes()).SerializeToString()
-        proto.MergeFromString(content and _PACKED_KEYS[dtype] + content[1:])
+        number = proto.DESCRIPTOR.fields_by_name[field.name].number
+        proto.MergeFromString(content and bytes([number << 3 | 2]) + content[1:])
     else:
         getattr(proto, field.name).extend(array.ravel().view(field.stored).tolist())
     return proto

@@ -20,9 +20,7 @@ log = logging.getLogger(__name__)
 def warm_up(servable: Servable, iterations: int) -> None:
     """Runs each of `assets.extra/tf_serving_warmup_requests`, a TFRecord of PredictionLog.
 
-    Raises:
-        StatusError: A record cannot be read, or there are more than 1,000.
-        tf.errors.OpError: The model fails on a request.
+    A StatusError: one cannot be read, or there are more than 1,000. An OpError: the model fails.
     """
     path = servable.path / EXTRAS / WARM_UP_FILE
     if not path.is_file() or iterations < 1:

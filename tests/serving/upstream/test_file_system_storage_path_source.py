@@ -11,12 +11,11 @@ from serving.server.configuration import (
     VersionPolicy,
     model_configs,
 )
-from serving.server.core import ServerCore
+from serving.server.core import ServerCore, aspired_versions
 from serving.server.flags import parse_flags
 from serving.server.grpc_services import Health
 from serving.server.lifecycle import Lifecycle
 from serving.server.serve import keep_models
-from serving.server.source import aspired_versions
 
 LATEST, ALL = VersionPolicy(), VersionPolicy(latest=0)
 
