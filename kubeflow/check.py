@@ -11,9 +11,9 @@ from typing import Any
 from components.errors import PipelineError
 from components.trainer.weights.vgg16 import CACHE_VARIABLE
 from kubeflow.backends import BACKENDS, NEWEST_BACKEND
+from kubeflow.cluster_finding import ClusterFinding, HiddenError, UnreachedError
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.dag import Task, read_tasks
-from kubeflow.finding import Finding, HiddenError, UnreachedError
 from kubeflow.kubernetes_api import KUBEFLOW, KubernetesApi
 from kubeflow.server import Server
 from pipeline import node_ids
@@ -28,7 +28,7 @@ def check(
     service_account: str | None = None,
     context: str | None = None,
     inside: bool = False,
-) -> Iterator[Finding]:
+) -> Iterator[ClusterFinding]:
     """Looks at a cluster.
 
     Args:
@@ -47,9 +47,9 @@ def check(
     try:
         server = connect()
     except ConfigError as error:
-        yield Finding("Kubeflow", f"Its API was not looked at: {error}", "unknown")
+        yield ClusterFinding("Kubeflow", f"Its API was not looked at: {error}", "unknown")
     except PipelineError as error:
-        yield Finding("Kubeflow", str(error), "missing")
+        yield ClusterFinding("Kubeflow", str(error), "missing")
     if server:
         yield _version(server, pipeline)
         yield _runs(server)
@@ -59,7 +59,7 @@ def check(
     try:
         yield from _cluster(KubernetesApi(where, context), tasks, account, inside=inside)
     except UnreachedError as error:
-        yield Finding(
+        yield ClusterFinding(
             "Kubernetes",
             f"Its API {error}, so retries, volume, Secrets and the account were not looked at: run "
             "this where kubectl reaches the cluster, or give --context.",
@@ -67,37 +67,37 @@ def check(
         )
 
 
-def _version(server: Server, pipeline: CompiledPipeline) -> Finding:
+def _version(server: Server, pipeline: CompiledPipeline) -> ClusterFinding:
     """Whether the release is known, and takes the file."""
     oldest = BACKENDS[0].version
     match = re.match(r"v?(\d+)\.(\d+)", server.version)
     if not match:
         said = f"{server.host} does not say its version, which must be {oldest} or newer."
-        return Finding("version", said, "unknown")
+        return ClusterFinding("version", said, "unknown")
     release = f"Kubeflow Pipelines {server.version}"
     backend = next((one for one in BACKENDS if one.version == f"{match[1]}.{match[2]}"), None)
     if backend:
         try:
             read_tasks(pipeline, backend)
         except PipelineError as error:
-            return Finding("version", str(error), "missing")
-        return Finding("version", f"{release}.")
+            return ClusterFinding("version", str(error), "missing")
+        return ClusterFinding("version", f"{release}.")
     if [int(match[1]), int(match[2])] > [int(part) for part in NEWEST_BACKEND.split(".")]:
         newer = f"{release}, newer than {NEWEST_BACKEND}, the newest that is known here."
-        return Finding("version", newer)
+        return ClusterFinding("version", newer)
     said = (
         f"{release} refuses compiled files, or does not try tasks again: upgrade it to {oldest} or "
         "newer."
     )
-    return Finding("version", said, "missing")
+    return ClusterFinding("version", said, "missing")
 
 
-def _runs(server: Server) -> Finding:
+def _runs(server: Server) -> ClusterFinding:
     try:
         server.ask("GET", "runs", namespace=server.namespace, page_size=1)
     except PipelineError as error:
-        return Finding("runs", str(error), "missing")
-    return Finding("runs", f"These credentials may see the runs at {server.host}.")
+        return ClusterFinding("runs", str(error), "missing")
+    return ClusterFinding("runs", f"These credentials may see the runs at {server.host}.")
 
 
 def _trainer(tasks: tuple[Task, ...]) -> tuple[Task, str]:
@@ -106,24 +106,24 @@ def _trainer(tasks: tuple[Task, ...]) -> tuple[Task, str]:
     return task, {one.name: one.value for one in task.container.env}.get(CACHE_VARIABLE, "")
 
 
-def _cache(tasks: tuple[Task, ...]) -> Finding:
+def _cache(tasks: tuple[Task, ...]) -> ClusterFinding:
     trainer, cache = _trainer(tasks)
     if any(cache.startswith(f"{mount.rstrip('/')}/") for mount in trainer.mounts):
-        return Finding("weights", f"They are kept on the volume, in {cache}.")
+        return ClusterFinding("weights", f"They are kept on the volume, in {cache}.")
     said = (
         "Each Trainer's pod fetches 58 MB of weights, and fails without a way to the internet: "
         f"compile again with {CACHE_VARIABLE} below the volume's mount."
     )
-    return Finding("weights", said, "missing")
+    return ClusterFinding("weights", said, "missing")
 
 
 def _cluster(
     api: KubernetesApi, tasks: tuple[Task, ...], account: str, *, inside: bool
-) -> Iterator[Finding]:
+) -> Iterator[ClusterFinding]:
     """What Kubernetes says of all that the tasks ask for."""
     claims = dict.fromkeys(claim for task in tasks for claim in task.mounts.values())
     secrets = {name: variable for task in tasks for variable, name in task.secrets.items()}
-    looks: list[tuple[str, Callable[..., Finding], tuple[Any, ...]]] = [
+    looks: list[tuple[str, Callable[..., ClusterFinding], tuple[Any, ...]]] = [
         ("retries", api.retries, ()),
         *((f"volume {claim}", api.volume, (claim,)) for claim in claims),
         *((f"Secret {item[0]}", api.secret, item) for item in secrets.items()),
@@ -135,17 +135,17 @@ def _cluster(
         try:
             found = look(*arguments)
         except HiddenError as error:
-            found = Finding(subject, f"{error}, so it was not looked at.", "unknown")
+            found = ClusterFinding(subject, f"{error}, so it was not looked at.", "unknown")
         can_mount &= not (look == api.volume and found.state == "missing")
         yield found
     subject = "inside the volume"
     if not inside:
         said = "Whose it is and whether the weights are there, only a pod can see: give --inside."
-        yield Finding(subject, said, "unknown")
+        yield ClusterFinding(subject, said, "unknown")
     elif can_mount:
         trainer, cache = _trainer(tasks)
         mount, claim = next(pair for task in tasks for pair in task.mounts.items())
         try:
             yield from api.inside(claim, mount, trainer.container.image, cache, account)
         except HiddenError as error:
-            yield Finding(subject, f"{error}, so it was not looked at.", "unknown")
+            yield ClusterFinding(subject, f"{error}, so it was not looked at.", "unknown")

@@ -13,7 +13,7 @@ import yaml
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
-from kubeflow.finding import Finding, HiddenError, UnreachedError
+from kubeflow.cluster_finding import ClusterFinding, HiddenError, UnreachedError
 
 KUBEFLOW = "kubeflow"
 """The namespace that Kubeflow Pipelines is installed in."""
@@ -68,7 +68,7 @@ class KubernetesApi:
         self._core = kubernetes.client.CoreV1Api(client)
         self._rights = kubernetes.client.AuthorizationV1Api(client)
 
-    def retries(self) -> Finding:
+    def retries(self) -> ClusterFinding:
         """What Argo begins again."""
         found = _ask(self._core.read_namespaced_config_map, _CONTROLLER, KUBEFLOW)
         if found is None:
@@ -76,12 +76,12 @@ class KubernetesApi:
                 f"There is no ConfigMap {_CONTROLLER} in {KUBEFLOW}: is Kubeflow Pipelines "
                 "installed elsewhere, or without Argo?"
             )
-            return Finding("retries", said, "unknown")
+            return ClusterFinding("retries", said, "unknown")
         try:
             policy = _retry_policy(found.data or {})
         except (yaml.YAMLError, AttributeError):
             said = f"workflowDefaults cannot be read in the ConfigMap {_CONTROLLER} in {KUBEFLOW}."
-            return Finding("retries", said, "unknown")
+            return ClusterFinding("retries", said, "unknown")
         both = (
             "; for both, set templateDefaults.retryStrategy in its workflowDefaults to "
             "{limit: '0', retryPolicy: Always}"
@@ -90,9 +90,9 @@ class KubernetesApi:
             "Always": "if its command fails or its pod is lost",
             "OnError": f"if its pod is lost, and not if its command fails{both}",
         }.get(policy, f"if its command fails, and not if its pod is lost{both}")
-        return Finding("retries", f"Argo begins a task again {again} ({policy}).")
+        return ClusterFinding("retries", f"Argo begins a task again {again} ({policy}).")
 
-    def volume(self, claim: str) -> Finding:
+    def volume(self, claim: str) -> ClusterFinding:
         """Whether a claim is there, and whether all tasks can mount it."""
         subject = f"volume {claim}"
         read = self._core.read_namespaced_persistent_volume_claim
@@ -102,11 +102,11 @@ class KubernetesApi:
                 f"There is no PersistentVolumeClaim {claim} in {self._namespace}: make one with "
                 f"{_SHARED}, or name another as volume.claim in --cluster and compile again."
             )
-            return Finding(subject, said, "missing")
+            return ClusterFinding(subject, said, "missing")
         phase, modes = found.status.phase, found.spec.access_modes or []
         if phase == "Lost":
             said = f"The volume behind {claim} is gone: make the claim anew, and restore its data."
-            return Finding(subject, said, "missing")
+            return ClusterFinding(subject, said, "missing")
         alone = ""
         if _SHARED not in modes:
             machines = self._machines()
@@ -115,17 +115,17 @@ class KubernetesApi:
                     f"{claim} is {', '.join(modes)}, so tasks on a second machine would not start: "
                     f"make one of a class with {_SHARED} (NFS, CephFS, EFS, Filestore)."
                 )
-                return Finding(subject, said, "missing" if machines else "unknown")
+                return ClusterFinding(subject, said, "missing" if machines else "unknown")
             alone = ", which will do on the one machine that there is"
         if phase != "Bound":
             said = (
                 f"{claim} is {phase}: that is well if its class waits for a first pod; otherwise "
                 f"`kubectl describe pvc -n {self._namespace} {claim}` says what is missing."
             )
-            return Finding(subject, said, "unknown")
-        return Finding(subject, f"{claim} is bound, {', '.join(modes)}{alone}.")
+            return ClusterFinding(subject, said, "unknown")
+        return ClusterFinding(subject, f"{claim} is bound, {', '.join(modes)}{alone}.")
 
-    def secret(self, name: str, variable: str) -> Finding:
+    def secret(self, name: str, variable: str) -> ClusterFinding:
         """Whether a Secret has a key; its value goes nowhere.
 
         Args:
@@ -143,10 +143,10 @@ class KubernetesApi:
                 f"There is {what} {secret} in {self._namespace}, from which tasks take {variable}: "
                 f"`kubectl -n {self._namespace} {put}` puts it there."
             )
-            return Finding(f"Secret {name}", said, "missing")
-        return Finding(f"Secret {name}", f"It is there, for {variable}.")
+            return ClusterFinding(f"Secret {name}", said, "missing")
+        return ClusterFinding(f"Secret {name}", f"It is there, for {variable}.")
 
-    def account(self, account: str) -> Finding:
+    def account(self, account: str) -> ClusterFinding:
         """Whether the tasks' account is there."""
         found = _ask(self._core.read_namespaced_service_account, account, self._namespace)
         if found is None:
@@ -154,10 +154,10 @@ class KubernetesApi:
                 f"There is no ServiceAccount {account} in {self._namespace}: give another as "
                 "--service-account here and to `submit`, or apply kubeflow/manifests."
             )
-            return Finding(f"account {account}", said, "missing")
-        return Finding(f"account {account}", f"It is in {self._namespace}.")
+            return ClusterFinding(f"account {account}", said, "missing")
+        return ClusterFinding(f"account {account}", f"It is in {self._namespace}.")
 
-    def rights(self, account: str) -> Finding:
+    def rights(self, account: str) -> ClusterFinding:
         """Whether the tasks' account may do what their pods do."""
         refused = []
         for verb, group, resource, name in _RIGHTS:
@@ -176,12 +176,12 @@ class KubernetesApi:
                 f"{account} may not {', '.join(refused)} in {self._namespace}: bind the Role in "
                 "kubeflow/manifests/base/accounts.yaml to it."
             )
-            return Finding("rights", said, "missing")
-        return Finding("rights", f"{account} may do all that a task's pod does.")
+            return ClusterFinding("rights", said, "missing")
+        return ClusterFinding("rights", f"{account} may do all that a task's pod does.")
 
     def inside(
         self, claim: str, mount: str, image: str, cache: str, account: str
-    ) -> Iterator[Finding]:
+    ) -> Iterator[ClusterFinding]:
         """Starts a pod as a task's, which looks into the volume, and removes it.
 
         Args:
@@ -201,30 +201,30 @@ class KubernetesApi:
         if phase != "Succeeded":
             why = said or f"`kubectl get events -n {self._namespace}` says why"
             failed = f"A pod of {image} that mounts {claim} is {phase}: {why}."
-            yield Finding("inside the volume", failed, "missing")
+            yield ClusterFinding("inside the volume", failed, "missing")
             return
         try:
             seen = json.loads(said.splitlines()[-1])
             owner = f"It belongs to {seen['owner']} with mode {seen['mode']}"
         except (ValueError, LookupError, TypeError):
             odd = f"A pod of {image} did not say what it saw: {said[:100]!r}."
-            yield Finding("inside the volume", odd, "unknown")
+            yield ClusterFinding("inside the volume", odd, "unknown")
             return
         if seen["writable"]:
             may = f"{owner}; user {seen['user']} may write it, and {seen['free']} GB are free."
-            yield Finding(f"owner of {claim}", may)
+            yield ClusterFinding(f"owner of {claim}", may)
         else:
             may = (
                 f"{owner}, and tasks run as user {seen['user']}, who may not write it: `chown "
                 f"{seen['user']} {mount}` in a pod that runs as root, as Kubeflow sets no fsGroup."
             )
-            yield Finding(f"owner of {claim}", may, "missing")
+            yield ClusterFinding(f"owner of {claim}", may, "missing")
         if cache:
             there = "They are there." if seen["weights"] else (
                 "They are not there yet: the first Trainer fetches 58 MB, for which its pod needs "
                 "a way to the internet."
             )  # fmt: skip
-            yield Finding(f"weights in {cache}", there)
+            yield ClusterFinding(f"weights in {cache}", there)
 
     def _ended(self, name: str) -> tuple[str, str]:
         """How a pod ended, and what it said; nothing if it did not begin."""

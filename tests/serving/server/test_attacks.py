@@ -322,7 +322,7 @@ def test_a_model_whose_folder_cannot_be_looked_at_keeps_no_other_from_it(tmp_pat
         core = ServerCore(Lifecycle(lambda name, *_: loaded.append(name), retries=0))
         reloading = asyncio.create_task(core.reload(models))
         while not loaded:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop
         reloading.cancel()
 
     asyncio.run(asyncio.wait_for(scene(), HANGS))

@@ -95,7 +95,7 @@ async def test_ReturnsNoActionWhenNone(life):
     life.want(1, 2, 3)
     await life.until(v1="AVAILABLE", v2="END", v3="LOADING")
     life.want(1, 2, 3)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which nothing begins
     assert life.states() == {1: "AVAILABLE", 2: "END", 3: "LOADING"}
     assert sorted(life.begun) == [1, 2, 3]
 
@@ -105,7 +105,7 @@ async def test_DoesNotUnloadWhenOtherNotReady(life):
     life.want(1)
     await life.until(v1="AVAILABLE")
     life.want(2)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which nothing ends
     assert life.states() == {1: "AVAILABLE", 2: "LOADING"}
     life.go_on.set()
     await life.until(v1="END", v2="AVAILABLE")

@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClusterFinding:
     """What was found, and what to do if something is missing.
 
     Attributes:
