@@ -148,7 +148,7 @@ def find_backend(version: str) -> Backend:
         What is known about it.
 
     Raises:
-        ConfigError: It is not supported, or is no version.
+        ConfigError: It is not supported, or is not a version.
     """
     major, _, rest = version.partition(".")
     minor = rest.partition(".")[0]

@@ -50,7 +50,7 @@ def read_compiled(path: Path) -> CompiledPipeline:
         The pipeline.
 
     Raises:
-        ConfigError: It cannot be read, or is no compiled pipeline.
+        ConfigError: It cannot be read, or is not a compiled pipeline.
     """
     check_name(path)
     try:

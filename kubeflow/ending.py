@@ -17,7 +17,8 @@ from components.gate.verdict import StoppedByGate
 from components.pages.templates import render_page
 from components.whole_file import whole_file
 from kubeflow.ir import upstream_nodes
-from kubeflow.node import log_to_stderr, mounted, parse, patience
+from kubeflow.node import mounted, parse, patience
+from kubeflow.task_log import log_to_stderr
 from kubeflow.ui_artifacts import EXIT_TASK, KFP_RUNTIME_VARIABLE, ExecutorOutputs
 from pipeline.database import connect, connection_config
 from pipeline.decisions.pushes import finish_pushes
@@ -215,7 +216,7 @@ def _print(end: RunEnd, page: Path) -> None:
 
 
 def main() -> None:
-    """Tells how the run ended; that it did not end well is no failure of this task."""
+    """Tells how the run ended; that it did not end well is not a failure of this task."""
     parser = parse("Tidy up after a run, and tell how it ended.", "kubeflow.ending")
     parser.add_argument("--run-name", default="", help="what people call the run")
     parser.add_argument("--status", default="{}", help="the final state as Kubeflow gives it, JSON")

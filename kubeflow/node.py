@@ -6,7 +6,6 @@ compiled graph to the work folder; the others read it there, which spares them t
 
 import argparse
 import errno
-import logging
 import os
 import signal
 import stat
@@ -23,6 +22,7 @@ from components.errors import PipelineError
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
+from kubeflow.task_log import log_to_stderr, say
 from kubeflow.ui_artifacts import KFP_RUNTIME_VARIABLE, ExecutorOutputs, show
 from pipeline import node_ids
 from pipeline.config import Config
@@ -84,11 +84,11 @@ def run_task(
     config = parameters.apply(compiled, work)
     connection = connection_config(os.environ.get(METADATA_VARIABLE), work)
     store = connect(connection, patience())
-    with work.shared(partial(_say, node_id)), work.node_turn(node_id):
+    with work.shared(partial(say, node_id)), work.node_turn(node_id):
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
         _finish_what_was_cut_off(store, work, node_id)
         if abandon(store, [run_id], work, node_id):
-            _say(node_id, "an earlier attempt was cut off; continuing from what is whole")
+            say(node_id, "an earlier attempt was cut off; continuing from what is whole")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
         return launch_node(ir, node_id, connection, patience())
@@ -110,11 +110,11 @@ def patience() -> float:
 
 def _finish_what_was_cut_off(store: mlmd.MetadataStore, work: Work, node_id: str) -> None:
     """Finishes decisions, and before a push those that were cut off, whose turn this one has."""
-    say = partial(_say, node_id)
+    tell = partial(say, node_id)
     if node_id == node_ids.PUSHER:
-        finish_pushes(store, work, say)
+        finish_pushes(store, work, tell)
     with work.node_turn("decisions"):
-        finish_decisions(store, work, say)
+        finish_decisions(store, work, tell)
 
 
 def _run_graph(
@@ -193,27 +193,12 @@ def _explain(result: NodeResult, run_id: str, root: Path) -> None:
         for node, execution in run_executions(store, run_id):
             if node in _JUDGES:
                 made = outputs(store, execution.id)
-                _say(result.node_id, f"{node}: {describe(NodeResult(node, 'done', 0.0, made))}")
-    _say(
+                say(result.node_id, f"{node}: {describe(NodeResult(node, 'done', 0.0, made))}")
+    say(
         result.node_id,
         f"this ends the run with exit code {code.value}, of which Kubeflow makes 1; RunEnd shows a "
         f"page that says why, which is {root / 'runs' / run_id / PAGE_FILE}",
     )
-
-
-def _say(node_id: str, sentence: str) -> None:
-    sys.stderr.write(f"{node_id}: {sentence}\n")
-    sys.stderr.flush()
-
-
-def log_to_stderr() -> None:
-    """Logs what components say, and of libraries what they warn of, whatever those have set up."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    logging.getLogger("components").setLevel(logging.INFO)
 
 
 def parse(description: str, prog: str) -> argparse.ArgumentParser:
@@ -279,18 +264,18 @@ def main() -> None:
             show(result, ExecutorOutputs.read(given.executor_input))
         _explain(result, given.run_id, given.work)
     except PipelineError as error:
-        _say(given.node, str(error))
+        say(given.node, str(error))
         sys.exit(PASSING if may_pass(error) else error.exit_code)
     except Terminated:
-        _say(given.node, "stopped; the next attempt continues from what is whole")
+        say(given.node, "stopped; the next attempt continues from what is whole")
         sys.exit(ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()
         reason = (str(error).strip().splitlines() or [""])[0][:300]
-        _say(given.node, f"{type(error).__name__}: {reason}")
+        say(given.node, f"{type(error).__name__}: {reason}")
         sys.exit(PASSING if may_pass(error) else ExitCode.FAILED)
     words = f": {text}" if (text := describe(result)) else ""
-    _say(result.node_id, f"{result.state} in {result.seconds:.1f} s{words}")
+    say(result.node_id, f"{result.state} in {result.seconds:.1f} s{words}")
     sys.exit(result.exit_code)
 
 

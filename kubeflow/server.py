@@ -117,7 +117,7 @@ class Server:
 
         Raises:
             ServerRefusedError: It says no.
-            PipelineError: It is not reached, or is no API of Kubeflow Pipelines.
+            PipelineError: It is not reached, or is not an API of Kubeflow Pipelines.
         """
         given = urlencode({name: value for name, value in query.items() if value is not None})
         try:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from components.leash import ask_the_kernel
+from kubeflow.task_log import say
 from pipeline.exit_code import PASSING, ExitCode
 from pipeline.termination import Terminated, raise_at_sigterm
 
@@ -31,7 +32,7 @@ def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
         node: The node's name, for the log.
         pauses: Seconds before each further start.
     """
-    say = partial(_say, node)
+    tell = partial(say, node)
     child = 0
     raise_at_sigterm()
     try:
@@ -45,9 +46,9 @@ def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
                 break
             again = f"start {number + 1} of {len(pauses) + 1}"
             if code < 0:
-                say(f"{_killed(-code)}; {again}, from what is whole")
+                tell(f"{_killed(-code)}; {again}, from what is whole")
             else:
-                say(f"this may pass; {again} in {pause:.0f} s")
+                tell(f"this may pass; {again} in {pause:.0f} s")
                 time.sleep(pause)  # until the storage is back
     except Terminated:
         if child:  # has it leave in order what it does
@@ -55,7 +56,7 @@ def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
             os.waitpid(child, 0)
         sys.exit(ExitCode.TERMINATED)
     if code < 0:
-        say(f"{_killed(-code)} at each of {len(pauses) + 1} starts")
+        tell(f"{_killed(-code)} at each of {len(pauses) + 1} starts")
         sys.exit(128 - code)  # as shells say it
     sys.exit(ExitCode.FAILED if code == PASSING else code)
 
@@ -78,11 +79,6 @@ def _killed(number: int) -> str:
     if number == signal.SIGKILL:
         name += ", as the kernel does if memory runs out: raise memory_limit if it happens again"
     return f"killed by {name}"
-
-
-def _say(node: str, sentence: str) -> None:
-    sys.stderr.write(f"{node}: {sentence}\n")
-    sys.stderr.flush()
 
 
 def main() -> None:

@@ -189,6 +189,7 @@ class _Protocol(H11Protocol):
         self._seconds = seconds
         self._end: asyncio.TimerHandle | None = None
 
+    # uvicorn's own signature, which is narrower than asyncio's.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from traceback import extract_tb
 
 from flask import Flask, Response, g, json, make_response, render_template, request
-from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
+from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from serving.client import ServingError

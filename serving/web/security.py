@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_talisman import Talisman  # type: ignore[import-untyped]
-from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
+from flask_talisman import Talisman
+from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 

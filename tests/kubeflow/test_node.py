@@ -95,8 +95,8 @@ def test_storage_that_another_command_has_for_itself_is_waited_for(
         say(*words)
         lock.close()
 
-    say = node._say
-    monkeypatch.setattr(node, "_say", say_and_let_go)
+    say = node.say
+    monkeypatch.setattr(node, "say", say_and_let_go)
     with pytest.raises(PipelineError, match="must be storage that all tasks share"):
         _run(TRAINER, Work(tmp_path), told)
     assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from carding import card
 from drawing import draw, encode
-from fake_server import running
+from fake_server import FakeServer, running
+from flask.testing import FlaskClient
 from page import listening, model, page
 
 from components.evaluate.report.card import Decision
@@ -23,6 +24,19 @@ _HANGS = 300.0
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine, a model server's status may take longer than a page has time for it."""
     monkeypatch.setattr("serving.web.model._STATUS_TIMEOUT", _HANGS)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A fake model server."""
+    with running(model()) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: FakeServer) -> FlaskClient:
+    """A client of the page in front of that server."""
+    return page(server.address).test_client()
 
 
 @pytest.fixture

@@ -9,18 +9,12 @@ from typing import Any
 import pytest
 from fake_server import FakeServer, running, says
 from flask.testing import FlaskClient
-from page import model, page, png, row, send
+from page import page, png, row, send
 
 from components.disclaimer import DISCLAIMER
 
 MODEL = "/v1/models/brain_mri"
 OK = {"error_code": "OK", "error_message": ""}
-
-
-@pytest.fixture
-def server() -> Any:
-    with running(model()) as started:
-        yield started
 
 
 @pytest.fixture

@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer, running
+from fake_server import FakeServer
 from flask.testing import FlaskClient
-from page import model, page, png, token
+from page import page, png, token
 from PIL import Image
 
 from components.errors import PipelineError
 from serving.client.images import encode_image
 from serving.web.examples import Examples
-
-
-@pytest.fixture
-def server() -> Any:
-    with running(model()) as started:
-        yield started
 
 
 @pytest.fixture

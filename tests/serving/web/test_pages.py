@@ -21,17 +21,6 @@ from page import KEY, model, page, png, send
 from components.disclaimer import DISCLAIMER
 
 
-@pytest.fixture
-def server() -> Any:
-    with running(model()) as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: FakeServer) -> FlaskClient:
-    return page(server.address).test_client()
-
-
 def test_shows_class_confidence_version_and_where_the_model_looked(client: FlaskClient) -> None:
     answer = send(client, (png(), "scan.png"))
     assert answer.status_code == 200

@@ -3,28 +3,16 @@
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_server import FakeServer, running, says
 from flask.testing import FlaskClient
-from page import model, page, png, send
+from page import page, png, send
 
 from components.errors import PipelineError
 from serving.web import WebConfig
 
 SECRET = {"SECRET_KEY": "0123456789abcdef"}
-
-
-@pytest.fixture
-def server() -> Any:
-    with running(model()) as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: FakeServer) -> FlaskClient:
-    return page(server.address).test_client()
 
 
 @pytest.mark.parametrize(
