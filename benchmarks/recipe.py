@@ -1,17 +1,20 @@
 """What a preset is worth on real images, over several seeds, beside the notebook's recipe.
 
     bin/python -m benchmarks.recipe --preset FILE.yaml --work FOLDER [--seeds 3] [--data FOLDER]
+        [--exclude FILE]
 
 Each row is a whole `mri run`, up to its report: the preset without the images that leak
 (`leak_free`), the notebook's recipe on the same images with the same preprocessing, and the preset
 on the splits as they come (`as_is`), comparable with published figures and as inflated. Means over
 seeds have intervals from a bootstrap over duplicate groups; the two recipes are compared by the
 same bootstrap, in pairs. The runs share the work folder, so frozen layers run once, and a second
-call answers from what is there. The last line is one JSON object.
+call answers from what is there. `--exclude` names a file of paths below the data folder, one a
+line, that are left out of every row. The last line is one JSON object.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -68,8 +71,11 @@ def main() -> None:
     parser.add_argument("--preset", required=True, help="a preset's name, or a YAML file")
     parser.add_argument("--work", type=Path, required=True, help="a work folder of its own")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--exclude", type=Path, help="a file of paths to leave out, one a line")
     add_data(parser)
     arguments = parser.parse_args()
+    if arguments.exclude:
+        arguments.data = _without(arguments.data, arguments.exclude, arguments.work / "data")
     transform = load_config(arguments.preset).transform
     same = [f"transform.{name}={value}" for name, value in transform.model_dump().items()]
     recipes = {
@@ -92,6 +98,20 @@ def main() -> None:
         if isinstance(rows, dict):
             print(name, *(f"  {key:<22} {_words(value)}" for key, value in rows.items()), sep="\n")
     print(json.dumps(figures))
+
+
+def _without(data: Path, exclude: Path, folder: Path) -> Path:
+    """Links to all files of the data folder but those that are listed, in a folder of their own."""
+    listed = {Path(line.strip()) for line in exclude.read_text().splitlines() if line.strip()}
+    files = {file.relative_to(data) for file in data.rglob("*") if file.is_file()}
+    if unknown := listed - files:
+        sys.exit(f"{exclude} lists {len(unknown)} files that {data} does not hold: {min(unknown)}")
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in files - listed:
+        link = folder / file
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((data / file).absolute())
+    return folder
 
 
 def _run(arguments: argparse.Namespace, preset: str, settings: Sequence[str]) -> Trained:
