@@ -43,18 +43,37 @@ def test_probabilities_are_the_softmax_of_divided_logits():
     )
 
 
-@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("count", [40, 400])
 def test_a_split_without_mistakes_does_not_make_the_model_certain(count):
     labels = np.arange(count) % 4
-    fitted = fit_calibration(_observations(np.eye(4)[labels] * 5, labels))
-    best = fitted(tf.constant(np.eye(4, dtype="float32")[:1] * 5)).numpy().max()
+    fitted = fit_calibration(_observations(np.eye(4)[labels] * 3, labels))
+    best = fitted(tf.constant(np.eye(4, dtype="float32")[:1] * 3)).numpy().max()
     # one image more that is a quarter of every class: (n + 1 / classes) / (n + 1)
     assert best == pytest.approx((count + 1 / 4) / (count + 1), abs=0.01)
 
 
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_too_few_images_fit_no_temperature(count):
+    labels = np.arange(count) % 4
+    assert fit_calibration(_observations(np.eye(4)[labels] * 9, labels)).temperature == 1
+
+
+def test_a_temperature_that_chance_explains_is_not_used_and_the_log_says_so(caplog):
+    caplog.set_level("INFO")
+    for seed in range(5):  # a network that is calibrated as it is
+        assert fit_calibration(_drawn(64, 1.0, seed)).temperature == 1
+    assert "on 64 images of eval" in caplog.text
+
+
+def test_a_network_that_is_much_too_sure_is_calibrated_on_a_small_split():
+    for seed in range(5):
+        assert fit_calibration(_drawn(64, 4.0, seed)).temperature > 1.5
+
+
 def test_an_absent_class_and_hopeless_logits_still_give_numbers():
     assert np.isfinite(fit_calibration(_observations(np.eye(4)[[0, 1]], [0, 1])).temperature)
-    wrong = fit_calibration(_observations(np.eye(4)[[0, 1, 2]] * 9, [1, 2, 3]))
+    labels = np.arange(12) % 4
+    wrong = fit_calibration(_observations(np.eye(4)[(labels + 1) % 4] * 9, labels))
     assert wrong.temperature == pytest.approx(20, rel=0.01)
 
 
