@@ -22,6 +22,7 @@ from imaging.masks import count_levels, is_label_volume
 from imaging.picture import (
     Levels,
     Picture,
+    Pictures,
     RejectedImageError,
     TechnicalTags,
     Values,
@@ -50,8 +51,8 @@ _NOTHING = 1e-4
 """Nearer to it than this, a whole number stands for zero."""
 
 
-def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> list[Picture]:
-    """Reads slices of a NIfTI-1 or NIfTI-2 volume, packed by gzip or not.
+def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> Pictures:
+    """Opens slices of a NIfTI-1 or NIfTI-2 volume, packed by gzip or not.
 
     The volume (the first, where there are several) is turned to the closest canonical orientation.
     Pictures are as radiologists look at them: the front is up in axial ones and the top in the
@@ -64,7 +65,7 @@ def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> 
         frame: Only this slice, whatever the configuration says.
 
     Returns:
-        A picture a slice, numbered along the canonical axis.
+        The slices, numbered along the canonical axis.
 
     Raises:
         RejectedImageError: The file holds no volume, or none that can be shown, or labels.
@@ -266,7 +267,7 @@ def _slices(
     volume: _Volume,
     config: ReadConfig,
     frame: int | None,
-) -> list[Picture]:
+) -> Pictures:
     axis = _PLANES[config.nifti.plane]
     planes = np.moveaxis(values, axis, 0)
     if min(planes.shape[1:]) < 2:
@@ -277,14 +278,15 @@ def _slices(
         pixel_spacing=round(min(rows, columns) * volume.unit, 4),
         slice_thickness=round(volume.sizes[axis] * volume.unit, 4),
     )
-    pictures = []
     chosen = _positions(len(planes), config.nifti) if frame is None else [frame]
     check_frame(frame, len(planes))
-    for index in chosen:
-        upright: Levels = to_levels(planes[index], low, high).T[::-1, ::-1]
+
+    def make(number: int) -> Picture:
+        upright: Levels = to_levels(planes[number], low, high).T[::-1, ::-1]
         square = square_pixels(upright, rows, columns, config.max_pixels)
-        pictures.append(Picture(square, frame=index, channels=1, tags=tags, frames=len(planes)))
-    return pictures
+        return Picture(square, frame=number, channels=1, tags=tags, frames=len(planes))
+
+    return Pictures(len(planes), chosen, make, planes[0].size)
 
 
 def _positions(extent: int, config: NiftiConfig) -> list[int]:

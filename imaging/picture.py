@@ -1,6 +1,7 @@
 """One picture out of a file, before it is encoded, and what may be known about it."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,29 @@ class Picture:
     identity: Identity = NOBODY
     burnt_in: bool = False
     frames: int = 1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a file, each made when it is asked for.
+
+    Attributes:
+        frames: How many frames or slices the file has.
+        numbers: Those of them that are taken, counted from 0.
+        make: Makes the picture of a number; it raises `RejectedImageError` if that frame is bad.
+        pixels: Of one frame, as it is stored.
+    """
+
+    frames: int
+    numbers: Sequence[int]
+    make: Callable[[int], Picture]
+    pixels: int
+
+    @staticmethod
+    def of(picture: Picture) -> "Pictures":
+        """The one picture of a file."""
+        height, width = picture.levels.shape[:2]
+        return Pictures(1, (0,), lambda _: picture, height * width)
 
 
 def check_size(pixels: int, limit: int) -> None:
