@@ -1,7 +1,6 @@
 """One picture out of a file, before it is encoded, and what may be known about it."""
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +83,7 @@ class Picture:
             there is none yet.
         identity: Whose it is, as hashes.
         burnt_in: Whether the file says that text is burnt into the picture.
+        values: What the levels were made of, of the same shape, where that is more than 8 bits.
     """
 
     levels: Levels
@@ -94,29 +94,7 @@ class Picture:
     identity: Identity = NOBODY
     burnt_in: bool = False
     frames: int = 1
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of a file, each made when it is asked for.
-
-    Attributes:
-        frames: How many frames or slices the file has.
-        numbers: Those of them that are taken, counted from 0.
-        make: Makes the picture of a number; it raises `RejectedImageError` if that frame is bad.
-        pixels: Of one frame, as it is stored.
-    """
-
-    frames: int
-    numbers: Sequence[int]
-    make: Callable[[int], Picture]
-    pixels: int
-
-    @staticmethod
-    def of(picture: Picture) -> "Pictures":
-        """The one picture of a file."""
-        height, width = picture.levels.shape[:2]
-        return Pictures(1, (0,), lambda _: picture, height * width)
+    values: Values | None = None
 
 
 def check_size(pixels: int, limit: int) -> None:

@@ -23,17 +23,19 @@ from imaging.picture import (
     Levels,
     MissingReaderError,
     Picture,
-    Pictures,
     ReadFailedError,
     RejectedImageError,
     StorageGoneError,
     TechnicalTags,
     UnreadableError,
+    Values,
     check_frame,
 )
+from imaging.pictures import Pictures
 from imaging.png import read_png
 from imaging.quiet import hush
 from imaging.raster import read_raster
+from imaging.viewing import Viewer
 
 BLANK = "blank: every pixel has the same value"
 """Why a file without any image is refused."""
@@ -229,6 +231,34 @@ class OpenFile:
     def sha256(self) -> str:
         """Digest of the file's bytes."""
         return hashlib.sha256(self._content).hexdigest()
+
+    @cached_property
+    def viewer(self) -> Viewer:
+        """The same frames for a person who looks at them, head and all else."""
+        return self._pictures.viewer()
+
+    def samples(self, number: int) -> Values:
+        """A frame's samples, black outside the head where its image is.
+
+        Args:
+            number: One of `numbers`.
+
+        Returns:
+            uint8 or uint16 [height, width], or uint8 [height, width, 3], as `viewer.file` says.
+
+        Raises:
+            RejectedImageError: This frame is damaged or cannot be shown.
+            ReadFailedError: There is not enough memory.
+        """
+        try:
+            picture, samples = self._pictures.make(number), self.viewer.samples(number)
+            _, blackened, head = _head(picture, self._outside)
+            if blackened and head is not None:
+                samples = samples.copy()
+                samples[~head.mask(*samples.shape[:2])] = self.viewer.black(number)
+            return samples
+        except MemoryError as error:
+            raise ReadFailedError("not enough memory") from error
 
     def image(self, number: int) -> DecodedImage | None:
         """Makes one image.
@@ -437,17 +467,7 @@ def _pictures(
 
 
 def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage:
-    levels = picture.levels
-    blackened, head = False, None
-    if outside == "black":
-        given = _without_colours(levels)
-        alone, head = head_alone(given)
-        blackened = alone is not given
-        levels = alone if blackened else levels
-        if picture.burnt_in and head is WHOLE:
-            raise RejectedImageError(
-                "DICOM that says that text is burnt into it, and no head can be told from the text"
-            )
+    levels, blackened, head = _head(picture, outside)
     own = None if blackened else picture.encoded
     return DecodedImage(
         encoded=encode(levels) if own is None else own,
@@ -463,6 +483,20 @@ def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage
         burnt_in=picture.burnt_in,
         head=head,
     )
+
+
+def _head(picture: Picture, outside: str) -> tuple[Levels, bool, Outline | None]:
+    """A picture's levels as they are used, whether they have changed, and where the head is."""
+    if outside != "black":
+        return picture.levels, False, None
+    given = _without_colours(picture.levels)
+    alone, head = head_alone(given)
+    if picture.burnt_in and head is WHOLE:
+        raise RejectedImageError(
+            "DICOM that says that text is burnt into it, and no head can be told from the text"
+        )
+    blackened = alone is not given
+    return (alone if blackened else picture.levels), blackened, head
 
 
 def _without_colours(levels: Levels) -> Levels:

@@ -72,22 +72,37 @@ class GreyFrames:
         return one.picture(_perceived(self._dataset, self._layout)[levels])
 
     def meanings(self, frame: int) -> Values:
-        """What the pixels of a frame stand for (PS3.3 C.11.1), [rows, columns]."""
+        """The values that occur in a frame, after the modality transformation; of any shape."""
+        return self._see(frame).meanings
+
+    def mapped(self, frame: int, change: Callable[[Values], Values], padding: int) -> Values:
+        """What a function makes of a frame's values (PS3.3 C.11.1).
+
+        Args:
+            frame: Its number.
+            change: From values of any shape to others.
+            padding: What fills up the picture's rectangle.
+
+        Returns:
+            [rows, columns].
+        """
         one = self._see(frame)
-        return one.meanings if one.places is None else one.meanings[one.places]
+        changed = change(one.meanings)
+        changed[~one.is_signal] = padding
+        return changed if one.places is None else changed[one.places]
 
-    def is_padding(self, frame: int) -> Values:
-        """Which pixels of a frame fill up its rectangle, bool [rows, columns]."""
-        return _is_padding(self._dataset, self._layout, self._stored(frame))
+    def shown(self, frame: int) -> tuple[float, float]:
+        """What a frame's pixels mean where they become black and white.
 
-    def shown(self, frame: int) -> tuple[float, float] | None:
-        """What a frame's pixels mean where they become black and white; None if no line does."""
-        return self._range or _window(self._dataset, frame)
+        Of a file whose tables say it, which no window can, the range of the values.
+        """
+        found = self._range or _window(self._dataset, frame)
+        return found or _range(map(self._see, self._frames))
 
     @property
     def is_by_window(self) -> bool:
         """Whether the file's own windows are shown, not the range of its values."""
-        return self._range is None
+        return self._range is None and _window(self._dataset, self._frames[0]) is not None
 
     @cached_property
     def _range(self) -> tuple[float, float] | None:
@@ -97,7 +112,8 @@ class GreyFrames:
             used = np.zeros(256, bool)
             for one in map(self._see, self._frames):
                 levels = _presented(self._dataset, one.frame, one.meanings)
-                used[levels.ravel()[one.counts() > 0]] = True
+                if levels is not None:
+                    used[levels.ravel()[one.counts() > 0]] = True
                 if np.count_nonzero(used) >= _LEAST_LEVELS:
                     return None
         return _range(map(self._see, self._frames))
@@ -206,12 +222,24 @@ def _meant(dataset: Any, frame: int, stored: Values) -> Values:
     table = _table(dataset, item(dataset, "ModalityLUTSequence"), "LUT")
     if table:
         return as_float(table.look_up(stored))
-    pair = [
+    slope, intercept = _line(dataset, frame)
+    with np.errstate(all="ignore"):
+        return as_float(stored) * slope + intercept
+
+
+def scaling(dataset: Any, frame: int) -> tuple[float, float] | None:
+    """Slope and intercept from stored values to what they stand for; None if it is no line."""
+    if _table(dataset, item(dataset, "ModalityLUTSequence"), "LUT"):
+        return None
+    return _line(dataset, frame)
+
+
+def _line(dataset: Any, frame: int) -> tuple[float, float]:
+    slope, intercept = (
         number(functional(dataset, frame, "PixelValueTransformationSequence", keyword))
         for keyword in ("RescaleSlope", "RescaleIntercept")
-    ]
-    with np.errstate(all="ignore"):
-        return as_float(stored) * (pair[0] or 1.0) + (pair[1] or 0.0)
+    )
+    return slope or 1.0, intercept or 0.0
 
 
 def _presented(dataset: Any, frame: int, values: Values) -> Levels | None:
@@ -257,10 +285,15 @@ def _perceived(dataset: Any, layout: Layout) -> Levels:
     if table:
         entries = np.linspace(0, table.entries.size - 1, 256)
         return to_levels(table.entries[np.round(entries).astype(np.intp)], 0, table.full)
+    return 255 - levels if is_inverted(dataset, layout) else levels
+
+
+def is_inverted(dataset: Any, layout: Layout) -> bool:
+    """Whether low values are white, where no table says how values are presented."""
     shape = next(iter(words(value(dataset, "PresentationLUTShape"))), "")
     if shape not in ("IDENTITY", "INVERSE"):
-        shape = "INVERSE" if layout.photometric == "MONOCHROME1" else "IDENTITY"
-    return 255 - levels if shape == "INVERSE" else levels
+        return layout.photometric == "MONOCHROME1"
+    return shape == "INVERSE"
 
 
 def _range(seen: Iterable[_Seen]) -> tuple[float, float]:

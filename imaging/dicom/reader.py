@@ -26,11 +26,12 @@ from imaging.dicom.grey import COLOURS, GreyFrames, PaletteFrames
 from imaging.dicom.layout import Layout, read_layout
 from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
 from imaging.dicom.patient import identify
+from imaging.dicom.viewing import ELEMENTS as _VIEWED
+from imaging.dicom.viewing import DicomViewer
 from imaging.identity import Identity
 from imaging.picture import (
     Levels,
     Picture,
-    Pictures,
     RejectedImageError,
     TechnicalTags,
     check_frame,
@@ -38,6 +39,7 @@ from imaging.picture import (
     square_pixels,
     to_levels,
 )
+from imaging.pictures import Pictures
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
@@ -75,6 +77,8 @@ _ELEMENTS = [
     "BurnedInAnnotation",
     # What is kept, numbers of patients and studies as hashes
     *_IDENTIFYING,
+    # What is said beside the picture, of a closed list of words
+    *_VIEWED,
     "ImageOrientationPatient",
     "MagneticFieldStrength",
     "ManufacturerModelName",
@@ -132,25 +136,30 @@ def read_dicom(
     # All have a say in how one of them is shown, whichever is asked for.
     every = kinds.examined(dataset, list(range(layout.frames)))
     numbers = kinds.examined(dataset, _chosen(layout, config, frame))
-    show = _shown(dataset, layout, every)
+    grey, show = _shown(dataset, layout, every)
     identity = identify(dataset, salt, linked=config.dicom.patient_ids == "link")
 
     def make(number: int) -> Picture:
         found = _picture(dataset, layout, number, show(number), identity, config.max_pixels)
         return replace(found, burnt_in=burnt_in)
 
-    return Pictures(layout.frames, numbers, make, pixels)
+    plane, modality = _plane(dataset, numbers[0]), _text(value(dataset, "Modality"), _MODALITY)
+    viewer = DicomViewer(dataset, layout, grey, show, plane=plane, modality=modality)
+    return Pictures(layout.frames, numbers, make, pixels, lambda: viewer)
 
 
-def _shown(dataset: Any, layout: Layout, frames: list[int]) -> Callable[[int], Levels]:
-    """What shows a frame of a number."""
+def _shown(
+    dataset: Any, layout: Layout, frames: list[int]
+) -> tuple[GreyFrames | None, Callable[[int], Levels]]:
+    """Grey frames, if they are grey, and what shows a frame of a number."""
     stored = StoredFrames(dataset, layout).values
     if layout.photometric == "PALETTE COLOR":
-        return PaletteFrames(dataset, layout, stored).levels
+        return None, PaletteFrames(dataset, layout, stored).levels
     if layout.samples == 1:
-        return GreyFrames(dataset, layout, frames, stored).levels
+        grey = GreyFrames(dataset, layout, frames, stored)
+        return grey, grey.levels
     full = 2 ** min(layout.bits, 64) - 1
-    return lambda frame: to_levels(stored(frame), 0, full)
+    return None, lambda frame: to_levels(stored(frame), 0, full)
 
 
 def _parse(content: bytes, limit: int) -> Any:
