@@ -14,8 +14,17 @@ TensorFlow, when it is used for the first time.
 
 from serving.client.client import Client
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
-from serving.client.images import EncodedImage, Image, encode_image, prepare_image, read_frames
+from serving.client.images import (
+    EncodedImage,
+    Image,
+    encode_image,
+    encoded_image,
+    open_frames,
+    prepare_image,
+    read_frames,
+)
 from serving.client.results import Explanation, Prediction, VersionStatus
+from serving.client.volumes import VolumeAnswer, in_words, inside, pool
 
 __all__ = [
     "Client",
@@ -28,7 +37,13 @@ __all__ = [
     "Prediction",
     "ServingError",
     "VersionStatus",
+    "VolumeAnswer",
     "encode_image",
+    "encoded_image",
+    "in_words",
+    "inside",
+    "open_frames",
+    "pool",
     "prepare_image",
     "read_frames",
 ]
