@@ -5,10 +5,7 @@ import re
 from pipeline.config import ConfigError
 from pipeline.scheduling.cron import read_cron
 
-_EVERY = re.compile(r"@every (\d+(h|m|s))+")
-_NAMED = frozenset(
-    {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
-)
+_WORDS = re.compile(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every (\d+[hms])+)")
 
 
 def six_fields(expression: str) -> str:
@@ -27,13 +24,9 @@ def six_fields(expression: str) -> str:
         ConfigError: It is neither, or a field is out of its range.
     """
     if expression.startswith("@"):
-        if expression in _NAMED or _EVERY.fullmatch(expression):
+        if _WORDS.fullmatch(expression):
             return expression
-        raise ConfigError(
-            f"--cron {expression!r} is not known; {', '.join(sorted(_NAMED))} and `@every 6h` are."
-        )
+        raise ConfigError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
     *others, weekday = read_cron(expression, seconds=True)
-    days = weekday.text
-    if "7" in days and not weekday.is_open:
-        days = weekday.listed
-    return " ".join([*(field.text for field in others), days])
+    seven = "7" in weekday.text and not weekday.is_open
+    return " ".join([*(field.text for field in others), weekday.listed if seven else weekday.text])

@@ -1,4 +1,4 @@
-"""The API server of Kubeflow Pipelines: where it is, who asks, and what goes wrong in a sentence.
+"""The API server of Kubeflow Pipelines, and what goes wrong with it in a sentence.
 
 Requests are JSON over urllib3, whose errors say what was wrong with a connection. kfp.Client does
 not end in time, tries again what may have been heard, and takes seconds to import.
@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import urllib3
 from urllib3 import exceptions
 
 from components.errors import PipelineError
 from pipeline.config import ConfigError
-from pipeline.environment import KFP_CA, KFP_HOST, KFP_TOKEN
+from pipeline.environment import KFP_HOST, KFP_TOKEN
 
 _FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
 _IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
@@ -26,6 +25,25 @@ _MOUNTED_TOKEN = Path("/var/run/secrets/kubeflow/pipelines/token")
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LONGEST = 300
 """Characters of a server's own message that are shown."""
+_UNREACHED: dict[type[Exception], str] = {
+    exceptions.NameResolutionError: "has a name that is not known here: check --host, and the DNS",
+    exceptions.NewConnectionError: f"does not answer: check --host, and that `{_FORWARD}` runs",
+    exceptions.TimeoutError: "did not answer within {} seconds: try again, or look at its log",
+    exceptions.LocationValueError: "is not an address such as http://localhost:8888",
+}
+"""What it means that a connection fails, the narrower ways to fail first."""
+_REFUSALS = {
+    400: ("refuses what was sent", ""),
+    401: ("does not accept the credentials", f"; set {KFP_TOKEN}, or give --token-file"),
+    403: (
+        "does not let these credentials do that",
+        "; check --namespace, and the account's rights",
+    ),
+    404: ("does not know that", "; it may not be the API of Kubeflow Pipelines 2"),
+    409: ("has something of that name already", ""),
+    500: ("failed", "; its log says more: kubectl logs -n kubeflow deploy/ml-pipeline"),
+}
+"""What a status means, and what to do; other statuses mean what 500 does."""
 
 
 class ServerRefusedError(PipelineError):
@@ -57,14 +75,7 @@ class Server:
     ) -> None:
         """Connects, and makes sure that it is Kubeflow Pipelines which answers.
 
-        Args:
-            host: Its address; None for Kubeflow's own, which a pod knows.
-            namespace: The namespace of the runs, if Kubeflow has several users.
-            token_file: A file with a bearer token, read for each request; it goes before the
-                variable with one, and in a pod the pod's own comes last.
-            ca: The certificate of the authority behind the server's; None for the usual ones.
-            timeout: Seconds that an answer may take.
-            environment: The variables.
+        A token in a file goes before one in the environment, and a pod's own comes last.
 
         Raises:
             ConfigError: No server is named, or it is not an address.
@@ -72,23 +83,20 @@ class Server:
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in environment
         self.host = (host or (_IN_CLUSTER if in_pod else "")).rstrip("/")
-        if not self.host:
-            raise ConfigError(
-                f"No Kubeflow Pipelines server is named: give --host or set {KFP_HOST}, for "
-                f"instance to http://localhost:8888 after `{_FORWARD}`."
-            )
         if not self.host.startswith(("http://", "https://")):
-            raise ConfigError(f"--host {host!r} must begin with http:// or https://.")
-        self._token = environment.get(KFP_TOKEN) or None
+            named = f"--host {self.host!r} is not the address of a" if self.host else "There is no"
+            raise ConfigError(
+                f"{named} Kubeflow Pipelines server: give --host or set {KFP_HOST}, for instance "
+                f"to http://localhost:8888 after `{_FORWARD}`."
+            )
+        self._token = environment.get(KFP_TOKEN)
         self._token_file = token_file
         if in_pod and not self._token and not token_file and _MOUNTED_TOKEN.is_file():
             self._token_file = _MOUNTED_TOKEN
         self._timeout = timeout
-        self._pool = urllib3.PoolManager(
-            ca_certs=str(ca) if ca else None,
-            # A request that was sent is never sent again: it may have been heard.
-            retries=urllib3.Retry(connect=1, read=0, redirect=5, other=0),
-        )
+        # A request that was sent is never sent again: it may have been heard.
+        retries = urllib3.Retry(connect=1, read=0, redirect=5, other=0)
+        self._pool = urllib3.PoolManager(ca_certs=str(ca) if ca else None, retries=retries)
         healthz = self.ask("GET", "healthz")
         if healthz.get("apiServerReady") is False:
             raise PipelineError(
@@ -104,34 +112,23 @@ class Server:
     def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any
     ) -> dict[str, Any]:
-        """Asks the API, version 2.
-
-        Args:
-            method: GET, POST or DELETE.
-            path: Below `apis/v2beta1/`.
-            body: What is sent.
-            **query: What stands behind the question mark; None is left out.
-
-        Returns:
-            The answer.
+        """Asks the API, version 2; a query that is None is left out.
 
         Raises:
             ServerRefusedError: It says no.
             PipelineError: It is not reached, or is not an API of Kubeflow Pipelines.
         """
-        given = urlencode({name: value for name, value in query.items() if value is not None})
+        given = {name: value for name, value in query.items() if value is not None}
+        address = f"{self.host}/apis/v2beta1/{path}"
+        about = {"headers": self._headers(), "timeout": self._timeout}
         try:
-            answer = self._pool.request(
-                method,
-                f"{self.host}/apis/v2beta1/{path}" + (f"?{given}" if given else ""),
-                json=body,
-                headers=self._headers(),
-                timeout=self._timeout,
-            )
+            answer = self._pool.request(method, address, fields=given or None, json=body, **about)
         except exceptions.HTTPError as error:
             raise PipelineError(self._unreached(getattr(error, "reason", None) or error)) from error
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise self._refusal(answer)
+            what, advice = _REFUSALS.get(answer.status, _REFUSALS[500])
+            said = f"{self.host} {what} ({answer.status}){_message(answer.data)}{advice}."
+            raise ServerRefusedError(said, answer.status)
         try:
             return dict(answer.json())
         except (ValueError, TypeError) as error:
@@ -141,17 +138,8 @@ class Server:
                 f"or a sign-in page that needs a token ({KFP_TOKEN} or --token-file)."
             ) from error
 
-    def run_page(self, run_id: str) -> str:
-        """The address of a run's page in the user interface."""
-        return f"{self.host}/#/runs/details/{run_id}"
-
     def named(self, what: str, name: str) -> list[dict[str, Any]]:
-        """The experiments or the recurring runs of a name.
-
-        Args:
-            what: `experiments`, or `recurringRuns`.
-            name: The name.
-        """
+        """The `experiments` or the `recurringRuns` of a name."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         only = json.dumps({"predicates": [predicate]})
         found = self.ask("GET", what.lower(), namespace=self.namespace, filter=only)
@@ -168,48 +156,18 @@ class Server:
         return {"authorization": f"Bearer {token}"} if token else {}
 
     def _unreached(self, reason: Any) -> str:
-        host, text = self.host, " ".join(str(reason).split())
-        if isinstance(reason, exceptions.NameResolutionError):
-            return f"The name in {host} is not known here: check --host or {KFP_HOST}, and the DNS."
-        if isinstance(reason, exceptions.SSLError) or "SSL" in text:
-            if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
-                return f"{host} does not speak TLS: use http:// for it."
+        text = " ".join(str(reason).split())
+        said = f"ended the connection without an answer ({text}): is it Kubeflow Pipelines?"
+        if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
+            said = "does not speak TLS: use http:// for it."
+        elif isinstance(reason, exceptions.SSLError) or "SSL" in text:
             why = getattr(next(iter(reason.args), None), "verify_message", None) or text
-            return (
-                f"The certificate of {host} is not trusted ({why}): "
-                f"give the certificate of its authority with --ca or {KFP_CA}."
-            )
-        if isinstance(reason, exceptions.NewConnectionError):
-            return (
-                f"Nothing answers at {host}: check --host or {KFP_HOST}, and that a `{_FORWARD}` "
-                "is still running."
-            )
-        if isinstance(reason, exceptions.TimeoutError):
-            return (
-                f"{host} did not answer within {self._timeout} seconds: try again, or look at its "
-                "log."
-            )
-        if isinstance(reason, exceptions.LocationValueError):
-            return f"{host} is not an address: give one such as http://localhost:8888."
-        return f"{host} ended the connection without an answer ({text}): is it Kubeflow Pipelines?"
-
-    def _refusal(self, answer: urllib3.BaseHTTPResponse) -> ServerRefusedError:
-        said = _message(answer.data)
-        quoted, host = f": {said}" if said else "", self.host
-        sentences = {
-            400: f"{host} refuses what was sent{quoted or ' (400)'}.",
-            401: f"{host} does not accept the credentials (401){quoted}; set {KFP_TOKEN}, or give "
-            "--token-file.",
-            403: f"{host} does not let these credentials do that (403){quoted}; check --namespace, "
-            "and the rights of the token's account there.",
-            404: f"{host} does not know that (404){quoted}; is it the API of Kubeflow Pipelines 2?",
-            409: f"{host} has something of that name already (409){quoted}.",
-        }
-        fallback = (
-            f"{host} failed ({answer.status} {answer.reason}){quoted}; its log says more: "
-            "kubectl logs -n kubeflow deploy/ml-pipeline."
-        )
-        return ServerRefusedError(sentences.get(answer.status, fallback), answer.status)
+            said = f"has a certificate that is not trusted ({why}): give its authority's with --ca."
+        for kind, meant in _UNREACHED.items():
+            if isinstance(reason, kind):
+                said = f"{meant.format(self._timeout)}."
+                break
+        return f"{self.host} {said}"
 
 
 def _message(body: bytes) -> str:
@@ -220,4 +178,4 @@ def _message(body: bytes) -> str:
         return ""
     message = answer.get("message") or answer.get("error") if isinstance(answer, dict) else None
     text = " ".join(str(message or "").split()).rstrip(".")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return f": {text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'}" if text else ""

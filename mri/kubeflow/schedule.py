@@ -25,31 +25,17 @@ def schedule(
     pipeline: Compiled,
     flags: JobFlags,
     server: ServerFlags,
-    cron: Annotated[
-        str,
-        typer.Option(
-            help="Minute, hour, day, month and weekday; with six fields, seconds come first."
-        ),
-    ],
-    span: Annotated[
-        str | None,
-        typer.Option(help="`latest` for the newest span when a run begins, or a number."),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Default: the pipeline's name.")] = None,
+    cron: Annotated[str, typer.Option(help="Five fields; with six, seconds come first.")],
     enable: Annotated[
         bool, typer.Option("--enable/--disable", help="Whether the schedule is active at once.")
     ] = True,
     catch_up: Annotated[
-        bool,
-        typer.Option(
-            "--catch-up/--no-catch-up",
-            help="Make up for every missed time, or for the last one only.",
-        ),
+        bool, typer.Option(help="Make up for every missed time, or for the last one only.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a compiled pipeline on Kubeflow on a schedule."""
-    job = flags.job(pipeline, name, span)
+    job = flags.job(pipeline)
     expression = six_fields(cron)
     made = runs.schedule(server.connect(), job, expression, enabled=enable, catch_up=catch_up)
     if as_json:
@@ -57,9 +43,7 @@ def schedule(
         console.file.write(json.dumps({**found, "parameters": job.values}, indent=2) + "\n")
         return
     if expression != cron:
-        console.print(
-            f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds.",
-            markup=False,
-        )
+        words = f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds."
+        console.print(words, markup=False)
     state = "enabled" if enable else "disabled"
     console.print(f"schedule {made} is {state}", soft_wrap=True, markup=False)
