@@ -6,7 +6,6 @@ error. What links rows are the ids of their children, which Argo makes of the no
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import product
@@ -24,14 +23,9 @@ _ALWAYS = "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
 class KubeflowTask(BaseModel, frozen=True):
-    """A task of a run.
+    """What became of a task, in words; how often its container was started, and when.
 
     Attributes:
-        name: The pipeline's name of it.
-        state: What became of it, in words.
-        tries: How often its container was started.
-        began: When.
-        ended: When.
         look: The command that shows why it failed.
     """
 
@@ -44,16 +38,7 @@ class KubeflowTask(BaseModel, frozen=True):
 
 
 def read_tasks(run: Row, namespace: str, *, has_ended: bool) -> tuple[KubeflowTask, ...]:
-    """Reads a run's tasks, in the order of the graph.
-
-    Args:
-        run: The API's answer.
-        namespace: Where its pods are.
-        has_ended: Whether nothing more will begin.
-
-    Returns:
-        The tasks; none if the answer does not hold the pipeline.
-    """
+    """Reads a run's tasks in the order of the graph; none if the pipeline is not in the answer."""
     source: Row = run.get("pipeline_spec") or {}
     spec: Row = source.get("pipeline_spec") or source
     rows = _Rows(run, namespace, has_ended)
@@ -90,17 +75,17 @@ class _Rows:
     def __init__(self, run: Row, namespace: str, has_ended: bool) -> None:
         self._namespace, self._has_ended = namespace, has_ended
         self._run_id = run["run_id"]
-        self._rows: Mapping[str, list[Row]] = defaultdict(list)
+        self._rows: dict[str, Row] = {}
         self._children: set[str] = set()
         for row in (run.get("run_details") or {}).get("task_details", ()):
-            self._rows[row.get("display_name", "")].append(row)
+            self._rows.setdefault(row.get("display_name", ""), row)
             self._children |= {one.get("pod_name", "") for one in row.get("child_tasks", ())}
         self._workflow = next(iter(self._children), "").rpartition("-")[0]
 
     def task(self, way: Sequence[str], task: Row) -> KubeflowTask:
         *outer, key = way
-        [driver], [row] = (self._rows.get(one, [{}])[:1] for one in (f"{key}-driver", key))
-        state, look, tries = row.get("state"), None, 0
+        driver, row = self._rows.get(f"{key}-driver", {}), self._rows.get(key, {})
+        state, look, attempts = row.get("state"), None, list[str]()
         if driver.get("state") == "FAILED":
             words, row = "failed before it began", driver
             look = self._log(self._nodes(*outer, f"{key}-driver"), "system-container-driver")
@@ -109,13 +94,12 @@ class _Rows:
             words, driver, row = "never ran" if self._has_ended or row else "waits", {}, {}
         else:
             words, attempts = (state or "PENDING").lower(), self._nodes(*outer, key, "executor")
-            tries = len(attempts)
             template = f"{'retry-' if 'retryPolicy' in task else ''}system-container-impl"
             look = self._log(attempts, template) if state == "FAILED" else None
         return KubeflowTask(
             name=task.get("taskInfo", {}).get("name") or key,
             state=words,
-            tries=tries,
+            tries=len(attempts),
             began=driver.get("start_time") or row.get("start_time"),
             ended=row.get("end_time"),
             look=look,
@@ -133,9 +117,8 @@ class _Rows:
         return [name for name in known if name.endswith(")")] or known
 
     def _attempts(self, shown: str) -> list[str]:
-        numbered = re.compile(re.escape(shown) + r"\((\d+)\)")
-        found = [(int(match[1]), one) for one in self._rows if (match := numbered.fullmatch(one))]
-        return [shown, *(one for _, one in sorted(found))]
+        found = [one for one in self._rows if re.fullmatch(rf"{re.escape(shown)}\(\d+\)", one)]
+        return [shown, *sorted(found, key=lambda one: (len(one), one))]
 
     def _log(self, nodes: Sequence[str], template: str) -> str:
         if not nodes:

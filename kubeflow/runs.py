@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import AliasPath, BaseModel, Field
+from pydantic import BaseModel
 
 from components.errors import PipelineError
 from kubeflow.compiled import CompiledPipeline
@@ -40,18 +40,11 @@ class KubeflowRun(BaseModel, frozen=True):
     stopped: bool
     created_at: Time = None
     finished_at: Time = None
-    error: str | None = Field(None, validation_alias=AliasPath("error", "message"))
-    parameters: Mapping[str, Any] = Field(
-        {}, validation_alias=AliasPath("runtime_config", "parameters")
-    )
+    error: str | None
+    parameters: Mapping[str, Any]
     page: str
     pods: str
     tasks: tuple[KubeflowTask, ...]
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more will begin."""
-        return self.state in _ENDED
 
 
 @dataclass(frozen=True)
@@ -87,20 +80,10 @@ def submit(server: Server, job: Job) -> KubeflowRun:
 def schedule(
     server: Server, job: Job, cron: str, *, enabled: bool = True, catch_up: bool = False
 ) -> str:
-    """Makes a schedule, which Kubeflow calls a recurring run.
+    """Makes a schedule, which Kubeflow calls a recurring run, and returns its id.
 
-    Args:
-        server: Where.
-        job: What is to run, once at a time: a run holds the shared folder to itself.
-        cron: When, in six fields.
-        enabled: Whether runs begin from now on.
-        catch_up: Whether every time that was missed is made up for, rather than the last alone.
-
-    Returns:
-        Kubeflow's id of it.
-
-    Raises:
-        PipelineError: One of that name is there, or the server refuses it or is not reached.
+    One run is begun at a time: it holds the shared folder to itself. `cron` has six fields;
+    `catch_up` makes up for every time that was missed, rather than for the last alone.
     """
     name = job.name or job.pipeline.name
     if same := server.named("recurringRuns", name):
@@ -121,13 +104,7 @@ def schedule(
 def wait(server: Server, run_id: str, seen: Callable[[KubeflowRun], None]) -> KubeflowRun:
     """Waits until a run has ended, and for a server that is away for a while.
 
-    Args:
-        server: Where.
-        run_id: Kubeflow's id.
-        seen: Is shown the run at each change of its state.
-
-    Raises:
-        PipelineError: The server is not reached, or does not know it.
+    At each change of the run's state, `seen` is shown the run.
     """
     state, pause, failures = "", _FIRST_PAUSE, 0
     while True:
@@ -135,17 +112,14 @@ def wait(server: Server, run_id: str, seen: Callable[[KubeflowRun], None]) -> Ku
             run = get_run(server, run_id)
         except PipelineError as error:
             failures += 1
-            refused = (
-                isinstance(error, ServerRefusedError)
-                and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-            )
+            refused = isinstance(error, ServerRefusedError) and error.status // 100 == 4
             if failures > _MOST_FAILURES or refused:
                 raise
         else:
             failures = 0
             if run.state != state:
                 seen(run)
-            if run.has_ended:
+            if run.state in _ENDED:
                 return run
             state = run.state
         time.sleep(pause)
@@ -166,7 +140,7 @@ def get_run(server: Server, run_id: str) -> KubeflowRun:
 def stop(server: Server, run_id: str) -> KubeflowRun:
     """Ends a run that has not ended; what its tasks have finished stays."""
     run = get_run(server, run_id)
-    if run.has_ended:
+    if run.state in _ENDED:
         raise PipelineError(f"The run {run_id} cannot be stopped: it has ended ({run.state}).")
     server.ask("POST", f"runs/{run.run_id}:terminate")
     return get_run(server, run_id)
@@ -177,6 +151,8 @@ def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
     try:
         found = {
             **run,
+            "error": (run.get("error") or {}).get("message"),
+            "parameters": (run.get("runtime_config") or {}).get("parameters", {}),
             "stopped": any(one.get("state") == "CANCELING" for one in run.get("state_history", ())),
             "page": f"{server.host}/#/runs/details/{run['run_id']}",
             "pods": pods_command(run["run_id"], namespace),
@@ -184,5 +160,5 @@ def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
         }
         return KubeflowRun.model_validate(found)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        what = "answers with what is no run of Kubeflow Pipelines 2."
-        raise PipelineError(f"{server.host} {what}") from error
+        said = f"{server.host} answers with what is no run of Kubeflow Pipelines 2."
+        raise PipelineError(said) from error

@@ -90,24 +90,20 @@ class Server:
                 f"to http://localhost:8888 after `{_FORWARD}`."
             )
         self._token = environment.get(KFP_TOKEN)
-        self._token_file = token_file
-        if in_pod and not self._token and not token_file and _MOUNTED_TOKEN.is_file():
-            self._token_file = _MOUNTED_TOKEN
+        mounted = in_pod and not self._token and _MOUNTED_TOKEN.is_file()
+        self._token_file = token_file or (_MOUNTED_TOKEN if mounted else None)
         self._timeout = timeout
         # A request that was sent is never sent again: it may have been heard.
         retries = urllib3.Retry(connect=1, read=0, redirect=5, other=0)
         self._pool = urllib3.PoolManager(ca_certs=str(ca) if ca else None, retries=retries)
         healthz = self.ask("GET", "healthz")
         if healthz.get("apiServerReady") is False:
-            raise PipelineError(
-                f"{self.host} is Kubeflow's user interface, which does not reach its API server: "
-                "kubectl get pods -n kubeflow -l app=ml-pipeline."
-            )
+            said = "is Kubeflow's user interface, which does not reach its API server: kubectl get"
+            raise PipelineError(f"{self.host} {said} pods -n kubeflow -l app=ml-pipeline.")
         # The user interface answers this itself, in its own words.
         self.version = str(healthz.get("tag_name") or healthz.get("apiServerTagName") or "unknown")
-        self.namespace = namespace
-        if namespace is None and healthz.get("multi_user") and _OWN_NAMESPACE.is_file():
-            self.namespace = _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
+        own = _OWN_NAMESPACE if healthz.get("multi_user") and _OWN_NAMESPACE.is_file() else None
+        self.namespace = namespace or (own and own.read_text(encoding="utf-8").strip())
 
     def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any
@@ -157,17 +153,14 @@ class Server:
 
     def _unreached(self, reason: Any) -> str:
         text = " ".join(str(reason).split())
-        said = f"ended the connection without an answer ({text}): is it Kubeflow Pipelines?"
+        said = f"ended the connection without an answer ({text}): it may not be Kubeflow Pipelines"
         if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
-            said = "does not speak TLS: use http:// for it."
+            said = "does not speak TLS: use http:// for it"
         elif isinstance(reason, exceptions.SSLError) or "SSL" in text:
             why = getattr(next(iter(reason.args), None), "verify_message", None) or text
-            said = f"has a certificate that is not trusted ({why}): give its authority's with --ca."
-        for kind, meant in _UNREACHED.items():
-            if isinstance(reason, kind):
-                said = f"{meant.format(self._timeout)}."
-                break
-        return f"{self.host} {said}"
+            said = f"has a certificate that is not trusted ({why}): give its authority's with --ca"
+        meant = (words for kind, words in _UNREACHED.items() if isinstance(reason, kind))
+        return f"{self.host} {next(meant, said).format(self._timeout)}."
 
 
 def _message(body: bytes) -> str:

@@ -31,7 +31,7 @@ def test_what_is_imported_is_required_by_name() -> None:
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [one.name for one in node.names] if isinstance(node, ast.Import) else []
             for top in {str(name).partition(".")[0] for name in names}:
-                if top not in sys.stdlib_module_names and top not in OURS:
-                    if named.isdisjoint(map(_normal, holds.get(top, []))):
-                        missing.setdefault(top, []).append(str(file.relative_to(ROOT)))
+                by = {_normal(one) for one in holds.get(top, [])}
+                if top not in {*sys.stdlib_module_names, *OURS} and not by & named:
+                    missing.setdefault(top, []).append(str(file.relative_to(ROOT)))
     assert missing == {}

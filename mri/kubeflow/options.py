@@ -22,15 +22,10 @@ def _flag(text: str, variable: str | None = None, **options: Any) -> Any:
 Compiled = Annotated[
     Path, typer.Argument(metavar="PIPELINE", help="File that `mri kubeflow compile` wrote.")
 ]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--param", metavar="NAME=VALUE", help="Value of a parameter that the file declares."
-    ),
-]
-ServiceAccount = Annotated[
-    str | None, _flag("Kubernetes service account of the tasks; default: Kubeflow's.")
-]
+_PARAM = "Value of a parameter that the file declares."
+Parameters = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help=_PARAM)]
+_ACCOUNT = "Kubernetes service account of the tasks; default: Kubeflow's."
+ServiceAccount = Annotated[str | None, _flag(_ACCOUNT)]
 _SPAN = "`latest` for the newest span when a run begins, or a number."
 _EXPERIMENT = "Experiment that the runs belong to; default: the pipeline's name."
 _NAME = "Name of the run or the schedule; default: the pipeline's, and of a run the time."

@@ -37,13 +37,13 @@ def print_run(console: Console, run: runs.KubeflowRun, as_json: bool) -> None:
     if as_json:
         console.file.write(run.model_dump_json(indent=2) + "\n")
         return
-    ended = f"{_text(run.finished_at)} UTC, after {_lasted(run.created_at, run.finished_at)}"
+    lasted = _lasted(run.created_at, run.finished_at)
     lines = {
         "run": run.run_id,
         "name": run.display_name,
         "state": run.state + (" (it was told to stop)" if run.stopped else ""),
         "created": f"{_text(run.created_at)} UTC",
-        "ended": ended if run.finished_at else None,
+        "ended": lasted and f"{_text(run.finished_at)} UTC, after {lasted}",
         "given": " ".join(f"{name}={value}" for name, value in sorted(run.parameters.items())),
         "error": run.error,
         "page": run.page,

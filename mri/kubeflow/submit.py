@@ -34,15 +34,11 @@ def submit(
     job = flags.job(pipeline)
     connected = server.connect()
     run = runs.submit(connected, job)
-
-    def say(words: str) -> None:
-        if not as_json:
-            console.print(words, soft_wrap=True, markup=False)
-
-    say(f"run {run.run_id}: {run.page}")
+    console.quiet = as_json
+    console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
     if wait:
         try:
-            run = runs.wait(connected, run.run_id, lambda seen: say(seen.state))
+            run = runs.wait(connected, run.run_id, lambda seen: console.print(seen.state))
         except KeyboardInterrupt:
             console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
