@@ -28,13 +28,6 @@ _KINDS: dict[int, tuple[Any, str]] = {
 def read_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, Any]:
     """Reads `NAME=VALUE` pairs, and fills in the file's defaults as a server does.
 
-    Args:
-        pipeline: The compiled pipeline.
-        texts: The pairs.
-
-    Returns:
-        A value for each parameter, of the type that the file declares.
-
     Raises:
         ConfigError: A name is not declared, a value is of another type, or one is missing.
     """

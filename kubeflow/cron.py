@@ -12,16 +12,8 @@ def six_fields(expression: str) -> str:
     """Gives a cron expression the form that Kubeflow Pipelines reads.
 
     Its scheduler (robfig/cron) counts seconds first, and takes five fields for seconds to month,
-    which would run a nightly pipeline every hour. Sunday is 0 there, and never 7.
-
-    Args:
-        expression: Five fields, six fields, or one such as `@daily` or `@every 6h`.
-
-    Returns:
-        Six fields; what begins with `@` as it is.
-
-    Raises:
-        ConfigError: It is neither, or a field is out of its range.
+    which would run a nightly pipeline every hour. Sunday is 0 there, and never 7. What begins with
+    `@` it reads as it is. A ConfigError says what is wrong with an expression.
     """
     if expression.startswith("@"):
         if _WORDS.fullmatch(expression):

@@ -77,9 +77,7 @@ def submit(server: Server, job: Job) -> KubeflowRun:
     return _run(server, server.ask("POST", "runs", job.body(server, name)))
 
 
-def schedule(
-    server: Server, job: Job, cron: str, *, enabled: bool = True, catch_up: bool = False
-) -> str:
+def schedule(server: Server, job: Job, cron: str, *, catch_up: bool = False) -> str:
     """Makes a schedule, which Kubeflow calls a recurring run, and returns its id.
 
     One run is begun at a time: it holds the shared folder to itself. `cron` has six fields;
@@ -93,7 +91,7 @@ def schedule(
         )
     when = {
         "trigger": {"cron_schedule": {"cron": cron}},
-        "mode": "ENABLE" if enabled else "DISABLE",
+        "mode": "ENABLE",
         "max_concurrency": "1",
         "no_catchup": not catch_up,
     }

@@ -7,6 +7,7 @@ not end in time, tries again what may have been heard, and takes seconds to impo
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,8 @@ class Server:
 
 def _message(body: bytes) -> str:
     """The message of a google.rpc.Status; of anything else, such as a proxy's page, nothing."""
-    try:
+    with suppress(ValueError, AttributeError):
         answer = json.loads(body)
-    except ValueError:
-        return ""
-    message = answer.get("message") or answer.get("error") if isinstance(answer, dict) else None
-    text = " ".join(str(message or "").split()).rstrip(".")
-    return f": {text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'}" if text else ""
+        text = " ".join(str(answer.get("message") or answer.get("error") or "").split()).rstrip(".")
+        return f": {text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'}" if text else ""
+    return ""

@@ -68,6 +68,4 @@ def _text(time: datetime | None) -> str:
 
 
 def _lasted(began: datetime | None, ended: datetime | None) -> str:
-    return (
-        str(ended.replace(microsecond=0) - began.replace(microsecond=0)) if began and ended else ""
-    )
+    return str(ended - began).partition(".")[0] if began and ended else ""

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Examples:\n\n  mri kubeflow schedule pipeline.yaml --cron '0 3 * * *' --span latest\n\n"
-    "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI' --name workdays --disable"
+    "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI' --name workdays"
     "\n\nTimes are in the cluster's time zone, which is UTC unless it was changed."
 )
 @spread
@@ -26,9 +26,6 @@ def schedule(
     flags: JobFlags,
     server: ServerFlags,
     cron: Annotated[str, typer.Option(help="Five fields; with six, seconds come first.")],
-    enable: Annotated[
-        bool, typer.Option("--enable/--disable", help="Whether the schedule is active at once.")
-    ] = True,
     catch_up: Annotated[
         bool, typer.Option(help="Make up for every missed time, or for the last one only.")
     ] = False,
@@ -37,13 +34,12 @@ def schedule(
     """Run a compiled pipeline on Kubeflow on a schedule."""
     job = flags.job(pipeline)
     expression = six_fields(cron)
-    made = runs.schedule(server.connect(), job, expression, enabled=enable, catch_up=catch_up)
+    made = runs.schedule(server.connect(), job, expression, catch_up=catch_up)
     if as_json:
-        found = {"schedule_id": made, "enabled": enable, "cron": expression}
+        found = {"schedule_id": made, "cron": expression}
         console.file.write(json.dumps({**found, "parameters": job.values}, indent=2) + "\n")
         return
     if expression != cron:
         words = f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds."
         console.print(words, markup=False)
-    state = "enabled" if enable else "disabled"
-    console.print(f"schedule {made} is {state}", soft_wrap=True, markup=False)
+    console.print(f"schedule {made} is enabled", soft_wrap=True, markup=False)

@@ -105,11 +105,11 @@ def test_a_schedule_runs_one_at_a_time_and_makes_up_for_the_last_time_only(
     assert (sent.recurring_run_id, sent.display_name, sent.mode) == (made, "brain-mri", "ENABLE")
 
 
-def test_a_schedule_may_begin_switched_off_and_make_up_for_each_time(server, connected, pipeline):
+def test_a_schedule_may_make_up_for_each_time(server, connected, pipeline):
     job = Job(pipeline, {"data": "x"}, "nightly")
-    runs.schedule(connected, job, "@daily", enabled=False, catch_up=True)
+    runs.schedule(connected, job, "@daily", catch_up=True)
     [sent] = server.schedules
-    assert (sent.mode, sent.no_catchup, sent.display_name) == ("DISABLE", False, "nightly")
+    assert (sent.mode, sent.no_catchup, sent.display_name) == ("ENABLE", False, "nightly")
 
 
 def test_a_name_that_is_taken_is_not_taken_twice(server, connected, pipeline):
