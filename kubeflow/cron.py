@@ -5,7 +5,9 @@ import re
 from pipeline.config import ConfigError
 from pipeline.scheduling.cron import read_cron
 
-_WORDS = re.compile(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every (\d+[hms])+)")
+_WORDS = re.compile(
+    r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every (?=.*[1-9])(\d+[hms])+)"
+)
 
 
 def six_fields(expression: str) -> str:
@@ -19,6 +21,11 @@ def six_fields(expression: str) -> str:
         if _WORDS.fullmatch(expression):
             return expression
         raise ConfigError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
+    if "TZ=" in expression:
+        raise ConfigError(
+            f"--cron {expression!r} names a time zone: Kubeflow counts in the cluster's, UTC unless "
+            "CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow is set."
+        )
     *others, weekday = read_cron(expression, seconds=True)
     seven = "7" in weekday.text and not weekday.is_open
     return " ".join([*(field.text for field in others), weekday.listed if seven else weekday.text])
