@@ -5,9 +5,8 @@ import re
 from pipeline.config import ConfigError
 from pipeline.scheduling.cron import read_cron
 
-_WORDS = re.compile(
-    r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every (?=.*[1-9])(\d+[hms])+)"
-)
+_EVERY = r"every (?=.*[1-9])(\d+[hms])+"
+_WORDS = re.compile(f"@(yearly|annually|monthly|weekly|daily|midnight|hourly|{_EVERY})")
 
 
 def six_fields(expression: str) -> str:
@@ -23,8 +22,8 @@ def six_fields(expression: str) -> str:
         raise ConfigError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
     if "TZ=" in expression:
         raise ConfigError(
-            f"--cron {expression!r} names a time zone: Kubeflow counts in the cluster's, UTC unless "
-            "CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow is set."
+            f"--cron {expression!r} names a time zone: Kubeflow counts in the cluster's, which is "
+            "UTC unless CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow is set."
         )
     *others, weekday = read_cron(expression, seconds=True)
     seven = "7" in weekday.text and not weekday.is_open
