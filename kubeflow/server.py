@@ -117,9 +117,10 @@ class Server:
         """
         given = {name: value for name, value in query.items() if value is not None}
         address = f"{self.host}/apis/v2beta1/{path}"
-        about = {"headers": self._headers(), "timeout": self._timeout}
+        sent = {"fields": given} if given else {"json": body}
+        headers, timeout = self._headers(), self._timeout
         try:
-            answer = self._pool.request(method, address, fields=given or None, json=body, **about)
+            answer = self._pool.request(method, address, headers=headers, timeout=timeout, **sent)
         except exceptions.HTTPError as error:
             raise PipelineError(self._unreached(getattr(error, "reason", None) or error)) from error
         if answer.status >= HTTPStatus.BAD_REQUEST:

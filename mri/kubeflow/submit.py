@@ -40,6 +40,7 @@ def submit(
         try:
             run = runs.wait(connected, run.run_id, lambda seen: console.print(seen.state))
         except KeyboardInterrupt:
+            console.quiet = False
             console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     if wait or as_json:
