@@ -29,9 +29,7 @@ class KubeflowRun(BaseModel, frozen=True):
     Attributes:
         stopped: Whether it was told to stop, after which Kubeflow calls it failed.
         error: What the server says against it, which is never why a task failed.
-        page: The address of its page in Kubeflow.
         pods: The command that lists its pods.
-        tasks: Its tasks, in the order of the graph.
     """
 
     run_id: str

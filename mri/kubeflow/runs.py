@@ -14,19 +14,19 @@ from mri.options import AsJson, spread
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and stop runs on Kubeflow.")
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+_Id = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 
 @app.command(epilog="Example:\n\n  mri kubeflow runs show RUN --json")
 @spread
-def show(console: Console, run: RunId, as_json: AsJson = False, *, server: ServerFlags) -> None:
+def show(console: Console, run: _Id, as_json: AsJson = False, *, server: ServerFlags) -> None:
     """Show a run: its state, its parameters, its tasks, and where to look for what failed."""
     print_run(console, runs.get_run(server.connect(), run), as_json)
 
 
 @app.command(epilog="Example:\n\n  mri kubeflow runs stop RUN")
 @spread
-def stop(console: Console, run: RunId, *, server: ServerFlags) -> None:
+def stop(console: Console, run: _Id, *, server: ServerFlags) -> None:
     """Stop a run; what its tasks have finished is kept."""
     stopped = runs.stop(server.connect(), run)
     console.print(f"{stopped.run_id} {stopped.state}", soft_wrap=True, markup=False)

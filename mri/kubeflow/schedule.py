@@ -1,6 +1,5 @@
 """`mri kubeflow schedule`: runs of a compiled pipeline that the server begins."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from rich.console import Console
 from kubeflow import runs
 from kubeflow.cron import six_fields
 from mri.kubeflow.options import Compiled, JobFlags, ServerFlags
-from mri.options import AsJson, spread
+from mri.options import spread
 
 app = typer.Typer(add_completion=False)
 
@@ -29,16 +28,10 @@ def schedule(
     catch_up: Annotated[
         bool, typer.Option(help="Make up for every missed time, or for the last one only.")
     ] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Run a compiled pipeline on Kubeflow on a schedule."""
-    job = flags.job(pipeline)
-    expression = six_fields(cron)
+    job, expression = flags.job(pipeline), six_fields(cron)
     made = runs.schedule(server.connect(), job, expression, catch_up=catch_up)
-    if as_json:
-        found = {"schedule_id": made, "cron": expression}
-        console.file.write(json.dumps({**found, "parameters": job.values}, indent=2) + "\n")
-        return
     if expression != cron:
         words = f"cron {cron!r} is {expression!r} for Kubeflow, whose first field is seconds."
         console.print(words, markup=False)
