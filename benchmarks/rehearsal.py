@@ -1,6 +1,6 @@
 """What compiling costs, and a rehearsal that is answered from cache.
 
-    bin/python -m benchmarks.rehearsal [--metadata URL] [--parallel N] [--against FOLDER]
+    bin/python -m benchmarks.rehearsal [--metadata URL] [--parallel N] [--rounds N] [--against FOLDER]
 
 A small pipeline is compiled, rehearsed on the synthetic sample, and rehearsed again; then
 everything is cached, and what is left is starting processes. FOLDER is a checkout of another commit
@@ -22,8 +22,6 @@ from statistics import median
 from typing import NamedTuple
 
 _HERE = Path(__file__).parents[1]
-_ROUNDS = 3
-"""Cached rehearsals of each checkout."""
 _COMPILE = """
 import sys, time
 from pathlib import Path
@@ -97,6 +95,7 @@ def main() -> None:
     parser.add_argument("--metadata", metavar="URL", help="default: SQLite, one task at a time")
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout")
+    parser.add_argument("--rounds", type=int, default=3, help="cached rehearsals of each checkout")
     given = parser.parse_args()
     options = [f"--parallel={given.parallel}"]
     if given.metadata and given.against:
@@ -108,7 +107,7 @@ def main() -> None:
         if given.against:
             other = given.against.absolute()
             sides["against"] = _Checkout(other, Path(folder, "against"), options)
-        for _ in range(_ROUNDS):
+        for _ in range(given.rounds):
             for side in sides.values():
                 side.cached.append(side.rehearse())
     print(sides["this"].cached[-1].said)
