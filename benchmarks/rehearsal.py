@@ -1,6 +1,6 @@
 """What compiling costs, and a rehearsal that is answered from cache.
 
-    bin/python -m benchmarks.rehearsal [--metadata URL] [--parallel N] [--rounds N] [--against FOLDER]
+    bin/python -m benchmarks.rehearsal [--metadata URL] [--rounds N] [--against FOLDER]
 
 A small pipeline is compiled, rehearsed on the synthetic sample, and rehearsed again; then
 everything is cached, and what is left is starting processes. FOLDER is a checkout of another commit
