@@ -8,6 +8,7 @@ error. What links rows are the ids of their children, which Argo makes of the no
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from graphlib import TopologicalSorter
 from itertools import product
 from typing import Annotated, Any
 
@@ -54,19 +55,16 @@ def _leaves(
     spec: Row, component: Row | None, way: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Row]]:
     """The container tasks, each with the way to it through Argo's DAGs and hooks."""
-    left = dict(component["dag"]["tasks"]) if component else {}
-    before = {key: set(task.get("dependentTasks", ())) for key, task in left.items()}
-    # What waits for nothing that is left; a circle, which no server takes, is left out.
-    while ready := [key for key in left if not before[key] & left.keys()]:
-        for key in ready:
-            task = left.pop(key)
-            always = task.get("triggerPolicy", {}).get("strategy") == _ALWAYS
-            inner = (*way, *(f"{one}.onExit" for one in before[key] if always), key)
-            component = spec["components"].get(task["componentRef"]["name"], {})
-            if "dag" in component:
-                yield from _leaves(spec, component, inner)
-            else:
-                yield inner, task
+    tasks: Row = component["dag"]["tasks"] if component else {}
+    before = {key: task.get("dependentTasks", ()) for key, task in tasks.items()}
+    for key in TopologicalSorter(before).static_order():
+        always = tasks[key].get("triggerPolicy", {}).get("strategy") == _ALWAYS
+        inner = (*way, *(f"{one}.onExit" for one in before[key] if always), key)
+        component = spec["components"].get(tasks[key]["componentRef"]["name"], {})
+        if "dag" in component:
+            yield from _leaves(spec, component, inner)
+        else:
+            yield inner, tasks[key]
 
 
 class _Rows:

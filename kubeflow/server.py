@@ -77,10 +77,6 @@ class Server:
         """Connects, and makes sure that it is Kubeflow Pipelines which answers.
 
         A token in a file goes before one in the environment, and a pod's own comes last.
-
-        Raises:
-            ConfigError: No server is named, or it is not an address.
-            PipelineError: It does not answer, or is something else.
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in environment
         self.host = (host or (_IN_CLUSTER if in_pod else "")).rstrip("/")
