@@ -29,7 +29,7 @@ _LONGEST = 300
 _UNREACHED: dict[type[Exception], str] = {
     exceptions.NameResolutionError: "has a name that is not known here: check --host, and the DNS",
     exceptions.NewConnectionError: f"does not answer: check --host, and that `{_FORWARD}` runs",
-    exceptions.TimeoutError: "did not answer within {} seconds: try again, or look at its log",
+    exceptions.TimeoutError: "did not answer in time: try again, raise --timeout, or see its log",
     exceptions.LocationValueError: "is not an address such as http://localhost:8888",
 }
 """What it means that a connection fails, the narrower ways to fail first."""
@@ -157,8 +157,8 @@ class Server:
         elif isinstance(reason, exceptions.SSLError) or "SSL" in text:
             why = getattr(next(iter(reason.args), None), "verify_message", None) or text
             said = f"has a certificate that is not trusted ({why}): give its authority's with --ca"
-        meant = (words for kind, words in _UNREACHED.items() if isinstance(reason, kind))
-        return f"{self.host} {next(meant, said).format(self._timeout)}."
+        meant = (_UNREACHED[kind] for kind in _UNREACHED if isinstance(reason, kind))
+        return f"{self.host} {next(meant, said)}."
 
 
 def _message(body: bytes) -> str:
