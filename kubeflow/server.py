@@ -36,10 +36,7 @@ _UNREACHED: dict[type[Exception], str] = {
 _REFUSALS = {
     400: ("refuses what was sent", ""),
     401: ("does not accept the credentials", f"; set {KFP_TOKEN}, or give --token-file"),
-    403: (
-        "does not let these credentials do that",
-        "; check --namespace, and the account's rights",
-    ),
+    403: ("does not let these credentials do that", "; check --namespace, and their rights there"),
     404: ("does not know that", "; it may not be the API of Kubeflow Pipelines 2"),
     409: ("has something of that name already", ""),
     500: ("failed", "; its log says more: kubectl logs -n kubeflow deploy/ml-pipeline"),
