@@ -1,30 +1,92 @@
-"""Where the time of a rehearsal that is answered from cache goes.
+"""What compiling costs, and a rehearsal that is answered from cache.
 
-    bin/python -m benchmarks.rehearsal [--metadata URL] [--parallel N]
+    bin/python -m benchmarks.rehearsal [--metadata URL] [--rounds N] [--against FOLDER]
 
 A small pipeline is compiled, rehearsed on the synthetic sample, and rehearsed again; then
-everything is cached, and what is left is starting processes. The last line is one JSON object.
+everything is cached, and what is left is starting processes. FOLDER is a checkout of another commit
+(`git worktree add FOLDER COMMIT`), which does the same: the two take turns, so that what else the
+machine does slows both. The processor's seconds are those of all processes; half of the cached
+rehearsals take no more. The last line is one JSON object.
 """
 
 import argparse
-import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import NamedTuple
 
-from rich.console import Console
+_HERE = Path(__file__).parents[1]
+_COMPILE = """
+import sys, time
+from pathlib import Path
+from kubeflow.cluster import Cluster
+from kubeflow.compile import compile_for_kubeflow
+from pipeline.config import load_config
+settings = {"model.weights": "random", "model.widths": (4, 4, 8, 8, 8),
+            "transform.image_size": 32, "train.epochs": 1}
+config = load_config("ci", list(settings.items()))
+began = time.process_time()
+compile_for_kubeflow(config, "brain-mri:1.0", Path(sys.argv[1]), Cluster())
+print(time.process_time() - began)
+"""
 
-_SETTINGS = (
-    ("model.weights", "random"),
-    ("model.widths", (4, 4, 8, 8, 8)),
-    ("transform.image_size", 32),
-    ("train.epochs", 1),
-)
+
+class _Cost(NamedTuple):
+    """What a command took: seconds, the processor's seconds, and what it said."""
+
+    seconds: float
+    processor: float
+    said: str
+
+
+class _Checkout:
+    """A checkout, and a folder in which its pipeline is rehearsed."""
+
+    def __init__(self, code: Path, folder: Path, options: Sequence[str]) -> None:
+        self._code, self._options = code, options
+        self._file, self._storage = folder / "pipeline.yaml", folder / "storage"
+        folder.mkdir()
+        self.cached: list[_Cost] = []
+        self.compiling = float(self.run("-c", _COMPILE, str(self._file)).said)
+        self.starting = self.run("-c", "pass").processor
+        self.importing = self.run("-c", "import kubeflow.node").processor - self.starting
+        self.first = self.rehearse()
+
+    def run(self, *words: str) -> _Cost:
+        began = time.monotonic()
+        environment = {**os.environ, "PYTHONPATH": str(self._code)}
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                [sys.executable, *words], stdout=out, stderr=errors, env=environment
+            )
+            _, status, used = os.wait4(process.pid, 0)
+            out.seek(0)
+            errors.seek(0)
+            said = out.read().decode()
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                sys.exit(f"{self._code}: {' '.join(words)}\n{said}{errors.read().decode()}")
+        return _Cost(time.monotonic() - began, used.ru_utime + used.ru_stime, said)
+
+    def rehearse(self) -> _Cost:
+        words = ("kubeflow", "rehearse", str(self._file), f"--storage={self._storage}")
+        return self.run("-m", "mri", *words, *self._options)
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "compile_processor_seconds": round(self.compiling, 2),
+            "first_seconds": round(self.first.seconds, 1),
+            "cached_seconds": round(median(one.seconds for one in self.cached), 1),
+            "cached_processor_seconds": round(median(one.processor for one in self.cached), 1),
+            "interpreter_processor_seconds": round(self.starting, 2),
+            "import_processor_seconds": round(self.importing, 2),
+        }
 
 
 def main() -> None:
@@ -32,57 +94,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--metadata", metavar="URL", help="default: SQLite, one task at a time")
     parser.add_argument("--parallel", type=int, default=2)
-    arguments = parser.parse_args()
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout")
+    parser.add_argument("--rounds", type=int, default=3, help="cached rehearsals of each checkout")
+    given = parser.parse_args()
+    options = [f"--parallel={given.parallel}"]
+    if given.metadata and given.against:
+        parser.error("--against takes no --metadata: two checkouts would share the database")
+    if given.metadata:
+        options.append(f"--metadata={given.metadata}")
     with tempfile.TemporaryDirectory() as folder:
-        figures = _measure(Path(folder), arguments.metadata, arguments.parallel)
-    for name, value in figures.items():
-        print(f"{name:24} {value}")
+        sides = {"this": _Checkout(_HERE, Path(folder, "this"), options)}
+        if given.against:
+            other = given.against.absolute()
+            sides["against"] = _Checkout(other, Path(folder, "against"), options)
+        for _ in range(given.rounds):
+            for side in sides.values():
+                side.cached.append(side.rehearse())
+    print(sides["this"].cached[-1].said)
+    figures = {name: side.figures() for name, side in sides.items()}
+    for name in figures["this"]:
+        print(f"{name:30}", *(f"{figures[side][name]:8}" for side in figures))
     print(json.dumps(figures))
-
-
-def _measure(folder: Path, url: str | None, parallel: int) -> dict[str, Any]:
-    from kubeflow.cluster import Cluster
-    from kubeflow.compile import compile_for_kubeflow
-    from kubeflow.rehearse import rehearse
-    from pipeline.config import load_config
-
-    file = folder / "pipeline.yaml"
-    config = load_config("ci", _SETTINGS)
-    compiling, nodes = _timed(
-        lambda: compile_for_kubeflow(config, "brain-mri:1.0", file, Cluster())
-    )
-
-    def play() -> str:
-        console = Console(file=io.StringIO(), width=160, highlight=False)
-        code = rehearse(file, {}, folder / "storage", console, metadata_url=url, parallel=parallel)
-        said = str(console.file.getvalue())  # type: ignore[attr-defined]
-        if code:
-            sys.exit(f"The rehearsal ended with {code}:\n{said}")
-        return said
-
-    first, _ = _timed(play)
-    again, said = _timed(play)
-    print(said)
-    starting, _ = _timed(lambda: _python("pass"))
-    importing, _ = _timed(lambda: _python("import kubeflow.node"))
-    return {
-        "processes": len(nodes) + 1,
-        "compile_seconds": round(compiling, 2),
-        "first_seconds": round(first, 1),
-        "cached_seconds": round(again, 1),
-        "interpreter_seconds": round(starting, 2),
-        "import_seconds": round(importing - starting, 2),
-    }
-
-
-def _python(program: str) -> None:
-    subprocess.run([sys.executable, "-c", program], check=True, stderr=subprocess.DEVNULL)
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.monotonic()
-    result = work()
-    return time.monotonic() - started, result
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def find_backend(version: str) -> Backend:
             return backend
     known = ", ".join(backend.version for backend in BACKENDS)
     raise ConfigError(
-        f"--backend {version} is not among the releases of Kubeflow Pipelines that are known: "
+        f"--backend {version!r} is not among the releases of Kubeflow Pipelines that are known: "
         f"{known}. Older ones lack the retries of a task, the volume's name as a parameter or the "
         "exit handler's final state: install one of these. For a newer one, give the newest of "
         "these, and see what it says of retries."

@@ -29,6 +29,13 @@ def _whole(memory: str) -> str:
     return memory
 
 
+def _duration(text: str) -> str:
+    """Neither KFP nor Argo takes a fraction of a unit."""
+    if not re.fullmatch(r"[0-9]{1,5}[smh]", text):
+        raise ValueError("takes a whole number and s, m or h, such as 90s or 2h")
+    return text
+
+
 def _whole_factor(factor: object) -> object:
     if isinstance(factor, float) and not factor.is_integer():
         raise ValueError(
@@ -40,7 +47,7 @@ def _whole_factor(factor: object) -> object:
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-_Duration = Annotated[str, StringConstraints(pattern=r"^\d{1,5}[smh]$")]
+_Duration = Annotated[str, AfterValidator(_duration)]
 _Factor = Annotated[int, BeforeValidator(_whole_factor), Field(ge=1, le=100)]
 _Cpu = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+|m)?$")]
 _Memory = Annotated[str, AfterValidator(_whole)]
@@ -251,11 +258,13 @@ class Cluster(StrictConfig):
     def _waits_fit(self) -> "Cluster":
         """A retry that cannot begin within the window never will."""
         retries = max(node.retries for node in (self.resources, *self.nodes.values()))
-        if (waits := self.backoff.waits(retries)) >= self.backoff.seconds:
+        backoff = self.backoff
+        if retries and backoff.waits(retries) >= backoff.seconds:
             raise ValueError(
-                f"backoff: the waits of {retries} retries are {waits} s together, which is not "
-                f"within the window of {self.backoff.window}, so the last would never begin: take "
-                "a longer window, fewer retries or a smaller factor"
+                f"backoff: the waits of {retries} retries, {backoff.first} and then "
+                f"{backoff.factor} times as long each, do not fit into the window of "
+                f"{backoff.window}, so the last would never begin: take a longer window, fewer "
+                "retries or a smaller factor"
             )
         return self
 

@@ -5,35 +5,26 @@ import re
 from pipeline.config import ConfigError
 from pipeline.scheduling.cron import read_cron
 
-_EVERY = re.compile(r"@every (\d+(h|m|s))+")
-_NAMED = frozenset(
-    {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
-)
+_EVERY = r"every (?=.*[1-9])(\d+[hms])+"
+_WORDS = re.compile(f"@(yearly|annually|monthly|weekly|daily|midnight|hourly|{_EVERY})")
 
 
 def six_fields(expression: str) -> str:
     """Gives a cron expression the form that Kubeflow Pipelines reads.
 
     Its scheduler (robfig/cron) counts seconds first, and takes five fields for seconds to month,
-    which would run a nightly pipeline every hour. Sunday is 0 there, and never 7.
-
-    Args:
-        expression: Five fields, six fields, or one such as `@daily` or `@every 6h`.
-
-    Returns:
-        Six fields; what begins with `@` as it is.
-
-    Raises:
-        ConfigError: It is neither, or a field is out of its range.
+    which would run a nightly pipeline every hour. Sunday is 0 there, and never 7. What begins with
+    `@` it reads as it is. A ConfigError says what is wrong with an expression.
     """
     if expression.startswith("@"):
-        if expression in _NAMED or _EVERY.fullmatch(expression):
+        if _WORDS.fullmatch(expression):
             return expression
+        raise ConfigError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
+    if "TZ=" in expression:
         raise ConfigError(
-            f"--cron {expression!r} is not known; {', '.join(sorted(_NAMED))} and `@every 6h` are."
+            f"--cron {expression!r} names a time zone: Kubeflow counts in the cluster's, which is "
+            "UTC unless CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow is set."
         )
     *others, weekday = read_cron(expression, seconds=True)
-    days = weekday.text
-    if "7" in days and not weekday.is_open:
-        days = weekday.listed
-    return " ".join([*(field.text for field in others), days])
+    seven = "7" in weekday.text and not weekday.is_open
+    return " ".join([*(field.text for field in others), weekday.listed if seven else weekday.text])

@@ -173,6 +173,9 @@ def _without_verdict(
     if nodes and not due:
         if told in ("", *_SUCCEEDED):
             return "completed", ""
+        if stopped:
+            said = "The run was stopped, or a pod was lost, when every node had done its work."
+            return "interrupted", said
         return "failed", (
             f"Every node did its work, but Kubeflow says {told}: a task failed behind its work, as "
             "where a page cannot be uploaded. The logs of the tasks say which."

@@ -19,7 +19,7 @@ from rich.text import Text
 from components.child_process import last_line
 from components.errors import PipelineError
 from components.validation import nearest_name
-from kubeflow.arguments import all_values
+from kubeflow.arguments import read_values
 from kubeflow.backends import BACKENDS, Backend, Retry
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import Task, read_tasks
@@ -101,7 +101,7 @@ def rehearse(
         PipelineError: The file, a parameter, the storage or the database cannot be used.
     """
     pipeline = read_compiled(path)
-    values = all_values(pipeline, given)
+    values = read_values(pipeline, given)
     tasks = read_tasks(pipeline, backend)
     losses = _losses(tasks, lose)
     work = Work(storage.absolute())

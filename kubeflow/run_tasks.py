@@ -6,9 +6,9 @@ error. What links rows are the ids of their children, which Argo makes of the no
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from graphlib import TopologicalSorter
 from itertools import product
 from typing import Annotated, Any
 
@@ -24,14 +24,9 @@ _ALWAYS = "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
 class KubeflowTask(BaseModel, frozen=True):
-    """A task of a run.
+    """What became of a task, in words; how often its container was started, and when.
 
     Attributes:
-        name: The pipeline's name of it.
-        state: What became of it, in words.
-        tries: How often its container was started.
-        began: When.
-        ended: When.
         look: The command that shows why it failed.
     """
 
@@ -44,20 +39,11 @@ class KubeflowTask(BaseModel, frozen=True):
 
 
 def read_tasks(run: Row, namespace: str, *, has_ended: bool) -> tuple[KubeflowTask, ...]:
-    """Reads a run's tasks, in the order of the graph.
-
-    Args:
-        run: The API's answer.
-        namespace: Where its pods are.
-        has_ended: Whether nothing more will begin.
-
-    Returns:
-        The tasks; none if the answer does not hold the pipeline.
-    """
+    """Reads a run's tasks in the order of the graph; none if the pipeline is not in the answer."""
     source: Row = run.get("pipeline_spec") or {}
     spec: Row = source.get("pipeline_spec") or source
     rows = _Rows(run, namespace, has_ended)
-    return tuple(rows.task(*found) for found in _leaves(spec))
+    return tuple(rows.task(*found) for found in _leaves(spec, spec.get("root"), ("root",)))
 
 
 def pods_command(run_id: str, namespace: str) -> str:
@@ -65,30 +51,20 @@ def pods_command(run_id: str, namespace: str) -> str:
     return f"kubectl get pods -n {namespace} -l pipeline/runid={run_id}"
 
 
-def _leaves(spec: Row) -> Iterator[tuple[tuple[str, ...], Row]]:
+def _leaves(
+    spec: Row, component: Row | None, way: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Row]]:
     """The container tasks, each with the way to it through Argo's DAGs and hooks."""
-    components = spec.get("components", {})
-
-    def inside(dag: Row, way: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Row]]:
-        left = dict(dag["tasks"])
-        # What waits for nothing that is left; a circle, which no server takes, is left out.
-        while ready := [key for key, task in left.items() if not _before(task) & left.keys()]:
-            for key in ready:
-                task = left.pop(key)
-                always = task.get("triggerPolicy", {}).get("strategy") == _ALWAYS
-                hook = [f"{before}.onExit" for before in _before(task)] if always else []
-                component = components.get(task["componentRef"]["name"], {})
-                if "dag" in component:
-                    yield from inside(component["dag"], (*way, *hook, key))
-                else:
-                    yield (*way, *hook, key), task
-
-    if "root" in spec:
-        yield from inside(spec["root"]["dag"], ("root",))
-
-
-def _before(task: Row) -> set[str]:
-    return set(task.get("dependentTasks", ()))
+    tasks: Row = component["dag"]["tasks"] if component else {}
+    before = {key: task.get("dependentTasks", ()) for key, task in tasks.items()}
+    for key in TopologicalSorter(before).static_order():
+        always = tasks[key].get("triggerPolicy", {}).get("strategy") == _ALWAYS
+        inner = (*way, *(f"{one}.onExit" for one in before[key] if always), key)
+        component = spec["components"].get(tasks[key]["componentRef"]["name"], {})
+        if "dag" in component:
+            yield from _leaves(spec, component, inner)
+        else:
+            yield inner, tasks[key]
 
 
 class _Rows:
@@ -97,44 +73,34 @@ class _Rows:
     def __init__(self, run: Row, namespace: str, has_ended: bool) -> None:
         self._namespace, self._has_ended = namespace, has_ended
         self._run_id = run["run_id"]
-        self._rows: Mapping[str, list[Row]] = defaultdict(list)
+        self._rows: dict[str, Row] = {}
+        self._children: set[str] = set()
         for row in (run.get("run_details") or {}).get("task_details", ()):
-            self._rows[row.get("display_name", "")].append(row)
-        self._children = {
-            child.get("pod_name", "")
-            for rows in self._rows.values()
-            for row in rows
-            for child in row.get("child_tasks", ())
-        }
+            self._rows.setdefault(row.get("display_name", ""), row)
+            self._children |= {one.get("pod_name", "") for one in row.get("child_tasks", ())}
         self._workflow = next(iter(self._children), "").rpartition("-")[0]
 
     def task(self, way: Sequence[str], task: Row) -> KubeflowTask:
         *outer, key = way
-        name = task.get("taskInfo", {}).get("name") or key
-        [driver], [row] = (self._rows.get(one, [{}])[:1] for one in (f"{key}-driver", key))
-        attempts = self._nodes(*outer, key, "executor")
-        began = driver.get("start_time") or row.get("start_time")
-        state = row.get("state")
+        driver, row = self._rows.get(f"{key}-driver", {}), self._rows.get(key, {})
+        state, look, attempts = row.get("state"), None, list[str]()
         if driver.get("state") == "FAILED":
-            return KubeflowTask(
-                name=name,
-                state="failed before it began",
-                began=began,
-                ended=driver.get("end_time"),
-                look=self._log(self._nodes(*outer, f"{key}-driver"), "system-container-driver"),
-            )
-        if state is None and (self._has_ended or not driver.get("state")):
+            words, row = "failed before it began", driver
+            look = self._log(self._nodes(*outer, f"{key}-driver"), "system-container-driver")
+        elif state is None and (self._has_ended or not driver.get("state")):
             # A row without a state is Argo's for what it leaves out.
-            never = self._has_ended or row
-            return KubeflowTask(name=name, state="never ran" if never else "waits")
-        template = f"{'retry-' if 'retryPolicy' in task else ''}system-container-impl"
+            words, driver, row = "never ran" if self._has_ended or row else "waits", {}, {}
+        else:
+            words, attempts = (state or "PENDING").lower(), self._nodes(*outer, key, "executor")
+            template = f"{'retry-' if 'retryPolicy' in task else ''}system-container-impl"
+            look = self._log(attempts, template) if state == "FAILED" else None
         return KubeflowTask(
-            name=name,
-            state=(state or "PENDING").lower(),
+            name=task.get("taskInfo", {}).get("name") or key,
+            state=words,
             tries=len(attempts),
-            began=began,
+            began=driver.get("start_time") or row.get("start_time"),
             ended=row.get("end_time"),
-            look=self._log(attempts, template) if state == "FAILED" else None,
+            look=look,
         )
 
     def _nodes(self, *way: str) -> list[str]:
@@ -149,9 +115,8 @@ class _Rows:
         return [name for name in known if name.endswith(")")] or known
 
     def _attempts(self, shown: str) -> list[str]:
-        numbered = re.compile(re.escape(shown) + r"\((\d+)\)")
-        found = [(int(match[1]), one) for one in self._rows if (match := numbered.fullmatch(one))]
-        return [shown, *(one for _, one in sorted(found))]
+        found = [one for one in self._rows if re.fullmatch(rf"{re.escape(shown)}\(\d+\)", one)]
+        return [shown, *sorted(found, key=lambda one: (len(one), one))]
 
     def _log(self, nodes: Sequence[str], template: str) -> str:
         if not nodes:

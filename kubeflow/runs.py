@@ -19,38 +19,26 @@ SUCCEEDED = "SUCCEEDED"
 _ENDED = frozenset({SUCCEEDED, "FAILED", "CANCELED", "SKIPPED"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 """Seconds between two looks at a run that is waited for."""
-_AT_ONCE = 1
-"""Runs of a schedule at the same time: a run holds the shared folder to itself."""
 _MOST_FAILURES = 8
 """Looks in a row that may fail: nearly two minutes, in which an API server is replaced."""
 
 
 class KubeflowRun(BaseModel, frozen=True):
-    """A run.
+    """A run, by the names that Kubeflow's API has for what it says.
 
     Attributes:
-        run_id: Kubeflow's id.
-        name: What people call it.
-        state: Kubeflow's RuntimeState.
         stopped: Whether it was told to stop, after which Kubeflow calls it failed.
-        created: When it was asked for.
-        ended: When it ended.
         error: What the server says against it, which is never why a task failed.
-        schedule: The id of the schedule that began it.
-        parameters: The values that it was given.
-        page: The address of its page in Kubeflow.
         pods: The command that lists its pods.
-        tasks: Its tasks, in the order of the graph.
     """
 
     run_id: str
-    name: str
-    state: str
+    display_name: str = ""
+    state: str = "PENDING"
     stopped: bool
-    created: Time
-    ended: Time
+    created_at: Time = None
+    finished_at: Time = None
     error: str | None
-    schedule: str | None
     parameters: Mapping[str, Any]
     page: str
     pods: str
@@ -59,15 +47,7 @@ class KubeflowRun(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class Job:
-    """What is to run.
-
-    Attributes:
-        pipeline: The compiled file.
-        values: The parameters' values, checked.
-        name: What people call the run or the schedule; by default the pipeline's name.
-        experiment: The experiment that it is counted with, likewise.
-        service_account: The Kubernetes account of its tasks; by default the server's choice.
-    """
+    """What is to run; each name is the pipeline's, and the account the server's, if not given."""
 
     pipeline: CompiledPipeline
     values: Mapping[str, Any]
@@ -75,49 +55,31 @@ class Job:
     experiment: str | None = None
     service_account: str | None = None
 
-    def body(self, server: Server, name: str, more: Mapping[str, Any] = {}) -> dict[str, Any]:
+    def body(self, server: Server, name: str) -> dict[str, Any]:
         """The API's form of it, in an experiment that is made where it is not there."""
-        title = {"display_name": self.experiment or self.pipeline.name}
-        found = server.named("experiments", title["display_name"]) or [
-            server.ask("POST", "experiments", {**title, "namespace": server.namespace or ""})
-        ]
+        title = self.experiment or self.pipeline.name
+        made = {"display_name": title, "namespace": server.namespace or ""}
+        found = server.named("experiments", title) or [server.ask("POST", "experiments", made)]
         return {
             "display_name": name,
             "experiment_id": found[0].get("experiment_id"),
             "pipeline_spec": self.pipeline.documents,
             "runtime_config": {"parameters": dict(self.values)},
             "service_account": self.service_account or "",
-            **more,
         }
 
 
 def submit(server: Server, job: Job) -> KubeflowRun:
-    """Begins a run.
-
-    Raises:
-        PipelineError: The server is not reached, or refuses it.
-    """
+    """Begins a run."""
     name = job.name or f"{job.pipeline.name} {datetime.now():%Y-%m-%d %H-%M-%S}"
     return _run(server, server.ask("POST", "runs", job.body(server, name)))
 
 
-def schedule(
-    server: Server, job: Job, cron: str, *, enabled: bool = True, catch_up: bool = False
-) -> str:
-    """Makes a schedule, which Kubeflow calls a recurring run.
+def schedule(server: Server, job: Job, cron: str, *, catch_up: bool = False) -> str:
+    """Makes a schedule, which Kubeflow calls a recurring run, and returns its id.
 
-    Args:
-        server: Where.
-        job: What is to run.
-        cron: When, in six fields.
-        enabled: Whether runs begin from now on.
-        catch_up: Whether every time that was missed is made up for, rather than the last alone.
-
-    Returns:
-        Kubeflow's id of it.
-
-    Raises:
-        PipelineError: One of that name is there, or the server refuses it or is not reached.
+    One run is begun at a time: it holds the shared folder to itself. `cron` has six fields;
+    `catch_up` makes up for every time that was missed, rather than for the last alone.
     """
     name = job.name or job.pipeline.name
     if same := server.named("recurringRuns", name):
@@ -127,26 +89,18 @@ def schedule(
         )
     when = {
         "trigger": {"cron_schedule": {"cron": cron}},
-        "mode": "ENABLE" if enabled else "DISABLE",
-        "max_concurrency": str(_AT_ONCE),
+        "mode": "ENABLE",
+        "max_concurrency": "1",
         "no_catchup": not catch_up,
     }
-    made = server.ask("POST", "recurringruns", job.body(server, name, when))
+    made = server.ask("POST", "recurringruns", {**job.body(server, name), **when})
     return str(made.get("recurring_run_id"))
 
 
-def wait(
-    server: Server, run_id: str, seen: Callable[[KubeflowRun], None] | None = None
-) -> KubeflowRun:
+def wait(server: Server, run_id: str, seen: Callable[[KubeflowRun], None]) -> KubeflowRun:
     """Waits until a run has ended, and for a server that is away for a while.
 
-    Args:
-        server: Where.
-        run_id: Kubeflow's id.
-        seen: Is shown the run at each change of its state.
-
-    Raises:
-        PipelineError: The server is not reached, or does not know it.
+    At each change of the run's state, `seen` is shown the run.
     """
     state, pause, failures = "", _FIRST_PAUSE, 0
     while True:
@@ -154,11 +108,12 @@ def wait(
             run = get_run(server, run_id)
         except PipelineError as error:
             failures += 1
-            if failures > _MOST_FAILURES or not _may_pass(error):
+            refused = isinstance(error, ServerRefusedError) and error.status // 100 == 4
+            if failures > _MOST_FAILURES or refused:
                 raise
         else:
             failures = 0
-            if run.state != state and seen:
+            if run.state != state:
                 seen(run)
             if run.state in _ENDED:
                 return run
@@ -168,27 +123,18 @@ def wait(
 
 
 def get_run(server: Server, run_id: str) -> KubeflowRun:
-    """Looks a run up.
-
-    Raises:
-        PipelineError: The server is not reached, or does not know it.
-    """
+    """Looks a run up, whose id a person may have mistyped."""
     try:
         return _run(server, server.ask("GET", f"runs/{quote(run_id, safe='')}"))
     except ServerRefusedError as refusal:
-        if refusal.status == HTTPStatus.NOT_FOUND:
-            raise PipelineError(
-                f"{server.host} has no run {run_id}: `kfp run list` shows the existing ones."
-            ) from refusal
-        raise
+        if refusal.status != HTTPStatus.NOT_FOUND:
+            raise
+        said = f"{server.host} has no run {run_id}: `kfp run list` shows the existing ones."
+        raise ServerRefusedError(said, refusal.status) from refusal
 
 
 def stop(server: Server, run_id: str) -> KubeflowRun:
-    """Ends a run; what its tasks have finished stays.
-
-    Raises:
-        PipelineError: There is no such run, or it has ended already.
-    """
+    """Ends a run that has not ended; what its tasks have finished stays."""
     run = get_run(server, run_id)
     if run.state in _ENDED:
         raise PipelineError(f"The run {run_id} cannot be stopped: it has ended ({run.state}).")
@@ -196,32 +142,19 @@ def stop(server: Server, run_id: str) -> KubeflowRun:
     return get_run(server, run_id)
 
 
-def _may_pass(error: PipelineError) -> bool:
-    """Whether trying again may help: the server was not reached, or has failed itself."""
-    if isinstance(error, ServerRefusedError):
-        return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return not isinstance(error.__cause__, ServerRefusedError)
-
-
 def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
-    run_id: Any = run.get("run_id")
-    state = run.get("state", "PENDING")
     namespace = server.namespace or "kubeflow"
     try:
-        return KubeflowRun(
-            run_id=run_id,
-            name=run.get("display_name", ""),
-            state=state,
-            stopped=any(one.get("state") == "CANCELING" for one in run.get("state_history", ())),
-            created=run.get("created_at"),
-            ended=run.get("finished_at"),
-            error=(run.get("error") or {}).get("message"),
-            schedule=run.get("recurring_run_id"),
-            parameters=run.get("runtime_config", {}).get("parameters", {}),
-            page=server.run_page(run_id),
-            pods=pods_command(run_id, namespace),
-            tasks=read_tasks(run, namespace, has_ended=state in _ENDED),
-        )
+        found = {
+            **run,
+            "error": (run.get("error") or {}).get("message"),
+            "parameters": (run.get("runtime_config") or {}).get("parameters", {}),
+            "stopped": any(one.get("state") == "CANCELING" for one in run.get("state_history", ())),
+            "page": f"{server.host}/#/runs/details/{run['run_id']}",
+            "pods": pods_command(run["run_id"], namespace),
+            "tasks": read_tasks(run, namespace, has_ended=run.get("state") in _ENDED),
+        }
+        return KubeflowRun.model_validate(found)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        what = "answers with what is no run of Kubeflow Pipelines 2."
-        raise PipelineError(f"{server.host} {what}") from error
+        said = f"{server.host} answers with what is no run of Kubeflow Pipelines 2."
+        raise PipelineError(said) from error

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from components.leash import ask_the_kernel
@@ -51,9 +52,10 @@ def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
                 tell(f"this may pass; {again} in {pause:.0f} s")
                 time.sleep(pause)  # until the storage is back
     except Terminated:
-        if child:  # has it leave in order what it does
-            os.kill(child, signal.SIGTERM)
-            os.waitpid(child, 0)
+        if child:  # has it leave in order what it does, unless it has just ended
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+                os.waitpid(child, 0)
         sys.exit(ExitCode.TERMINATED)
     if code < 0:
         tell(f"{_killed(-code)} at each of {len(pauses) + 1} starts")

@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 
 from kubeflow import runs
-from mri.kubeflow.console import print_run
 from mri.kubeflow.options import Compiled, JobFlags, ServerFlags
+from mri.kubeflow.runs import print_run
 from mri.options import AsJson, spread
 from pipeline.exit_code import ExitCode
 
@@ -27,26 +27,20 @@ def submit(
     pipeline: Compiled,
     flags: JobFlags,
     server: ServerFlags,
-    run_name: Annotated[
-        str | None, typer.Option(help="Name of the run; default: the pipeline and the time.")
-    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a compiled pipeline on Kubeflow."""
-    job = flags.job(pipeline, run_name)
+    job = flags.job(pipeline)
     connected = server.connect()
     run = runs.submit(connected, job)
-
-    def say(words: str) -> None:
-        if not as_json:
-            console.print(words, soft_wrap=True, markup=False)
-
-    say(f"run {run.run_id}: {run.page}")
+    console.quiet = as_json
+    console.print(f"run {run.run_id}: {run.page}", soft_wrap=True, markup=False)
     if wait:
         try:
-            run = runs.wait(connected, run.run_id, lambda seen: say(seen.state))
+            run = runs.wait(connected, run.run_id, lambda seen: console.print(seen.state))
         except KeyboardInterrupt:
+            console.quiet = False
             console.print(f"The run continues: mri kubeflow runs show {run.run_id}", markup=False)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     if wait or as_json:

@@ -1,7 +1,7 @@
 import pytest
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
-from kubeflow.arguments import all_values, given_values, span_text
+from kubeflow.arguments import read_values
 from kubeflow.compiled import read_compiled
 from pipeline.config import ConfigError
 
@@ -24,7 +24,7 @@ def test_the_file_says_which_parameters_there_are_and_of_which_type(compiled):
 
 def test_values_get_the_declared_types(compiled):
     texts = ["data=a=b", "span=7", "min_accuracy=1e-1", "cache=False", 'classes=["a", "b"]']
-    values = given_values(read_compiled(compiled), texts)
+    values = read_values(read_compiled(compiled), texts)
     assert values == {
         "data": "a=b", "span": 7, "min_accuracy": 0.1, "cache": False, "classes": ["a", "b"],
     }  # fmt: skip
@@ -43,28 +43,21 @@ def test_values_get_the_declared_types(compiled):
         (["data=x", "classes={}"], "must be a JSON list"),
         (["data=x", "classes=glioma"], "must be a JSON list"),
         (["data"], "NAME=VALUE"),
-        (["span=7"], "wants a value for data: give --param data=VALUE"),
+        (["span=7"], "wants a value: give --param data=VALUE"),
     ],
 )
 def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):
     with pytest.raises(ConfigError) as refused:
-        given_values(read_compiled(compiled), texts)
+        read_values(read_compiled(compiled), texts)
     assert says in str(refused.value)
 
 
-def test_a_rehearsal_fills_in_the_defaults_as_a_server_does(compiled):
-    values = all_values(read_compiled(compiled), ["data=x", "cache=false"])
+def test_the_files_defaults_are_filled_in_as_a_server_does(compiled):
+    values = read_values(read_compiled(compiled), ["data=x", "cache=false"])
     assert values == {
         "data": "x", "span": 3, "min_accuracy": 0.5, "cache": False, "classes": ["glioma"],
     }  # fmt: skip
     assert isinstance(values["span"], int)
-
-
-def test_the_newest_span_is_said_in_a_word():
-    assert span_text("latest") == "span=-1"
-    assert span_text("12") == "span=12"
-    with pytest.raises(ConfigError, match="neither `latest` nor a number"):
-        span_text("newest")
 
 
 @pytest.mark.parametrize(

@@ -258,9 +258,14 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
         ("backoff: {window: 999999999h}", r"backoff\.window='999999999h' is refused"),
         (
             "backoff: {window: 1m}",
-            r"waits of 2 retries are 90 s together, which is not within the window of 1m, so",
+            r"waits of 2 retries, 30s and then 2 times as long each, do not fit .* window of 1m",
         ),
-        ("nodes: {Trainer: {retries: 50}}", "the waits of 50 retries are .* s together, which"),
+        ("nodes: {Trainer: {retries: 50}}", r"50 retries, 30s and then .* window of 24h, so the"),
+        ("backoff: {first: -5s}", r"first='-5s' is refused: takes a whole number and s, m or h"),
+        ("backoff: {first: 1.5h}", r"first='1\.5h' is refused: takes a whole .* as 90s or 2h"),
+        ("backoff: {window: ''}", r"window='' is refused: takes a whole number"),
+        ("backoff: {factor: 0}", r"factor=0 is refused: Input should be greater than or equal"),
+        ("backoff: {factor: .nan}", "factor=nan is refused: takes a whole number"),
         ("- a", "must be a mapping"),
         ("a: [", "is not valid YAML"),
     ],
@@ -269,6 +274,20 @@ def test_a_cluster_that_is_refused(text, said, tmp_path):
     (tmp_path / "cluster.yaml").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_cluster(tmp_path / "cluster.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{resources: {retries: 0}, backoff: {window: 0s}}",
+        "backoff: {first: 2h, factor: 1, window: 99999h}",
+        "backoff: {first: 90s, factor: 2.0}",
+        "backoff: {first: 0s}",
+    ],
+)
+def test_waits_that_fit(text, tmp_path):
+    (tmp_path / "cluster.yaml").write_text(text)
+    assert read_cluster(tmp_path / "cluster.yaml").backoff
 
 
 @pytest.mark.usefixtures("_graph_is_there")

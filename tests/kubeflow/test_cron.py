@@ -17,6 +17,7 @@ from pipeline.config import ConfigError
         ("0 3 15 * */7", "0 0 3 15 * */7"),
         ("@daily", "@daily"),
         ("@every 1h30m", "@every 1h30m"),
+        ("@every 0h10m", "@every 0h10m"),
     ],
 )
 def test_five_fields_get_a_second_and_six_stay(given, sent):
@@ -42,6 +43,11 @@ def test_five_fields_get_a_second_and_six_stay(given, sent):
         ("0 3 * * 1,", "'' does not fit the day of the week"),
         ("? 3 * * *", "'?' does not fit the minute"),
         ("@nightly", "is not known"),
+        ("@every 0s", "'@every 0s' is not known"),
+        ("@every 0h0m", "is not known"),
+        ("@every 1.5h", "is not known"),
+        ("CRON_TZ=Europe/Berlin 0 3 * * *", "names a time zone: Kubeflow counts in the cluster's"),
+        ("TZ=UTC 0 0 3 * * *", "CRON_SCHEDULE_TIMEZONE"),
     ],
 )
 def test_what_is_no_time_is_refused(given, says):

@@ -85,6 +85,23 @@ def test_a_task_that_failed_behind_its_work():
     assert reason.startswith("Every node did its work, but Kubeflow says FAILED")
 
 
+@pytest.mark.parametrize("told", ["RUNNING", "CANCELED"])
+def test_a_run_that_was_stopped_when_all_was_done(told):
+    state, reason = _said(told, **ALL)
+    assert (state, reason) == (
+        "interrupted", "The run was stopped, or a pod was lost, when every node had done its work."
+    )  # fmt: skip
+
+
+def test_a_run_that_was_stopped_before_anything_began():
+    state, reason = _without_verdict([], {}, set(), "RUNNING")
+    assert state == "interrupted"
+    assert reason == "The run was stopped, or a pod was lost, before the first node could begin."
+    state, reason = _said("RUNNING")
+    assert state == "interrupted"
+    assert reason.endswith("a pod was lost, before Ingest or SchemaGen could begin.")
+
+
 def test_the_end_and_its_page_lie_on_the_volume(tmp_path):
     from pipeline.work import Work
 

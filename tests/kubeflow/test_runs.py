@@ -25,7 +25,7 @@ def test_a_run_is_given_the_file_and_its_values(server, connected, pipeline):
     [experiment] = server.experiments
     assert (experiment.display_name, experiment.experiment_id) == ("brain-mri", sent.experiment_id)
     assert run.page == f"{server.address}/#/runs/details/{run.run_id}"
-    assert (run.state, run.ended) == ("PENDING", None)
+    assert (run.state, run.finished_at) == ("PENDING", None)
 
 
 def test_an_experiment_is_made_once(server, connected, pipeline):
@@ -65,13 +65,13 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(server, connected, pipe
 
     monkeypatch.setattr(runs.time, "sleep", pause)
     server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
-    assert runs.wait(connected, run_id).state == "SUCCEEDED"
+    assert runs.wait(connected, run_id, str).state == "SUCCEEDED"
     assert len(pauses) == 3
 
     pauses.append(0)  # from here on it stays away
     server.override = lambda handler: handler.say(503, {"code": 14, "message": "Later."})
     with pytest.raises(PipelineError, match="Later"):
-        runs.wait(connected, run_id)
+        runs.wait(connected, run_id, str)
     assert sum(pauses[4:]) > 60
 
 
@@ -81,7 +81,7 @@ def test_a_refusal_ends_the_waiting(server, connected, pipeline, monkeypatch, st
     server.override = lambda handler: handler.say(status, {"code": code, "message": "No."})
     monkeypatch.setattr(runs.time, "sleep", lambda seconds: pytest.fail("it was tried again"))
     with pytest.raises(PipelineError):
-        runs.wait(connected, run_id)
+        runs.wait(connected, run_id, str)
 
 
 def test_a_run_is_stopped_once(server, connected, pipeline):
@@ -105,11 +105,11 @@ def test_a_schedule_runs_one_at_a_time_and_makes_up_for_the_last_time_only(
     assert (sent.recurring_run_id, sent.display_name, sent.mode) == (made, "brain-mri", "ENABLE")
 
 
-def test_a_schedule_may_begin_switched_off_and_make_up_for_each_time(server, connected, pipeline):
+def test_a_schedule_may_make_up_for_each_time(server, connected, pipeline):
     job = Job(pipeline, {"data": "x"}, "nightly")
-    runs.schedule(connected, job, "@daily", enabled=False, catch_up=True)
+    runs.schedule(connected, job, "@daily", catch_up=True)
     [sent] = server.schedules
-    assert (sent.mode, sent.no_catchup, sent.display_name) == ("DISABLE", False, "nightly")
+    assert (sent.mode, sent.no_catchup, sent.display_name) == ("ENABLE", False, "nightly")
 
 
 def test_a_name_that_is_taken_is_not_taken_twice(server, connected, pipeline):

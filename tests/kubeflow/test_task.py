@@ -135,3 +135,24 @@ def test_a_task_that_is_killed_takes_the_node_with_it():
         process.stdout.readline()
         with all_end_with(process.pid, "in order"):
             process.kill()
+
+
+_ENDED = """
+import os
+from kubeflow import task
+from pipeline.termination import Terminated
+reap = os.waitpid
+def waitpid(child, options):
+    reap(child, options)
+    raise Terminated
+os.waitpid = waitpid
+task.start("Trainer")
+os._exit(0)
+"""
+
+
+def test_a_stop_that_comes_when_the_node_has_just_ended():
+    done = subprocess.run(
+        [sys.executable, "-c", _ENDED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (ExitCode.TERMINATED, "")

@@ -75,7 +75,7 @@ def test_submit_waits_and_shows_and_stops(server, compiled):
     done = mri("submit", compiled, "--param", "data=incoming", "--wait", "--json", **where)
     assert (done.returncode, done.stderr) == (0, "")
     run = json.loads(done.stdout)
-    assert (run["state"], run["parameters"]) == ("SUCCEEDED", {"data": "incoming"})
+    assert (run["state"], run["parameters"]["data"]) == ("SUCCEEDED", "incoming")
 
     shown = mri("runs", "show", run["run_id"], **where)
     assert f"{server.address}/#/runs/details/{run['run_id']}" in shown.stdout
@@ -148,7 +148,8 @@ def test_schedule_says_what_it_made_of_five_fields(server, compiled):
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
     assert "cron '0 3 * * *' is '0 0 3 * * *' for Kubeflow" in result.stdout
-    assert server.schedules[0].runtime_config.parameters == {"data": "x", "span": -1}
+    given = server.schedules[0].runtime_config.parameters
+    assert (given["data"], given["span"], given["min_accuracy"]) == ("x", -1, 0.5)
     [made] = server.schedules
     assert (made.display_name, made.trigger.cron_schedule.cron) == ("nightly [mri]", "0 0 3 * * *")
     assert f"schedule {made.recurring_run_id} is enabled\n" in result.stdout
@@ -158,6 +159,7 @@ def test_what_is_wrong_is_said_before_anything_is_sent(server, compiled):
     for arguments, says in (
         (("submit", compiled, "--param", "spam=7"), "did you mean 'span'?"),
         (("submit", "nowhere.yaml"), "cannot be read"),
+        (("submit", compiled, "--param", "data=x", "--span", "newest"), "must be a whole number"),
         (("schedule", compiled, "--cron", "nightly", "--param", "data=x"), "has 1 fields"),
     ):
         result = mri(*arguments, "--host", server.address)
@@ -167,4 +169,4 @@ def test_what_is_wrong_is_said_before_anything_is_sent(server, compiled):
     assert server.requests == []
     result = mri("runs", "show", "x")
     assert result.returncode == 2
-    assert "No Kubeflow Pipelines server is named" in result.stderr
+    assert "There is no Kubeflow Pipelines server: give --host" in result.stderr

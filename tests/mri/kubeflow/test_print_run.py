@@ -6,7 +6,7 @@ from rich.console import Console
 
 from kubeflow.run_tasks import KubeflowTask
 from kubeflow.runs import KubeflowRun
-from mri.kubeflow.console import print_run
+from mri.kubeflow.runs import print_run
 
 BEGIN = datetime(2026, 1, 2, 3, 0, tzinfo=timezone.utc)
 PODS = "kubectl get pods -n kubeflow -l pipeline/runid=a-run"
@@ -21,13 +21,12 @@ def console() -> Console:
 def _run(name: str, *tasks: KubeflowTask, stopped: bool = False) -> KubeflowRun:
     return KubeflowRun(
         run_id="a-run",
-        name=name,
+        display_name=name,
         state="FAILED",
         stopped=stopped,
-        created=BEGIN,
-        ended=BEGIN.replace(hour=5),
+        created_at=BEGIN,
+        finished_at=BEGIN.replace(hour=5),
         error=None,
-        schedule=None,
         parameters={"epochs": 12},
         page="http://localhost/#/runs",
         pods=PODS,
@@ -51,7 +50,7 @@ def test_what_failed_says_where_to_look_in_a_line_that_can_be_copied(console):
     assert f"\nTrainer failed: {LOOK}\n" in said
     assert "failed    │ 3     │ 2026-01-02 03:00:00 │ 0:12:00" in said
     assert "ended    2026-01-02 05:00:00 UTC, after 2:00:00" in said
-    assert "         epochs=12" in said
+    assert "given    epochs=12" in said
 
 
 def test_a_run_that_was_stopped_is_said_to_have_been(console):
