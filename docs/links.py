@@ -33,7 +33,16 @@ REFERENCE = {
 }
 """Source files and folders, and the pages that are generated from them."""
 
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".cff": "yaml", ".pbtxt": "proto", ".toml": "toml"}
+UNSEARCHED = ("source/", "licences.md")
+"""The beginnings of the names of pages that the site's search leaves out."""
+LANGUAGES = {
+    ".json": "json",
+    ".py": "python",
+    ".yaml": "yaml",
+    ".cff": "yaml",
+    ".pbtxt": "proto",
+    ".toml": "toml",
+}
 LINK = re.compile(r"\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 
@@ -55,6 +64,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Points the links of a page at what they lead to in the site."""
     del config, files
+    if page.file.src_uri.startswith(UNSEARCHED):
+        page.meta["search"] = {"exclude": True}
     folder = posixpath.dirname(page.file.src_uri) or "."
 
     def point(link: re.Match[str]) -> str:
