@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from serving import client
-from serving.client import aio, errors, images
+from serving.client import aio
 
 PAGE = "reference/client-api.md"
 SKIPPED = {"close"}
@@ -65,7 +66,7 @@ def _call(function: Any, name: str) -> Iterator[str]:
     """How a function is called, and what its docstring says."""
     [node] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    arguments = [one for one in _arguments(node.args) if one != "self"]
+    arguments = [one for one in _arguments(function, node.args) if one != "self"]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns and name == node.name else ""
     before = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
     yield "```python"
@@ -80,21 +81,14 @@ def _call(function: Any, name: str) -> Iterator[str]:
     yield from _told(inspect.getdoc(function))
 
 
-def _arguments(given: ast.arguments) -> Iterator[str]:
-    """Each argument as it is written, with its type and default."""
-    ordinary = given.posonlyargs + given.args
-    without = len(ordinary) - len(given.defaults)
-    for place, one in enumerate(ordinary):
-        default = None if place < without else given.defaults[place - without]
-        yield _argument(one, default)
-    if given.kwonlyargs:
-        yield "*"
-    for one, keyword_default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        yield _argument(one, keyword_default)
-
-
-def _argument(one: ast.arg, default: ast.expr | None) -> str:
-    return ast.unparse(one) + ("" if default is None else f" = {ast.unparse(default)}")
+def _arguments(function: Any, given: ast.arguments) -> Iterator[str]:
+    """Each argument as it is written, with its type, and its default as it is."""
+    defaults = inspect.signature(function).parameters
+    for one in [*given.posonlyargs, *given.args, *given.kwonlyargs]:
+        if one in given.kwonlyargs[:1]:
+            yield "*"
+        default = defaults[one.arg].default
+        yield ast.unparse(one) + ("" if default is inspect.Parameter.empty else f" = {default!r}")
 
 
 def _told(docstring: str | None) -> Iterator[str]:
@@ -121,8 +115,8 @@ def _told(docstring: str | None) -> Iterator[str]:
 
 def _alias(name: str) -> str:
     """What the string below a type's other name says."""
-    for module in (images, errors):
-        body = ast.parse(inspect.getsource(module)).body
+    for path in sorted(Path(client.__file__).parent.glob("*.py")):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
         for node, after in pairwise(body):
             if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
                 assert isinstance(after, ast.Expr)

@@ -44,6 +44,8 @@ LANGUAGES = {
     ".toml": "toml",
 }
 LINK = re.compile(r"\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
+SENTENCE = re.compile(r"<code>(?=(?:[^<\s]+\s){4})")
+"""The beginning of code of five words or more, which a narrow column may break."""
 CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 
 
@@ -76,9 +78,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Drops the backslash before a bar in a table's code, as code hosts do."""
+    """Drops the backslash before a bar in a table's code, as code hosts do, and marks sentences."""
     del page, config, files
-    return CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html)
+
+    def told(cell: re.Match[str]) -> str:
+        return SENTENCE.sub('<code class="sentence">', cell[0].replace("\\|", "|"))
+
+    return CELL.sub(told, html)
 
 
 def page_of(path: str) -> str:
