@@ -55,7 +55,7 @@ def _content() -> bytes:
         return request.get_data(cache=False)
     files = request.files.getlist("image")
     if len(files) != 1:
-        raise ProblemError(400, "Send one image a request, as the form's field `image`.")
+        raise ProblemError(400, "Send one image per request, as the form's field `image`.")
     return files[0].stream.read()
 
 

@@ -172,7 +172,9 @@ def test_a_pillow_image_that_cannot_be_read_is_refused_in_words(tmp_path):
     ids=lambda image: type(image).__name__,
 )
 def test_what_is_no_image_is_refused_with_what_is_one(image):
-    with pytest.raises(ImageError, match="is no image: an image is a path, the bytes of a file"):
+    with pytest.raises(
+        ImageError, match="is not an image: an image is a path, the bytes of a file"
+    ):
         encode_image(image)
 
 
