@@ -67,7 +67,7 @@ def given_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, 
     )
     if missing:
         raise ConfigError(
-            f"{pipeline.path} wants a value for {', '.join(missing)}: give --param "
+            f"{pipeline.path} needs a value for {', '.join(missing)}: give --param "
             f"{missing[0]}=VALUE."
         )
     return values

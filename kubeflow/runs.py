@@ -223,5 +223,5 @@ def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
             tasks=read_tasks(run, namespace, has_ended=state in _ENDED),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        what = "answers with what is no run of Kubeflow Pipelines 2."
+        what = "answers with something that is not a run of Kubeflow Pipelines 2."
         raise PipelineError(f"{server.host} {what}") from error
