@@ -10,7 +10,9 @@ from mri.kubeflow.console import print_run
 from mri.kubeflow.options import ServerFlags
 from mri.options import AsJson, spread
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and stop runs on Kubeflow.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Show and stop runs on Kubeflow."
+)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 

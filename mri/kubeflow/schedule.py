@@ -33,11 +33,11 @@ def schedule(
     ],
     span: Annotated[
         str | None,
-        typer.Option(help="`latest` for the newest span when a run begins, or a number."),
+        typer.Option(help="`latest` for the newest span when a run starts, or a number."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Default: the pipeline's name.")] = None,
     enable: Annotated[
-        bool, typer.Option("--enable/--disable", help="Whether the schedule is active at once.")
+        bool, typer.Option("--enable/--disable", help="Whether the schedule is active immediately.")
     ] = True,
     catch_up: Annotated[
         bool,

@@ -42,7 +42,7 @@ def test_predict_asks_a_server(server, images, tmp_path):
     address = f"http://127.0.0.1:{server.rest_port}"
     words = [str(path) for path in images]
     result = mri("predict", "--server", address, "--json", "--figure", str(figure), *words)
-    assert result.returncode == 1, result.stderr  # one of the three is no image
+    assert result.returncode == 1, result.stderr  # one of the three is not an image
     answer = json.loads(result.stdout)
     assert answer["model"] == address
     first, second, third = answer["predictions"]
