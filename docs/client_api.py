@@ -46,8 +46,9 @@ def _entry(module: ModuleType, name: str) -> Iterator[str]:
     if inspect.isclass(found):
         yield f"`from {module.__name__} import {name}`"
         yield ""
-        if "__init__" not in vars(found) and "__init__" in vars(found.__mro__[1]):
-            yield from _call(found.__mro__[1].__init__, name)
+        base = vars(found.__mro__[1])
+        if "__init__" not in vars(found) and "__init__" in base:
+            yield from _call(base["__init__"], name)
         yield from _told(inspect.getdoc(found))
         for method, function in vars(found).items():
             if method.startswith("_") or method in SKIPPED or not inspect.isroutine(function):
