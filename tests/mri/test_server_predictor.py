@@ -109,7 +109,7 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
     assert result.returncode == 1
     errors = [one["error"] for one in json.loads(result.stdout)["predictions"]]
     assert "no frame 3: the file has frames 0 to 2" in errors[0]
-    assert "no frame 3: the file has frame 0 alone" in errors[1]
+    assert "no frame 3: the file has only frame 0" in errors[1]
     for wrong in ("-1", "first", "1.5", "", "9" * 5000):
         result = mri(*ask, str(scan), f"--frame={wrong}")
         assert result.returncode == 1
