@@ -60,7 +60,8 @@ typecheck: ## Check types (mypy)
 	@$(PYTHON) -m mypy
 
 docs: ## Build the documentation as a site, links checked, into site/
-	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@# Not --quiet: it would keep warnings from failing the build.
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 	@echo "site/index.html"
 
 licences: ## List the licences of what is installed, and refuse those in pyproject.toml

@@ -88,6 +88,7 @@ def command_line() -> str:
     command.load_all()
     page = get_docs_for_click(obj=command, ctx=typer.Context(command), name="mri")
     page = re.sub(r"\[(?:bold|/|/bold)\]", "", page)
+    page = page.replace("# `mri`", "# Command line", 1)
     # Examples are set off by two spaces, which Markdown does not see.
     return re.sub(r"^ {1,3}(?=\S)", "    ", page, flags=re.MULTILINE)
 

@@ -33,8 +33,19 @@ REFERENCE = {
 }
 """Source files and folders, and the pages that are generated from them."""
 
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".cff": "yaml", ".pbtxt": "proto", ".toml": "toml"}
+UNSEARCHED = ("source/", "licences.md")
+"""The beginnings of the names of pages that the site's search leaves out."""
+LANGUAGES = {
+    ".json": "json",
+    ".py": "python",
+    ".yaml": "yaml",
+    ".cff": "yaml",
+    ".pbtxt": "proto",
+    ".toml": "toml",
+}
 LINK = re.compile(r"\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
+SENTENCE = re.compile(r"<code>(?=(?:[^<\s]+\s){4})")
+"""The beginning of code of five words or more, which a narrow column may break."""
 CELL = re.compile(r"<td.*?</td>", re.DOTALL)
 
 
@@ -55,6 +66,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Points the links of a page at what they lead to in the site."""
     del config, files
+    if page.file.src_uri.startswith(UNSEARCHED):
+        page.meta["search"] = {"exclude": True}
     folder = posixpath.dirname(page.file.src_uri) or "."
 
     def point(link: re.Match[str]) -> str:
@@ -65,9 +78,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Drops the backslash before a bar in a table's code, as code hosts do."""
+    """Drops the backslash before a bar in a table's code, as code hosts do, and marks sentences."""
     del page, config, files
-    return CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html)
+
+    def told(cell: re.Match[str]) -> str:
+        return SENTENCE.sub('<code class="sentence">', cell[0].replace("\\|", "|"))
+
+    return CELL.sub(told, html)
 
 
 def page_of(path: str) -> str:

@@ -15,9 +15,9 @@ class DicomConfig(_Strict):
     Attributes:
         modalities: The modalities (0008,0060) whose images are examinations; files of any other
             are rejected.
-        frames: Which frames of a multi-frame file are taken: `all`, or the `middle` one.
-        patient_ids: Whether they `link` images, so that a patient's images stand on one side; or
-            `ignore` them if one id was used for many patients.
+        frames: Which frames of a multi-frame file are used: `all`, or the `middle` one.
+        patient_ids: Whether patient ids `link` images, so that a patient's images are never split
+            across training and test, or are `ignore`d, if one id was used for many patients.
     """
 
     modalities: tuple[str, ...] = Field(("MR",), min_length=1)
@@ -29,9 +29,9 @@ class NiftiConfig(_Strict):
     """How NIfTI volumes become images.
 
     Attributes:
-        plane: The plane of the slices, after the volume is turned to the closest canonical
+        plane: The plane of the slices, after the volume is rotated to the closest canonical
             orientation (right, anterior, superior).
-        slices: How many slices are taken, evenly spread between `first` and `last`.
+        slices: How many slices are used, evenly spaced between `first` and `last`.
         first: Where the first slice lies, as a share of the volume's extent, 0 to 1.
         last: Where the last slice lies.
     """
@@ -48,9 +48,9 @@ class ReadConfig(_Strict):
     Attributes:
         dicom: How DICOM files are read.
         nifti: How NIfTI files are read.
-        outside: What becomes of all that lies outside the head, such as names, dates and scales
-            that are burnt into a picture: `black`, or `keep`, which rejects DICOM files that say
-            of themselves that text is burnt into them.
+        outside: What happens to everything outside the head, such as names, dates and scales that
+            are burnt into a picture: `black`, or `keep`, which rejects DICOM files that declare
+            burnt-in text.
         max_pixels: Images with more pixels than this are rejected before they are decoded.
         max_file_bytes: Files larger than this are rejected before they are read.
     """

@@ -80,7 +80,7 @@ def _checked(segments: Sequence[Segment]) -> tuple[int, int, int]:
         raise RejectedImageError(_DAMAGED)
     precision, rows, columns, components = struct.unpack_from(">BHHB", frames[0])
     if precision != 8:
-        raise RejectedImageError("JPEG of more than 8 bits a sample")
+        raise RejectedImageError("JPEG of more than 8 bits per sample")
     # A progressive file that lacks its last scans shows a picture, but not the one it was.
     if 0 in (rows, columns) or sum(map(_accurate, scans)) != _COEFFICIENTS * components:
         raise RejectedImageError(_DAMAGED)

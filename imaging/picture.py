@@ -106,7 +106,7 @@ def check_size(pixels: int, limit: int) -> None:
 def check_frame(frame: int | None, count: int) -> None:
     """Refuses the number of a frame or slice, counted from 0, that a file does not have."""
     if frame is not None and not 0 <= frame < count:
-        having = f"frames 0 to {count - 1:,}" if count > 1 else "frame 0 alone"
+        having = f"frames 0 to {count - 1:,}" if count > 1 else "only frame 0"
         raise RejectedImageError(f"no frame {frame:,}: the file has {having}")
 
 

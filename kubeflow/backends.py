@@ -75,8 +75,8 @@ class Backend:
     def retries(self) -> str:
         """What it begins again, as a clause."""
         if self.policy == "OnError":
-            return "begins a task again if its pod is lost, and not if its command fails"
-        return "begins a task again if its command fails, and not if its pod is lost"
+            return "retries a task if its pod is lost, but not if its command fails"
+        return "retries a task if its command fails, but not if its pod is lost"
 
     def policy_of(self, retry: Retry | None) -> Retry:
         """The policy of a task, which the file may not have given one."""

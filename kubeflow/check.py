@@ -140,7 +140,7 @@ def _cluster(
         yield found
     subject = "inside the volume"
     if not inside:
-        said = "Whose it is and whether the weights are there, only a pod can see: give --inside."
+        said = "Only a pod can see who owns it and whether the weights are there: give --inside."
         yield ClusterFinding(subject, said, "unknown")
     elif can_mount:
         trainer, cache = _trainer(tasks)

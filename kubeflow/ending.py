@@ -163,7 +163,7 @@ def _without_verdict(
     if cut_off:
         return "interrupted", (
             f"The run was stopped, or a pod was lost, in the middle of {', '.join(sorted(cut_off))}"
-            ". The next run continues from what is whole."
+            ". The next run continues from what is complete."
         )
     due = [
         node

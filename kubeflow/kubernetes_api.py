@@ -88,9 +88,9 @@ class KubernetesApi:
         )
         again = {
             "Always": "if its command fails or its pod is lost",
-            "OnError": f"if its pod is lost, and not if its command fails{both}",
-        }.get(policy, f"if its command fails, and not if its pod is lost{both}")
-        return ClusterFinding("retries", f"Argo begins a task again {again} ({policy}).")
+            "OnError": f"if its pod is lost, but not if its command fails{both}",
+        }.get(policy, f"if its command fails, but not if its pod is lost{both}")
+        return ClusterFinding("retries", f"Argo retries a task {again} ({policy}).")
 
     def volume(self, claim: str) -> ClusterFinding:
         """Whether a claim is there, and whether all tasks can mount it."""
@@ -105,7 +105,9 @@ class KubernetesApi:
             return ClusterFinding(subject, said, "missing")
         phase, modes = found.status.phase, found.spec.access_modes or []
         if phase == "Lost":
-            said = f"The volume behind {claim} is gone: make the claim anew, and restore its data."
+            said = (
+                f"The volume behind {claim} is gone: create the claim again, and restore its data."
+            )
             return ClusterFinding(subject, said, "missing")
         alone = ""
         if _SHARED not in modes:

@@ -88,7 +88,7 @@ def run_task(
         ir = _run_graph(node_id, run_id, work, config, graph, sample=not parameters.data)
         _finish_what_was_cut_off(store, work, node_id)
         if abandon(store, [run_id], work, node_id):
-            say(node_id, "an earlier attempt was cut off; continuing from what is whole")
+            say(node_id, "an earlier attempt was interrupted; continuing from what is complete")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
         return launch_node(ir, node_id, connection, patience())
@@ -267,7 +267,7 @@ def main() -> None:
         say(given.node, str(error))
         sys.exit(PASSING if may_pass(error) else error.exit_code)
     except Terminated:
-        say(given.node, "stopped; the next attempt continues from what is whole")
+        say(given.node, "stopped; the next attempt continues from what is complete")
         sys.exit(ExitCode.TERMINATED)
     except Exception as error:  # noqa: BLE001 - the log's last line says what it was
         traceback.print_exc()

@@ -156,5 +156,5 @@ def _run(server: Server, run: Mapping[str, Any]) -> KubeflowRun:
         }
         return KubeflowRun.model_validate(found)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        said = f"{server.host} answers with what is no run of Kubeflow Pipelines 2."
+        said = f"{server.host} answers with something that is not a run of Kubeflow Pipelines 2."
         raise PipelineError(said) from error

@@ -47,7 +47,7 @@ def start(node: str, pauses: Sequence[float] = PAUSES) -> None:
                 break
             again = f"start {number + 1} of {len(pauses) + 1}"
             if code < 0:
-                tell(f"{_killed(-code)}; {again}, from what is whole")
+                tell(f"{_killed(-code)}; {again}, from what is complete")
             else:
                 tell(f"this may pass; {again} in {pause:.0f} s")
                 time.sleep(pause)  # until the storage is back

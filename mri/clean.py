@@ -158,7 +158,7 @@ def _remove_leavings(
                 close(store, execution)
             for path in sorted(work.artifacts.glob(f"{node}/**/{execution.id}")):
                 if removal.allows(path):
-                    removal.remove("leavings of failed nodes", path)
+                    removal.remove("leftovers of failed nodes", path)
 
 
 def _remove_unused(work: Work, start: float, removal: Removal) -> None:

@@ -38,8 +38,8 @@ class MriCommands(LazyGroup):
         "kubeflow": "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
         "doctor": "Check what this machine has: versions, processor, memory, disk, weights, pushed "
         "model.",
-        "clean": "Remove what old runs left, but never a model that is served, waits or was "
-        "blessed last.",
+        "clean": "Remove what old runs left, but never a model that is served, waits for "
+        "review or was blessed last.",
     }
 
 
@@ -73,6 +73,6 @@ def main() -> None:
         sys.stderr.write(f"mri: {error}\n")
         sys.exit(error.exit_code)
     except STOPPED as error:
-        sys.stderr.write("mri: stopped; the next run continues from what is whole.\n")
+        sys.stderr.write("mri: stopped; the next run continues from what is complete.\n")
         told = isinstance(error, Terminated)
         sys.exit(ExitCode.TERMINATED if told else ExitCode.INTERRUPTED)

@@ -139,7 +139,7 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
     found = store.get_artifacts_by_id([passed[chosen]]) if chosen is not None else []
     if not found:
         raise PipelineError(
-            f"No data have passed the gate in {work.root}: name the training images' statistics "
+            f"No data has passed the gate in {work.root}: name the training images' statistics "
             "with --statistics."
         )
     return Path(found[0].uri)

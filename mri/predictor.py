@@ -33,7 +33,7 @@ def load_saved_model(path: Path) -> Any:
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise PipelineError(
             f"The SavedModel in {path} cannot be loaded: {error} Name another with --model, or "
-            "make it anew with `mri run`."
+            "train it again with `mri run`."
         ) from error
     if _SIGNATURE not in model.signatures:
         raise PipelineError(

@@ -137,7 +137,7 @@ def _paired(
     if one is None or other is None:
         return None, "the predictions of one model no longer exist"
     if one.classes != other.classes:
-        return None, "they know different classes"
+        return None, "they have different classes"
     if not computable(one) or not computable(other):
         return None, "figures of one cannot be computed"
     # In one order; copies of an image, which there may be, by their class.

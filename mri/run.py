@@ -156,7 +156,7 @@ def _explain(error: Exception, work: Work, log_file: Path) -> str:
     if no_space or "disk is full" in str(error) or "No space left" in str(error):
         return (
             f"The disk that holds {work.root} is full: free some space; the next run continues "
-            "from what is whole."
+            "from what is complete."
         )
     reason = (str(error).strip().splitlines() or [""])[0][:300]
     if isinstance(error, OSError) and error.strerror:

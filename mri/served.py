@@ -98,7 +98,7 @@ def find_saved_model(model: Path | None, work: Path, version: int | None = None)
     if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
         model = newest_version(model) if version is None else _version(model, version)
     elif version is not None:
-        raise PipelineError(f"{model} is no folder of versions, of which one can be chosen.")
+        raise PipelineError(f"{model} is not a folder of versions to choose from.")
     if not (model / SAVED_MODEL_FILE).is_file():
         raise PipelineError(f"{model} holds no SavedModel: name the folder of a version.")
     return model

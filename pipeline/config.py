@@ -63,11 +63,11 @@ class Config(StrictConfig):
 
     Attributes:
         name: The pipeline's and the served model's name.
-        data: Folder of class folders; without one the synthetic sample is made and used.
+        data: Folder of class folders. Without it, the synthetic sample is generated and used.
         sample: The synthetic sample.
         ingest: How images become splits.
-        gate: What data a run stops at.
-        accept_anomalies: Findings of the gate that a person lets pass this time.
+        gate: Which data stops a run.
+        accept_anomalies: Findings of the gate that a person accepts for this run.
         accept_reason: Why.
         transform: Preprocessing.
         model: The network.
@@ -75,12 +75,14 @@ class Config(StrictConfig):
         tune: The search for a better one.
         confidence: When the model says that it does not know.
         export: The form of the network that is served.
-        robustness: The question whether the model looks at the tumour.
-        evaluate: What blesses a model.
-        push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
-        serve_check: The server that a candidate is asked through, and what is demanded.
+        robustness: The check whether the model looks at the tumour.
+        evaluate: What a model must achieve to be blessed.
+        push: `auto` serves a blessed model at once, `after_review` only after a person has approved
+            it.
+        serve_check: The server in which a candidate is tested, and its limits.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
-        cache: Whether a component that has run on the same inputs is answered from its outputs.
+        cache: Whether a component whose inputs have not changed is answered from its earlier
+            outputs.
         beam: Options for Apache Beam, which every component that uses it gets; docs/scale.md.
     """
 

@@ -176,7 +176,7 @@ class Store(mlmd.MetadataStore):
         try:
             super().__init__(self._config)
         except Exception as error:  # of many kinds; it let this process in before
-            raise _away(self._config, "it does not let us in") from error
+            raise _away(self._config, "it refuses the connection") from error
         self._lost = False
 
 

@@ -168,7 +168,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
     )
     predictions.add_upstream_node(gate)
 
-    # And for some images of eval and test in all guises: do they look at the tumour?
+    # And for some images of eval and test in all variants: do they look at the tumour?
     robustness = Robustness(
         examples=ingest.outputs["examples"],
         model=trainer.outputs["model"],

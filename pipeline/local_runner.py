@@ -147,10 +147,13 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
         _end(run, "interrupted")
     if cut_off:
         console.print(
-            f"An earlier run was cut off in {', '.join(cut_off)}; continuing from what is whole."
+            f"An earlier run was interrupted in {', '.join(cut_off)}; continuing from what is "
+            "complete."
         )
     if missing := forget_missing(store, work):
-        console.print(f"{missing} earlier outputs are no longer on disk and will be made again.")
+        console.print(
+            f"{missing} earlier outputs are no longer on disk and will be produced again."
+        )
 
 
 def _end(run: Path, state: str) -> None:

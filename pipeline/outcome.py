@@ -78,7 +78,7 @@ def _anomalies(outputs: Outputs) -> str:
 
 def _previous(outputs: Outputs) -> str:
     if "report" not in outputs:
-        return "nothing has passed before"
+        return "no earlier data has passed"
     report = IngestReport.read(Path(outputs["report"][0].uri))
     return f"compared with span {report.span} of {report.source}"
 
@@ -112,7 +112,7 @@ def _served(outputs: Outputs) -> str:
     verdict = ServeVerdict.read(Path(outputs["blessing"][0].uri))
     if not verdict.blessed:
         return f"refused: {' '.join(verdict.reasons)}"
-    return f"served by {verdict.server}, half of requests within {verdict.latency_p50_ms:.1f} ms"
+    return f"served by {verdict.server}, median latency {verdict.latency_p50_ms:.1f} ms"
 
 
 def _predictions(outputs: Outputs) -> str:
@@ -122,7 +122,7 @@ def _predictions(outputs: Outputs) -> str:
 def _changed(outputs: Outputs) -> str:
     properties = outputs["changed"][0].custom_properties
     images, answers = (properties[name].int_value for name in ("images", "answers"))
-    return f"{answers:,} answers about {images:,} images in all guises"
+    return f"{answers:,} answers about {images:,} images in all variants"
 
 
 def _report(outputs: Outputs) -> str:

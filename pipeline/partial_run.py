@@ -86,7 +86,7 @@ def mark_partial(
     start = ", ".join(f"--from {name}" for name in from_nodes)
     if base is None:
         raise PipelineError(
-            f"{start} goes on from an earlier run, and {work.root} has none: leave it out."
+            f"{start} continues an earlier run, and {work.root} has none: leave it out."
         )
     partial_run_utils.set_base_pipeline_run_strategy(ir.runtime_spec.snapshot_settings, base)
     made = {node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL}
@@ -124,7 +124,7 @@ def _check_same(ir: pipeline_pb2.Pipeline, before: Path, reused: list[str], star
     more = f" ({len(others)} more differ)" if others else ""
     was, now = (_shown(values.get(first)) for values in (old, new))
     raise PipelineError(
-        f"{start} goes on from the run {before.parent.name}, whose "
+        f"{start} continues the run {before.parent.name}, whose "
         f"{'data was' if first == _DATA else f'{first} was'} {was}; it is now {now}{more}. Leave "
         f"out {start}: what is the same is answered from cache."
     )

@@ -216,7 +216,7 @@ def _broken(reason: str, before: int, received: int) -> FetchError:
     """The sentence for a connection that was not made, or that broke."""
     if received > before:
         return FetchError(
-            f"The download broke off after {received / 1e6:.1f} MB ({reason}): give the same "
+            f"The download stopped after {received / 1e6:.1f} MB ({reason}): run the same "
             "command again to resume it."
         )
     kept = f"; {received / 1e6:.1f} MB from before are kept" if received else ""
@@ -228,7 +228,7 @@ def _broken(reason: str, before: int, received: int) -> FetchError:
 def _reason(error: Exception) -> str:
     """A few words; the error's own would show addresses and proxies."""
     for kind, words in (
-        (requests.exceptions.ProxyError, "the proxy did not let it through"),
+        (requests.exceptions.ProxyError, "the proxy refused it"),
         (requests.exceptions.SSLError, "its certificate was not accepted"),
         (requests.exceptions.Timeout, "no answer in time"),
         (requests.exceptions.ChunkedEncodingError, "the connection was cut"),
@@ -236,7 +236,7 @@ def _reason(error: Exception) -> str:
     ):
         if isinstance(error, kind):
             return words
-    return "its answer made no sense"
+    return "its answer could not be understood"
 
 
 def _bytes_below(folder: Path) -> int:

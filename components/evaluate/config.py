@@ -34,10 +34,11 @@ class Threshold(StrictConfig):
 
     Attributes:
         metric: Which figure.
-        of: The class, if the metric is of one class; without it the threshold holds for each class.
+        of: The class, if the metric is of one class. Without it, the threshold applies to each
+            class.
         slice: `FEATURE=VALUE`, such as `seen=novel`; empty for all test images.
-        min: The least that is allowed.
-        max: The most that is allowed.
+        min: The lowest value that is allowed.
+        max: The highest value that is allowed.
         max_drop: How much worse than the last blessed model it may be.
     """
 
@@ -66,26 +67,27 @@ class EvaluateConfig(StrictConfig):
     """Thresholds on the test split, and statistics.
 
     Attributes:
-        min_accuracy: Least accuracy, 0 to 1.
-        max_accuracy_drop: How far accuracy may lie below that of the last blessed model.
-        min_tumour_sensitivity: Least share of the images with a tumour, of any kind, in which one
-            is found, of any kind.
-        max_tumour_sensitivity_drop: How far it may lie below that of the last blessed model.
-        min_class_recall: Least share of the images of each class that are recognised.
-        thresholds: More of them.
+        min_accuracy: Lowest accuracy, 0 to 1.
+        max_accuracy_drop: How much lower accuracy may be than that of the last blessed model.
+        min_tumour_sensitivity: Lowest share of the images with a tumour in which a tumour is found,
+            whatever its kind.
+        max_tumour_sensitivity_drop: How much lower it may be than that of the last blessed model.
+        min_class_recall: Lowest share of each class's images that are recognised.
+        thresholds: Further thresholds.
         healthy_class: The class without a tumour. If it is null, no figure is about tumours.
-        compare: Whether the last blessed model is what a candidate must match. Without, a model of
-            other classes can start anew.
-        min_compared: Least test images for a comparison if others are set aside because one of
-            the two models was trained on a match of them. With fewer the candidate is refused.
-        min_swapped_accuracy: Least accuracy on test images whose style an image of another class
-            gave. Null asks nothing, here as in the others of images that were changed.
-        max_swapped_accuracy_drop: How far it may lie below that of the last blessed model.
-        min_shifted_accuracy: Least accuracy on shifted test images, the mean of all shifts.
-        max_shifted_accuracy_drop: How far it may lie below that of the last blessed model.
-        max_confidently_wrong: Largest share of the shifted test images whose answer is wrong,
-            with a probability of 0.9 or more, and not flagged.
-        resamples: Bootstrap samples behind each interval.
+        compare: Whether a candidate is compared with the last blessed model. If not, a model with
+            other classes can start again.
+        min_compared: Lowest number of test images for a comparison, if others are set aside because
+            one of the two models was trained on a match of them. With fewer, the candidate is
+            refused.
+        min_swapped_accuracy: Lowest accuracy on test images in the style of an image of another
+            class. Null sets no threshold, here and for the other changed images.
+        max_swapped_accuracy_drop: How much lower it may be than that of the last blessed model.
+        min_shifted_accuracy: Lowest accuracy on shifted test images, the mean of all shifts.
+        max_shifted_accuracy_drop: How much lower it may be than that of the last blessed model.
+        max_confidently_wrong: Largest share of the shifted test images whose answer is wrong with a
+            probability of 0.9 or more and is not flagged.
+        resamples: Number of bootstrap samples for each interval.
     """
 
     min_accuracy: float = Field(0.8, ge=0, le=1)

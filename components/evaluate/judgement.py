@@ -131,6 +131,7 @@ def _check(demanded: Demand, figures: BySlice, missed: _Missed) -> Check:
     value = figures.get(images, {}).get(demanded.value)
     return Check(
         figure=demanded.figure,
+        said=demanded.said,
         slice=demanded.slice,
         demanded=demanded.allowed,
         value=None if value is None else finite(demanded.sign * value),

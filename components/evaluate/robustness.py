@@ -12,7 +12,7 @@ from components.robustness.table import ChangedAnswers, Flags, SplitAnswers, pla
 TEST = "test"
 SWAPPED = "accuracy in the style of another class"
 SHIFTED = "accuracy on shifted images"
-CONFIDENTLY_WRONG = "share of shifted images that are wrong, sure and not flagged"
+CONFIDENTLY_WRONG = "share of shifted images that are wrong, confident and not flagged"
 _ROUNDING = 1e-9
 
 
@@ -102,7 +102,12 @@ def _drop(
         return
     own, other = (share(one[new], test.asked[new], inside) for one in (test.right, earlier))
     value = None if own is None or other is None else other - own
-    yield _at_most(f"how far {name} lies below the last blessed model's", value, allowed)
+    yield _at_most(
+        f"fall in {name} against the last blessed model",
+        value,
+        allowed,
+        said=f"{name} fell by {{}} against the last blessed model",
+    )
 
 
 def _at_least(name: str, value: float | None, bound: float) -> Check:
@@ -110,6 +115,6 @@ def _at_least(name: str, value: float | None, bound: float) -> Check:
     return Check(figure=name, demanded=f"at least {bound:.3f}", value=value, met=met)
 
 
-def _at_most(name: str, value: float | None, bound: float) -> Check:
+def _at_most(name: str, value: float | None, bound: float, said: str = "") -> Check:
     met = value is not None and value <= bound + _ROUNDING
-    return Check(figure=name, demanded=f"at most {bound:.3f}", value=value, met=met)
+    return Check(figure=name, demanded=f"at most {bound:.3f}", said=said, value=value, met=met)

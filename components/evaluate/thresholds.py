@@ -35,6 +35,7 @@ class Demand:
         figure: The value in words.
         slice: The threshold's.
         allowed: The bound in words.
+        said: How a reason states the value; see `Check`.
         sign: -1 where words and value count in opposite directions.
     """
 
@@ -45,6 +46,7 @@ class Demand:
     figure: str
     slice: str
     allowed: str
+    said: str = ""
     sign: int = 1
 
 
@@ -86,7 +88,7 @@ def _bound(threshold: Threshold, name: str) -> Demand:
 def _drop(threshold: Threshold, name: str, allowed: float) -> Demand:
     """On its change against the baseline."""
     lower = threshold.metric in LOWER_IS_BETTER
-    way, sign = ("above", 1) if lower else ("below", -1)
+    noun, verb, sign = ("rise", "rose", 1) if lower else ("fall", "fell", -1)
     change = config_pb2.GenericChangeThreshold(
         absolute={"value": sign * (allowed + _ROUNDING)},
         direction="LOWER_IS_BETTER" if lower else "HIGHER_IS_BETTER",
@@ -96,9 +98,10 @@ def _drop(threshold: Threshold, name: str, allowed: float) -> Demand:
         images={**_slice_of(threshold), COMPARED: YES},
         bound=config_pb2.MetricThreshold(change_threshold=change),
         value=f"{name}_diff",
-        figure=f"how far {name} lies {way} the last blessed model's",
+        figure=f"{noun} in {name} against the last blessed model",
         slice=threshold.slice,
         allowed=f"at most {allowed:.3f}",
+        said=f"{name} {verb} by {{}} against the last blessed model",
         sign=sign,
     )
 

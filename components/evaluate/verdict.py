@@ -18,6 +18,7 @@ class Check(StrictConfig):
         figure: What it is on, in words.
         slice: Which test images, as `FEATURE=VALUE`; empty for all.
         demanded: What is allowed, in words.
+        said: How a reason states the value, with `{}` for it; empty: `FIGURE is VALUE`.
         value: What was measured; None where it cannot be computed.
         met: Whether it is met; of the test images as they are, that is TFMA's word.
     """
@@ -25,6 +26,7 @@ class Check(StrictConfig):
     figure: str
     slice: str = ""
     demanded: str
+    said: str = ""
     value: float | None
     met: bool
 
@@ -33,8 +35,11 @@ class Check(StrictConfig):
         """Why a model is refused, as a sentence without its full stop."""
         where = f" on {self.slice}" if self.slice else ""
         if self.value is None:
-            return f"{self.figure}{where} cannot be computed; {self.demanded} is demanded"
-        return f"{self.figure}{where} is {self.value:.3f}; {self.demanded} is demanded"
+            return f"{self.figure}{where} cannot be computed (limit: {self.demanded})"
+        if self.said:
+            limit = self.demanded.removeprefix("at most ")
+            return f"{self.said.format(f'{self.value:.3f}')}{where} (limit {limit})"
+        return f"{self.figure}{where} is {self.value:.3f} (limit: {self.demanded})"
 
 
 class SliceAccuracy(StrictConfig):

@@ -46,7 +46,7 @@ def check_anomalies(
             name,
             found=" ".join(f"{split}: {sentence}" for split, sentence in by_split.items()),
             expected="What schema.pbtxt says.",
-            action="Look at what differs, and correct it or, if it is right, the schema.",
+            action="Look at what differs, and correct it; if it is right, correct the schema.",
         )
         for name, by_split in found.items()
     ]

@@ -163,7 +163,7 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Iterator[Findin
         yield config.finding(
             "label_conflicts",
             found=f"{report.label_conflicts:,} groups of matching images carry different labels.",
-            expected="One label a group.",
+            expected="One label per group.",
             action="Look at them with mri data inspect, and correct the labels.",
             figures={"groups": report.label_conflicts},
         )
@@ -203,7 +203,7 @@ def shrunk(report: IngestReport, previous: IngestReport, config: GateConfig) -> 
             "shrunk",
             found=f"There are {now:,} images, {now / before:.0%} of the {before:,} before.",
             expected=f"At least {config.min_previous_share:g} times as many.",
-            action="Make sure that the data are complete.",
+            action="Make sure that the data is complete.",
             figures={"images": now, "previous": before},
         )
 

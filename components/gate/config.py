@@ -23,20 +23,19 @@ class GateConfig(StrictConfig):
     """When data are suspicious, and what then happens.
 
     Attributes:
-        severity: `pass`, `warn` or `stop` by rule (`drift`) or finding (`drift:image/mean`), if
-            it is to differ from the default.
+        severity: `pass`, `warn` or `stop`, by rule (`drift`) or finding (`drift:image/mean`), if it
+            should differ from the default.
         max_rejected_share: Largest share of files that may be unusable.
-        max_imbalance: How many times as many training images the largest class may have as the
+        max_imbalance: How many times more training images the largest class may have than the
             smallest.
         max_excluded_share: Largest share of the training images, all or of one class, that may be
             set aside because they match test images.
         max_levels_auc: Largest area under the ROC curve with which levels that a tumour hardly
-            changes may tell a class from the rest: above it, and where a look lacks a class,
-            `source` is found.
-        min_previous_share: Least number of images, as a share of the previous data's.
-        drift_noise: How much farther small data may lie from the previous: beyond the schema's
-            threshold, this times the sum of one over the training images now and one over those
-            before.
+            changes may distinguish a class from the rest. Above it, or if a look lacks a class, the
+            finding is `source`.
+        min_previous_share: Lowest number of images, as a share of the previous data's.
+        drift_noise: Allowance for small data: this times (1 / training images now + 1 / training
+            images before) is added to the schema's threshold.
     """
 
     severity: dict[FindingName, Severity] = {}

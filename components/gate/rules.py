@@ -42,4 +42,4 @@ def rule_of(name: str) -> str:
     rule, colon, feature = name.partition(":")
     if rule in RULES and (not colon or (feature and rule in FEATURE_RULES)):
         return rule
-    raise ValueError(f"the gate finds nothing named {name!r}{nearest_name(rule, RULES)}")
+    raise ValueError(f"the gate has no finding named {name!r}{nearest_name(rule, RULES)}")

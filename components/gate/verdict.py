@@ -120,7 +120,8 @@ class StoppedByGate(PipelineError):  # noqa: N818 - a decision, not an error
         names = DataVerdict.read(folder).named("stop")
         super().__init__(
             f"The data gate stopped the run: {', '.join(names)}. {folder / PAGE_FILE} shows why; "
-            f"correct the data, or accept them with {accepting.format(names=','.join(names))}."
+            f"correct the data, or accept the findings with "
+            f"{accepting.format(names=','.join(names))}."
         )
 
 

@@ -22,7 +22,7 @@ class DuplicatesConfig(StrictConfig):
     """When two images count as the same picture.
 
     Attributes:
-        threshold: Least correlation of two signatures, over flips and 90-degree rotations, at
+        threshold: Lowest correlation of two signatures, over flips and 90-degree rotations, at
             which their images are near duplicates.
         exact_up_to: Up to this many images every pair is compared; beyond it, an approximate
             nearest-neighbour index proposes the pairs that are compared.
@@ -44,23 +44,23 @@ class IngestConfig(ReadConfig):
         labels: A table, CSV with the columns `path`, `patient` or `study`, and `label`, and perhaps
             `split`, that says what files show instead of class folders.
         split_policy: `leak_free` keeps the test folder and sets aside training images that match a
-            test image; `group` splits everything anew by group; `as_is` keeps every image on the
-            side of the folder that it came in and only reports what leaks.
+            test image; `group` splits all images again, by group; `as_is` keeps every image in the
+            split of its folder and only reports leaks.
         split_file: A `splits.csv` of an earlier run, edited or not, that decides instead.
-        eval_share: Share of the training images that becomes the `eval` split, class by class,
-            if the folder has none of its own.
+        eval_share: Share of the training images that becomes the `eval` split, drawn by class, if
+            the folder has no such split.
         test_share: Share of all images that becomes the `test` split, if the split is drawn.
-        unlinked_history: What to do if the patients of images of earlier runs cannot be
-            told from those of new ones, as another salt hashed their ids: `refuse`, or `accept` and
-            say in the report how many these are.
+        unlinked_history: What to do if the patients of images from earlier runs cannot be matched
+            with those of new ones, because their ids were hashed with another salt: `refuse`, or
+            `accept` and report how many images this concerns.
         span: Which `span-NNN` folder is the newest to read; None is the newest there is.
         window: How many spans are read, up to the newest.
         duplicates: When two images count as the same picture.
         dicom: How DICOM files are read.
         nifti: How NIfTI files are read.
-        outside: What becomes of all that lies outside the head, such as names, dates and scales
-            that are burnt into a picture: `black`, or `keep`, which rejects DICOM files that say
-            of themselves that text is burnt into them.
+        outside: What happens to everything outside the head, such as names, dates and scales that
+            are burnt into a picture: `black`, or `keep`, which rejects DICOM files that declare
+            burnt-in text.
         max_pixels: Images with more pixels than this are rejected before they are decoded.
         max_file_bytes: Files larger than this are rejected before they are read.
     """

@@ -80,7 +80,7 @@ def kept_picture(folder: Path, place: Place, sha256: str) -> bytes:
         encoded = file.read(place.size)
     if hashlib.sha256(encoded).hexdigest() != sha256:
         raise PipelineError(
-            f"{folder} does not give back what was written there: see to its file system, and run "
+            f"{folder} does not return what was written there: check its file system, and run "
             "again."
         )
     return encoded

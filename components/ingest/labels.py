@@ -163,7 +163,7 @@ def _open(path: Path) -> io.StringIO:
         if path.stat().st_size > _MOST_BYTES:
             raise PipelineError(
                 f"The label table {path} is larger than {_MOST_BYTES // 10**6} MB: it needs "
-                "one line for each image, patient or study, and nothing else."
+                "one line per image, patient or study, and nothing else."
             )
         content = path.read_bytes()
     except OSError as error:
@@ -233,13 +233,13 @@ def _add(
     else:
         before = labels.ids.setdefault((kind, cells[kind]), row)
     if before != row:
-        raise ValueError(f"line {before.line} says something else about the same {kind}")
+        raise ValueError(f"line {before.line} contradicts this one about the same {kind}")
 
 
 def _name(path: str) -> str:
     name = posixpath.normpath(path.replace("\\", "/"))
     if name.startswith(("/", "../")) or name == ".." or name[1:3] == ":/":
-        raise ValueError("the path does not lead into the data folder, from which it is relative")
+        raise ValueError("the path leads outside the data folder, to which it is relative")
     if "\0" in name:
         raise ValueError("not a path")
     return name

@@ -59,10 +59,10 @@ def unlinked_error(count: int) -> PipelineError:
         count: Remembered images that would be.
     """
     return PipelineError(
-        f"Of {count:,} {'image' if count == 1 else 'images'} that earlier runs remember, patients "
-        "cannot be told from those of new ones, so that a patient of the test set could be trained "
-        "on: their ids were hashed with another salt, or ingest.dicom.patient_ids=ignore. Set "
-        f"{SALT_VARIABLE} to the salt of those runs, or bring back the file patient-salt of their "
-        "work folder; if it is lost, --set ingest.unlinked_history=accept goes on, and the report "
-        "says how many these are."
+        f"The patients of {count:,} {'image' if count == 1 else 'images'} from earlier runs cannot "
+        "be matched with those of new images, so a patient of the test set could be trained on: "
+        "their ids were hashed with another salt, or with ingest.dicom.patient_ids=ignore. Set "
+        f"{SALT_VARIABLE} to the salt of those runs, or restore the file patient-salt of their "
+        "work folder. If it is lost, --set ingest.unlinked_history=accept continues, and the "
+        "report says how many images this concerns."
     )

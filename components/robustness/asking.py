@@ -75,7 +75,7 @@ def answers(
     baseline: ExportedModel | None = None,
     changes: Sequence[Change] = CHANGES,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Asks models about images in all guises.
+    """Asks models about images in all variants.
 
     Args:
         split: Its name.

@@ -95,7 +95,7 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change("blanked", 1, "remains", "the head blanked: outline and frame", styles.blanked),
     Change("histogram", 1, "remains", "the head’s histogram alone", styles.histogram_alone),
-    Change("patches", 1, "remains", "patches of 1 cm in disorder", styles.shuffled_patches),
+    Change("patches", 1, "remains", "patches of 1 cm shuffled", styles.shuffled_patches),
     *_shift(
         "dark cut", "darkest {0:.0%} of the head’s levels cut to black", shifts.cut_levels,
         *((dark, 0.0) for dark in _THIRDS),

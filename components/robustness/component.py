@@ -1,4 +1,4 @@
-"""The Robustness component: raw eval and test Examples and models in, answers in all guises out."""
+"""The Robustness component: eval and test Examples and models in, answers about variants out."""
 
 import logging
 from pathlib import Path
@@ -36,7 +36,7 @@ def Robustness(
     code: Parameter[str],
     baseline_model: InputArtifact[Model] = None,
 ) -> None:
-    """Asks the exported graph about some images in all guises.
+    """Asks the exported graph about some images in all variants.
 
     The images that are changed are held in memory, and one batch of what becomes of them.
 

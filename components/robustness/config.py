@@ -9,8 +9,8 @@ class RobustnessConfig(StrictConfig):
     """How many images are changed.
 
     Attributes:
-        images: Of the `eval` and of the `test` images, how many are changed, of all classes; each
-            is asked about some seventy times. With 0 nothing is asked, and nothing is demanded.
+        images: How many `eval` and how many `test` images are changed, drawn from all classes. Each
+            is classified about seventy times. 0 switches the step and its thresholds off.
     """
 
     images: int = Field(100, ge=0, le=10_000)

@@ -58,7 +58,7 @@ class ChangedHeader(StrictConfig):
 
 @dataclass(frozen=True)
 class SplitAnswers:
-    """What models say of a split's images in all guises.
+    """What models say of a split's images in all variants.
 
     Attributes:
         sha256: Digests of the images, [images].

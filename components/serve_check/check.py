@@ -103,7 +103,7 @@ def _compare(
 
 def _first(reasons: list[str]) -> list[str]:
     """The first of many reasons of one kind, and how many more there are."""
-    more = f" The same holds for {len(reasons) - 1} more." if len(reasons) > 1 else ""
+    more = f" The same applies to {len(reasons) - 1} more." if len(reasons) > 1 else ""
     return [f"{reasons[0]}{more}"] if reasons else []
 
 

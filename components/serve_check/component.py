@@ -97,8 +97,8 @@ def judge(model: Path, questions: Sequence[Question], config: ServeCheckConfig) 
         return ServeVerdict(reasons=(f"{reason[:1].upper()}{reason[1:]}.",), server=config.server)
     except UndecidedError as error:
         raise PipelineError(
-            f"The serve check did not reach a verdict: {error}. That may be the machine's or the "
-            "moment's fault, so it is not remembered: run again when the machine is less busy."
+            f"The serve check did not reach a verdict: {error}. The cause may be "
+            "temporary, so nothing is recorded: run again when the machine is less busy."
         ) from error
 
 

@@ -16,8 +16,8 @@ class ServeCheckConfig(StrictConfig):
             or, in a cluster, as a pod.
         image: TensorFlow Serving's image.
         images: How many test images are sent, each as it is, as PNG and as JPEG.
-        tolerance: By how much a probability may differ from the same model's in process.
-        max_latency: Seconds within which 95 of 100 requests of one image must be answered.
+        tolerance: How much a probability may differ from that of the same model in process.
+        max_latency: Seconds within which 95 % of the requests with one image must be answered.
         timeout: Seconds within which the model must be available.
     """
 

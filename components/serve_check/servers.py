@@ -153,4 +153,4 @@ def _wait_until_available(
 
 
 def _said(log: Path) -> str:
-    return last_line(log)[:300] or "it said nothing"
+    return last_line(log)[:300] or "it printed nothing"

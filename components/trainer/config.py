@@ -26,7 +26,8 @@ class ModelConfig(StrictConfig):
         weights: `imagenet`, `random`, or the path of a weights file.
         input_scaling: `imagenet` subtracts ImageNet's mean colour, as the published weights were
             trained; `unit` divides by 255, as many notebooks do.
-        widths: Filters of VGG16's five blocks; any but the default needs `weights: random`.
+        widths: Filters of VGG16's five blocks. Any other value than the default needs `weights:
+            random`.
         trainable_convolutions: How many convolutions, counted from the last, are trained.
         dense_units: Width of the hidden dense layer.
         flatten_dropout: Dropout between Flatten and the hidden layer.
@@ -46,26 +47,27 @@ class AugmentConfig(StrictConfig):
     """How training images are varied.
 
     Attributes:
-        versions: Versions of each training image, used in turn, one an epoch. Each costs one pass
-            through the frozen layers, once.
+        versions: Versions of each training image, used in turn, one per epoch. Each costs one pass
+            through the frozen layers.
         keep_original: Whether the first version is the image as it is.
         brightness: Levels are multiplied by a factor within 1 +- this.
         contrast: The distance from the mean level is multiplied by a factor within 1 +- this.
         gamma: Levels, as shares of the brightest, are raised to a power within exp(+- this).
-        flip: Whether left and right may change places.
-        rotate: Degrees, at most, either way.
+        flip: Whether left and right may be swapped.
+        rotate: Largest rotation in degrees, either way.
         zoom: The side is multiplied by a factor within 1 +- this.
-        shift: Share of the side, at most, in any direction.
-        upside_down: Share of the versions that are turned by another 180 degrees.
+        shift: Largest shift in any direction, as a share of the side.
+        upside_down: Share of the versions that are rotated by another 180 degrees.
         styles: Share of the versions that are restyled, in grey, black outside the head: another
             sequence, window, scanner or archive. For `transform.crop: head`, where all images are
             black there.
-        swap: Share of the restyled versions that take levels or low frequencies from an image of
-            another class: mostly a tumour's from a healthy one, and the other way round.
+        swap: Share of the restyled versions that get the levels or low frequencies of an image of
+            another class. Tumours mostly get those of a healthy image, and healthy images those of
+            a tumour.
         levels: Whether the levels of versions are normalised within the head at the end, as
-            `transform.levels: head` does with what the network is shown.
-        seed: Seed of these random changes. Trainings with other seeds share them, and so their
-            features.
+            `transform.levels: head` does with the network's input.
+        seed: Seed of these random changes. Trainings that differ only in `train.seed` share the
+            changes, and therefore the features.
     """
 
     versions: int = Field(2, ge=1, le=100)
@@ -85,16 +87,16 @@ class AugmentConfig(StrictConfig):
 
 
 class PaintConfig(StrictConfig):
-    """What is made of each training image of the healthy class, beside itself.
+    """What is added for each training image of the healthy class.
 
-    So many of each, on average; a fraction is made of a part of the images. Every version is
-    painted anew.
+    This many of each per image, on average; a fraction applies to a part of the images. Every
+    version is painted separately.
 
     Attributes:
-        lesions: With a lesion painted on it, whose kind nobody knows: every class is right but the
-            healthy one.
-        decoys: With what painting does to a picture, and no lesion; healthy.
-        copies: With nothing painted on it, but versions of its own; healthy.
+        lesions: Copies with a painted lesion of unknown kind: every class except the healthy one
+            counts as correct.
+        decoys: Copies with the side effects of painting but no lesion; they stay healthy.
+        copies: Copies without any painting, but with their own versions; they stay healthy.
     """
 
     lesions: _PerImage = 0.0
@@ -107,33 +109,33 @@ class TrainConfig(StrictConfig):
 
     Attributes:
         epochs: Passes over the training images, at most.
-        batch_size: Images in a step.
+        batch_size: Images per step.
         learning_rate: Adam's step size at its highest.
-        schedule: `constant`, or `cosine`: falling to nothing at the last step.
-        warmup_epochs: Epochs over which the step size rises from nothing.
-        weight_decay: AdamW's; 0 is plain Adam.
+        schedule: `constant`, or `cosine`: falling to zero at the last step.
+        warmup_epochs: Epochs over which the step size rises from zero.
+        weight_decay: Weight decay of AdamW; 0 is plain Adam.
         label_smoothing: Share of a label's weight that is spread over all classes.
-        class_weights: How much a rare class's images count: `none` alike, `balanced` inversely to
-            its frequency, `square_root` inversely to the root of it. A painted lesion counts in
-            equal parts for each class that it may be.
+        class_weights: Weight of the images of rare classes: `none` gives all the same, `balanced`
+            the inverse of the class's frequency, `square_root` the inverse of its root. A painted
+            lesion counts in equal parts for each class that it may be.
         mixup: Images are mixed in pairs with a share drawn from Beta(this, this); 0 mixes none.
             Mixed are the activations below the layers that train (Verma et al., "Manifold Mixup",
             2019).
-        average: Momentum of the moving average of the weights that are trained, step by step. It is
-            what is evaluated after each epoch and what training ends with; 0 averages nothing.
-        patience: Training stops when the loss on eval has not fallen for so many epochs; None
+        average: Momentum of the moving average of the trained weights, step by step. The average is
+            evaluated after each epoch and is the result of training; 0 averages nothing.
+        patience: Training stops if the loss on eval has not fallen for this many epochs; None
             trains to the end.
-        keep_best: Whether the weights of the epoch with the least loss on eval are kept, rather
+        keep_best: Whether the weights of the epoch with the lowest loss on eval are kept, rather
             than the last.
         augment: How training images are varied.
         healthy_class: The class without a tumour, for `paint` and `augment.swap`; null if there is
             none.
-        paint: What is made of its images.
-        precision: What the layers compute in; `auto` takes mixed_float16 on a GPU, mixed_bfloat16
-            if this processor has instructions for it and is measured to be faster in it, otherwise
-            float32. Weights are float32 always.
+        paint: What is painted on its images.
+        precision: Number format of the layers. `auto` uses mixed_float16 on a GPU, mixed_bfloat16
+            if this processor has instructions for it and is measured to be faster with it, and
+            otherwise float32. Weights are always float32.
         strategy: `none`, or `mirrored` for all GPUs of this machine.
-        cache_gigabytes: Most that the activations of frozen layers may take on disk, in 10^9 bytes.
+        cache_gigabytes: Largest size on disk of the activations of frozen layers, in 10^9 bytes.
         seed: Seed of initial weights, order, dropout and mixing.
     """
 
@@ -166,8 +168,9 @@ class ConfidenceConfig(StrictConfig):
             to a reader"; 0 refers nothing.
         foreign_deviations: How many standard deviations above the mean of eval's images, on a
             logarithmic scale, an image's distance from the training images must lie to be foreign.
-        flagged_share: Share of the training images, at most, that may lie beyond each limit of cut
-            levels, of blur and of the head's share; beyond it a reader must decide. 0 sets none.
+        flagged_share: Largest share of the training images that may be beyond each limit for cut
+            levels, blur and the share of the head. Beyond a limit, a reader must decide. 0 sets no
+            limits.
     """
 
     refer_below: float = Field(0.7, ge=0, le=1)
@@ -179,8 +182,8 @@ class ExportConfig(StrictConfig):
     """The form of the network in the exported graph.
 
     Attributes:
-        dtype: What its layers compute in. bfloat16 is for processors with instructions for it;
-            elsewhere it is slower. Weights, logits and probabilities are float32 in either.
+        dtype: Number format of its layers. bfloat16 is for processors with instructions for it; on
+            others it is slower. Weights, logits and probabilities are float32 in both cases.
     """
 
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -190,14 +193,14 @@ class TuneConfig(StrictConfig):
     """The search for a better recipe on the eval split, before training.
 
     Attributes:
-        enabled: Whether there is one.
-        trials: Trainings, at most; the first one is the recipe as it is.
-        minutes: After which no further trial begins.
-        learning_rate: Least and greatest; widened to hold the recipe's own.
-        dropout: Least and greatest, of both dropouts; widened as well.
-        dense_units: Widths of the hidden layer to choose from, beside the recipe's own.
-        trainable_convolutions: Depths to choose from, beside the recipe's own. Each costs a pass of
-            its own through the frozen layers.
+        enabled: Whether there is a search.
+        trials: Largest number of trainings; the first one is the recipe as it is.
+        minutes: Minutes after which no further trial starts.
+        learning_rate: Lowest and highest value; widened to include the recipe's.
+        dropout: Lowest and highest value, for both dropouts; widened in the same way.
+        dense_units: Widths of the hidden layer to choose from, in addition to the recipe's.
+        trainable_convolutions: Depths to choose from, in addition to the recipe's. Each needs its
+            own pass through the frozen layers.
     """
 
     enabled: bool = False

@@ -53,7 +53,7 @@ def initial_weights(weights: str | Path) -> str:
         except OSError as error:
             raise PipelineError(
                 f"This machine could not read {weights} ({error.strerror}): run again when that is "
-                "mended."
+                "corrected."
             ) from error
     return str(weights)
 

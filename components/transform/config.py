@@ -11,14 +11,14 @@ class TransformConfig(StrictConfig):
     """Preprocessing shared by training, evaluation and serving.
 
     Attributes:
-        image_size: Height and width in pixels of what the network sees. VGG16 halves five times,
-            so 32 is the least that leaves it anything.
-        crop: `head` cuts out the square around the head, black where it reaches beyond the picture;
+        image_size: Height and width in pixels of the network's input. VGG16 halves it five times,
+            so the smallest is 32.
+        crop: `head` cuts out the square around the head, black where it extends beyond the picture;
             `none` keeps the whole frame.
-        outside: Whether what lies outside the head becomes `black` first, as ingest and the clients
-            make it, or is to `keep`.
-        levels: `head` spreads grey levels so that the 2nd percentile of the head's becomes black
-            and the 99.5th white; `as_is` leaves them.
+        outside: `black` first blackens everything outside the head, as ingest and the clients do;
+            `keep` does not.
+        levels: `head` stretches grey levels so that the head's 2nd percentile becomes black and its
+            99.5th white; `as_is` leaves them.
     """
 
     image_size: int = Field(128, ge=32, le=1024)

@@ -128,7 +128,7 @@ def _jpeg(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
     ends = _places(octets[scan:], _EOI)
     encoded = _checked(
         encoded,
-        (_all(start > 0, tf.size(ends) > 0), "A JPEG file that is cut off or damaged."),
+        (_all(start > 0, tf.size(ends) > 0), "A truncated or damaged JPEG file."),
         (
             _among(components, 1, 3),
             "A JPEG file, progressive or neither grey nor of three colours: send it as PNG.",
@@ -148,7 +148,7 @@ def _jpeg(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
         lambda: tf.reduce_all(tf.equal(pixels, _exactly(whole + _PROBE + _EOI))),
         lambda: True,
     )
-    return _turned(_checked(pixels, (is_whole, "A JPEG file that is cut off.")), orientation)
+    return _turned(_checked(pixels, (is_whole, "A truncated JPEG file.")), orientation)
 
 
 def _exactly(encoded: tf.Tensor) -> tf.Tensor:
@@ -225,7 +225,7 @@ def _png(encoded: tf.Tensor, octets: tf.Tensor) -> tf.Tensor:
     orientation = tf.cond(
         tf.size(exif) > 0, lambda: _orientation(octets[exif[0] + 4 :]), lambda: tf.constant(1)
     )
-    whole = _checked(encoded, (has_end, "A PNG file that is cut off."))
+    whole = _checked(encoded, (has_end, "A truncated PNG file."))
     pixels = tf.case(
         [
             (

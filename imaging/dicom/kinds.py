@@ -44,7 +44,7 @@ _GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 _PLANNING = re.compile(r"\b(LOCALI[SZ]ER|SCOUT|TOPOGRAM|SCANOGRAM|SURVEY)S?\b")
 _SCREEN = re.compile(r"\bSCREEN ?(SAVE|SHOT|CAPTURE)S?\b")
-_LOCALIZER = "DICOM localizer, which only served to plan an examination"
+_LOCALIZER = "DICOM localizer, which only serves to plan an examination"
 
 ELEMENTS = (*_MARKS, *_GROUPS, "BitsAllocated", "ImageType", "Modality", "SOPClassUID")
 """The elements that are looked at here."""
@@ -72,7 +72,7 @@ def check_examination(dataset: Any, modalities: Collection[str]) -> None:
         kinds += [kind for mark, kind in _MARKS.items() if mark in dataset]
     kind = next((one for one in kinds if one), None)
     if not kind and whole(dataset, "BitsAllocated") == 1:
-        kind = "picture of one bit a pixel, as masks are"
+        kind = "picture of one bit per pixel, as in a mask"
     image_type = " ".join(words(value(dataset, "ImageType"))[2:])
     if not kind and _SCREEN.search(image_type):
         kind = "screen shot"

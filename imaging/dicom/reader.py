@@ -120,7 +120,7 @@ def read_dicom(
     dataset = _parse(content, config.max_file_bytes)
     kinds.check_examination(dataset, config.dicom.modalities)
     if not any(keyword in dataset for keyword in _PIXELS):
-        raise RejectedImageError("DICOM without pixel data, or cut off before it")
+        raise RejectedImageError("DICOM without pixel data, or truncated before it")
     burnt_in = "YES" in words(value(dataset, "BurnedInAnnotation"))
     if burnt_in and config.outside == "keep":
         raise RejectedImageError(

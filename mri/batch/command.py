@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri batch scans results\n\n"
     "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
-    "Give the same command again, and it continues where it was cut off.\n\n"
+    "Give the same command again, and it continues where it was interrupted.\n\n"
     "Exit codes: 0 done; 1 the command failed, or no file could be classified."
 )
 @spread
@@ -71,7 +71,7 @@ def batch(
     rows, errors, skipped = map(sum, zip(*done, strict=True))
     if leftovers.count:
         console.print(
-            f"{leftovers.count:,} files and folders that systems left behind were passed over"
+            f"{leftovers.count:,} files and folders that systems left behind were skipped"
         )
     if skipped:
         console.print(f"{skipped:,} of {len(done):,} shards were there already")

@@ -19,7 +19,7 @@ def list_files(source: str, out: Path, leftovers: Leftovers | None = None) -> li
     Args:
         source: A folder (all files below it but what systems left behind), a glob pattern (the
             same; folders that it begins with are meant as they are written where they are there), a
-            `.txt` file with a path a line, or one image file.
+            `.txt` file with one path per line, or one image file.
         out: The folder of the results; what lies in it is no file of a folder or a pattern.
         leftovers: Counts what is passed over.
 
@@ -41,7 +41,7 @@ def list_files(source: str, out: Path, leftovers: Leftovers | None = None) -> li
     else:
         raise PipelineError(
             f"There is no {source}: give a folder, a glob pattern in quotes, or a .txt file with a "
-            "path a line."
+            "path per line."
         )
     files = sorted(found)
     if not files:

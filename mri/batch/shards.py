@@ -37,7 +37,7 @@ _CODE = "mri.batch.inference"
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be done; given again, it continues where it was cut off.
+    """What is to be done; given again, it continues where it was interrupted.
 
     Attributes:
         files: How many files.
@@ -155,7 +155,7 @@ def _run_shard(
     except (OSError, RuntimeError, PipelineError) as error:  # Beam's, whatever a worker raised
         reason = str(error).strip().rsplit("\n", 1)[-1].rstrip(".")[:300]
         raise PipelineError(
-            f"{path} was not finished: {reason}. The same command continues from what is whole."
+            f"{path} was not finished: {reason}. The same command continues from what is complete."
         ) from error
 
 

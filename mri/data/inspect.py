@@ -226,7 +226,7 @@ def _aside(findings: Findings) -> str:
     """What is in the folder besides."""
     words = ""
     if findings.passed_over:
-        words += f"; {findings.passed_over:,} left behind by systems and passed over"
+        words += f"; {findings.passed_over:,} left behind by systems and skipped"
     if findings.unnamed:
         words += f"; {findings.unnamed:,} not in the label table"
     return words

@@ -13,10 +13,10 @@ class KubeflowCommands(LazyGroup):
         "compile": "Compile the pipeline for Kubeflow Pipelines v2.",
         "rehearse": "Run a compiled pipeline here as a cluster would: every task's command in its "
         "own process.",
-        "check": "Check what a cluster lacks before a compiled pipeline runs there.",
+        "check": "Check what a cluster lacks before it runs a compiled pipeline.",
         "submit": "Run a compiled pipeline on Kubeflow.",
         "schedule": "Run a compiled pipeline on Kubeflow on a schedule.",
-        "runs": "See and stop runs on Kubeflow.",
+        "runs": "Show and stop runs on Kubeflow.",
     }
 
 

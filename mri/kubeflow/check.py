@@ -35,7 +35,7 @@ def check(
         bool, typer.Option("--inside", help="Start a pod that looks into the volume.")
     ] = False,
 ) -> None:
-    """Check what a cluster lacks before a compiled pipeline runs there."""
+    """Check what a cluster lacks before it runs a compiled pipeline."""
     from kubeflow.check import check as look
     from kubeflow.compiled import read_compiled
 

@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 def compile_pipeline(
     console: Console,
     image: Annotated[
-        str, typer.Option(metavar="IMAGE", help="Container image with this package in it.")
+        str, typer.Option(metavar="IMAGE", help="Container image that contains this package.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")] = Path(
         "pipeline.yaml"
@@ -42,7 +42,10 @@ def compile_pipeline(
     span: Span = None,
     cluster: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Storage, secrets and resources, YAML; see the docs."),
+        typer.Option(
+            metavar="FILE",
+            help="YAML file that describes storage, secrets and resources; see the docs.",
+        ),
     ] = None,
     name: Annotated[
         str | None,

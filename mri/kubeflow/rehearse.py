@@ -41,18 +41,20 @@ def rehearse(
             " default: SQLite in --storage, one task at a time.",
         ),
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Most tasks to run at once.")] = 2,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="The largest number of tasks to run at once.")
+    ] = 2,
     backend: Annotated[
         str,
         typer.Option(
-            metavar="VERSION", help="Release of Kubeflow Pipelines that is played: 2.14 to 2.17."
+            metavar="VERSION", help="Release of Kubeflow Pipelines to imitate: 2.14 to 2.17."
         ),
     ] = NEWEST_BACKEND,
     lose: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TASK=SECONDS",
-            help="Lose a task's pod so many seconds after its first attempt has begun.",
+            help="Lose a task's pod this many seconds after its first attempt has begun.",
         ),
     ] = None,
 ) -> None:

@@ -12,7 +12,9 @@ from kubeflow import runs
 from mri.kubeflow.options import ServerFlags
 from mri.options import AsJson, spread
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and stop runs on Kubeflow.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Show and stop runs on Kubeflow."
+)
 
 _Id = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 

@@ -170,7 +170,7 @@ def _finish(store: mlmd.MetadataStore, work: Work, entry: Entry, line: str, say:
     """Carries out what is written down, and records that it is done."""
     with _failures_said(
         f"The decision about the model of run {entry.run} is written down, but could not be "
-        "carried out ({}): correct that, and give the same command again."
+        "carried out ({}): correct that, and run the same command again."
     ):
         if not are_there(work, entry.execution.id, entry.destination):
             _prepare_again(store, work, entry)
@@ -193,11 +193,11 @@ def _finish_found(
     """Finishes what somebody else was cut off at, or the one who gives it once more."""
     mark_told(entry, told=mine)
     try:
-        _finish(store, work, entry, f"finished what was cut off: {entry.outcome}", say)
+        _finish(store, work, entry, f"finished what was interrupted: {entry.outcome}", say)
     except ImpossibleDecisionError as error:
         with _failures_said(
             f"The decision about the model of run {entry.run} can no longer be carried out, but "
-            "could not be closed ({}): correct that, and give the same command again."
+            "could not be closed ({}): correct that, and run the same command again."
         ):
             take_back(work, entry.execution.id, entry.destination)
             close(store, entry)
@@ -263,7 +263,7 @@ def _served_before(work: Work, models: Sequence[Model]) -> Model:
     ]
     if not earlier:
         raise PipelineError(
-            "There is no earlier model to go back to that nobody has decided against; `mri models "
+            "There is no earlier model to go back to that no one has decided against; `mri models "
             "list` shows all, and `mri models rollback VERSION` goes back to any that was served."
         )
     pipelines = sorted({model.pipeline for model in earlier})

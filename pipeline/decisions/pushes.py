@@ -40,7 +40,7 @@ def finish_pushes(store: mlmd.MetadataStore, work: Work, say: Callable[[str], No
                 describe(folder, version, version.name)
                 contexts = store.get_contexts_by_execution(execution.id)
                 record(store, execution, folder, version, contexts)
-                say(f"finished a push that was cut off: {version}")
+                say(f"finished a push that was interrupted: {version}")
 
 
 def _has_pushed(

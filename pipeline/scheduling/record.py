@@ -81,5 +81,5 @@ def write_record(path: Path, record: BaseModel) -> None:
     except OSError as error:
         raise PipelineError(
             f"{path} cannot be written ({error.strerror}): free some space or correct its "
-            "permissions, then start this command again; a run that is not recorded is made again."
+            "permissions, then start this command again; a run that is not recorded is repeated."
         ) from error

@@ -123,5 +123,5 @@ def parse_cron(expression: str) -> Cron:
     triggers = tuple(CronTrigger(**fixed, **one) for one in days)
     cron = Cron(triggers, goes_on=minute.is_open or hour.is_open)
     if cron.after(datetime.now(timezone.utc)) == NEVER:
-        raise ConfigError(f"--cron {expression!r} is a time that never comes.")
+        raise ConfigError(f"--cron {expression!r} never occurs.")
     return cron

@@ -130,7 +130,7 @@ class _Watcher:
                 return
             names = ", ".join(f"span-{one:03}" for one in waiting)
             idle = f"watching {self._arrivals.folder}"
-            words = f"{names} arrived; waiting until whole" if names else idle
+            words = f"{names} arrived; waiting until complete" if names else idle
             self._runs.wait(words, self._pace.poll)
 
     def _is_open(self, number: int) -> bool:
@@ -142,7 +142,7 @@ class _Watcher:
         name = f"span-{number:03}"
         span = self._record.spans.get(number) or SpanRecord(state="running")
         self._note(number, span)
-        ended = self._runs.run(name, f"{name} is whole", "--span", str(number))
+        ended = self._runs.run(name, f"{name} is complete", "--span", str(number))
         if ended.code == ExitCode.USAGE:
             self._runs.tell(ended)
             raise PipelineError(f"Every span would fail, so watching ends: {ended.reason}")

@@ -127,15 +127,17 @@ def _is_sample(target: Path, parameters: _Parameters) -> bool:
         ) from error
     if found != parameters.manifest():
         raise SampleError(
-            f"{target} holds a synthetic sample of other parameters or of another version of the "
-            f"generator (see {MANIFEST}): name another folder, or remove this one to make it anew."
+            f"{target} holds a synthetic sample with other parameters or from another version of "
+            "the "
+            f"generator (see {MANIFEST}): name another folder, or remove this one to create it "
+            "again."
         )
     expected = sum(parameters.count(split) for split in SPLITS) * len(CLASSES)
     present = sum(1 for split in SPLITS for file in (target / split).glob("*/*") if file.is_file())
     if present != expected:
         raise SampleError(
             f"{target} is a synthetic sample with {present} images, but {expected} were "
-            "expected: remove it, and it is made again."
+            "expected: remove it, and it is created again."
         )
     return True
 

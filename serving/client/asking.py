@@ -143,8 +143,8 @@ class Asker:
         """
         if is_one_image(images) or not isinstance(images, Iterable):
             raise PipelineError(
-                f"Give several images, such as a list; {type(images).__name__} is none. "
-                "For one image there are predict and explain."
+                f"Give several images, such as a list, not {type(images).__name__}. "
+                "For one image, use predict or explain."
             )
         return _jobs(iter(images), self.limits.batch_size)
 

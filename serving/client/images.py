@@ -136,7 +136,7 @@ def open_frames(image: Image, frame: int | None = None) -> Iterator[EncodedImage
     if isinstance(image, EncodedImage | np.ndarray):
         if frame in (None, 0):
             return iter([prepare_image(image)])
-        raise ImageError(f"There is no frame {frame}: what is no file has frame 0 alone.")
+        raise ImageError(f"There is no frame {frame}: an array or encoded image has only frame 0.")
     with _in_words():
         if isinstance(image, str | os.PathLike):
             path = os.fsdecode(image)
@@ -213,7 +213,7 @@ def _content(image: Image) -> bytes:
         return _as_png(image)
     if callable(getattr(image, "read", None)):
         return _rest_of(image)
-    raise ImageError(f"{type(image).__name__} is no image: {_TAKEN}.")
+    raise ImageError(f"{type(image).__name__} is not an image: {_TAKEN}.")
 
 
 def _as_png(image: PIL.Image.Image) -> bytes:

@@ -86,7 +86,7 @@ def _heat(value: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
     except (TypeError, ValueError):
         heat = np.zeros(0, np.float32)
     if heat.ndim != 2 or not heat.size or not np.isfinite(heat).all():
-        raise ValueError("it is no table of finite numbers")
+        raise ValueError("it is not a table of finite numbers")
     return heat
 
 
@@ -128,7 +128,7 @@ class _Prediction(BaseModel):
                 f"it has {len(self.classes)} classes and {len(self.probabilities)} probabilities"
             )
         if self.label not in self.classes:
-            raise ValueError("its label is none of the classes")
+            raise ValueError("its label is not one of the classes")
         values = self.model_dump(exclude={"classes", "probabilities"})
         return {
             **values,

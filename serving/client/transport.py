@@ -45,8 +45,8 @@ class Access:
             if not (_is_plain(name) and " " not in name and _is_plain(value)):
                 what = "The token" if name == "authorization" else f"The metadata {name!r}"
                 raise PipelineError(
-                    f"{what} cannot be sent as a header: it holds something else than visible "
-                    "ASCII characters, such as the end of a line."
+                    f"{what} cannot be sent as a header: it holds characters other than "
+                    "visible ASCII, such as the end of a line."
                 )
         return headers
 

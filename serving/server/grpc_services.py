@@ -62,7 +62,9 @@ class GrpcServices:
         try:
             request = await self._convert(size, lambda: REQUESTS[name].FromString(content))
         except DecodeError:
-            raise StatusError(Code.INTERNAL, "The request is not such a message.") from None
+            raise StatusError(
+                Code.INTERNAL, "The request is not a valid message of this kind."
+            ) from None
         if name in CALLS:
             return await self._inference.infer(name, request, size, "GRPC", _serialized)
         if name in self._descriptions:

@@ -93,7 +93,7 @@ class RequestLog:
                 self._held += size
                 self._queue.put(_Prediction(servable, images, named, now, seconds, size))
                 return
-        self._say_lost("more requests come than can be measured")
+        self._say_lost("more requests arrive than can be measured")
 
     def close(self, seconds: float = 10.0) -> None:
         """Writes what is there and ends; is waited for so long."""
@@ -116,7 +116,7 @@ class RequestLog:
                 try:
                     rows += rows_of(prediction)
                 except (ValueError, TypeError, AttributeError) as error:
-                    self._say_lost(f"a prediction has another form than expected: {error}")
+                    self._say_lost(f"a prediction does not have the expected form: {error}")
                 with self._holding:
                     self._held -= prediction.size
             if len(rows) >= self._most_rows or (rows and time.monotonic() >= due):

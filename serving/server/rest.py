@@ -85,7 +85,7 @@ class RestApi:
         except asyncio.CancelledError:
             error = StatusError(Code.UNAVAILABLE, "The server is shutting down.")
         except ClientDisconnect:
-            error = StatusError(Code.CANCELLED, "The client has gone.")
+            error = StatusError(Code.CANCELLED, "The client has disconnected.")
         except Exception as raised:  # noqa: BLE001  (every failure has a status and a text)
             error = as_status_error(raised)
         return self._response(error_json(error), error.http_status)
@@ -268,5 +268,5 @@ def _unpacked(body: bytes) -> bytes:
     if unpacker.unconsumed_tail:
         raise _TooLargeError
     if not unpacker.eof:
-        raise invalid_argument("The body is not gzip, or not whole.")
+        raise invalid_argument("The body is not gzip, or is not complete.")
     return unpacked

@@ -81,14 +81,16 @@ class WebConfig(StrictConfig):
         if not usable:
             raise ValueError("must be an address such as https://mri.example.org:8501")
         if "@" in parts.netloc:
-            raise ValueError("must hold no password: anybody may see it; use MRI_SERVER_TOKEN")
+            raise ValueError(
+                "must not contain a password, because anyone may see it; use MRI_SERVER_TOKEN"
+            )
         return value
 
     @field_validator("server")
     @classmethod
     def _is_no_query(cls, value: str) -> str:
         if "?" in value or "#" in value:
-            raise ValueError("must have no ? and no #: what follows is added to it")
+            raise ValueError("must not contain ? or #, because paths are added to it")
         return value
 
     @field_validator("token")
@@ -104,7 +106,7 @@ class WebConfig(StrictConfig):
         parts = value.split(",") if isinstance(value, str) else value
         names = tuple(name for part in parts if (name := part.strip().lower()))
         if not all(map(_NAME.fullmatch, names)):
-            raise ValueError("must be names such as mri.example.org, with commas between")
+            raise ValueError("must be names such as mri.example.org, separated by commas")
         return names
 
     @field_validator("rate")

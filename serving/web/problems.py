@@ -14,12 +14,12 @@ _LOG = logging.getLogger(__name__)
 _SENTENCES = {
     400: "The request cannot be understood.",
     404: "This page does not exist.",
-    405: "This address does not take that kind of request.",
+    405: "This address does not accept that kind of request.",
     411: "Say how many bytes follow: send the image with a Content-Length.",
     413: "That is more than can be sent at once: send fewer or smaller images.",
     431: "The request's headers are longer than the limit.",
     429: "Too many images in a short time: wait a minute and try again.",
-    500: "Something went wrong here. It was noted; please try again.",
+    500: "Something went wrong here. It was logged; please try again.",
     501: "Send the image as it is, with a Content-Length.",
     503: "Too many images are being sent at the same time. Try again shortly.",
 }

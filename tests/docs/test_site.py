@@ -1,10 +1,12 @@
 """The documentation as a site: it builds strictly, and what is generated fits the code."""
 
 import io
+import json
 import logging
 import re
 import warnings
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,52 @@ def test_links_to_source_lead_to_pages(site):
     assert "reference/configuration.html" in (site / "running.html").read_text(encoding="utf-8")
     assert "def build_model (" in words(site, "source/components/trainer/model.py.html")
     assert 'href="schema.html"' in (site / "gate.html").read_text(encoding="utf-8")
+
+
+def navigation(site: Path) -> dict[str, str]:
+    """Pages by what the navigation calls them, in its order, the home page left out."""
+    text = (site / "tutorial.html").read_text(encoding="utf-8")
+    found = re.findall(
+        r'<a href="?([\w/.-]+\.html)"? class="md-nav__link"[^>]*>(.*?)</a>', text, re.S
+    )
+    called = {page: " ".join(re.sub("<[^>]+>", " ", name).split()) for page, name in found}
+    return {page: unescape(name) for page, name in called.items() if page != "index.html"}
+
+
+def test_pages_are_called_what_their_headings_say(site):
+    pages = navigation(site)
+    assert len(pages) > 40
+    for page, name in pages.items():
+        text = (site / page).read_text(encoding="utf-8")
+        [heading] = re.findall(r"<h1[^>]*>(.*?)<a", text, re.DOTALL)
+        assert unescape(re.sub("<[^>]+>", "", heading)).strip() == name, page
+        [title] = re.findall(r"<title>(.*?)</title>", text)
+        assert unescape(title).startswith(f"{name} - "), page
+
+
+def test_each_page_leads_to_the_next(site):
+    pages = list(navigation(site))
+    for page, after in pairwise(pages):
+        for here, there, which in ((page, after, "next"), (after, page, "prev")):
+            text = (site / here).read_text(encoding="utf-8")
+            [link] = re.findall(rf'<a href="?([^ "]+)"? class="[^"]*footer__link--{which}', text)
+            assert ((site / here).parent / link).resolve() == (site / there).resolve()
+
+
+def test_search_leaves_out_licences_and_source(site):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    found = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    assert {"running.html", "glossary.html", "reference/client-api.html"} <= found
+    assert not [page for page in found if page.startswith("source/") or page == "licences.html"]
+
+
+def test_the_clients_arguments_are_there(site):
+    text = words(site, "reference/client-api.html")
+    assert 'address : str | Asker = "localhost:8500"'.replace('"', "'") in text
+    assert "in_flight How many requests of a batch are under way at the same time." in text
+    assert "async predict ( image : Image ) -> Prediction" in text
+    assert "ServingError The server gave no result." in text
+    assert "A path, the bytes of a file, an object that reads them" in text
 
 
 def test_nothing_is_loaded_from_elsewhere(site):

@@ -51,7 +51,7 @@ def test_a_model_that_learnt_swapped_labels_is_refused_and_the_served_one_stays(
     result = run(_folder(work.parent / "swapped", swapped=True, seed=1), work, *EASY)
     assert result.returncode == 4, result.stdout + result.stderr
     assert "recall of glioma is 0." in result.stdout
-    assert "at least 0.500 is demanded" in result.stdout
+    assert "(limit: at least 0.500)" in result.stdout
     assert _served(work) == before
     listed = json.loads(mri("models", "list", "--json", "--work", str(work)).stdout)
     assert [one["state"] for one in listed] == ["refused", "served"]

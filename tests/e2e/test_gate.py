@@ -82,7 +82,7 @@ def test_a_bad_span_is_stopped_with_a_page_that_says_why_and_can_be_accepted(pas
         assert finding in page
     assert not (work / "artifacts" / "Transform").exists()
 
-    [told] = re.findall(r"accept them with (--accept-anomalies \S+)", result.stderr)
+    [told] = re.findall(r"accept the findings with (--accept-anomalies \S+)", result.stderr)
     accept = (*told.split(), "--reason", "a new scanner, checked by hand", "--to", "Gate")
     result = run(data, work, *SETTINGS, *accept)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -216,7 +216,7 @@ def test_a_killed_trainer_goes_on_where_it_was_though_kubeflow_retries_nothing(
     [log] = (storage / "runs" / run_id(said) / "logs").glob("trainer-*.txt")
     told = log.read_text()
     assert "Trainer: killed by SIGKILL" in told
-    assert "an earlier attempt was cut off" in told
+    assert "an earlier attempt was interrupted" in told
     assert "continuing after epoch 1, the last before training was interrupted" in told
     assert_whole(store(storage, database))
     recorded = {artifact.uri for artifact in store(storage, database).get_artifacts()}

@@ -281,7 +281,7 @@ def test_a_model_that_falls_short_is_not_pushed(work_copy, data):
     states = node_states(result.stdout)
     assert (states["Trainer"], states["Evaluator"]) == ("reused", "done")
     assert "refused" in result.stdout
-    assert "at least 1.000 is demanded" in result.stdout
+    assert "(limit: at least 1.000)" in result.stdout
     assert "nothing pushed" in result.stdout
     assert _versions(work_copy) == []
 
@@ -329,7 +329,7 @@ def test_killed_in_the_middle_of_training_the_next_run_goes_on(work_copy, data, 
 
     result = run(data, work_copy, *more, "--to", "Trainer")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "cut off in Trainer" in result.stdout
+    assert "interrupted in Trainer" in result.stdout
     states = node_states(result.stdout)
     assert (states["Transform"], states["Trainer"]) == ("cached", "done")
     log = max(work_copy.glob("runs/*/log.txt")).read_text()

@@ -43,7 +43,7 @@ def test_values_get_the_declared_types(compiled):
         (["data=x", "classes={}"], "must be a JSON list"),
         (["data=x", "classes=glioma"], "must be a JSON list"),
         (["data"], "NAME=VALUE"),
-        (["span=7"], "wants a value: give --param data=VALUE"),
+        (["span=7"], "needs a value for data: give --param data=VALUE"),
     ],
 )
 def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):

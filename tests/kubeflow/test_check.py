@@ -52,7 +52,7 @@ def test_a_cluster_that_lacks_nothing(found, cluster):
     assert {state for state, _ in lines.values()} == {"ok"}
     assert lines["version"][1] == "Kubeflow Pipelines 2.17.0."
     assert lines["retries"][1] == (
-        "Argo begins a task again if its command fails or its pod is lost (Always)."
+        "Argo retries a task if its command fails or its pod is lost (Always)."
     )
     assert lines[f"owner of {CLAIM}"][1] == (
         "It belongs to 1000:1000 with mode 755; user 1000 may write it, and 80 GB are free."
@@ -86,10 +86,10 @@ def test_the_version(found, server, cluster, version, state, says):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({}, "again if its command fails, and not if its pod is lost; for both, set"),
+        ({}, "Argo retries a task if its command fails, but not if its pod is lost; for both, set"),
         ({"config": "workflowDefaults: {spec: {templateDefaults: {retryStrategy: "
                     "{limit: '2', retryPolicy: OnError}}}}"},
-         "again if its pod is lost, and not if its command fails; for both, set "
+         "Argo retries a task if its pod is lost, but not if its command fails; for both, set "
          "templateDefaults.retryStrategy in its workflowDefaults to {limit: '0', retryPolicy: Al"),
         ({"workflowDefaults": "spec: {templateDefaults: null}"}, "(OnFailure)"),
     ],

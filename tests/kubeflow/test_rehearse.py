@@ -122,11 +122,11 @@ def test_what_is_begun_again_depends_on_the_backend(stage, backend):
     if backend == "2.17":
         assert (failing, failed) == (ExitCode.FAILED, ["x"])
         assert (losing, lost, state) == (ExitCode.DONE, ["x", "x"], "COMPLETE")
-        assert "not again: Kubeflow Pipelines 2.17 begins a task again if its pod" in stage.said
+        assert "not again: Kubeflow Pipelines 2.17 retries a task if its pod" in stage.said
     else:
         assert (failing, failed) == (ExitCode.DONE, ["x", "x"])
         assert (losing, lost, state) == (ExitCode.FAILED, ["x"], "RUNNING"), "no launcher told"
-        assert f"not again: Kubeflow Pipelines {backend} begins a task again if its" in stage.said
+        assert f"not again: Kubeflow Pipelines {backend} retries a task if its" in stage.said
 
 
 def test_a_pod_is_lost_while_its_command_runs(stage, monkeypatch):

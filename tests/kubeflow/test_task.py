@@ -61,7 +61,7 @@ def test_what_was_killed_is_started_again_at_once(tmp_path, paused, capfd, numbe
     assert (_starts(tries), paused) == (2, [])
     said = capfd.readouterr().err
     assert said.startswith(f"Trainer: killed by {number.name}")
-    assert "start 2 of 4, from what is whole" in said
+    assert "start 2 of 4, from what is complete" in said
     assert ("memory_limit" in said) is (number == signal.SIGKILL)
 
 

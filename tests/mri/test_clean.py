@@ -265,7 +265,7 @@ def test_what_a_killed_node_left_goes_and_its_execution_is_closed(registry):
     _folder(registry.work.runs / RUNS[0])
     _examples(registry, 1)
     said = _clean(registry, 1)
-    assert "leavings of failed nodes" in said
+    assert "leftovers of failed nodes" in said
     assert not left.exists()
     [killed] = registry.store.get_executions_by_id([killed.id])
     assert killed.last_known_state == pb.Execution.FAILED

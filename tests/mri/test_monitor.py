@@ -192,7 +192,7 @@ def test_the_statistics_are_those_that_the_served_version_was_trained_on(tmp_pat
         )
         return store.get_artifacts_by_id([statistics])[0].uri
 
-    with pytest.raises(PipelineError, match="No data have passed"):
+    with pytest.raises(PipelineError, match="No data has passed"):
         _training(work, 7, None)
     first, second, _ = (
         run("one", "passed", "7"), run("two", "warned", "8"), run("three", "stopped", "")

@@ -159,7 +159,7 @@ def test_a_version_is_chosen_by_its_number(work, image):
     assert result.returncode == 1
     assert "There is no version 11" in result.stderr
     assert "there are: 10, 9" in " ".join(result.stderr.split())
-    with pytest.raises(PipelineError, match="is no folder of versions"):
+    with pytest.raises(PipelineError, match="is not a folder of versions"):
         find_saved_model(work / "serving" / "brain_mri" / "9", work, 9)
     assert "--label needs --server" in _predict(work, "--label", "old", image).stderr
 

@@ -48,7 +48,7 @@ def test_a_run_of_some_nodes_belongs_to_the_run_that_it_continues(make_folder, t
     shutil.copytree(data, other)
     nothing = run(data, work, "--from", "SchemaGen")
     assert nothing.returncode == 1
-    assert f"goes on from an earlier run, and {work} has none" in nothing.stderr
+    assert f"continues an earlier run, and {work} has none" in nothing.stderr
 
     first = run(data, work, "--to", "Ingest")
     assert first.returncode == 0, first.stderr

@@ -42,7 +42,7 @@ def test_predict_asks_a_server(server, images, tmp_path):
     address = f"http://127.0.0.1:{server.rest_port}"
     words = [str(path) for path in images]
     result = mri("predict", "--server", address, "--json", "--figure", str(figure), *words)
-    assert result.returncode == 1, result.stderr  # one of the three is no image
+    assert result.returncode == 1, result.stderr  # one of the three is not an image
     answer = json.loads(result.stdout)
     assert answer["model"] == address
     first, second, third = answer["predictions"]
@@ -110,7 +110,7 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
     assert result.returncode == 1
     errors = [one["error"] for one in json.loads(result.stdout)["predictions"]]
     assert "no frame 3: the file has frames 0 to 2" in errors[0]
-    assert "no frame 3: the file has frame 0 alone" in errors[1]
+    assert "no frame 3: the file has only frame 0" in errors[1]
     for wrong in ("-1", "first", "1.5", "", "9" * 5000):
         result = mri(*ask, str(scan), f"--frame={wrong}")
         assert result.returncode == 1

@@ -110,7 +110,7 @@ def test_a_page_for_others_needs_a_secret(server: Any, monkeypatch: pytest.Monke
 def test_a_password_in_an_address_is_refused_and_not_told() -> None:
     refused = mri("web", "--server", "http://user:hunter2@server:8501", "--port", "0")
     assert refused.returncode == 1
-    assert "MRI_WEB_SERVER is refused: must hold no password" in refused.stderr
+    assert "MRI_WEB_SERVER is refused: must not contain a password" in refused.stderr
     assert "hunter2" not in refused.stdout + refused.stderr
 
 

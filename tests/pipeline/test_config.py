@@ -63,7 +63,7 @@ def test_settings_override_the_preset():
         (["accept_anomalies=[drift]", "accept_reason='  \n'"], "needs --reason TEXT"),
         (
             ["accept_anomalies=[leak, 'drfit:image/mean']", "accept_reason=new scanner"],
-            "accept_anomalies.1='drfit:image/mean' is refused: the gate finds nothing named "
+            "accept_anomalies.1='drfit:image/mean' is refused: the gate has no finding named "
             "'drfit:image/mean'; did you mean 'drift'?",
         ),
         (["gate.severity={drfit: warn}"], "gate.severity.drfit='drfit' is refused: the gate"),

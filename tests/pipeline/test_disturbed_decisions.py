@@ -150,7 +150,7 @@ def test_whoever_comes_next_finishes_a_rollback_that_was_killed_and_goes_on(atte
         [third, second, first] = listed(root)
         decided = first["decisions"] != []
         finished += decided
-        assert ("finished what was cut off: pushed the model" in said) == decided, number
+        assert ("finished what was interrupted: pushed the model" in said) == decided, number
         assert third["state"] == "served"
         assert second["state"] == ("withdrawn" if decided else "pushed"), number
         assert first["state"] == "pushed"

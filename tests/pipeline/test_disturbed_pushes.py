@@ -73,7 +73,7 @@ def test_a_rollback_behind_a_push_that_was_killed_knows_what_is_served(attempts,
                 decide_in(root, None, "rollback")
             continue
         pushed += 1
-        assert "finished a push that was cut off" in decide_in(root, None, "rollback")
+        assert "finished a push that was interrupted" in decide_in(root, None, "rollback")
         states = sorted(one["state"] for one in listed(root))
         assert states == ["served", "withdrawn"], number
         # The run is given again, and does not serve what was rolled back from.

@@ -151,7 +151,7 @@ def test_a_full_set_is_kept_and_not_fetched_again(server, out):
 
 def test_a_cut_download_goes_on_where_it_was(server, out):
     server.send_only = 2 << 20
-    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*again to resume it"):
+    with pytest.raises(FetchError, match=r"stopped after 2\.\d MB .*again to resume it"):
         fetch(out)
     assert not out.exists()
     server.send_only = None
@@ -240,7 +240,7 @@ def test_neither_proxy_nor_token_are_told(server, out, monkeypatch, capfd):
     monkeypatch.setitem(
         kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, "http://kaggle.invalid"
     )
-    with pytest.raises(FetchError, match="the proxy did not let it through") as caught:
+    with pytest.raises(FetchError, match="the proxy refused it") as caught:
         fetch(out)
     said = str(caught.value) + "".join(capfd.readouterr())
     assert not any(word in said for word in ("someone", "secret", "KGAT", "127.0.0.1"))
@@ -322,7 +322,7 @@ def test_broken_credentials_are_told_from_a_broken_archive(server, out, tmp_path
 def test_a_server_that_stops_midway_is_given_up(server, out, monkeypatch):
     server.stalls_after = 2 << 20
     monkeypatch.setattr(kaggle, "_SILENCE_SECONDS", 0.2)
-    with pytest.raises(FetchError, match=r"broke off after 2\.\d MB .*again to resume it"):
+    with pytest.raises(FetchError, match=r"stopped after 2\.\d MB .*again to resume it"):
         fetch(out)
 
 

@@ -110,7 +110,7 @@ class GroupBootstrap:
         about, hits = statistic.about, statistic.hits
         value, images = float(statistic.of(np.ones((1, len(about))))[0]), int(about.sum())
         if not np.isfinite(value):
-            return Figure(value=None, images=images, missing="it would be a share of zero images")
+            return Figure(value=None, images=images, missing="it would be a share of no images")
         if hits is not None and int((hits & about).sum()) in (0, images):
             groups = len(np.unique(self._group_of[about]))
             low, high = exact_interval(groups if value > 0 else 0, groups)

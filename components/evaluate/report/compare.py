@@ -84,7 +84,7 @@ def compare_answers(
         differences[name] = (
             Figure(value=first - second, low=low, high=high, images=len(predictions))
             if np.isfinite(first - second)
-            else Figure(value=None, missing="it would be a share of zero images")
+            else Figure(value=None, missing="it would be a share of no images")
         )
     return Comparison(
         model_id=other_id,

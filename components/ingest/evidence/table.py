@@ -107,7 +107,7 @@ class Evidence(StrictConfig):
 def told_words(label: str, told: Told) -> str:
     """How well a class is told, as a sentence without its full stop."""
     return (
-        f"The head's levels alone tell {label} from the rest with accuracy "
+        f"The head's levels alone distinguish {label} from the rest with accuracy "
         f"{told.accuracy:.3f} (always the same answer: {told.chance:.3f}) and an area under the "
         f"ROC curve of {told.auc:.3f} (chance: 0.5); those that a tumour hardly changes, with an "
         f"area of {told.steady:.3f}"

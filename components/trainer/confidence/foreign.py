@@ -101,7 +101,7 @@ def _whitening(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     if variance <= np.finfo(np.float32).eps:
         raise PipelineError(
             "The training images of each class look the same to the network, or there is one of "
-            "each, so nothing can be told from them: look at the images, add some, or use "
+            "each, so nothing can be learnt from them: look at the images, add some, or use "
             "model.weights=imagenet."
         )
     shrunk = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * variance * np.eye(width)

@@ -70,7 +70,7 @@ def _download(url: str, target: Path, report: Progress) -> None:
                 done += len(chunk)
                 report("downloading from Keras", done, total)
     except TimeoutError as error:
-        raise WeightsError(f"nothing came for {_STALL_SECONDS:g} seconds") from error
+        raise WeightsError(f"no data arrived for {_STALL_SECONDS:g} seconds") from error
     except http.client.HTTPException as error:
         raise WeightsError(f"the connection broke: {reason_of(error)}") from error
     if total is not None and done < total:
@@ -149,7 +149,7 @@ def _until_silence(pipe: IO[bytes]) -> Iterator[str]:
             yield from filter(None, (line.decode(errors="replace").strip() for line in lines))
             if not piece:
                 return
-    raise WeightsError(f"pip said nothing for {_PIP_SILENCE_SECONDS:g} seconds")
+    raise WeightsError(f"pip printed nothing for {_PIP_SILENCE_SECONDS:g} seconds")
 
 
 def _pip_reason(lines: list[str]) -> str:
@@ -158,7 +158,7 @@ def _pip_reason(lines: list[str]) -> str:
     if "No module named pip" in output:
         return f"{sys.executable} has no pip"
     if "DO NOT MATCH THE HASHES" in output:
-        return "pip got a file with another sha256 than the pinned one"
+        return "pip got a file whose sha256 differs from the pinned one"
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     broken = re.findall(r"after connection broken by ['\"](.*)['\"]: ", output)
     reasons = errors[:1] + [f"connection broken: {text}" for text in broken[-1:]]

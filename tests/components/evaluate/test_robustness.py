@@ -42,7 +42,7 @@ def test_a_model_that_follows_the_style_is_refused(reasons):
 
     # The mean of both ways: 0 of 12, and 6 of 12.
     assert reasons(by_style) == [
-        "accuracy in the style of another class is 0.250; at least 0.500 is demanded"
+        "accuracy in the style of another class is 0.250 (limit: at least 0.500)"
     ]
     assert reasons(by_style, min_swapped_accuracy=0.25) == []
     assert reasons(by_style, min_swapped_accuracy=None) == []
@@ -54,9 +54,9 @@ def test_a_model_that_follows_the_display_is_refused_and_most_where_it_is_sure(r
 
     refused = reasons(by_display)
     assert refused == [
-        "accuracy on shifted images is 0.344; at least 0.700 is demanded",
-        "share of shifted images that are wrong, sure and not flagged is 0.656; "
-        "at most 0.020 is demanded",
+        "accuracy on shifted images is 0.344 (limit: at least 0.700)",
+        "share of shifted images that are wrong, confident and not flagged is 0.656 "
+        "(limit: at most 0.020)",
     ]
     assert reasons(by_display, flagged=True) == refused[:1]
     assert reasons(by_display, sure=0.85) == refused[:1]
@@ -72,10 +72,9 @@ def test_a_model_that_is_worse_than_the_last_blessed_one_is_refused(reasons):
 
     found = reasons(worse, baseline=lambda change, number: True, max_confidently_wrong=1)
     assert found == [
-        "how far accuracy in the style of another class lies below the last blessed model's is "
-        "0.250; at most 0.100 is demanded",
-        "how far accuracy on shifted images lies below the last blessed model's is 0.250; "
-        "at most 0.050 is demanded",
+        "accuracy in the style of another class fell by 0.250 against the last blessed model "
+        "(limit 0.100)",
+        "accuracy on shifted images fell by 0.250 against the last blessed model (limit 0.050)",
     ]
     same = reasons(worse, baseline=worse, max_confidently_wrong=1)
     assert same == []
@@ -108,7 +107,7 @@ def test_where_nothing_was_to_be_asked_nothing_is_demanded(reasons):
 def test_where_no_test_image_could_be_asked_about_the_model_is_refused(reasons):
     found = reasons(splits=("eval",))
     assert found[0] == (
-        "accuracy in the style of another class cannot be computed; at least 0.500 is demanded"
+        "accuracy in the style of another class cannot be computed (limit: at least 0.500)"
     )
     assert len(found) == 3
 

@@ -139,7 +139,7 @@ def test_hostile_class_names_stay_on_one_printable_line():
 def test_levels_that_tell_the_class_warn():
     found, words = _found(evidence=evidence(tumours=400))
     assert found == {"source": "warn"}
-    assert "levels alone tell glioma from the rest with accuracy 0.940" in words
+    assert "levels alone distinguish glioma from the rest with accuracy 0.940" in words
     assert "area under the ROC curve of 0.980 (chance: 0.5)" in words
     assert _found(evidence=evidence(auc=0.8, tumours=400)) == ({}, "")
     assert _found(GateConfig(max_levels_auc=0.98), evidence=evidence(tumours=400)) == ({}, "")

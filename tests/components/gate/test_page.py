@@ -53,7 +53,7 @@ def test_a_stopped_run_shows_why_and_what_can_be_done(tmp_path):
 
 def test_clean_data_are_compared_with_the_data_before(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1), BEFORE)
-    assert "Nothing is out of the ordinary." in page.text
+    assert "There is nothing unusual." in page.text
     assert "Compared with the last data that passed: incoming, span 1, 260 images." in page.text
     assert "Findings" not in page.text
     assert "Drift" in page.text
@@ -62,7 +62,7 @@ def test_clean_data_are_compared_with_the_data_before(tmp_path):
 
 def test_the_first_data_are_compared_with_nothing(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1))
-    assert "No other data have passed before" in page.text
+    assert "No other data has passed before" in page.text
     assert "Drift" not in page.text
     assert "svg" in page.elements
 
@@ -126,4 +126,4 @@ def test_looks_are_shown_by_class_with_pictures(tmp_path):
 
 def test_a_report_of_before_there_was_evidence_is_shown(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1))
-    assert "How the training images look is not known." in page.text
+    assert "The looks of the training images are not known." in page.text

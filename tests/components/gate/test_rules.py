@@ -14,7 +14,7 @@ def test_known_names_belong_to_a_rule(name):
     "name", ["", "drfit", "leak:image/mean", "drift:", ":", "Drift", "<script>", "drift image/mean"]
 )
 def test_unknown_names_are_refused(name):
-    with pytest.raises(ValueError, match="the gate finds nothing named"):
+    with pytest.raises(ValueError, match="the gate has no finding named"):
         rule_of(name)
 
 

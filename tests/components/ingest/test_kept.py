@@ -31,5 +31,5 @@ def test_what_a_file_system_does_not_give_back_is_said(tmp_path, damage):
     place = writer.put(b"picture")
     writer.close()
     (tmp_path / place.file).write_bytes(damage)
-    with pytest.raises(PipelineError, match="does not give back what was written"):
+    with pytest.raises(PipelineError, match="does not return what was written"):
         kept_picture(tmp_path, place, _sha256(b"picture"))

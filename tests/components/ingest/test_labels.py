@@ -114,11 +114,11 @@ def test_rows_about_patients_leave_all_files_to_be_read(listed):
         ("a.png,,", "the label is empty"),
         (",glioma,", "path empty"),
         ("a.png,glioma,holdout", "the split 'holdout' is not one of"),
-        ("a.png,notumor,", "line 2 says something else about the same path"),
-        (".\\a.png,glioma,test", "line 2 says something else about the same path"),
-        ("../a.png,glioma,", "does not lead into the data folder"),
-        ("/etc/passwd,glioma,", "does not lead into the data folder"),
-        ("C:\\scans\\a.png,glioma,", "does not lead into the data folder"),
+        ("a.png,notumor,", "line 2 contradicts this one about the same path"),
+        (".\\a.png,glioma,test", "line 2 contradicts this one about the same path"),
+        ("../a.png,glioma,", "leads outside the data folder"),
+        ("/etc/passwd,glioma,", "leads outside the data folder"),
+        ("C:\\scans\\a.png,glioma,", "leads outside the data folder"),
         ("a.png,glioma,train,more", "4 cells, but 3 columns"),
         ("b.png", "the label is empty"),
     ],
@@ -177,5 +177,5 @@ def test_numbers_of_patients_are_not_said(listed):
     table = "patient,label,split\nDOE1970,glioma,\nDOE1970,notumor,\nROE,tumour,\nZOE,glioma,x\n"
     with pytest.raises(PipelineError) as error:
         listed(table, "a.dcm")
-    assert "line 3: line 2 says something else about the same patient" in str(error.value)
+    assert "line 3: line 2 contradicts this one about the same patient" in str(error.value)
     assert not [number for number in ("DOE", "ROE", "ZOE") if number in str(error.value)]

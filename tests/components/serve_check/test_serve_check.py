@@ -158,7 +158,7 @@ def test_a_server_that_answers_otherwise_is_noticed(examples, tmp_path, served):
     for reason, protocol in zip(verdict.reasons, ("gRPC", "REST"), strict=True):
         assert reason.startswith(f"Over {protocol}, the probabilities of test image 1 differ by")
         assert "at most 0.001 is allowed" in reason
-        assert reason.endswith("The same holds for 6 more.")
+        assert reason.endswith("The same applies to 6 more.")
 
 
 def test_slow_answers_are_no_verdict_as_the_machine_may_be_busy(examples, tmp_path, served):

@@ -80,13 +80,13 @@ def test_the_graph_agrees_with_ingest_on_thousands_of_files(content: bytes):
     [
         (b"", "Neither JPEG, PNG nor BMP"),
         (b"no image", "Neither JPEG, PNG nor BMP"),
-        (b"\xff\xd8\xff", "cut off or damaged"),
-        (saved(PICTURE, "JPEG")[:200], "cut off or damaged"),
-        (saved(PICTURE, "JPEG")[:-300] + b"\xff\xd9", "cut off"),
+        (b"\xff\xd8\xff", "truncated or damaged"),
+        (saved(PICTURE, "JPEG")[:200], "truncated or damaged"),
+        (saved(PICTURE, "JPEG")[:-300] + b"\xff\xd9", "truncated"),
         (saved(PICTURE, "JPEG", progressive=True), "progressive.*send it as PNG"),
         (saved(np.dstack([PICTURE] * 4), "TIFF"), "Neither JPEG"),
         (saved(PICTURE, "GIF"), "Neither JPEG, PNG nor BMP"),
-        (saved(PICTURE, "PNG")[:-12], "PNG file that is cut off"),
+        (saved(PICTURE, "PNG")[:-12], "truncated PNG file"),
         (saved(PICTURE, "BMP")[:40], "(?i)bmp"),
     ],
 )

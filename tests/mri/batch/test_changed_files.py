@@ -116,7 +116,7 @@ def test_what_the_machine_cannot_read_now_is_no_result(
 
     monkeypatch.setattr("imaging.reader.os.open", failing)
     with pytest.raises(
-        PipelineError, match=rf"{os.strerror(number)}.*continues from what is whole"
+        PipelineError, match=rf"{os.strerror(number)}.*continues from what is complete"
     ):
         _run(images, tmp_path / "out", model)
     monkeypatch.undo()

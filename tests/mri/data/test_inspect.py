@@ -248,10 +248,9 @@ def test_what_is_in_the_folder_besides_is_said(spoiled, capfd):
     inspect_folder(spoiled)
     said = " ".join(capfd.readouterr().out.split())
     assert (
-        "36 files, 34 usable, 2 rejected; 34 images; 2 left behind by systems and passed over"
-        in said
+        "36 files, 34 usable, 2 rejected; 34 images; 2 left behind by systems and skipped" in said
     )
-    assert "2 left behind by systems and passed over" in Path("images-inspection.html").read_text()
+    assert "2 left behind by systems and skipped" in Path("images-inspection.html").read_text()
 
 
 def test_a_table_names_the_classes(spoiled, tmp_path, capfd):

@@ -148,7 +148,7 @@ def test_a_decision_is_finished_under_another_path_to_the_work_folder(registry, 
         root.symlink_to(link)
     else:
         link.symlink_to(root)
-    assert "finished what was cut off" in _decide(link, None, "rollback")
+    assert "finished what was interrupted" in _decide(link, None, "rollback")
     assert _states(link) == ["withdrawn", "served"]
 
 

@@ -25,4 +25,4 @@ def test_a_push_of_another_database_is_not_finished_in_this_one(tmp_path, mine):
 
     finish_pushes(registry.store, registry.work, said.append)
 
-    assert said == ([f"finished a push that was cut off: {version}"] if mine else [])
+    assert said == ([f"finished a push that was interrupted: {version}"] if mine else [])

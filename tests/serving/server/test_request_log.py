@@ -95,7 +95,7 @@ def test_an_answer_of_another_form_is_said_and_the_next_is_logged(tmp_path, capl
     log.observe(*asked, (labels, confidences), 0.1)
     log.observe(*asked, (strings(b"n"), confidences), 0.1)
     log.close(HANGS)
-    assert "a prediction has another form than expected" in caplog.text
+    assert "a prediction does not have the expected form" in caplog.text
     assert [row["label"] for row in rows(tmp_path)] == ["n"]
 
 
@@ -115,7 +115,7 @@ def test_images_that_wait_take_so_much_memory_and_no_more(tmp_path, monkeypatch,
     assert measuring.wait(HANGS)
     for _ in range(4):
         log.observe(*asked, answer, 0.1)
-    assert caplog.text.count("more requests come than can be measured") == 1
+    assert caplog.text.count("more requests arrive than can be measured") == 1
     go_on.set()
     log.close(HANGS)
     logged = rows(tmp_path)

@@ -91,7 +91,7 @@ def test_a_mistake_of_ours_is_a_sentence_and_keeps_what_it_quotes_to_itself(
     by_form = send(client, (png(), "scan.png"))
     by_api = client.post("/api/v1/predict", data=png(), content_type="image/png")
     assert by_form.status_code == by_api.status_code == 500
-    assert by_api.json["detail"] == "Something went wrong here. It was noted; please try again."
+    assert by_api.json["detail"] == "Something went wrong here. It was logged; please try again."
     assert by_api.json["request_id"] in caplog.text
     assert "RuntimeError at " in caplog.text
     for told in (by_form.text, by_api.text, caplog.text):

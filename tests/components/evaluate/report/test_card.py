@@ -50,7 +50,7 @@ def test_the_card_says_what_the_model_is_for_and_how_good_it_is(tmp_path):
         "## Limits",
         "## Ethical considerations",
         "| accuracy | 0.900 (95 % interval 0.850 to 0.950) | 40 |",
-        "not computable: it would be a share of zero images",
+        "not computable: it would be a share of no images",
         "## CLAIM",
         "## TRIPOD+AI",
         "Not served.",
@@ -64,7 +64,7 @@ def test_a_refused_model_says_why(tmp_path):
     card(blessed=False).write(tmp_path)
     text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
     assert "Refused:" in text
-    assert "accuracy is 0.400; at least 0.800 is demanded" in text
+    assert "accuracy is 0.400 (limit: at least 0.800)" in text
 
 
 def test_a_model_that_was_compared_with_none_says_why(tmp_path):

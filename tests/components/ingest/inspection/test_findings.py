@@ -58,7 +58,7 @@ def test_looks_that_tell_the_class_are_said(make_record, make_survey):
         return [f"{one.title}. {one.advice}" for one in verdicts if not one.good]
 
     [both] = said(evidence())
-    assert "levels alone tell glioma" in both
+    assert "levels alone distinguish glioma" in both
     assert "all are notumor: a model cannot know." in both
     assert said(evidence(auc=0.7, tumours=400)) == []
 

@@ -130,7 +130,7 @@ def test_looks_are_shown_by_class(make_record, make_survey):
     survey = make_survey([make_record(label) for label in CLASSES])
     findings = Findings.of(survey, CLASSES, evidence())
     text = _text(render(findings, survey, IngestConfig(classes=CLASSES)))
-    assert "levels alone tell glioma from the rest with accuracy 0.940" in text
+    assert "levels alone distinguish glioma from the rest with accuracy 0.940" in text
     assert text.count("all are notumor: a model cannot know") >= 1
     assert "cut to white" in text
 
