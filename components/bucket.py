@@ -21,7 +21,7 @@ from components.errors import PipelineError
 from components.progress import told
 
 SCHEME = "s3://"
-URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\0]*)?$"
+URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?$"
 """What names a bucket, or a folder in one."""
 _PARALLEL = 8
 """Objects that are sent or fetched at the same time: small ones take as long as the way there."""
@@ -92,7 +92,7 @@ class BucketFolder:
         Raises:
             BucketError: It is of another form.
         """
-        if re.match(URI, uri) is None:
+        if re.fullmatch(URI, uri) is None:
             raise BucketError(f"{uri} names no bucket: write s3://BUCKET/FOLDER.")
         bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
         return BucketFolder(bucket, prefix.strip("/"))

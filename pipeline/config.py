@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from components.bucket import URI
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.gate.config import FindingName, GateConfig
@@ -31,6 +32,9 @@ from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
 """As in `--direct_num_workers=2`: a name and its value in one."""
+
+BucketUri = Annotated[str, StringConstraints(pattern=URI)]
+"""A folder in a bucket, `s3://BUCKET/FOLDER`."""
 
 # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
 LOCAL_BEAM: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
@@ -78,6 +82,8 @@ class Config(StrictConfig):
         robustness: The question whether the model looks at the tumour.
         evaluate: What blesses a model.
         push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
+        bucket: `s3://BUCKET/FOLDER` that holds all versions in `serving/`, too, as `NAME/VERSION`;
+            without one the last that was named, if any; docs/s3.md.
         serve_check: The server that a candidate is asked through, and what is demanded.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component that has run on the same inputs is answered from its outputs.
@@ -100,6 +106,7 @@ class Config(StrictConfig):
     robustness: RobustnessConfig = RobustnessConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     push: Push = "auto"
+    bucket: BucketUri | None = None
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True
