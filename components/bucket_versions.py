@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ FILES = f"{EXTRAS}/files.json"
 """What a published version consists of: each file's size and sha256."""
 
 _PIECE = 1 << 20
+_KEPT = 3
+"""Versions of a model that stay in a cache: that which is served, and those it may go back to."""
 
 
 @dataclass(frozen=True)
@@ -211,68 +214,77 @@ def _files(version: Path) -> Iterator[tuple[str, Path]]:
 
 
 class VersionCache:
-    """Versions from buckets on this machine, in a folder that servers may share."""
+    """Versions from buckets on this machine, in a folder that servers may share.
 
-    def __init__(self, root: Path) -> None:
+    A server reads a version's files while it loads it, and never again: what is kept spares the
+    next start.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        """Args: `root`, the folder; None keeps nothing."""
         self._root = root
 
-    def fetched(self, version: BucketVersion) -> Path:
-        """Where a version is on this machine; it is fetched first if it is not there.
+    @contextmanager
+    def fetched(self, version: BucketVersion) -> Iterator[Path]:
+        """Gives a version a folder on this machine; it is fetched first if it is not there.
 
         Args:
             version: The version, as it was listed.
 
-        Returns:
-            Its folder, whose name it gets when it is whole.
+        Yields:
+            The folder, whose name it gets when it is whole. One that was of no use is removed.
 
         Raises:
             BucketError: It cannot be fetched, or is not whole.
             OSError: It cannot be written.
         """
-        place = self._place(version)
-        if place.is_dir():
-            return place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".unfinished-{secrets.token_hex(4)}-{place.name}")
-        with writing_in(place.parent):
-            try:
-                unfinished.mkdir()
-                version.fetch(unfinished)
-                for file in unfinished.rglob("*"):
-                    if file.is_file():
-                        with file.open("rb") as handle:
-                            os.fsync(handle.fileno())
-                try:
-                    unfinished.rename(place)
-                except OSError:
-                    if not place.is_dir():
-                        raise  # another server was faster otherwise
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        return place
-
-    def forget(self, version: BucketVersion) -> None:
-        """Removes a version that could not be loaded, so that it is fetched anew."""
-        shutil.rmtree(self._place(version), ignore_errors=True)
-
-    def keep(self, base: BucketFolder, wanted: Mapping[int, BucketVersion]) -> None:
-        """Removes what is not wanted any more, and what a killed server left.
-
-        Args:
-            base: The folder of the versions.
-            wanted: The versions that are served.
-        """
-        folder = self._folder(base)
-        kept = {self._place(version).name for version in wanted.values()}
-        for path in folder.glob("*") if folder.is_dir() else ():
-            left = UNFINISHED.fullmatch(path.name) and not is_written_in(folder)
-            stale = not path.name.startswith(".") and path.name not in kept
-            if left or (stale and not is_written_in(path)):
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _place(self, version: BucketVersion) -> Path:
+        if self._root is None:
+            with tempfile.TemporaryDirectory() as folder:
+                version.fetch(Path(folder))
+                yield Path(folder)
+            return
         base, _, name = str(version.folder).rpartition("/")
-        return self._folder(base) / f"{name}-{version.digest[:16]}"
+        kept = self._root / hashlib.sha256(base.encode()).hexdigest()[:16]
+        place = kept / f"{name}-{version.digest[:16]}"
+        if not place.is_dir():
+            kept.mkdir(parents=True, exist_ok=True)
+            _fetch_whole(version, place)
+        with writing_in(place):
+            try:
+                yield place
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+        place.touch()
+        _remove_all_but(_KEPT, kept)
 
-    def _folder(self, base: BucketFolder | str) -> Path:
-        return self._root / hashlib.sha256(str(base).encode()).hexdigest()[:16]
+
+def _fetch_whole(version: BucketVersion, place: Path) -> None:
+    unfinished = place.with_name(f".unfinished-{secrets.token_hex(4)}-{place.name}")
+    with writing_in(place.parent):
+        try:
+            unfinished.mkdir()
+            version.fetch(unfinished)
+            for _, path in _files(unfinished):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            try:
+                unfinished.rename(place)
+            except OSError:
+                if not place.is_dir():  # else another server was faster
+                    raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _remove_all_but(number: int, folder: Path) -> None:
+    """Removes all but the versions that were loaded last, and what a killed server left."""
+    left = [one for one in folder.iterdir() if UNFINISHED.fullmatch(one.name)]
+    if is_written_in(folder):
+        left = []
+    there = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    with suppress(FileNotFoundError):  # another server is at the same
+        there.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        left += [one for one in there[number:] if not is_written_in(one)]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)

@@ -153,7 +153,9 @@ def rollback(
     decide(console, work, name, Event.ROLL_BACK_TO, reason, metadata)
 
 
-@app.command(epilog="Examples:\n\n  mri models publish s3://hospital/models\n\n  mri models publish")
+@app.command(
+    epilog="Examples:\n\n  mri models publish s3://hospital/models\n\n  mri models publish"
+)
 @spread
 def publish(
     console: Console,

@@ -67,7 +67,8 @@ class Config(StrictConfig):
 
     Attributes:
         name: The pipeline's and the served model's name.
-        data: Folder of class folders; without one the synthetic sample is made and used.
+        data: Folder of class folders, or `s3://BUCKET/FOLDER`; without one the synthetic sample is
+            made and used.
         sample: The synthetic sample.
         ingest: How images become splits.
         gate: What data a run stops at.
@@ -91,7 +92,7 @@ class Config(StrictConfig):
     """
 
     name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
-    data: Path | None = None
+    data: BucketUri | Path | None = Field(None, union_mode="left_to_right")
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()

@@ -26,7 +26,9 @@ def test_what_names_a_folder_in_a_bucket(uri, bucket, prefix, shown):
     assert (folder.bucket, folder.prefix, str(folder)) == (bucket, prefix, shown)
 
 
-@pytest.mark.parametrize("uri", ["s3:/hospital/x", "s3://", "s3://A_B/x", "gs://hospital", "/x", ""])
+@pytest.mark.parametrize(
+    "uri", ["s3:/hospital/x", "s3://", "s3://A_B/x", "gs://hospital", "/x", ""]
+)
 def test_what_does_not(uri):
     with pytest.raises(BucketError, match=r"names no bucket: write s3://BUCKET/FOLDER\."):
         BucketFolder.of(uri)

@@ -44,7 +44,7 @@ def _refuse_to_write(method: str, path: str):
 
 def test_a_run_pushes_to_the_bucket_too_and_later_runs_only_look(runs, bucket_server):
     pushed = runs.run().pushed
-    assert f"models/brain_mri/{pushed.name}/assets.extra/model_card.md" in bucket_server.keys()
+    assert f"models/brain_mri/{pushed.name}/assets.extra/model_card.md" in bucket_server.listed()
     assert served(bucket_server) == "graph"
     bucket_server.requests.clear()
     assert runs.run().result.nodes[-1].state == "cached"
@@ -57,7 +57,7 @@ def test_a_push_that_did_not_reach_the_bucket_reaches_it_with_the_next_run(runs,
     bucket_server.trouble = _refuse_to_write
     with pytest.raises(PipelineError, match=r"s3://hospital/models/.*: access is denied"):
         runs.run()
-    assert bucket_server.keys() == []
+    assert bucket_server.listed() == []
     bucket_server.trouble = None
     assert runs.run().pushed
     assert served(bucket_server) == "graph"
