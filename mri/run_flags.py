@@ -89,15 +89,12 @@ class RunFlags:
         if is_uri(data):
             flags["data"] = str(BucketFolder.of(str(data)))
             data = None
-        paths = (
-            ("data", data and Path(data)),
-            ("ingest.labels", labels),
-            ("model.weights", self.weights),
-        )
-        for key, path in paths:
-            if path is not None:
-                demand_text(path.absolute(), f"path for {key}")
-                flags[key] = path.absolute()
+        paths = {"data": data, "ingest.labels": labels, "model.weights": self.weights}
+        for key, named in paths.items():
+            if named is not None:
+                path = Path(named).absolute()
+                demand_text(path, f"path for {key}")
+                flags[key] = path
         if self.accept_anomalies is not None:
             names = (name.strip() for name in self.accept_anomalies.split(","))
             flags["accept_anomalies"] = tuple(name for name in names if name)
