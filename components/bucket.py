@@ -330,10 +330,11 @@ def _exceptions() -> Any:
 def _refusal(error: Any) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    words = _WORDS.get(code) or _WORDS.get(str(status))
-    if words is None and status >= 500:
+    if words := _WORDS.get(code):
+        return words
+    if status >= 500:
         return f"the store has trouble of its own, and said {status} {code} each time it was asked"
-    return words or f"the store said {status} {code}"
+    return f"{_WORDS.get(str(status), 'it is refused')} ({status} {code})"
 
 
 def _endpoint() -> str:

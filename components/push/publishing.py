@@ -68,8 +68,7 @@ def set_bucket(base: Path, folder: str) -> None:
         folder: `s3://BUCKET/FOLDER`, for models of all names.
 
     Raises:
-        BucketError: It names no bucket.
-        OSError: It cannot be written down.
+        BucketError: It names no bucket, or cannot be written down.
     """
     bucket = BucketFolder.of(folder) / base.name
     known = read_publication(base)
@@ -111,7 +110,7 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
 
     Raises:
         BucketError: The bucket cannot be read or written, or holds somebody else's versions.
-        OSError: A file cannot be read or written.
+        OSError: A file of a version cannot be read.
     """
     publication = read_publication(base)
     if publication is None:
@@ -154,10 +153,13 @@ def _there(publication: Publication) -> dict[int, BucketVersion]:
 
 
 def _write(base: Path, publication: Publication) -> None:
-    base.parent.mkdir(parents=True, exist_ok=True)
     content = {"bucket": str(publication.bucket), "versions": list(publication.versions)}
-    with whole_file(_file(base)) as file:
-        file.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(_file(base)) as file:
+            file.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BucketError(f"{_file(base)} cannot be written: {error.strerror}.") from error
 
 
 def _file(base: Path) -> Path:

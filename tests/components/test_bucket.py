@@ -137,7 +137,8 @@ def test_a_transfer_that_always_breaks_off_is_said(bucket_server, tmp_path):
         ("400 Bad Request", "ExpiredToken", "the session token has expired"),
         ("400 Bad Request", "AuthorizationHeaderMalformed", "it is in another region"),
         ("500 Internal", "InternalError", "the store has trouble of its own, and said 500"),
-        ("418 Teapot", "Teapot", "the store said 418 Teapot"),
+        ("418 Teapot", "Teapot", "it is refused (418 Teapot)"),
+        ("404 Not Found", "NoSuchUser", "it is not there (404 NoSuchUser)"),
     ],
 )
 def test_a_refusal_is_a_sentence(bucket_server, status, code, says):

@@ -59,6 +59,7 @@ def served(work: Path, *flags: str) -> Iterator[Server]:
         yield server
         assert server.stop() == 0
         assert "Traceback" not in log.read_text()
+        assert "credentials" not in log.read_text()
     finally:
         process.kill()
         process.wait(HANGS)
