@@ -198,9 +198,3 @@ def test_what_is_written_down_of_the_bucket_may_be_damaged(tmp_path):
     (tmp_path / "brain_mri.published.json").write_text("{")
     with pytest.raises(BucketError, match="cannot be read: remove it, and name the bucket again"):
         read_publication(tmp_path / "brain_mri")
-
-
-def test_a_serving_folder_that_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "serving").touch()
-    with pytest.raises(BucketError, match="brain_mri.published.json cannot be written: "):
-        set_bucket(tmp_path / "serving" / "brain_mri", f"s3://{BUCKET}/models")
