@@ -79,7 +79,8 @@ class Lifecycle:
     def set_aspired(self, name: str, wanted: Mapping[int, Place]) -> None:
         """Says which versions of a model are wanted from now on: their folders, by number.
 
-        One that is being unloaded is loaded again when that has ended.
+        One that is being unloaded is loaded again when that has ended. So is one that failed where
+        what a bucket holds of it has changed since.
         """
         versions = self._versions.setdefault(name, {})
         self._wanted[name] = dict(wanted)
@@ -90,7 +91,8 @@ class Lifecycle:
         for number in sorted(wanted, reverse=True):
             known = versions.get(number)
             loaded = (VersionState.AVAILABLE, VersionState.UNLOADING)
-            if known is None or not (known.aspired or known.state in loaded):
+            mended = known is not None and known.error and known.path != wanted[number]
+            if known is None or mended or not (known.aspired or known.state in loaded):
                 self._start(name, number)
             elif known.state is not VersionState.UNLOADING:
                 known.aspired = True
