@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import toy_servables
-from bucket_server import BUCKET, refuse
+from bucket_server import BUCKET, SECRET, refuse
 from model_server import HANGS, Server, wait_until
 
 from components.errors import PipelineError
@@ -59,7 +59,8 @@ def served(work: Path, *flags: str) -> Iterator[Server]:
         yield server
         assert server.stop() == 0
         assert "Traceback" not in log.read_text()
-        assert "credentials" not in log.read_text()
+        assert "Found credentials" not in log.read_text()
+        assert SECRET not in log.read_text()
     finally:
         process.kill()
         process.wait(HANGS)
