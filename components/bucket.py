@@ -21,7 +21,7 @@ from components.errors import PipelineError
 from components.progress import told
 
 SCHEME = "s3://"
-URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?$"
+URI = r"^s3://[a-z0-9][a-z0-9.-]{2,62}(/[^\x00-\x1f]*)?$"
 """What names a bucket, or a folder in one."""
 _PARALLEL = 8
 """Objects that are sent or fetched at the same time: small ones take as long as the way there."""
