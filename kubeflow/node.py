@@ -11,6 +11,7 @@ import signal
 import stat
 import sys
 import traceback
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import PipelineError
+from components.ingest.bucket_data import lend_data
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
 from kubeflow.parameters import PARAMETERS, RunParameters
@@ -91,7 +93,9 @@ def run_task(
             say(node_id, "an earlier attempt was interrupted; continuing from what is complete")
         forget_missing(store, work, f"{config.name}.{node_id}")
         _prepare(node_id, config, work)
-        return launch_node(ir, node_id, connection, patience())
+        assert config.data is not None
+        with lend_data(config.data) if node_id == node_ids.INGEST else nullcontext():
+            return launch_node(ir, node_id, connection, patience())
 
 
 def patience() -> float:

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_type_hints
 
+from components.bucket import is_uri
 from pipeline.config import Config, override
 from pipeline.work import Work
 
@@ -16,7 +18,8 @@ class RunParameters:
     """The values of a run's parameters; the fields' names are the parameters' names.
 
     Attributes:
-        data: The data folder, absolute or below the shared storage; empty for the synthetic sample.
+        data: The data folder, absolute or below the shared storage, or `s3://BUCKET/FOLDER`; empty
+            for the synthetic sample.
         span: The newest span to read; NEWEST for the newest there is.
         epochs: `train.epochs`.
         seed: `train.seed`.
@@ -64,7 +67,7 @@ class RunParameters:
         """
         names = [name.strip() for name in self.accept_anomalies.split(",")]
         settings = {
-            "data": work.root / self.data if self.data else work.sample,
+            "data": self._data(work),
             "ingest.span": None if self.span == NEWEST else self.span,
             "train.epochs": self.epochs,
             "train.seed": self.seed,
@@ -74,6 +77,11 @@ class RunParameters:
             "accept_reason": self.accept_reason,
         }
         return override(json.loads(config), settings.items(), "The run's parameters")
+
+    def _data(self, work: Work) -> Path | str:
+        if is_uri(self.data):
+            return self.data
+        return work.root / self.data if self.data else work.sample
 
 
 PARAMETERS: dict[str, type] = get_type_hints(RunParameters)

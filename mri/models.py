@@ -1,7 +1,7 @@
 """`mri models`: which there are, what each is, and what people decide about them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
 from components.evaluate.report.card import ModelCard
+from components.push.publishing import publish as publish_versions
+from components.push.publishing import read_publication, set_bucket
 from mri.options import AsJson, Metadata, WorkFolder, spread
+from mri.served import served_model, served_models
 from pipeline.decisions.decide import decide as take_decision
 from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
@@ -59,6 +63,11 @@ def list_models(
             one["data"],
         )
     console.print(table if described else "There is no model yet: run `mri run` first.")
+    for name in served_models(folder.serving):
+        if (publication := read_publication(folder.serving / name)) is not None:
+            console.print(
+                f"{name} is published to {publication.bucket}", soft_wrap=True, markup=False
+            )
     for one in described:
         if one["unfinished"]:
             console.print(
@@ -144,6 +153,46 @@ def rollback(
     decide(console, work, name, Event.ROLL_BACK_TO, reason, metadata)
 
 
+@app.command(
+    epilog="Examples:\n\n  mri models publish s3://hospital/models\n\n  mri models publish"
+)
+@spread
+def publish(
+    console: Console,
+    bucket: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="s3://BUCKET/FOLDER",
+            help="Where all versions are to be, too, now and from now on; default: where they are.",
+        ),
+    ] = None,
+    work: WorkFolder = Path("work"),
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; default: the only one.")
+    ] = None,
+) -> None:
+    """Send the pushed versions to a bucket, and what was not sent or is damaged there."""
+    folder = Work(work.absolute())
+    base = served_model(folder.serving, model)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        console.file.write(f"{line}\n")
+
+    with folder.exclusively():
+        if bucket is not None:
+            set_bucket(base, bucket)
+        publication = read_publication(base)
+        if publication is None:
+            raise PipelineError(
+                f"No bucket was named for {base.name} yet: `mri models publish s3://BUCKET/FOLDER`."
+            )
+        publish_versions(base, say)
+    if not said:
+        console.file.write(f"{publication.bucket} holds all versions already\n")
+
+
 def decide(
     console: Console,
     work: Path,
@@ -175,6 +224,19 @@ def decide(
 
     with folder.exclusively():
         take_decision(store, folder, decision, name, reason, say)
+        try:
+            _publish(folder, say)
+        except PipelineError as error:
+            raise PipelineError(
+                f"The decision is carried out, and {folder.serving} is as it says. The bucket is "
+                f"not yet: {error} When that is corrected, give `mri models publish`."
+            ) from error
+
+
+def _publish(work: Work, say: Callable[[str], None]) -> None:
+    """Lets the buckets of all models follow."""
+    for name in served_models(work.serving):
+        publish_versions(work.serving / name, say)
 
 
 def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:

@@ -2,13 +2,16 @@
 
 import errno
 import logging
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from components.bucket import is_uri
 from components.errors import PipelineError
+from components.ingest.bucket_data import lend_data
 from components.ingest.folder import list_data
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
@@ -34,6 +37,7 @@ _LOG = logging.getLogger(__name__)
     "  mri run\n\n"
     "  mri run --data brain-tumor-mri --preset notebook --set train.epochs=8\n\n"
     "  mri run --data incoming --span 7\n\n"
+    "  mri run --data s3://hospital/scans\n\n"
     "  mri run --data scans --labels labels.csv\n\n"
     "  mri run --from Trainer\n\n"
     "  mri run --data brain-tumor-mri --tune --set tune.trials=12\n\n"
@@ -112,13 +116,17 @@ def run_pipeline(
     with work.exclusively(typer.echo if wait else None):
         run = work.new_run()
         log_file = run / LOG_FILE
-        with libraries_to(log_file) as console:
+        with libraries_to(log_file) as console, ExitStack() as stack:
             try:
                 if config.data is None:
                     ensure_sample(work.sample, console, **config.sample.model_dump())
-                data = (config.data or work.sample).absolute()
+                data = config.data or work.sample
+                if isinstance(data, Path):
+                    data = data.absolute()
+                with console.status(f"fetching {data}") if is_uri(data) else nullcontext():
+                    folder = stack.enter_context(lend_data(data))
                 # What can be known to be wrong is better known before TFX starts.
-                check_classes(config, list_data(data, config.ingest))
+                check_classes(config, list_data(folder, config.ingest))
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
                 result = run_locally(

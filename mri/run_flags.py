@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from components.bucket import BucketFolder, is_uri
 from pipeline.config import Config, Setting, load_config, parse_setting
 from pipeline.paths import demand_text
 
@@ -17,8 +18,12 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
 ]
 Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone."),
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone; may be "
+        "s3://BUCKET/FOLDER.",
+    ),
 ]
 Span = Annotated[
     int | None, typer.Option(min=0, help="Read this span-NNN folder; default: the newest.")
@@ -59,7 +64,7 @@ class RunFlags:
     def config(
         self,
         *,
-        data: Path | None = None,
+        data: Path | str | None = None,
         span: int | None = None,
         labels: Path | None = None,
         tuned: Sequence[Setting] = (),
@@ -81,10 +86,15 @@ class RunFlags:
         """
         given = [parse_setting(text) for text in self.settings or ()]
         flags: dict[str, Any] = {"ingest.span": span, "tune.enabled": self.tune or None}
-        for key, path in ("data", data), ("ingest.labels", labels), ("model.weights", self.weights):
-            if path is not None:
-                demand_text(path.absolute(), f"path for {key}")
-                flags[key] = path.absolute()
+        if is_uri(data):
+            flags["data"] = str(BucketFolder.of(str(data)))
+            data = None
+        paths = {"data": data, "ingest.labels": labels, "model.weights": self.weights}
+        for key, named in paths.items():
+            if named is not None:
+                path = Path(named).absolute()
+                demand_text(path, f"path for {key}")
+                flags[key] = path
         if self.accept_anomalies is not None:
             names = (name.strip() for name in self.accept_anomalies.split(","))
             flags["accept_anomalies"] = tuple(name for name in names if name)

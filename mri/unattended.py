@@ -25,7 +25,7 @@ def run_command(
     work: Path,
     metadata: str | None,
     *,
-    data: Path | None = None,
+    data: Path | str | None = None,
     span: int | None = None,
 ) -> list[str]:
     """The `mri run` to start, its settings known to be right.
@@ -34,7 +34,7 @@ def run_command(
         flags: What it is told.
         work: The work folder.
         metadata: URL of ML Metadata, which may hold a password: it goes by the environment.
-        data: The data folder.
+        data: The data folder, or one in a bucket.
         span: The span to read.
 
     Returns:
@@ -53,5 +53,6 @@ def run_command(
         checked_beam_options(config.beam)
     if metadata is not None:
         os.environ[METADATA_VARIABLE] = metadata
-    words = flags.words(work=work.absolute(), data=data and data.absolute(), span=span)
+    # A folder by the path that it has from anywhere, as the run's own is.
+    words = flags.words(work=work.absolute(), data=data and config.data, span=span)
     return [sys.executable, "-m", "mri", "run", "--wait", *words]

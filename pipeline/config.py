@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from components.bucket import URI
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.gate.config import FindingName, GateConfig
@@ -31,6 +32,9 @@ from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
 """As in `--direct_num_workers=2`: a name and its value in one."""
+
+BucketUri = Annotated[str, StringConstraints(pattern=URI)]
+"""A folder in a bucket, `s3://BUCKET/FOLDER`."""
 
 # Not the DirectRunner: it may hand over to Prism, which downloads a binary.
 LOCAL_BEAM: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
@@ -63,7 +67,8 @@ class Config(StrictConfig):
 
     Attributes:
         name: The pipeline's and the served model's name.
-        data: Folder of class folders. Without it, the synthetic sample is generated and used.
+        data: Folder of class folders, or `s3://BUCKET/FOLDER`. Without it, the synthetic sample is
+            generated and used.
         sample: The synthetic sample.
         ingest: How images become splits.
         gate: Which data stops a run.
@@ -79,6 +84,8 @@ class Config(StrictConfig):
         evaluate: What a model must achieve to be blessed.
         push: `auto` serves a blessed model at once, `after_review` only after a person has approved
             it.
+        bucket: `s3://BUCKET/FOLDER` that also holds all versions in `serving/`, as `NAME/VERSION`;
+            default: the last one that was named, if any; docs/s3.md.
         serve_check: The server in which a candidate is tested, and its limits.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component whose inputs have not changed is answered from its earlier
@@ -87,7 +94,7 @@ class Config(StrictConfig):
     """
 
     name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
-    data: Path | None = None
+    data: BucketUri | Path | None = Field(None, union_mode="left_to_right")
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()
@@ -102,6 +109,7 @@ class Config(StrictConfig):
     robustness: RobustnessConfig = RobustnessConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     push: Push = "auto"
+    bucket: BucketUri | None = None
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True

@@ -212,6 +212,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
         report=report.outputs["model_report"],
         base_directory=work.serving / config.name,
         push=config.push,
+        bucket=config.bucket,
     )
 
     nodes = [

@@ -65,8 +65,8 @@ def _orphans(work: Work) -> Iterator[tuple[str, Path]]:
 
 
 def _kind_of_folder(work: Work, place: Path, name: str) -> str | None:
-    if place == work.temporary:
-        return _TEMPORARIES
+    if place == work.temporary:  # a run holds its copy of data from a bucket
+        return None if is_written_in(place / name) else _TEMPORARIES
     if place.parent == work.serving and _COPY.fullmatch(name):
         return _COPIES
     if (place.parent.name, name) == _EXECUTORS and work.artifacts in place.parents:

@@ -8,6 +8,7 @@ from typing import Any
 import ml_metadata as mlmd
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.bucket import is_uri
 from components.errors import PipelineError
 from components.validation import nearest_name
 from pipeline.config import ConfigError
@@ -142,7 +143,7 @@ def _parameters(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> dict[str, Any]:
             field = parameter.field_value
             value = getattr(field, field.WhichOneof("value") or "string_value")
             found |= {f"{name} {path}": leaf for path, leaf in _leaves(key, value)}
-    if _DATA in found:
+    if _DATA in found and not is_uri(found[_DATA]):
         found[_DATA] = str(Path(found[_DATA]).resolve())
     return found
 

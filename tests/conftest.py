@@ -42,6 +42,15 @@ def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
 
 
+@pytest.fixture
+def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 server on this machine, with an empty bucket, where the environment leads."""
+    import bucket_server
+
+    with bucket_server.running(monkeypatch) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless Chromium; of one module, as its event loop runs in the process meanwhile."""

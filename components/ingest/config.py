@@ -16,6 +16,8 @@ SALT_VARIABLE = "MRI_PATIENT_SALT"
 SALT_FILE_VARIABLE = "MRI_WORK_PATIENT_SALT"
 """Environment variable that a run sets for ingest: the file that holds it where there is no other.
 """
+DATA_COPY_VARIABLE = "MRI_DATA_COPY"
+"""Environment variable that a run sets for ingest: the folder that has what lies in a bucket."""
 
 
 class DuplicatesConfig(StrictConfig):

@@ -8,6 +8,7 @@ from tfx.orchestration.portable import data_types
 
 from components.driver import Driver
 from components.ingest.artifacts import HISTORY, SplitAssignment
+from components.ingest.bucket_data import data_folder
 from components.ingest.config import IngestConfig, deciding_settings, settings_digest
 from components.ingest.folder import list_data
 from components.properties import text_of
@@ -24,7 +25,7 @@ class IngestDriver(Driver):
         properties = dict(execution_info.exec_properties)
         config = IngestConfig.model_validate_json(properties["config"])
         cache = Path(properties["cache"]) if properties.get("cache") else None
-        folder = list_data(Path(properties["input_base"]), config)
+        folder = list_data(data_folder(properties["input_base"]), config)
         folder = folder.with_contents(config.max_file_bytes, cache)
         properties["fingerprint"] = folder.fingerprint
         properties["split_file"] = _digest(config.split_file)

@@ -20,6 +20,7 @@ from tfx.types import artifact_utils
 
 from components.errors import PipelineError
 from components.ingest.artifacts import HISTORY
+from components.ingest.bucket_data import data_folder
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.counts import counted
 from components.ingest.evidence.find import find_evidence
@@ -75,7 +76,7 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
             name: artifact_utils.get_single_instance(found) for name, found in output_dict.items()
         }
         cache = Path(exec_properties["cache"]) if exec_properties.get("cache") else None
-        folder = list_data(Path(exec_properties["input_base"]), config)
+        folder = list_data(data_folder(exec_properties["input_base"]), config)
         folder = folder.with_contents(config.max_file_bytes, cache)
         _check_unchanged(folder, exec_properties["fingerprint"])
         history = History()

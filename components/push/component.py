@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import ModelReport
 from components.evaluate.verdict import WITHDRAWN
-from components.push.driver import VERSION, PushDriver
+from components.push.driver import BEHIND, VERSION, PushDriver
 from components.push.executor import AtomicPushExecutor
 from components.push.pushed import Push
 
@@ -19,14 +19,16 @@ class PusherSpec(types.ComponentSpec):
     """What TFX's own Pusher takes and gives, and a report.
 
     The driver fills in `withdrawn`, whether a person has decided against the model, and `version`,
-    as which it is served or would be.
+    as which it is served or would be; and `behind`, which versions the bucket lacks.
     """
 
     PARAMETERS = {
         "push_destination": ExecutionParameter(type=pusher_pb2.PushDestination),
         "push": ExecutionParameter(type=str),
+        "bucket": ExecutionParameter(type=str),
         WITHDRAWN: ExecutionParameter(type=int, optional=True),
         VERSION: ExecutionParameter(type=int, optional=True),
+        BEHIND: ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         **standard_component_specs.PusherSpec.INPUTS,
@@ -51,6 +53,7 @@ class Pusher(base_component.BaseComponent):
         report: types.BaseChannel,
         base_directory: Path,
         push: Push,
+        bucket: str | None = None,
     ) -> None:
         """Specifies the component.
 
@@ -61,6 +64,8 @@ class Pusher(base_component.BaseComponent):
             report: Its report and card.
             base_directory: The folder that holds the served versions.
             push: `auto`, or `after_review`, where a person decides.
+            bucket: `s3://BUCKET/FOLDER` that is to hold the versions, too; None for what was
+                decided before.
         """
         super().__init__(
             PusherSpec(
@@ -74,6 +79,7 @@ class Pusher(base_component.BaseComponent):
                     )
                 ),
                 push=push,
+                bucket=bucket or "",
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             )
         )

@@ -14,6 +14,7 @@ from components.evaluate.verdict import WITHDRAWN
 from components.push.driver import base_directory
 from components.push.extras import Origin, add_extras, decided_now
 from components.push.place import version_for, version_in_place
+from components.push.publishing import publish
 from components.push.pushed import WAITING, Push, describe
 from components.push.versions import copy_whole
 
@@ -41,8 +42,21 @@ class AtomicPushExecutor(executor.Executor):
             output_dict: `pushed_model`.
             exec_properties: `push_destination`, JSON of a PushDestination with a base directory,
                 `push`: `auto` or `after_review`, and `withdrawn`, the driver's answer. Its other
-                answer, the version, is for TFX's cache alone.
+                answers are for TFX's cache alone.
+
+        Raises:
+            BucketError: The version is served from the folder, but a bucket that is to hold it,
+                too, could not be written.
         """
+        self._push(input_dict, output_dict, exec_properties)
+        publish(base_directory(exec_properties), _LOG.info)
+
+    def _push(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         blessed = self.CheckBlessing(input_dict)
         withdrawn = bool(exec_properties[WITHDRAWN])

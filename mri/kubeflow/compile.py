@@ -37,7 +37,10 @@ def compile_pipeline(
     settings: Settings = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Data folder on the shared storage; default: the synthetic sample."),
+        typer.Option(
+            help="Data folder on the shared storage, or s3://BUCKET/FOLDER; default: the synthetic "
+            "sample."
+        ),
     ] = None,
     span: Span = None,
     cluster: Annotated[

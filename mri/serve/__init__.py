@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from components.bucket import client, is_uri
 from components.errors import PipelineError
 from components.whole_file import whole_file
 from mri.lazy import LazyGroup
@@ -26,11 +27,15 @@ class ServeCommands(LazyGroup):
     }
 
 
+_BUCKET_SECONDS = 10
+"""Between two looks at a bucket, each of which is a request that its owner may pay for."""
+
 app = typer.Typer(cls=ServeCommands, add_completion=False, invoke_without_command=True)
 
 
 @app.callback(
     epilog="Examples:\n\n  mri serve\n\n  mri serve --port 9500 --rest-port 9501\n\n"
+    "  mri serve --base-path s3://hospital/models/brain_mri\n\n"
     "  mri serve --flag bind_address=0.0.0.0 --flag max_num_load_retries=0"
 )
 def serve(
@@ -38,6 +43,13 @@ def serve(
     work: WorkFolder = Path("work"),
     model: Annotated[
         str | None, typer.Option(help="Name of the model; default: the only one.")
+    ] = None,
+    base_path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of versions, or s3://BUCKET/FOLDER/NAME; default: the one in --work.",
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC.")] = 8500,
     rest_port: Annotated[
@@ -59,17 +71,28 @@ def serve(
     if context.invoked_subcommand:
         return
     folder = Work(work.absolute())
-    base_path = served_model(folder.serving, model)
+    if base_path is None:
+        found = served_model(folder.serving, model)
+        base_path, model = str(found), found.name
+    elif not is_uri(base_path):
+        base_path = str(Path(base_path).absolute())
     arguments = [
         f"--port={port}",
         f"--rest_api_port={rest_port}",
-        f"--model_name={base_path.name}",
+        f"--model_name={model or base_path.rstrip('/').rpartition('/')[2]}",
         f"--model_base_path={base_path}",
         "--enable_grpc_healthcheck_service",
     ]
+    if is_uri(base_path):
+        client()  # what is wrong with its settings is said at once
+        arguments += [
+            f"--model_cache_dir={folder.cache / 'served'}",
+            f"--file_system_poll_wait_seconds={_BUCKET_SECONDS}",
+        ]
     if batching:
         parameters = folder.root / "batching.config"
         try:
+            folder.root.mkdir(parents=True, exist_ok=True)
             with whole_file(parameters) as file:
                 file.write_text(batching_config(BatchingConfig()))
         except OSError as error:

@@ -223,7 +223,8 @@ def record(
         contexts: What it belongs to.
     """
     execution.last_known_state = pb.Execution.COMPLETE
-    kind = int(store.get_artifact_type(PushedModel.TYPE_NAME).id)
+    # The first push of all is not known to ML Metadata where it was cut off.
+    kind = int(store.put_artifact_type(PushedModel().artifact_type))
     made = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
     made.custom_properties["pushed"].int_value = int(destination is not None)
     if destination is not None:

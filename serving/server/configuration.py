@@ -15,6 +15,7 @@ from google.protobuf import descriptor_pb2, message_factory, text_format
 from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from components.bucket import BucketError, BucketFolder, is_uri
 from components.errors import PipelineError
 from serving.server.errors import StatusError, invalid_argument
 from serving.server.flags import Flags
@@ -100,7 +101,7 @@ class ServedModelConfig:
     """A model: what requests call it, where its version folders are, and versions by label."""
 
     name: str
-    base_path: Path
+    base_path: Path | BucketFolder
     policy: VersionPolicy = VersionPolicy()
     labels: dict[str, int] = field(default_factory=dict)
 
@@ -198,7 +199,11 @@ def _model(config: Any) -> ServedModelConfig:
             f" base_path()={config.base_path}"
         )
     policy, labels = _policy(config.model_version_policy), dict(config.version_labels)
-    return ServedModelConfig(config.name, Path(config.base_path), policy, labels)
+    try:
+        bucket = BucketFolder.of(config.base_path) if is_uri(config.base_path) else None
+    except BucketError as error:
+        raise invalid_argument(f"Model {config.name}: {error}") from error
+    return ServedModelConfig(config.name, bucket or Path(config.base_path), policy, labels)
 
 
 def _policy(message: Any) -> VersionPolicy:

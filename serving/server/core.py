@@ -2,16 +2,20 @@
 
 The rules for folders are those of `file_system_storage_path_source.cc` in tensorflow/serving, but
 a file is no version, and a model whose base path is missing keeps no other from being looked at.
+In a bucket a version is there when its graph is, which comes last.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from components.bucket import BucketError, BucketFolder
+from components.bucket_versions import BucketVersion, list_versions
 from components.errors import PipelineError
+from components.servable import SAVED_MODEL_FILE
 from serving.server.configuration import ServedModelConfig, read_model_configs
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.lifecycle import Lifecycle, Version
@@ -160,21 +164,44 @@ class ServerCore:
         return {name: dict(models[name].labels) for name in names}
 
 
-def aspired_versions(model: ServedModelConfig) -> dict[int, Path] | None:
+def aspired_versions(
+    model: ServedModelConfig,
+) -> Mapping[int, Path] | Mapping[int, BucketVersion] | None:
     """The version folders of a model that should be served now, by number.
 
     None where the base path cannot be read, which changes nothing: it may be away for a moment.
     """
+    base = model.base_path
+    if isinstance(base, BucketFolder):
+        try:
+            return _wanted(model, _in_bucket(base))
+        except BucketError as error:
+            log.warning("Could not find base path of servable %s: %s", model.name, error)
+            return None
     try:
-        children = sorted(child for child in model.base_path.iterdir() if child.is_dir())
+        return _wanted(model, [(one.name, one) for one in sorted(base.iterdir()) if one.is_dir()])
     except OSError:
-        log.warning("Could not find base path %s for servable %s", model.base_path, model.name)
+        log.warning("Could not find base path %s for servable %s", base, model.name)
         return None
-    versions: dict[int, Path] = {}
-    for child in children:
-        if re.fullmatch(r"[+-]?[0-9]{1,32}", child.name) is None:
+
+
+_Place = TypeVar("_Place", Path, BucketVersion)
+
+
+def _in_bucket(base: BucketFolder) -> list[tuple[str, BucketVersion]]:
+    found = sorted(list_versions(base).items())
+    for name, version in found:
+        if not version.whole and _is_number(name):
+            log.warning("%s/%s has no %s (yet): it is not served", base, name, SAVED_MODEL_FILE)
+    return [(name, version) for name, version in found if version.whole]
+
+
+def _wanted(model: ServedModelConfig, children: Iterable[tuple[str, _Place]]) -> dict[int, _Place]:
+    versions: dict[int, _Place] = {}
+    for name, child in children:
+        if not _is_number(name):
             continue
-        number = int(child.name)  # leading zeros count for nothing
+        number = int(name)  # leading zeros count for nothing
         if not -(2**63) <= number < 2**63:
             continue
         if number in versions:
@@ -190,3 +217,7 @@ def aspired_versions(model: ServedModelConfig) -> dict[int, Path] | None:
             "No versions of servable %s found under base path %s", model.name, model.base_path
         )
     return {number: versions[number] for number in versions if number in wanted}
+
+
+def _is_number(name: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]{1,32}", name) is not None

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 import grpc
 
+from components.errors import PipelineError
+
 _LONGEST = 1024
 _CUT = "...TRUNCATED"
 
@@ -66,6 +68,8 @@ def as_status_error(error: BaseException) -> StatusError:
     code = _BY_NUMBER.get(getattr(error, "error_code", None))
     if code:  # tf.errors.OpError
         return StatusError(code, str(getattr(error, "message", error)))
+    if isinstance(error, PipelineError):
+        return StatusError(Code.UNAVAILABLE, str(error))
     if isinstance(error, MemoryError):
         return StatusError(Code.RESOURCE_EXHAUSTED, "Out of memory.")
     log.error("A request failed unexpectedly", exc_info=error)

@@ -59,7 +59,9 @@ class Flags:
     rest_api_timeout_in_ms: int = _flag(30_000, "Longest that a REST request may take.")
     rest_api_enable_cors_support: bool = _flag(False, "Whether other origins may call REST.")
     model_name: str = _flag("default", "The model's name, with `model_base_path`.")
-    model_base_path: str = _flag("", "The folder of its version folders.")
+    model_base_path: str = _flag(
+        "", "The folder of its version folders; may be s3://BUCKET/FOLDER."
+    )
     model_config_file: str = _flag("", "Text file of a ModelServerConfig; replaces the two above.")
     model_config_file_poll_wait_seconds: int = _flag(0, "How often it is read again; 0: never.")
     file_system_poll_wait_seconds: int = _flag(1, "How often base paths are looked at; 0: once.")
@@ -86,6 +88,9 @@ class Flags:
         "127.0.0.1", "Where to listen; ours. There is no authentication, so: this machine only."
     )
     drain_seconds: int = _flag(30, "Longest that requests in flight may take at the end; ours.")
+    model_cache_dir: str = _flag(
+        "", "Where versions from s3:// are kept; empty: nowhere for longer than a start; ours."
+    )
     request_log_dir: str = _flag("", "Where requests are logged, a row each; empty: nowhere; ours.")
     request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
     request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")

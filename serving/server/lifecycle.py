@@ -13,11 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import TypeAlias
 
+from components.bucket_versions import BucketVersion
 from serving.server.errors import Code, StatusError, as_status_error
 from serving.server.servable import Servable
 
 log = logging.getLogger(__name__)
+
+Place: TypeAlias = Path | BucketVersion
+"""Where a SavedModel is."""
 
 
 class VersionState(IntEnum):
@@ -32,7 +37,7 @@ class VersionState(IntEnum):
 
 @dataclass
 class Version:
-    """One version of a model, whose SavedModel is at `path`.
+    """One version of a model, whose SavedModel is at `path`, here or in a bucket.
 
     `error` is why it ended, if it failed; `servable` is there while it can be used, and `users`
     counts the requests that run in it; `task` loads or unloads it.
@@ -40,7 +45,7 @@ class Version:
 
     name: str
     number: int
-    path: Path
+    path: Place
     aspired: bool = True
     state: VersionState = VersionState.START
     error: StatusError | None = None
@@ -58,7 +63,7 @@ class Lifecycle:
 
     def __init__(
         self,
-        load: Callable[[str, int, Path], Servable],
+        load: Callable[[str, int, Place], Servable],
         retries: int = 5,
         retry_seconds: float = 60.0,
         load_threads: int = 1,
@@ -67,14 +72,15 @@ class Lifecycle:
         self._tries, self._retry_seconds = retries + 1, retry_seconds
         self._threads = ThreadPoolExecutor(max(load_threads, 1), "load")
         self._versions: dict[str, dict[int, Version]] = {}
-        self._wanted: dict[str, dict[int, Path]] = {}
+        self._wanted: dict[str, Mapping[int, Place]] = {}
         self._changed = asyncio.Condition()
         self._tried: dict[str, asyncio.Event] = {}
 
-    def set_aspired(self, name: str, wanted: Mapping[int, Path]) -> None:
+    def set_aspired(self, name: str, wanted: Mapping[int, Place]) -> None:
         """Says which versions of a model are wanted from now on: their folders, by number.
 
-        One that is being unloaded is loaded again when that has ended.
+        One that is being unloaded is loaded again when that has ended. So is one that failed where
+        what a bucket holds of it has changed since.
         """
         versions = self._versions.setdefault(name, {})
         self._wanted[name] = dict(wanted)
@@ -85,7 +91,8 @@ class Lifecycle:
         for number in sorted(wanted, reverse=True):
             known = versions.get(number)
             loaded = (VersionState.AVAILABLE, VersionState.UNLOADING)
-            if known is None or not (known.aspired or known.state in loaded):
+            mended = known is not None and known.error and known.path != wanted[number]
+            if known is None or mended or not (known.aspired or known.state in loaded):
                 self._start(name, number)
             elif known.state is not VersionState.UNLOADING:
                 known.aspired = True

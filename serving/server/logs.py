@@ -37,5 +37,5 @@ def set_up_logging() -> None:
         format="%(asctime)s %(levelname).1s %(message)s",
         handlers=[handler],
     )
-    for noisy in ("tensorflow", "absl", "uvicorn", "h5py"):
+    for noisy in ("tensorflow", "absl", "uvicorn", "h5py", "botocore"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

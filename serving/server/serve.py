@@ -8,9 +8,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from components.bucket_versions import VersionCache
 from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner, Runner, Workers
 from serving.server.configuration import Configuration
@@ -19,7 +21,7 @@ from serving.server.errors import StatusError
 from serving.server.flags import Flags
 from serving.server.grpc_services import GrpcServices, Health
 from serving.server.inference import Inference
-from serving.server.lifecycle import Lifecycle
+from serving.server.lifecycle import Lifecycle, Place
 from serving.server.metrics import ServerMetrics
 from serving.server.request_log import RequestLog
 from serving.server.rest import RestApi, RestServer
@@ -43,7 +45,7 @@ async def serve(
     sys.setswitchinterval(_TURN_SECONDS)
     metrics = ServerMetrics()
     lifecycle = Lifecycle(
-        _loader(flags),
+        _loader(flags, VersionCache(Path(kept) if (kept := flags.model_cache_dir) else None)),
         flags.max_num_load_retries,
         flags.load_retry_interval_micros / 1e6,
         flags.num_load_threads,
@@ -140,7 +142,7 @@ async def _drain(
     await asyncio.wait(ending, timeout=seconds + _LAST_SECONDS + 1)
 
 
-def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
+def _loader(flags: Flags, cache: VersionCache) -> Callable[[str, int, Place], Servable]:
     parallelism = flags.tensorflow_session_parallelism
     options = LoadOptions(
         tags=tuple(flags.saved_model_tags.split(",")),
@@ -150,13 +152,17 @@ def _loader(flags: Flags) -> Callable[[str, int, Path], Servable]:
     )
     iterations = flags.num_request_iterations_for_warmup if flags.enable_model_warmup else 0
 
-    def load(name: str, version: int, path: Path) -> Servable:
-        servable = Servable(name, version, path, options)
-        try:
-            warm_up(servable, iterations)
-        except BaseException:
-            servable.close()
-            raise
+    def load(name: str, version: int, place: Place) -> Servable:
+        here = (
+            nullcontext(place) if isinstance(place, Path) else cache.fetched(place.listed_again())
+        )
+        with here as path:
+            servable = Servable(name, version, path, options)
+            try:
+                warm_up(servable, iterations)
+            except BaseException:
+                servable.close()
+                raise
         return servable
 
     return load

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from bucket_server import BUCKET
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import PipelineError
 from components.gate.verdict import DataVerdict, Finding
+from components.ingest.config import DATA_COPY_VARIABLE
 from kubeflow import node
 from kubeflow.node import may_pass, mounted, run_task
 from kubeflow.parameters import RunParameters
@@ -100,6 +102,31 @@ def test_storage_that_another_command_has_for_itself_is_waited_for(
     with pytest.raises(PipelineError, match="must be storage that all tasks share"):
         _run(TRAINER, Work(tmp_path), told)
     assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
+
+
+def test_images_in_a_bucket_are_here_while_ingest_runs_and_only_then(
+    toy, tmp_path, told, bucket_server, monkeypatch
+):
+    bucket_server.put("scans/Training/glioma/1.png", b"image")
+    copies: dict[str, Path | None] = {}
+
+    def launch(ir: object, node_id: str, *_: object) -> None:
+        copy = os.environ.get(DATA_COPY_VARIABLE)
+        copies[node_id] = Path(copy) if copy else None
+        if copy:
+            assert Path(copy, "Training/glioma/1.png").read_bytes() == b"image"
+
+    monkeypatch.setattr(node, "launch_node", launch)
+    work = Work(tmp_path)
+    monkeypatch.setattr(node, "_run_graph", lambda *_, **__: toy.graph)
+    parameters = RunParameters.of(Config.model_validate_json(told["config"]))
+    parameters = replace(parameters, data=f"s3://{BUCKET}/scans")
+    for name in (INGEST, "SchemaGen"):
+        run_task(name, "a-run", work, told["config"], told["graph"], parameters)
+    assert copies["SchemaGen"] is None
+    assert copies[INGEST].name == "scans"
+    assert not copies[INGEST].exists()
+    assert work.root not in copies[INGEST].parents
 
 
 @pytest.mark.usefixtures("_graph_is_there")

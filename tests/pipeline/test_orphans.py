@@ -12,7 +12,7 @@ import pytest
 from commands import clean
 from rich.console import Console
 
-from components.whole_file import whole_file
+from components.whole_file import whole_file, writing_in
 from pipeline.orphans import remove_orphans
 from pipeline.removal import Removal
 from pipeline.work import Work
@@ -97,6 +97,15 @@ def test_what_nobody_owns_goes_and_all_else_stays(work):
     assert sum(freed.size for freed in removal.freed.values()) == 100 * len(left)
 
 
+def test_a_temporary_folder_that_somebody_holds_stays_until_it_is_let_go(work):
+    copy = _fill(work.temporary / "mri-data-1")
+    with writing_in(copy):
+        remove_orphans(work, Removal(work.root))
+        assert copy.exists()
+    remove_orphans(work, Removal(work.root))
+    assert not copy.exists()
+
+
 def test_clean_removes_it_where_no_run_was_ever_recorded_and_a_dry_run_counts_it(work):
     left = _leave(work)
     said = io.StringIO()
@@ -112,7 +121,7 @@ def test_clean_removes_it_where_no_run_was_ever_recorded_and_a_dry_run_counts_it
 _WRITER = """
 import sys
 from pathlib import Path
-from components.whole_file import whole_file
+from components.whole_file import whole_file, writing_in
 with whole_file(Path(sys.argv[1])) as file:
     file.write_text("half")
     print(file, flush=True)

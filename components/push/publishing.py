@@ -1,0 +1,167 @@
+"""A bucket that holds the versions that the serving folder holds.
+
+The folder stays what decides: decisions and pushes are whole there, and only there can be finished
+after a kill. The bucket follows, and whatever kept it from that, the next time makes up for it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.bucket import BucketError, BucketFolder
+from components.bucket_versions import (
+    BucketVersion,
+    describe_files,
+    is_same,
+    list_versions,
+    remove_version,
+    send_version,
+)
+from components.push.versions import is_version, pushed_versions
+from components.whole_file import whole_file
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Where the versions of a model go besides.
+
+    Attributes:
+        bucket: The folder of the versions in a bucket.
+        versions: Those that this work folder has sent there.
+    """
+
+    bucket: BucketFolder
+    versions: tuple[int, ...] = ()
+
+
+def read_publication(base: Path) -> Publication | None:
+    """Reads where the versions of a model go besides.
+
+    Args:
+        base: The folder that holds them.
+
+    Returns:
+        That, or None where they go nowhere.
+
+    Raises:
+        BucketError: What was written down is damaged.
+    """
+    file = _file(base)
+    try:
+        content = json.loads(file.read_bytes())
+        return Publication(BucketFolder.of(content["bucket"]), tuple(content["versions"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BucketError(
+            f"{file} cannot be read: remove it, and name the bucket again: `mri models publish "
+            "s3://BUCKET/FOLDER`."
+        ) from None
+
+
+def set_bucket(base: Path, folder: str) -> None:
+    """Decides where versions go besides; what was sent to another place stays there.
+
+    Args:
+        base: The folder that holds the versions.
+        folder: `s3://BUCKET/FOLDER`, for models of all names.
+
+    Raises:
+        BucketError: It names no bucket, or cannot be written down.
+    """
+    bucket = BucketFolder.of(folder) / base.name
+    known = read_publication(base)
+    if known is None or known.bucket != bucket:
+        _write(base, Publication(bucket))
+
+
+def behind(base: Path) -> list[int]:
+    """The versions that a bucket lacks, or holds in part.
+
+    Args:
+        base: The folder that holds the versions.
+
+    Returns:
+        Their numbers, the lowest first; none where they go to no bucket.
+
+    Raises:
+        BucketError: The bucket cannot be looked at.
+    """
+    publication = read_publication(base)
+    if publication is None:
+        return []
+    there = _there(publication)
+    return [
+        number
+        for number in pushed_versions(base)
+        if number not in there or not is_same(base / str(number), there[number])
+    ]
+
+
+def publish(base: Path, say: Callable[[str], None]) -> None:
+    """Makes a bucket hold what the folder of the versions holds, the newest first.
+
+    Of what is there, only versions that were sent from here are removed.
+
+    Args:
+        base: The folder that holds the versions.
+        say: Is told, in a line, what was sent or removed.
+
+    Raises:
+        BucketError: The bucket cannot be read or written, or holds somebody else's versions.
+        OSError: A file of a version cannot be read.
+    """
+    publication = read_publication(base)
+    if publication is None:
+        return
+    bucket, mine = publication.bucket, set(publication.versions)
+    there, here = _there(publication), pushed_versions(base)
+    others = [number for number, one in there.items() if one.whole and number not in mine]
+    if here and max(others, default=0) > here[-1]:
+        raise BucketError(
+            f"{bucket} holds version {max(others)}, which is not from this work folder and which "
+            f"servers would prefer to {here[-1]}: choose another folder, or remove that version."
+        )
+    for number in reversed(here):
+        version, known = base / str(number), there.get(number)
+        if known is not None and number in mine and is_same(version, known):
+            continue
+        files = describe_files(version)
+        if number in others and there[number].published() != files:
+            raise BucketError(
+                f"{bucket} holds another version {number}, which is not from this work folder: "
+                "choose another folder, or remove that version."
+            )
+        # Before it is sent: what a kill leaves half sent is known to be this folder's.
+        mine.add(number)
+        _write(base, Publication(bucket, tuple(sorted(mine))))
+        if known is None or not is_same(version, known):
+            send_version(version, files, bucket / str(number), known)
+            say(f"published {bucket}/{number}")
+    for number in sorted(mine - set(here)):
+        if number in there:
+            remove_version(there[number])
+            say(f"removed {bucket}/{number}")
+        mine.remove(number)
+        _write(base, Publication(bucket, tuple(sorted(mine))))
+
+
+def _there(publication: Publication) -> dict[int, BucketVersion]:
+    found = list_versions(publication.bucket)
+    return {int(name): version for name, version in found.items() if is_version(name)}
+
+
+def _write(base: Path, publication: Publication) -> None:
+    content = {"bucket": str(publication.bucket), "versions": list(publication.versions)}
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(_file(base)) as file:
+            file.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BucketError(f"{_file(base)} cannot be written: {error.strerror}.") from error
+
+
+def _file(base: Path) -> Path:
+    """Beside the folder, as servers look into it."""
+    return base.with_name(f"{base.name}.published.json")
