@@ -67,5 +67,8 @@ ONE_PICTURE = ReadConfig(
 )
 """For those who want one picture a file: the middle frame or slice."""
 
-EVERY_PICTURE = ReadConfig(nifti=NiftiConfig(slices=1000, first=0, last=1))
-"""For those who want all: of a volume as many slices as may be asked for."""
+MOST_FRAMES = 1000
+"""Of one file that are judged at once; the longest examinations of a head have some hundreds."""
+
+EVERY_PICTURE = ReadConfig(nifti=NiftiConfig(slices=MOST_FRAMES, first=0, last=1))
+"""For those who want all, up to `MOST_FRAMES`."""

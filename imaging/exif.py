@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from imaging.picture import Levels
+from imaging.picture import Values
 
 UPRIGHT = 1
 
@@ -35,11 +35,11 @@ def orientation(exif: bytes) -> int:
     return UPRIGHT
 
 
-def turned(levels: Levels, orientation: int) -> Levels:
+def turned(levels: Values, orientation: int) -> Values:
     """Turns a picture upright.
 
     Args:
-        levels: uint8, [height, width] or [height, width, 3].
+        levels: Of any type, [height, width] or [height, width, 3].
         orientation: 1 to 8.
 
     Returns:

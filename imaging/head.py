@@ -78,6 +78,11 @@ class Outline:
         inside = [float(np.clip(edge, 0, 1)) for edge in edges]
         return inside[0], inside[1], inside[2], inside[3]
 
+    @property
+    def area(self) -> float:
+        """Share of the picture that the head takes up; 0 where none can be told."""
+        return 0.0 if self is WHOLE else float(self.mask(CELLS, CELLS).mean())
+
     def mask(self, height: int, width: int, beyond: float = ON_IT) -> Mask:
         """Which pixels of a picture belong to the head.
 

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,15 @@ from imaging.picture import (
     square_pixels,
     to_levels,
 )
+from imaging.pictures import Pictures
+from imaging.viewing import FileView, FrameView, Scale, between, orientation
 
 logging.getLogger("nibabel").setLevel(logging.CRITICAL + 1)
 
 _PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """The canonical axis across the slices: to the right, to the front, upwards."""
+_SIDES = (("P", "F"), ("L", "F"), ("L", "P"))
+"""By the axis across the slices: where their pictures' rows and columns go to."""
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 """By the header's codes for metres and micrometres; all others mean millimetres."""
 _GZIP = b"\x1f\x8b"
@@ -50,8 +55,8 @@ _NOTHING = 1e-4
 """Nearer to it than this, a whole number stands for zero."""
 
 
-def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> list[Picture]:
-    """Reads slices of a NIfTI-1 or NIfTI-2 volume, packed by gzip or not.
+def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> Pictures:
+    """Opens slices of a NIfTI-1 or NIfTI-2 volume, packed by gzip or not.
 
     The volume (the first, where there are several) is turned to the closest canonical orientation.
     Pictures are as radiologists look at them: the front is up in axial ones and the top in the
@@ -64,7 +69,7 @@ def read_nifti(content: bytes, config: ReadConfig, frame: int | None = None) -> 
         frame: Only this slice, whatever the configuration says.
 
     Returns:
-        A picture a slice, numbered along the canonical axis.
+        The slices, numbered along the canonical axis.
 
     Raises:
         RejectedImageError: The file holds no volume, or none that can be shown, or labels.
@@ -96,6 +101,7 @@ class _Volume:
         turns: How the stored axes become canonical, as nibabel says it: float64 [3, 2].
         sizes: Voxel size along the canonical axes.
         unit: Millimetres in a unit of `sizes`.
+        is_oriented: Whether the header says how the axes lie in the patient.
     """
 
     shape: tuple[int, ...]
@@ -107,6 +113,7 @@ class _Volume:
     turns: Values
     sizes: tuple[float, ...]
     unit: float
+    is_oriented: bool
 
 
 def _unpacked(content: bytes, size: int) -> bytes:
@@ -148,9 +155,17 @@ def _describe(start: bytes, config: ReadConfig) -> _Volume:
     if offset is not None and offset > config.max_file_bytes:
         raise RejectedImageError("NIfTI with a damaged header")
     turns, sizes = _orientation(header)
-    unit = _MILLIMETRES.get(int(header["xyzt_units"]) % 8, 1.0)
     return _Volume(
-        shape, dtype, header.sizeof_hdr, offset, slope or 1.0, inter or 0.0, turns, sizes, unit
+        shape=shape,
+        dtype=dtype,
+        header=header.sizeof_hdr,
+        offset=offset,
+        slope=slope or 1.0,
+        inter=inter or 0.0,
+        turns=turns,
+        sizes=sizes,
+        unit=_MILLIMETRES.get(int(header["xyzt_units"]) % 8, 1.0),
+        is_oriented=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
     )
 
 
@@ -266,7 +281,7 @@ def _slices(
     volume: _Volume,
     config: ReadConfig,
     frame: int | None,
-) -> list[Picture]:
+) -> Pictures:
     axis = _PLANES[config.nifti.plane]
     planes = np.moveaxis(values, axis, 0)
     if min(planes.shape[1:]) < 2:
@@ -277,14 +292,70 @@ def _slices(
         pixel_spacing=round(min(rows, columns) * volume.unit, 4),
         slice_thickness=round(volume.sizes[axis] * volume.unit, 4),
     )
-    pictures = []
     chosen = _positions(len(planes), config.nifti) if frame is None else [frame]
     check_frame(frame, len(planes))
-    for index in chosen:
-        upright: Levels = to_levels(planes[index], low, high).T[::-1, ::-1]
+
+    def make(number: int) -> Picture:
+        upright: Levels = to_levels(planes[number], low, high).T[::-1, ::-1]
         square = square_pixels(upright, rows, columns, config.max_pixels)
-        pictures.append(Picture(square, frame=index, channels=1, tags=tags, frames=len(planes)))
-    return pictures
+        return Picture(square, frame=number, channels=1, tags=tags, frames=len(planes))
+
+    viewer = partial(_NiftiViewer, planes, volume, axis, between(*_meant(volume, low, high)))
+    return Pictures(len(planes), chosen, make, planes[0].size, viewer)
+
+
+class _NiftiViewer:
+    """The slices of a volume for a person who looks at them."""
+
+    def __init__(
+        self, planes: Values, volume: _Volume, axis: int, window: tuple[float, float]
+    ) -> None:
+        self._planes, self._volume, self._axis, self._window = planes, volume, axis, window
+        info = np.iinfo(planes.dtype) if planes.dtype.kind in "iu" else None
+        if info is not None and info.bits <= 16:
+            self._stored = Scale(1.0, float(info.min))
+        else:
+            self._stored = Scale.spanning(planes)
+        self._bits = 8 if info is not None and info.bits == 8 else 16
+
+    @property
+    def file(self) -> FileView:
+        """What holds for all slices."""
+        sizes = [round(size * self._volume.unit, 4) for size in self._volume.sizes]
+        columns, rows = (size for one, size in enumerate(sizes) if one != self._axis)
+        width, height = self._planes.shape[1:]
+        return FileView(
+            width=width,
+            height=height,
+            bits=self._bits,
+            spacing_mm=(rows, columns),
+            thickness_mm=sizes[self._axis],
+            plane=next(name for name, axis in _PLANES.items() if axis == self._axis),
+        )
+
+    def frame(self, number: int) -> FrameView:
+        """What holds for one: the same for each."""
+        del number
+        slope, stored = self._volume.slope, self._stored
+        meant = Scale(stored.slope * slope, stored.intercept * slope + self._volume.inter)
+        lies = orientation(*_SIDES[self._axis]) if self._volume.is_oriented else None
+        return FrameView(meant, self._window, orientation=lies)
+
+    def samples(self, number: int) -> Values:
+        """Its samples, upright."""
+        return np.ascontiguousarray(
+            self._stored.samples(self._planes[number].T[::-1, ::-1], self._bits)
+        )
+
+    def black(self, number: int) -> int:
+        """The sample that is black."""
+        del number
+        return 0 if self._volume.slope > 0 else 2**self._bits - 1
+
+
+def _meant(volume: _Volume, low: float, high: float) -> tuple[float, float]:
+    """What stored values stand for."""
+    return low * volume.slope + volume.inter, high * volume.slope + volume.inter
 
 
 def _positions(extent: int, config: NiftiConfig) -> list[int]:

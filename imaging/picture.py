@@ -83,6 +83,7 @@ class Picture:
             there is none yet.
         identity: Whose it is, as hashes.
         burnt_in: Whether the file says that text is burnt into the picture.
+        values: What the levels were made of, of the same shape, where that is more than 8 bits.
     """
 
     levels: Levels
@@ -93,6 +94,7 @@ class Picture:
     identity: Identity = NOBODY
     burnt_in: bool = False
     frames: int = 1
+    values: Values | None = None
 
 
 def check_size(pixels: int, limit: int) -> None:

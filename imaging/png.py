@@ -76,7 +76,8 @@ def read_png(content: bytes, max_pixels: int) -> Picture:
     except (ValueError, RuntimeError):  # RuntimeError is its own class's base
         raise RejectedImageError(_DAMAGED) from None
     has_alpha = values.ndim == 3 and values.shape[2] in (2, 4)
-    levels = full_range(on_black(values) if has_alpha else values)
+    values = on_black(values) if has_alpha else values
+    levels = full_range(values)
     turn = next((exif.orientation(data) for kind, data in chunks if kind == b"eXIf"), exif.UPRIGHT)
     is_plain = not (header.bits == 16 or has_alpha or header.interlaced or turn != exif.UPRIGHT)
     return Picture(
@@ -85,6 +86,7 @@ def read_png(content: bytes, max_pixels: int) -> Picture:
         channels=_SAMPLES[header.colour],
         tags=TechnicalTags(),
         encoded=stripped if is_plain and is_nothing_hidden else None,
+        values=exif.turned(values, turn) if header.bits == 16 else None,
     )
 
 

@@ -104,10 +104,11 @@ def _deep_tiff(content: bytes, max_pixels: int) -> Picture | None:
             values = values[..., 0]
         levels = full_range(values)
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            levels = 255 - levels
+            levels, values = 255 - levels, -values.astype(np.float64)
         turn = page.tags.valueof("Orientation", default=exif.UPRIGHT)
         turn = turn if turn in range(1, 9) else exif.UPRIGHT
-    return Picture(exif.turned(levels, turn), 0, samples, TechnicalTags())
+    shown, values = exif.turned(levels, turn), exif.turned(values, turn)
+    return Picture(shown, 0, samples, TechnicalTags(), values=values)
 
 
 def _laid(values: Values) -> Values:

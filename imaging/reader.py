@@ -5,9 +5,10 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,12 +28,17 @@ from imaging.picture import (
     StorageGoneError,
     TechnicalTags,
     UnreadableError,
+    Values,
     check_frame,
 )
+from imaging.pictures import Pictures
 from imaging.png import read_png
 from imaging.quiet import hush
 from imaging.raster import read_raster
+from imaging.viewing import Viewer
 
+BLANK = "blank: every pixel has the same value"
+"""Why a file without any image is refused."""
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "DICOM", "NIFTI")
 
 _SIGNATURES = {
@@ -184,6 +190,140 @@ def read_content(
         ReadFailedError: There is not enough memory.
     """
     config = config or ReadConfig()
+    opened = open_content(content, config, salt, name, frame=frame)
+    if opened.pixels > config.max_pixels:
+        raise RejectedImageError(
+            f"more pixels in all frames together than the limit of {config.max_pixels:,}"
+        )
+    images = tuple(one for one in map(opened.image, opened.numbers) if one is not None)
+    if not images:
+        raise RejectedImageError(BLANK)
+    return ImageFile(opened.sha256, images)
+
+
+class OpenFile:
+    """A file whose images are made one at a time, so that memory holds few of them.
+
+    Attributes:
+        frames: How many frames or slices the file has.
+        numbers: Those that are taken, counted from 0: no localizers.
+    """
+
+    def __init__(self, content: bytes, pictures: Pictures, source: str, config: ReadConfig) -> None:
+        """Makes nothing yet; `open_content` and `open_file` make this.
+
+        Args:
+            content: The file.
+            pictures: What is in it.
+            source: Its format.
+            config: What becomes of all that lies outside the head.
+        """
+        self.frames, self.numbers = pictures.frames, pictures.numbers
+        self._content, self._pictures = content, pictures
+        self._source, self._outside = source, config.outside
+
+    @property
+    def pixels(self) -> int:
+        """Of all frames that are taken together, as they are stored."""
+        return self._pictures.pixels * len(self.numbers)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the file's bytes."""
+        return hashlib.sha256(self._content).hexdigest()
+
+    @cached_property
+    def viewer(self) -> Viewer:
+        """The same frames for a person who looks at them, head and all else."""
+        return self._pictures.viewer()
+
+    def samples(self, number: int) -> Values:
+        """A frame's samples, black outside the head where its image is.
+
+        Args:
+            number: One of `numbers`.
+
+        Returns:
+            uint8 or uint16 [height, width], or uint8 [height, width, 3], as `viewer.file` says.
+
+        Raises:
+            RejectedImageError: This frame is damaged or cannot be shown.
+            ReadFailedError: There is not enough memory.
+        """
+        try:
+            picture, samples = self._pictures.make(number), self.viewer.samples(number)
+            _, blackened, head = _head(picture, self._outside)
+            if blackened and head is not None:
+                samples = samples.copy()
+                samples[~head.mask(*samples.shape[:2])] = self.viewer.black(number)
+            return samples
+        except MemoryError as error:
+            raise ReadFailedError("not enough memory") from error
+
+    def image(self, number: int) -> DecodedImage | None:
+        """Makes one image.
+
+        Args:
+            number: One of `numbers`.
+
+        Returns:
+            The image; None if every pixel has the same value.
+
+        Raises:
+            RejectedImageError: This frame is damaged or cannot be shown.
+            ReadFailedError: There is not enough memory.
+        """
+        try:
+            picture = self._pictures.make(number)
+            if _is_blank(picture.levels):
+                return None
+            return _decoded(picture, self._source, self._outside)
+        except MemoryError as error:
+            raise ReadFailedError("not enough memory") from error
+
+
+def open_file(
+    path: str | os.PathLike[str],
+    config: ReadConfig | None = None,
+    salt: bytes = b"",
+    *,
+    frame: int | None = None,
+    most: int | None = None,
+) -> OpenFile:
+    """Opens a file as `open_content` does; for the rest, see `read_file`."""
+    config = config or ReadConfig()
+    with _opened(path, config.max_file_bytes) as (file, size):
+        content = file.read(size)
+    return open_content(content, config, salt, Path(path).name, frame=frame, most=most)
+
+
+def open_content(
+    content: bytes,
+    config: ReadConfig | None = None,
+    salt: bytes = b"",
+    name: str | None = None,
+    *,
+    frame: int | None = None,
+    most: int | None = None,
+) -> OpenFile:
+    """Opens a file that is in memory, to read its images one at a time.
+
+    Args:
+        content: The file.
+        config: As in `read_file`; how many pixels all frames have together does not matter here.
+        salt: As in `read_file`.
+        name: As in `read_content`.
+        frame: As in `read_file`.
+        most: The most frames that may be taken.
+
+    Returns:
+        The file.
+
+    Raises:
+        RejectedImageError: As in `read_file`, or more frames are taken.
+        ReadFailedError: There is not enough memory.
+    """
+    config = config or ReadConfig()
     if not content:
         raise RejectedImageError("empty file")
     if len(content) > config.max_file_bytes:
@@ -194,16 +334,13 @@ def read_content(
     hush()
     try:
         pictures = _pictures(content, source_format, config, salt, frame)
-        images = tuple(
-            _decoded(one, source_format, config.outside)
-            for one in pictures
-            if not _is_blank(one.levels)
-        )
     except MemoryError as error:
         raise ReadFailedError("not enough memory") from error
-    if not images:
-        raise RejectedImageError("blank: every pixel has the same value")
-    return ImageFile(hashlib.sha256(content).hexdigest(), images)
+    if most is not None and len(pictures.numbers) > most:
+        raise RejectedImageError(
+            f"{len(pictures.numbers):,} frames, more than the limit of {most:,}"
+        )
+    return OpenFile(content, pictures, source_format, config)
 
 
 def decode(encoded: bytes) -> Levels:
@@ -218,7 +355,8 @@ def decode(encoded: bytes) -> Levels:
     Raises:
         RejectedImageError: It is not whole.
     """
-    return _rgb(_pictures(encoded, file_format(encoded) or "PNG", ReadConfig(), b"")[0].levels)
+    pictures = _pictures(encoded, file_format(encoded) or "PNG", ReadConfig(), b"")
+    return _rgb(pictures.make(0).levels)
 
 
 def encode(levels: Levels) -> bytes:
@@ -300,15 +438,15 @@ def _pictures(
     config: ReadConfig,
     salt: bytes,
     frame: int | None = None,
-) -> Sequence[Picture]:
+) -> Pictures:
     if source_format not in ("DICOM", "NIFTI"):
         check_frame(frame, 1)
     if source_format == "JPEG":
-        return [read_jpeg(content, config.max_pixels)]
+        return Pictures.of(read_jpeg(content, config.max_pixels))
     if source_format == "PNG":
-        return [read_png(content, config.max_pixels)]
+        return Pictures.of(read_png(content, config.max_pixels))
     if source_format not in ("DICOM", "NIFTI"):
-        return [read_raster(content, source_format, config.max_pixels)]
+        return Pictures.of(read_raster(content, source_format, config.max_pixels))
     try:
         # Imported here: those without such files need not install these libraries.
         if source_format == "DICOM":
@@ -329,17 +467,7 @@ def _pictures(
 
 
 def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage:
-    levels = picture.levels
-    blackened, head = False, None
-    if outside == "black":
-        given = _without_colours(levels)
-        alone, head = head_alone(given)
-        blackened = alone is not given
-        levels = alone if blackened else levels
-        if picture.burnt_in and head is WHOLE:
-            raise RejectedImageError(
-                "DICOM that says that text is burnt into it, and no head can be told from the text"
-            )
+    levels, blackened, head = _head(picture, outside)
     own = None if blackened else picture.encoded
     return DecodedImage(
         encoded=encode(levels) if own is None else own,
@@ -355,6 +483,20 @@ def _decoded(picture: Picture, source_format: str, outside: str) -> DecodedImage
         burnt_in=picture.burnt_in,
         head=head,
     )
+
+
+def _head(picture: Picture, outside: str) -> tuple[Levels, bool, Outline | None]:
+    """A picture's levels as they are used, whether they have changed, and where the head is."""
+    if outside != "black":
+        return picture.levels, False, None
+    given = _without_colours(picture.levels)
+    alone, head = head_alone(given)
+    if picture.burnt_in and head is WHOLE:
+        raise RejectedImageError(
+            "DICOM that says that text is burnt into it, and no head can be told from the text"
+        )
+    blackened = alone is not given
+    return (alone if blackened else picture.levels), blackened, head
 
 
 def _without_colours(levels: Levels) -> Levels:

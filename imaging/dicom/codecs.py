@@ -7,6 +7,7 @@ table in docs/formats.md names the decoders.
 
 import struct
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -51,37 +52,54 @@ _DAMAGED = "DICOM with truncated, damaged or unsupported pixels"
 _MISFIT = "DICOM with a compressed frame that is truncated or not of the size it should have"
 
 
-def stored_values(dataset: Any, layout: Layout, frames: list[int]) -> list[Values]:
-    """Reads the stored values of frames.
+class StoredFrames:
+    """The stored values of a data set's frames, decoded one at a time."""
 
-    Args:
-        dataset: The data set.
-        layout: How it stores pixels.
-        frames: The numbers of the frames.
+    def __init__(self, dataset: Any, layout: Layout) -> None:
+        """Finds out how they are encoded; nothing is decoded yet.
 
-    Returns:
-        An array a frame: [rows, columns], or [rows, columns, 3] in RGB.
+        Args:
+            dataset: The data set.
+            layout: How it stores pixels.
 
-    Raises:
-        RejectedImageError: A frame is missing, damaged, not of the size that it should have, or
-            compressed in a way that is not known.
-    """
-    is_native = layout.syntax in UncompressedTransferSyntaxes
-    if not is_native and layout.syntax not in _COMPRESSED:
-        raise RejectedImageError("DICOM of an unsupported transfer syntax")
-    try:
-        if is_native:
-            return [_native(dataset, layout, frame) for frame in frames]
+        Raises:
+            RejectedImageError: They are compressed in a way that is not known.
+        """
+        self._dataset, self._layout = dataset, layout
+        self._is_native = layout.syntax in UncompressedTransferSyntaxes
+        if not self._is_native and layout.syntax not in _COMPRESSED:
+            raise RejectedImageError("DICOM of an unsupported transfer syntax")
+
+    def values(self, frame: int) -> Values:
+        """Decodes a frame.
+
+        Args:
+            frame: Its number.
+
+        Returns:
+            [rows, columns], or [rows, columns, 3] in RGB.
+
+        Raises:
+            RejectedImageError: The frame is missing, damaged or not of the size that it should
+                have.
+        """
+        try:
+            if self._is_native:
+                return _native(self._dataset, self._layout, frame)
+            return _decoded(self._encoded[frame], self._layout)
+        except (RejectedImageError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
+            raise RejectedImageError(_DAMAGED) from None
+
+    @cached_property
+    def _encoded(self) -> list[bytes]:
+        layout, dataset = self._layout, self._dataset
         if layout.allocated not in (8, 16, 32) or not 1 <= layout.bits <= layout.allocated:
             raise RejectedImageError(_DAMAGED)
         tables = [value(dataset, f"ExtendedOffsetTable{which}") for which in ("", "Lengths")]
         extended = (tables[0], tables[1]) if all(tables) else None
-        encoded = encoded_frames(dataset.PixelData, layout.frames, extended)
-        return [_decoded(encoded[frame], layout) for frame in frames]
-    except (RejectedImageError, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
-        raise RejectedImageError(_DAMAGED) from None
+        return encoded_frames(dataset.PixelData, layout.frames, extended)
 
 
 def _native(dataset: Any, layout: Layout, frame: int) -> Values:

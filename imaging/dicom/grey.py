@@ -6,8 +6,9 @@ slope, not those of a frame's functional groups, invert by the brightest pixel t
 a picture, and fail on tables that people have; so the steps are here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,59 +26,129 @@ _SHARES = (0.01, 0.99)
 _PADDINGS = {"f4": "FloatPixelPadding", "f8": "DoubleFloatPixelPadding"}
 
 
-def grey_levels(
-    dataset: Any, layout: Layout, frames: list[int], stored: list[Values]
-) -> list[Levels]:
+class GreyFrames:
     """Shows grey frames as their data set says, or by the range of their values where it does not.
 
-    Args:
-        dataset: The data set.
-        layout: How it stores pixels.
-        frames: The numbers of the frames.
-        stored: Their stored values, [rows, columns].
-
-    Returns:
-        Levels a frame. What is padding is black, and has no say in the range of values.
-
-    Raises:
-        RejectedImageError: No pixel is a number.
+    All frames of a file are shown alike: if one has no window, the range of all is looked for.
     """
-    seen = [
-        _see(dataset, layout, frame, values) for frame, values in zip(frames, stored, strict=True)
-    ]
-    shown = [_presented(dataset, one.frame, one.meanings) for one in seen]
-    levels = [one for one in shown if one is not None]
-    if len(levels) < len(shown) or _levels_in_use(seen, levels) < _LEAST_LEVELS:
-        low, high = _range(seen)
-        levels = [to_levels(one.meanings, low, high) for one in seen]
-    perceived = _perceived(dataset, layout)
-    return [one.picture(perceived[own]) for one, own in zip(seen, levels, strict=True)]
+
+    def __init__(
+        self,
+        dataset: Any,
+        layout: Layout,
+        frames: Sequence[int],
+        stored: Callable[[int], Values],
+    ) -> None:
+        """Decodes nothing yet.
+
+        Args:
+            dataset: The data set.
+            layout: How it stores pixels.
+            frames: The numbers of the frames that have a say in the range of values.
+            stored: Decodes the stored values of a frame, [rows, columns].
+        """
+        self._dataset, self._layout = dataset, layout
+        self._frames, self._stored = frames, stored
+
+    def levels(self, frame: int) -> Levels:
+        """Shows a frame.
+
+        Args:
+            frame: Its number.
+
+        Returns:
+            Its levels. What is padding is black, and has no say in the range of values.
+
+        Raises:
+            RejectedImageError: No pixel is a number, or a frame is bad.
+        """
+        chosen = self._range  # before the frame is decoded: memory for one at a time
+        one = self._see(frame)
+        if chosen is None:
+            levels = _presented(self._dataset, frame, one.meanings)
+            assert levels is not None  # a frame without a window makes for a range
+        else:
+            levels = to_levels(one.meanings, *chosen)
+        return one.picture(_perceived(self._dataset, self._layout)[levels])
+
+    def meanings(self, frame: int) -> Values:
+        """The values that occur in a frame, after the modality transformation; of any shape."""
+        return self._see(frame).meanings
+
+    def mapped(self, frame: int, change: Callable[[Values], Values], padding: int) -> Values:
+        """What a function makes of a frame's values (PS3.3 C.11.1).
+
+        Args:
+            frame: Its number.
+            change: From values of any shape to others.
+            padding: What fills up the picture's rectangle.
+
+        Returns:
+            [rows, columns].
+        """
+        one = self._see(frame)
+        changed = change(one.meanings)
+        changed[~one.is_signal] = padding
+        return changed if one.places is None else changed[one.places]
+
+    def shown(self, frame: int) -> tuple[float, float]:
+        """What a frame's pixels mean where they become black and white.
+
+        Of a file whose tables say it, which no window can, the range of the values.
+        """
+        found = self._range or _window(self._dataset, frame)
+        return found or _range(map(self._see, self._frames))
+
+    @property
+    def is_by_window(self) -> bool:
+        """Whether the file's own windows are shown, not the range of its values."""
+        return self._range is None and _window(self._dataset, self._frames[0]) is not None
+
+    @cached_property
+    def _range(self) -> tuple[float, float] | None:
+        """The values to show from black to white; None where the file's windows are fit to show."""
+        nothing = np.zeros(1, np.float32)
+        if all(_presented(self._dataset, one, nothing) is not None for one in self._frames):
+            used = np.zeros(256, bool)
+            for one in map(self._see, self._frames):
+                levels = _presented(self._dataset, one.frame, one.meanings)
+                if levels is not None:
+                    used[levels.ravel()[one.counts() > 0]] = True
+                if np.count_nonzero(used) >= _LEAST_LEVELS:
+                    return None
+        return _range(map(self._see, self._frames))
+
+    def _see(self, frame: int) -> "_Seen":
+        return _see(self._dataset, self._layout, frame, self._stored(frame))
 
 
-def palette_levels(dataset: Any, layout: Layout, stored: list[Values]) -> list[Levels]:
-    """Shows frames of a palette in its colours (PS3.3 C.7.6.3.1.5).
+class PaletteFrames:
+    """Shows frames of a palette in its colours (PS3.3 C.7.6.3.1.5)."""
 
-    Args:
-        dataset: The data set.
-        layout: How it stores pixels.
-        stored: Stored values of frames, [rows, columns].
+    def __init__(self, dataset: Any, layout: Layout, stored: Callable[[int], Values]) -> None:
+        """Reads the palette.
 
-    Returns:
-        Levels a frame, [rows, columns, 3]; what is padding is black.
+        Args:
+            dataset: The data set.
+            layout: How it stores pixels.
+            stored: Decodes the stored values of a frame, [rows, columns].
 
-    Raises:
-        RejectedImageError: The palette is not there, damaged or segmented.
-    """
-    tables = [_table(dataset, dataset, f"{colour}PaletteColorLookupTable") for colour in COLOURS]
-    palette = [table for table in tables if table]
-    if len(palette) < len(COLOURS):
-        raise RejectedImageError("DICOM with a palette that is missing, damaged or segmented")
-    pictures = []
-    for values in stored:
-        colours = [to_levels(one.look_up(values), 0, one.full) for one in palette]
-        pictures.append(np.stack(colours, axis=-1))
-        pictures[-1][_is_padding(dataset, layout, values)] = 0
-    return pictures
+        Raises:
+            RejectedImageError: The palette is not there, damaged or segmented.
+        """
+        found = [_table(dataset, dataset, f"{colour}PaletteColorLookupTable") for colour in COLOURS]
+        self._palette = [table for table in found if table]
+        if len(self._palette) < len(COLOURS):
+            raise RejectedImageError("DICOM with a palette that is missing, damaged or segmented")
+        self._dataset, self._layout, self._stored = dataset, layout, stored
+
+    def levels(self, frame: int) -> Levels:
+        """Shows a frame: levels [rows, columns, 3]; what is padding is black."""
+        values = self._stored(frame)
+        colours = [to_levels(one.look_up(values), 0, one.full) for one in self._palette]
+        shown = np.stack(colours, axis=-1)
+        shown[_is_padding(self._dataset, self._layout, values)] = 0
+        return shown
 
 
 @dataclass(frozen=True)
@@ -151,12 +222,24 @@ def _meant(dataset: Any, frame: int, stored: Values) -> Values:
     table = _table(dataset, item(dataset, "ModalityLUTSequence"), "LUT")
     if table:
         return as_float(table.look_up(stored))
-    pair = [
+    slope, intercept = _line(dataset, frame)
+    with np.errstate(all="ignore"):
+        return as_float(stored) * slope + intercept
+
+
+def scaling(dataset: Any, frame: int) -> tuple[float, float] | None:
+    """Slope and intercept from stored values to what they stand for; None if it is no line."""
+    if _table(dataset, item(dataset, "ModalityLUTSequence"), "LUT"):
+        return None
+    return _line(dataset, frame)
+
+
+def _line(dataset: Any, frame: int) -> tuple[float, float]:
+    slope, intercept = (
         number(functional(dataset, frame, "PixelValueTransformationSequence", keyword))
         for keyword in ("RescaleSlope", "RescaleIntercept")
-    ]
-    with np.errstate(all="ignore"):
-        return as_float(stored) * (pair[0] or 1.0) + (pair[1] or 0.0)
+    )
+    return slope or 1.0, intercept or 0.0
 
 
 def _presented(dataset: Any, frame: int, values: Values) -> Levels | None:
@@ -164,19 +247,32 @@ def _presented(dataset: Any, frame: int, values: Values) -> Levels | None:
     table = _table(dataset, item(dataset, "VOILUTSequence"), "LUT")
     if table:
         return to_levels(table.look_up(values), 0, table.full)
+    window = _window(dataset, frame)
+    if window is None:
+        return None
+    low, high = window
+    if _function(dataset, frame) == "SIGMOID":
+        with np.errstate(all="ignore"):
+            steepness = -4 / (high - low)
+            return to_levels(1 / (1 + np.exp(steepness * (values - (low + high) / 2))), 0, 1)
+    return to_levels(values, low, high)
+
+
+def _function(dataset: Any, frame: int) -> Any:
+    return functional(dataset, frame, "FrameVOILUTSequence", "VOILUTFunction")
+
+
+def _window(dataset: Any, frame: int) -> tuple[float, float] | None:
+    """Where the file's own window begins and ends; None where it has none."""
     center, width = (
         number(functional(dataset, frame, "FrameVOILUTSequence", keyword))
         for keyword in ("WindowCenter", "WindowWidth")
     )
     if center is None or width is None or width <= 0:
         return None
-    function = functional(dataset, frame, "FrameVOILUTSequence", "VOILUTFunction")
-    if function == "SIGMOID":
-        with np.errstate(all="ignore"):
-            return to_levels(1 / (1 + np.exp(-4 * (values - center) / width)), 0, 1)
-    if function != "LINEAR_EXACT":
+    if _function(dataset, frame) not in ("SIGMOID", "LINEAR_EXACT"):
         center, width = center - 0.5, width - 1
-    return to_levels(values, center - width / 2, center + width / 2)
+    return center - width / 2, center + width / 2
 
 
 def _perceived(dataset: Any, layout: Layout) -> Levels:
@@ -189,17 +285,15 @@ def _perceived(dataset: Any, layout: Layout) -> Levels:
     if table:
         entries = np.linspace(0, table.entries.size - 1, 256)
         return to_levels(table.entries[np.round(entries).astype(np.intp)], 0, table.full)
+    return 255 - levels if is_inverted(dataset, layout) else levels
+
+
+def is_inverted(dataset: Any, layout: Layout) -> bool:
+    """Whether low values are white, where no table says how values are presented."""
     shape = next(iter(words(value(dataset, "PresentationLUTShape"))), "")
     if shape not in ("IDENTITY", "INVERSE"):
-        shape = "INVERSE" if layout.photometric == "MONOCHROME1" else "IDENTITY"
-    return 255 - levels if shape == "INVERSE" else levels
-
-
-def _levels_in_use(seen: Iterable[_Seen], levels: Iterable[Levels]) -> int:
-    used = np.zeros(256, bool)
-    for one, own in zip(seen, levels, strict=True):
-        used[own.ravel()[one.counts() > 0]] = True
-    return int(np.count_nonzero(used))
+        return layout.photometric == "MONOCHROME1"
+    return shape == "INVERSE"
 
 
 def _range(seen: Iterable[_Seen]) -> tuple[float, float]:
@@ -207,12 +301,13 @@ def _range(seen: Iterable[_Seen]) -> tuple[float, float]:
     sampled = []
     for one in seen:
         size = (one.meanings if one.places is None else one.places).size
-        sampled.append((one.meanings.ravel(), one.counts(max(1, size // _SAMPLE))))
+        counts = one.counts(max(1, size // _SAMPLE))
+        sampled.append((one.meanings.ravel()[counts > 0], counts[counts > 0]))
     values = np.concatenate([values for values, _ in sampled])
     counts = np.concatenate([counts for _, counts in sampled])
-    if not counts.any():  # nothing but padding
+    if not counts.size:  # nothing but padding
         return 0, 1
-    kept = np.isfinite(values) & (counts > 0)
+    kept = np.isfinite(values)
     if not kept.any():
         raise RejectedImageError("DICOM whose pixels are not numbers")
     order = np.argsort(values[kept], kind="stable")

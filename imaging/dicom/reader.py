@@ -9,6 +9,7 @@ import logging
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +20,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from imaging.config import ReadConfig
 from imaging.dicom import kinds
-from imaging.dicom.codecs import stored_values
+from imaging.dicom.codecs import StoredFrames
 from imaging.dicom.elements import functional, number, numbers, value, words
-from imaging.dicom.grey import COLOURS, grey_levels, palette_levels
+from imaging.dicom.grey import COLOURS, GreyFrames, PaletteFrames
 from imaging.dicom.layout import Layout, read_layout
 from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
 from imaging.dicom.patient import identify
+from imaging.dicom.viewing import ELEMENTS as _VIEWED
+from imaging.dicom.viewing import DicomViewer
 from imaging.identity import Identity
 from imaging.picture import (
     Levels,
@@ -36,6 +39,7 @@ from imaging.picture import (
     square_pixels,
     to_levels,
 )
+from imaging.pictures import Pictures
 
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
@@ -73,6 +77,8 @@ _ELEMENTS = [
     "BurnedInAnnotation",
     # What is kept, numbers of patients and studies as hashes
     *_IDENTIFYING,
+    # What is said beside the picture, of a closed list of words
+    *_VIEWED,
     "ImageOrientationPatient",
     "MagneticFieldStrength",
     "ManufacturerModelName",
@@ -86,12 +92,14 @@ _EXPLICIT_PREFIX = b"".join(
 _MODALITY = re.compile("[A-Z]{2,16}")
 _MODEL = re.compile(r"[\w .,:+/()\[\]-]{1,64}")
 _MOST_TESLA = 25
+_MOST_FRAMES = 100_000
+"""That a file may claim; the longest examinations have some thousands."""
 
 
 def read_dicom(
     content: bytes, config: ReadConfig, salt: bytes, frame: int | None = None
-) -> list[Picture]:
-    """Reads the pictures of a DICOM file (PS3.10, or a bare data set).
+) -> Pictures:
+    """Opens the pictures of a DICOM file (PS3.10, or a bare data set).
 
     Grey frames go through the modality, VOI and presentation transformations (PS3.3 C.11; the first
     window where there are several). Where there is no window, or one that shows next to nothing,
@@ -104,7 +112,7 @@ def read_dicom(
         frame: Only this frame, whatever the configuration says.
 
     Returns:
-        A picture a frame that was asked for; a frame that is a localizer gives none.
+        The frames that were asked for, without those that are localizers.
 
     Raises:
         RejectedImageError: The file holds no picture of an examination, or none that can be shown.
@@ -120,21 +128,38 @@ def read_dicom(
             "ingest.outside=black what lies outside the head becomes black"
         )
     layout = read_layout(dataset)
-    frames = kinds.examined(dataset, _chosen(layout, config, frame))
-    stored = stored_values(dataset, layout, frames)
-    if layout.photometric == "PALETTE COLOR":
-        levels = palette_levels(dataset, layout, stored)
-    elif layout.samples == 1:
-        levels = grey_levels(dataset, layout, frames, stored)
-    else:
-        levels = [to_levels(values, 0, 2 ** min(layout.bits, 64) - 1) for values in stored]
+    pixels = layout.rows * layout.columns
+    check_size(pixels, config.max_pixels)
+    check_frame(frame, layout.frames)
+    if layout.frames > _MOST_FRAMES:
+        raise RejectedImageError(f"more frames than the limit of {_MOST_FRAMES:,}")
+    # All have a say in how one of them is shown, whichever is asked for.
+    every = kinds.examined(dataset, list(range(layout.frames)))
+    numbers = kinds.examined(dataset, _chosen(layout, config, frame))
+    grey, show = _shown(dataset, layout, every)
     identity = identify(dataset, salt, linked=config.dicom.patient_ids == "link")
-    return [
-        replace(
-            _picture(dataset, layout, frame, shown, identity, config.max_pixels), burnt_in=burnt_in
-        )
-        for frame, shown in zip(frames, levels, strict=True)
-    ]
+
+    def make(number: int) -> Picture:
+        found = _picture(dataset, layout, number, show(number), identity, config.max_pixels)
+        return replace(found, burnt_in=burnt_in)
+
+    plane, modality = _plane(dataset, numbers[0]), _text(value(dataset, "Modality"), _MODALITY)
+    viewer = DicomViewer(dataset, layout, grey, show, plane=plane, modality=modality)
+    return Pictures(layout.frames, numbers, make, pixels, lambda: viewer)
+
+
+def _shown(
+    dataset: Any, layout: Layout, frames: list[int]
+) -> tuple[GreyFrames | None, Callable[[int], Levels]]:
+    """Grey frames, if they are grey, and what shows a frame of a number."""
+    stored = StoredFrames(dataset, layout).values
+    if layout.photometric == "PALETTE COLOR":
+        return None, PaletteFrames(dataset, layout, stored).levels
+    if layout.samples == 1:
+        grey = GreyFrames(dataset, layout, frames, stored)
+        return grey, grey.levels
+    full = 2 ** min(layout.bits, 64) - 1
+    return None, lambda frame: to_levels(stored(frame), 0, full)
 
 
 def _parse(content: bytes, limit: int) -> Any:
@@ -163,17 +188,10 @@ def _inflated(content: bytes, limit: int) -> bytes:
 
 
 def _chosen(layout: Layout, config: ReadConfig, frame: int | None) -> list[int]:
-    each = layout.rows * layout.columns
-    check_size(each, config.max_pixels)
-    check_frame(frame, layout.frames)
     if frame is not None:
         return [frame]
     if config.dicom.frames == "middle":
         return [layout.frames // 2]
-    if each * layout.frames > config.max_pixels:
-        raise RejectedImageError(
-            f"more pixels in all frames together than the limit of {config.max_pixels:,}"
-        )
     return list(range(layout.frames))
 
 

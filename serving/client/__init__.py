@@ -14,8 +14,17 @@ TensorFlow, when it is used for the first time.
 
 from serving.client.client import Client
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
-from serving.client.images import EncodedImage, Image, encode_image, prepare_image, read_frames
+from serving.client.images import (
+    EncodedImage,
+    Image,
+    encode_image,
+    encoded_image,
+    open_frames,
+    prepare_image,
+    read_frames,
+)
 from serving.client.results import Explanation, Prediction, VersionStatus
+from serving.client.volumes import VolumeAnswer, inside, pool
 
 __all__ = [
     "Client",
@@ -28,7 +37,12 @@ __all__ = [
     "Prediction",
     "ServingError",
     "VersionStatus",
+    "VolumeAnswer",
     "encode_image",
+    "encoded_image",
+    "inside",
+    "open_frames",
+    "pool",
     "prepare_image",
     "read_frames",
 ]

@@ -9,7 +9,15 @@ _LONGEST_DETAIL = 1024
 
 
 class ImageError(PipelineError):
-    """An image that cannot be sent; nothing was asked of the server."""
+    """An image that cannot be sent; nothing was asked of the server.
+
+    Attributes:
+        frame: Which frame of its file it is; None if it is the file that cannot be used.
+        frames: How many the file has; None likewise.
+    """
+
+    frame: int | None = None
+    frames: int | None = None
 
 
 class ServingError(PipelineError):

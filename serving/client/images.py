@@ -2,6 +2,8 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -9,10 +11,20 @@ import numpy as np
 import PIL.Image
 from PIL import ImageOps
 
-from imaging.config import EVERY_PICTURE, ONE_PICTURE, ReadConfig
+from imaging.config import EVERY_PICTURE, MOST_FRAMES, ONE_PICTURE, ReadConfig
 from imaging.head import head_alone
 from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
-from imaging.reader import ImageFile, encode, read_content, read_file
+from imaging.reader import (
+    BLANK,
+    DecodedImage,
+    ImageFile,
+    OpenFile,
+    encode,
+    open_content,
+    open_file,
+    read_content,
+    read_file,
+)
 from serving.client.errors import ImageError
 
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B")
@@ -31,11 +43,13 @@ class EncodedImage:
         content: A JPEG or PNG file that says nothing but the picture.
         frame: Which frame or slice of its file it is, counted from 0.
         frames: How many the file has.
+        head: Share of the picture that the head takes up; 0 where none can be told.
     """
 
     content: bytes = field(repr=False)
     frame: int = 0
     frames: int = 1
+    head: float = field(default=0.0, compare=False)
 
 
 class _Readable(Protocol):
@@ -89,20 +103,72 @@ def read_frames(image: Image, frame: int | None = None) -> list[EncodedImage]:
 
     Args:
         image: A file, as `prepare_image` takes it. A file of another format has one frame.
-        frame: Only this one, counted from 0; by default all that are not of a single colour, of a
-            volume of more than 1,000 slices as many, evenly spread.
+        frame: Only this one, counted from 0; by default all that are not of a single colour.
 
     Returns:
         Images, to be sent in the place of their file.
 
     Raises:
-        ImageError: The file cannot be read or used, or has no such frame.
+        ImageError: The file or one of its frames cannot be read or used, it has no such frame, or
+            more than `MOST_FRAMES`.
+    """
+    frames = []
+    for one in open_frames(image, frame):
+        if isinstance(one, ImageError):
+            raise one
+        frames.append(one)
+    return frames
+
+
+def open_frames(image: Image, frame: int | None = None) -> Iterator[EncodedImage | ImageError]:
+    """The same as `read_frames`, making the images one at a time.
+
+    Args:
+        image: As in `read_frames`.
+        frame: As in `read_frames`.
+
+    Returns:
+        Images, and in the place of a frame that cannot be used why.
+
+    Raises:
+        ImageError: The file cannot be read or used, or has no such frame, or too many.
     """
     if isinstance(image, EncodedImage | np.ndarray):
         if frame in (None, 0):
-            return [prepare_image(image)]
+            return iter([prepare_image(image)])
         raise ImageError(f"There is no frame {frame}: what is no file has frame 0 alone.")
-    return _encoded(_read(image, EVERY_PICTURE, frame))
+    with _in_words():
+        if isinstance(image, str | os.PathLike):
+            path = os.fsdecode(image)
+            file = open_file(path, EVERY_PICTURE, frame=frame, most=MOST_FRAMES)
+        else:
+            file = open_content(_content(image), EVERY_PICTURE, frame=frame, most=MOST_FRAMES)
+    return _frames(file)
+
+
+def _frames(file: OpenFile) -> Iterator[EncodedImage | ImageError]:
+    is_blank = True
+    for number in file.numbers:
+        try:
+            with _in_words():
+                found = file.image(number)
+        except ImageError as error:
+            if file.frames > 1:
+                error.frame, error.frames = number, file.frames
+            is_blank = False
+            yield error
+            continue
+        if found is not None:
+            is_blank = False
+            yield encoded_image(found)
+    if is_blank:
+        yield ImageError(f"The image cannot be used: {BLANK}.")
+
+
+def encoded_image(image: DecodedImage) -> EncodedImage:
+    """What is sent of an image that was read."""
+    area = 0.0 if image.head is None else image.head.area
+    return EncodedImage(image.encoded, image.frame, image.frames, area)
 
 
 def is_one_image(value: Any) -> bool:
@@ -115,14 +181,21 @@ def is_one_image(value: Any) -> bool:
 
 
 def _encoded(file: ImageFile) -> list[EncodedImage]:
-    return [EncodedImage(one.encoded, one.frame, one.frames) for one in file.images]
+    return [encoded_image(one) for one in file.images]
 
 
-def _read(image: Image, config: ReadConfig, frame: int | None = None) -> ImageFile:
-    try:
+def _read(image: Image, config: ReadConfig) -> ImageFile:
+    with _in_words():
         if isinstance(image, str | os.PathLike):
-            return read_file(os.fsdecode(image), config, frame=frame)
-        return read_content(_content(image), config, frame=frame)
+            return read_file(os.fsdecode(image), config)
+        return read_content(_content(image), config)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Says of a file that cannot be used what a person can act on."""
+    try:
+        yield
     except RejectedImageError as error:
         raise ImageError(f"The image cannot be used: {error}.") from None
     except StorageGoneError as error:

@@ -12,6 +12,7 @@ from serving.web.documents import documents
 from serving.web.examples import Examples
 from serving.web.finding import percent, words
 from serving.web.health import health
+from serving.web.heat import heat_stops
 from serving.web.metrics import PageMetrics
 from serving.web.model import ServedModel
 from serving.web.pages import pages
@@ -19,6 +20,7 @@ from serving.web.requests import follow
 from serving.web.security import secure
 from serving.web.state import KEY, PageState
 from serving.web.uploads import InMemoryRequest
+from serving.web.viewing import viewing
 
 
 def create_app(config: WebConfig | None = None) -> Flask:
@@ -38,14 +40,14 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app.request_class = InMemoryRequest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(percent=percent, words=words, data_address=data_address)
-    app.jinja_env.globals["disclaimer"] = DISCLAIMER
+    app.jinja_env.globals.update(disclaimer=DISCLAIMER, heat_stops=heat_stops())
     metrics = PageMetrics()
     examples = Examples.read(config.examples)
     app.extensions[KEY] = PageState(config, examples, ServedModel(config), metrics)
     follow(app, metrics)
     secure(app, config)
     problems.register(app)
-    for blueprint in (pages, documents, api, health):
+    for blueprint in (pages, documents, api, viewing, health):
         app.register_blueprint(blueprint)
     cache(app, examples)
     return app

@@ -37,6 +37,7 @@ class WebConfig(StrictConfig):
         max_file_bytes: Most bytes of one image.
         max_request_bytes: Most bytes of one request.
         max_pixels: Most pixels of one image.
+        max_frames: Most frames or slices of one file.
         rate: How often one address may send images, as Flask-Limiter reads it.
         at_once: Requests that are worked on at the same time; others wait.
         wait: Seconds that a request waits for its turn before it is refused.
@@ -57,6 +58,7 @@ class WebConfig(StrictConfig):
     max_file_bytes: int = Field(20_000_000, ge=1)
     max_request_bytes: int = Field(40_000_000, ge=1)
     max_pixels: int = Field(25_000_000, ge=1)
+    max_frames: int = Field(256, ge=1)
     rate: str = "120 per minute"
     at_once: int = Field(4, ge=1)
     wait: float = Field(20.0, gt=0)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.pages.names import shown
-from serving.client import Explanation
-from serving.web.uploads import Scan
+from serving.web.judging import Judged
 
 _WORDS = {
     "glioma": "Glioma",
@@ -16,19 +15,15 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class ImageFinding:
-    """One result.
+class FileFinding(Judged):
+    """The results of a file that was sent.
 
     Attributes:
         name: What the file was called, fit to be shown.
-        scan: The image.
-        result: What the model said.
-        links: Where to read more of that version: titles and addresses.
+        links: Where to read more of the version that answered: titles and addresses.
     """
 
     name: str
-    scan: Scan
-    result: Explanation
     links: Sequence[tuple[str, str]]
 
 

@@ -2,12 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from serving.client import Client, Explanation, Prediction, ServingError
+from serving.client import (
+    Client,
+    EncodedImage,
+    Explanation,
+    Failure,
+    Prediction,
+    ServingError,
+)
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError, of_server
 
@@ -49,17 +56,27 @@ class ServedModel:
         finally:
             self._turns.release()
 
-    def predict(self, content: bytes) -> Prediction:
-        """Classifies an image.
+    def answers(
+        self, images: Sequence[EncodedImage], *, explain: bool
+    ) -> Sequence[Prediction | ProblemError]:
+        """Classifies images, all by one version.
+
+        Args:
+            images: The images, a few.
+            explain: Whether to say where the model looked; the results are explanations then.
+
+        Returns:
+            A result an image, or why it is refused.
 
         Raises:
-            ProblemError: The model server gave no result.
+            ProblemError: The model server gave no results, for a reason that is not the image.
         """
-        return self._ask(lambda client: client.predict(content))
 
-    def explain(self, content: bytes) -> Explanation:
-        """Classifies an image and shows where the model looked; see `predict`."""
-        return self._ask(lambda client: client.explain(content))
+        def ask(client: Client) -> Sequence[Prediction | ProblemError]:
+            found = client.explain_batch(images) if explain else client.predict_batch(images)
+            return [_told(one) for one in found]
+
+        return self._ask(ask)
 
     def ready(self) -> int:
         """The newest version that the server answers with.
@@ -101,3 +118,12 @@ class ServedModel:
                 version = None
             self._seen = (time.monotonic(), version)
         return self._client if version is None else self._client.of_version(version)
+
+
+def _told(answer: Explanation | Prediction | Failure) -> Prediction | ProblemError:
+    """A result, or what a person is told of an image that the server refuses."""
+    if isinstance(answer, Prediction):
+        return answer
+    if isinstance(answer, ServingError) and answer.code == "INVALID_ARGUMENT":
+        return of_server(answer)
+    raise answer

@@ -10,13 +10,12 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 import components.pages
 from components.pages.names import shown
-from serving.web.config import WebConfig
 from serving.web.documents import links
-from serving.web.finding import ImageFinding, words
+from serving.web.finding import FileFinding, words
+from serving.web.judging import judge
 from serving.web.problems import ProblemError, of_status
 from serving.web.security import limiter, sending_rate
 from serving.web.state import state
-from serving.web.uploads import read_scan
 
 pages = Blueprint("pages", __name__)
 BASE_CSS = Path(components.pages.__file__).parent / "base.css"
@@ -45,11 +44,11 @@ def results() -> Response:
         raise ProblemError(400, "Choose an image first.")
     if len(files) > config.max_files:
         raise ProblemError(413, f"Send at most {config.max_files} images at once.")
-    findings: list[ImageFinding] = []
+    findings: list[FileFinding] = []
     failures: list[tuple[str, ProblemError]] = []
     for file in files:
         try:
-            findings.append(_finding(file, config))
+            findings.append(_finding(file))
         except ProblemError as error:
             failures.append((_name(file), error))
     template = "cards.html" if "X-Fragment" in request.headers else "results.html"
@@ -84,13 +83,9 @@ def _chosen() -> list[FileStorage]:
     return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {words(name)}")]
 
 
-def _finding(file: FileStorage, config: WebConfig) -> ImageFinding:
-    model = state().model
-    with model.turn():
-        scan = read_scan(file.stream.read(), config)
-        result = model.explain(scan.content)
-    state().metrics.result(result)
-    return ImageFinding(_name(file), scan, result, links(result.version))
+def _finding(file: FileStorage) -> FileFinding:
+    judged = judge(file.stream.read(), state(), explain=True)
+    return FileFinding(**vars(judged), name=_name(file), links=links(judged.version))
 
 
 def _name(file: FileStorage) -> str:

@@ -1,23 +1,27 @@
 """What people send: kept in memory, never under its name, and judged by what it decodes to."""
 
-import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from flask import Request
+from flask import Request, request
 
-from imaging.config import ONE_PICTURE
+from imaging.config import EVERY_PICTURE
+from imaging.head import WHOLE, Outline
 from imaging.picture import ReadFailedError, RejectedImageError
-from imaging.reader import file_format, read_content
+from imaging.reader import BLANK, DecodedImage, OpenFile, file_format, open_content
 from imaging.thumbnail import thumbnail
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError
 
 FORMATS = "JPEG, PNG, BMP, GIF, TIFF, DICOM or NIfTI"
-_LONGEST_SHOWN_EDGE = 768
-_SHOWN_DIGITS = 12
-"""Of a digest: enough to tell the files of a hospital apart, few enough to compare by eye."""
+_LONGEST_SHOWN_EDGE = 1024
+_MOST_SHOWN_BYTES = 1_000_000
+"""Of a picture that is shown just as the model is sent it; a slice of 512 x 512 has 200,000."""
+_MOST_TOGETHER = 4
+"""Times the most pixels of an image that all frames of a file may have."""
 
 
 class InMemoryRequest(Request):
@@ -33,32 +37,54 @@ class Scan:
 
     Attributes:
         content: The bytes of a JPEG or PNG file, for the model.
-        picture: The same pixels, made smaller, as a JPEG file for people.
+        picture: The same file, for people; of a large one a smaller JPEG.
+        picture_type: Its media type.
         width: Of the image, pixels.
         height: Of the image, pixels.
-        digest: The beginning of the SHA-256 of the file that was sent, in hexadecimal digits.
+        outline: Where the head is.
     """
 
     content: bytes
     picture: bytes
+    picture_type: str
     width: int
     height: int
-    digest: str
+    outline: Outline
+
+    @property
+    def head(self) -> float:
+        """Share of the image that the head takes up."""
+        return self.outline.area
 
 
-def read_scan(content: bytes, config: WebConfig) -> Scan:
-    """Reads the bytes of a file; of several frames or slices, the middle one.
+def sent_image() -> bytes:
+    """The image of a program's request: its bytes, or the field `image` of its form.
+
+    Raises:
+        ProblemError: The form holds none, or several.
+    """
+    if request.mimetype != "multipart/form-data":
+        return request.get_data(cache=False)
+    files = request.files.getlist("image")
+    if len(files) != 1:
+        raise ProblemError(400, "Send one image a request, as the form's field `image`.")
+    return files[0].stream.read()
+
+
+def open_upload(content: bytes, config: WebConfig, frame: int | None = None) -> OpenFile:
+    """Opens the bytes of a file; its frames are read one at a time.
 
     Args:
         content: What was sent.
         config: The limits.
+        frame: Only this frame.
 
     Returns:
-        The image.
+        The file.
 
     Raises:
-        ProblemError: It is empty, too large, of another format or damaged, or there is not enough
-            memory.
+        ProblemError: It is empty, too large, of another format, damaged, has more frames than are
+            taken or not this one, or there is not enough memory.
     """
     if not content:
         raise ProblemError(422, "The image is empty.")
@@ -67,14 +93,69 @@ def read_scan(content: bytes, config: WebConfig) -> Scan:
         raise ProblemError(413, f"The image is larger than the limit of {limit}.")
     if file_format(content) is None:
         raise ProblemError(415, f"This is not a {FORMATS} image.")
-    limits = ONE_PICTURE.model_copy(update={"max_pixels": config.max_pixels})
+    limits = EVERY_PICTURE.model_copy(update={"max_pixels": config.max_pixels})
+    with in_words():
+        file = open_content(content, limits, frame=frame)
+    if frame is None and file.frames > config.max_frames:
+        raise ProblemError(
+            413,
+            f"The file has {file.frames:,} frames or slices, and {config.max_frames:,} are taken "
+            "at once: send a part of it.",
+        )
+    most = _MOST_TOGETHER * config.max_pixels
+    if file.pixels > most:
+        raise ProblemError(
+            413, f"The frames have more pixels together than the limit of {most:,}: send a part."
+        )
+    return file
+
+
+def read_scans(file: OpenFile) -> Iterator[tuple[int, Scan | ProblemError]]:
+    """Reads a file's frames, one at a time, without those of a single colour.
+
+    Args:
+        file: The file.
+
+    Yields:
+        A frame's number, and the image or why there is none.
+
+    Raises:
+        ProblemError: All are of a single colour.
+    """
+    is_blank = True
+    for number in file.numbers:
+        try:
+            with in_words():
+                image = file.image(number)
+        except ProblemError as error:
+            is_blank = False
+            yield number, error
+            continue
+        if image is not None:
+            is_blank = False
+            yield number, _scan(image)
+    if is_blank:
+        raise ProblemError(422, f"The image cannot be used: {BLANK}.")
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Says of a file that cannot be used what a person is told.
+
+    Raises:
+        ProblemError: In the place of what `imaging` raises.
+    """
     try:
-        image = read_content(content, limits).images[0]
+        yield
     except RejectedImageError as error:
         raise ProblemError(422, f"The image cannot be used: {error}.") from None
     except ReadFailedError as error:
         raise ProblemError(503, f"The image cannot be read now: {error}.") from None
+
+
+def _scan(image: DecodedImage) -> Scan:
     height, width = image.pixels.shape[:2]
-    picture = thumbnail(image.pixels, _LONGEST_SHOWN_EDGE, quality=90)
-    digest = hashlib.sha256(content).hexdigest()[:_SHOWN_DIGITS]
-    return Scan(image.encoded, picture, width, height, digest)
+    picture, kind = image.encoded, f"image/{image.format.lower()}"
+    if len(picture) > _MOST_SHOWN_BYTES:
+        picture, kind = thumbnail(image.pixels, _LONGEST_SHOWN_EDGE, quality=90), "image/jpeg"
+    return Scan(image.encoded, picture, kind, width, height, image.head or WHOLE)

@@ -465,7 +465,9 @@ for seed in range(rounds):
         else:
             damaged[at] = chance.choice((0, 1, 127, 128, 255))
     try:
-        read_dicom(bytes(damaged), config, b"salt")
+        found = read_dicom(bytes(damaged), config, b"salt")
+        for number in found.numbers:
+            found.make(number)
         shown += 1
     except RejectedImageError:
         rejected += 1

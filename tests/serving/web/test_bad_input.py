@@ -87,8 +87,7 @@ def test_a_mistake_of_ours_is_a_sentence_and_keeps_what_it_quotes_to_itself(
     def fail(*_: object) -> None:
         raise RuntimeError("PatientName Smith^John")
 
-    for where in ("api", "pages"):
-        monkeypatch.setattr(f"serving.web.{where}.read_scan", fail)
+    monkeypatch.setattr("serving.web.judging.open_upload", fail)
     by_form = send(client, (png(), "scan.png"))
     by_api = client.post("/api/v1/predict", data=png(), content_type="image/png")
     assert by_form.status_code == by_api.status_code == 500

@@ -28,7 +28,7 @@ def test_shows_class_confidence_version_and_where_the_model_looked(client: Flask
     assert "75.0%" in answer.text
     assert "Pituitary tumour" in answer.text
     assert "model version 7" in answer.text
-    assert 'href="data:image/jpeg;base64,' in answer.text
+    assert 'href="data:image/png;base64,' in answer.text
     assert 'href="data:image/png;base64,' in answer.text
     assert DISCLAIMER in answer.text
     assert answer.headers["Cache-Control"] == "no-store"

@@ -1,0 +1,153 @@
+"""What is said of a file: of each of its frames, and of a volume as a whole."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from imaging.reader import OpenFile
+from imaging.viewing import FileView
+from serving.client import EncodedImage, Explanation, Prediction, VolumeAnswer, inside, pool
+from serving.web.heat import heat_picture
+from serving.web.problems import ProblemError
+from serving.web.state import PageState
+from serving.web.uploads import Scan, open_upload, read_scans
+
+_SHOWN_DIGITS = 12
+"""Of a digest: enough to tell the files of a hospital apart, few enough to compare by eye."""
+_AT_ONCE = 8
+"""Frames that are read, sent and explained together: a few seconds of a small server's time."""
+
+
+@dataclass(frozen=True)
+class SliceFinding:
+    """What became of one frame.
+
+    Attributes:
+        frame: Its number in the file, counted from 0.
+        inside: Whether it counts for the volume's answer.
+        scan: The picture; None if the frame cannot be read.
+        result: What the model said; None if it could not.
+        error: Why there is no result, or None.
+        orientation: Letters of its sides, if they are known.
+    """
+
+    frame: int
+    inside: bool
+    scan: Scan | None
+    result: Prediction | None
+    error: str | None
+    orientation: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said of a file.
+
+    Attributes:
+        digest: The beginning of the SHA-256 of the file that was sent.
+        frames: How many frames or slices it has.
+        blank: How many of them are left out, as they are of a single colour.
+        facts: What it says of its pictures.
+        slices: What became of the others, at least one.
+        volume: The answer for all of them; None if only one was asked for or there is one.
+    """
+
+    digest: str
+    frames: int
+    blank: int
+    facts: FileView
+    slices: list[SliceFinding]
+    volume: VolumeAnswer | None
+
+    @property
+    def version(self) -> int | None:
+        """The model's version, as far as it is known."""
+        return next((one.result.version for one in self.slices if one.result is not None), None)
+
+
+def judge(content: bytes, state: PageState, *, explain: bool, frame: int | None = None) -> Judged:
+    """Has the model judge a file, each of its frames.
+
+    Args:
+        content: The file.
+        state: The limits, the model, and what is counted.
+        explain: Whether to show where the model looked.
+        frame: Only this frame.
+
+    Returns:
+        What is said of it.
+
+    Raises:
+        ProblemError: It cannot be used, there is nobody to ask, or no frame has a result.
+    """
+    with state.model.turn():
+        file = open_upload(content, state.config, frame)
+        asked = list(_asked(file, state, explain=explain))
+    judged = [one for one in asked if one.result is not None]
+    if not judged:
+        raise next(one.problem for one in asked if one.problem is not None)
+    for one in judged:
+        assert one.result is not None
+        state.metrics.result(one.result)
+    heads = [0.0 if one.scan is None else one.scan.head for one in asked]
+    counts = inside(heads)
+    of_volume = [(one.result, head) for one, head in zip(asked, heads, strict=True) if one.result]
+    volume = None
+    if file.frames > 1 and frame is None:
+        volume = pool([result for result, _ in of_volume], [head for _, head in of_volume])
+    return Judged(
+        digest=file.sha256[:_SHOWN_DIGITS],
+        frames=file.frames,
+        blank=len(file.numbers) - len(asked),
+        facts=file.viewer.file,
+        slices=[
+            SliceFinding(
+                frame=one.number,
+                inside=counts_,
+                scan=one.scan,
+                result=one.result,
+                error=None if one.problem is None else one.problem.detail,
+                orientation=_orientation(file, one),
+            )
+            for one, counts_ in zip(asked, counts, strict=True)
+        ],
+        volume=volume,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    number: int
+    scan: Scan | None
+    result: Prediction | None = None
+    problem: ProblemError | None = None
+
+
+def _asked(file: OpenFile, state: PageState, *, explain: bool) -> Iterator[_Asked]:
+    read = read_scans(file)
+    while some := list(islice(read, _AT_ONCE)):
+        sent = [
+            EncodedImage(one.content, number, file.frames)
+            for number, one in some
+            if isinstance(one, Scan)
+        ]
+        answers = iter(state.model.answers(sent, explain=explain) if sent else ())
+        for number, one in some:
+            if isinstance(one, ProblemError):
+                yield _Asked(number, None, problem=one)
+                continue
+            answer = next(answers)
+            if isinstance(answer, ProblemError):
+                yield _Asked(number, one, problem=answer)
+            else:
+                yield _Asked(number, one, _with_heat(answer, one))
+
+
+def _with_heat(answer: Prediction, scan: Scan) -> Prediction:
+    if not isinstance(answer, Explanation):
+        return answer
+    return replace(answer, overlay=heat_picture(answer, scan.outline))
+
+
+def _orientation(file: OpenFile, one: _Asked) -> Mapping[str, str] | None:
+    return None if one.scan is None else file.viewer.frame(one.number).orientation

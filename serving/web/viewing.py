@@ -1,0 +1,84 @@
+"""A file's frames for the viewer: what it says of them, and their samples; no model is asked."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from imaging.reader import OpenFile
+from serving.web.problems import ProblemError, of_status
+from serving.web.security import csrf, limiter, sending_rate
+from serving.web.state import state
+from serving.web.uploads import in_words, open_upload, sent_image
+
+viewing = Blueprint("viewing", __name__)
+csrf.exempt(viewing)  # It takes no cookie.
+_MOST_DIGITS = 9
+
+
+@viewing.post("/api/v1/frames")
+@limiter.limit(sending_rate)
+def frames() -> Response:
+    """What the file says of its frames; with `first`, the samples of `count` of them."""
+    first, count = whole("first"), whole("count", 1)
+    assert count is not None
+    content = sent_image()
+    with state().model.turn(), in_words():
+        file = open_upload(content, state().config)
+        if first is None:
+            response = jsonify(_facts(file))
+        else:
+            pieces = _samples(file, first, count)
+            response = Response(pieces, content_type="application/octet-stream")
+    response.headers.update(of_status(response.status_code))
+    return response
+
+
+def whole(name: str, default: int | None = None) -> int | None:
+    """A whole number of the request's query.
+
+    Args:
+        name: Of the number.
+        default: What it is if it is not there.
+
+    Raises:
+        ProblemError: It is none.
+    """
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise ProblemError(400, f"{name} must be a whole number from 0.")
+    return int(text)
+
+
+def _facts(file: OpenFile) -> dict[str, Any]:
+    facts = asdict(file.viewer.file)
+    return {"frames": file.frames, **facts, "slices": [_frame(file, n) for n in file.numbers]}
+
+
+def _frame(file: OpenFile, number: int) -> dict[str, Any]:
+    frame = file.viewer.frame(number)
+    window = None
+    if frame.window is not None:
+        window = dict(zip(("centre", "width"), frame.window, strict=True))
+    return {
+        "frame": number,
+        "slope": frame.scale.slope,
+        "intercept": frame.scale.intercept,
+        "window": window,
+        "window_is_files": frame.is_own_window,
+        "orientation": frame.orientation,
+    }
+
+
+def _samples(file: OpenFile, first: int, count: int) -> bytes:
+    asked = range(first, first + count)
+    if not 1 <= count <= file.frames - first or not set(asked) <= set(file.numbers):
+        raise ProblemError(400, f"The file has no frames {first} to {first + count - 1}.")
+    facts, most = file.viewer.file, state().config.max_request_bytes
+    size = facts.width * facts.height * facts.channels * facts.bits // 8
+    if size * count > most:
+        raise ProblemError(413, f"That is more than {most / 1e6:,.3g} MB: ask for fewer frames.")
+    pieces = map(file.samples, asked)
+    return b"".join(one.astype(one.dtype.newbyteorder("<")).tobytes() for one in pieces)
