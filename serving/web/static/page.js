@@ -17,7 +17,7 @@ function reveal(root) {
 
 results.addEventListener("input", (event) => {
   if (event.target.type !== "range") return;
-  const heat = event.target.closest("figure").querySelector(".heat");
+  const heat = event.target.closest(".pictures").querySelector(".heat");
   heat.setAttribute("opacity", event.target.value / 100);
 });
 

@@ -265,7 +265,7 @@ class Pane {
       ? slot.label ?? `Frame ${slot.frame} of ${stack.slots[0].frame} to ${stack.slots[stack.slots.length - 1].frame}`
       : "";
     const facts = frame?.facts;
-    this.write("nw", stack?.name ?? "", number);
+    this.write("nw", this.choice.hidden ? stack?.name ?? "" : "", number);
     this.write("ne",
       [facts?.modality, facts?.sequence, facts?.plane].filter(Boolean).join(", "),
       facts?.spacing_mm ? `${facts.spacing_mm.map(short).join(" × ")} mm` : "",
@@ -273,12 +273,12 @@ class Pane {
       facts?.side ? `side marker ${facts.side}` : "",
       facts && !frame.slice.orientation ? "orientation not known" : "");
     const window = this.shown;
-    const whose = this.window ? "set by hand" : frame?.slice.window_is_files ? "the file's" : "as the model saw it";
+    const whose = this.window ? "set by hand" : frame?.slice.window_is_files ? "the file's" : "as judged";
     this.write("sw",
-      window ? `Window ${short(window.width)}, centre ${short(window.centre)} (${whose})${this.inverted ? ", turned round" : ""}` : "",
+      window ? `W ${short(window.width)} C ${short(window.centre)}, ${whose}${this.inverted ? ", turned round" : ""}` : "",
       facts ? `Zoom ${short(this.view.zoom)} ×${this.value ?? ""}` : "");
     this.write("se", slot?.says ?? "", slot?.doubt ?? "",
-      slot?.heat ? `heat ${this.heat ? "on" : "off"}` : "");
+      slot?.heat ? `Heat ${this.heat ? "on" : "off"}` : "");
     for (const [side, letter] of Object.entries(this.letters)) {
       letter.textContent = frame?.slice.orientation?.[/** @type {"left"} */ (side)] ?? "";
     }
@@ -286,7 +286,7 @@ class Pane {
     this.bar.hidden = !at || !facts?.spacing_mm;
     if (at && facts?.spacing_mm) {
       const pixels = at.scale / facts.spacing_mm[0]; // a millimetre
-      const most = this.stage.clientWidth / 3;
+      const most = this.stage.clientWidth / 4;
       const long = BARS_MM.find((mm) => mm * pixels <= most) ?? BARS_MM[BARS_MM.length - 1];
       this.bar.style.width = `${long * pixels}px`;
       this.bar.textContent = long >= 10 ? `${long / 10} cm` : `${long} mm`;
@@ -351,11 +351,12 @@ class Viewer {
       this.paint();
     });
     this.legend = make("span", { class: "viewer-legend" });
+    this.heatWords = make("span", { class: "quiet small" }, " The heat shows what moved the answer, not where a disease is.");
     this.help = this.makeHelp();
     this.dialog = make("dialog", { class: "viewer", "aria-labelledby": "viewer-title" },
       make("div", { class: "viewer-head" },
         make("div", { class: "viewer-names" }, this.title, this.answer),
-        make("p", { class: "disclaimer" }, disclaimer),
+        make("p", { class: "disclaimer" }, disclaimer, this.heatWords),
         make("div", { class: "viewer-ends" },
           button("Keys", "?", () => this.help.showModal()), button("Close", "Esc", () => this.dialog.close()))),
       make("div", { class: "viewer-tools", role: "toolbar", "aria-label": "Viewer" },
@@ -409,7 +410,7 @@ class Viewer {
   open(stacks, stack, index, legend) {
     this.stacks = stacks;
     this.opener = /** @type {HTMLElement | null} */ (document.activeElement);
-    this.legend.replaceChildren(...(legend ? [legend.cloneNode(true)] : []));
+    this.legend.replaceChildren(...(legend ? ["little", legend.cloneNode(true), "much"] : []));
     for (const pane of this.panes) {
       pane.choice.replaceChildren(...stacks.map((one, at) => make("option", { value: String(at) }, one.name)));
       pane.choice.hidden = stacks.length < 2;
@@ -483,6 +484,7 @@ class Viewer {
     const { stack, slot } = this.active;
     this.title.textContent = stack?.name ?? "";
     const whole = (stack?.slots.length ?? 0) > 1 ? "All slices: " : "";
+    this.heatWords.hidden = !slot?.heat;
     this.answer.textContent = stack?.says ? `${whole}${stack.says}${stack.doubt ? `. ${stack.doubt}` : ""}` : "Not judged yet";
     this.heatButton.setAttribute("aria-pressed", String(this.active.heat));
     this.doubleButton.setAttribute("aria-pressed", String(this.double));
