@@ -1,10 +1,11 @@
 """What a model says of a file, whoever asked it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from components.reasons import UNSURE
+from serving.client import pool
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,10 @@ class Classified:
 
     Attributes:
         path: The file; for files of results, bytes that are not UTF-8 are written as escapes.
-        frame: Which of its frames or slices was judged, counted from 0.
+        frame: Which of its frames or slices was judged, counted from 0; None for all of them
+            together.
         frames: How many it has.
+        slices: Over how many slices the answer for all of them is a mean; None for one frame.
         label: The likeliest class.
         confidence: Its probability.
         probabilities: Probability by class name.
@@ -35,6 +38,7 @@ class Classified:
     refer: bool | None = None
     reasons: str | None = None
     error: str | None = None
+    slices: int | None = None
 
     @staticmethod
     def of(
@@ -68,6 +72,35 @@ class Classified:
             in_distribution=flag("in_distribution"),
             refer=flag("refer"),
             reasons=outputs["reasons"][row].decode() if "reasons" in outputs else None,
+        )
+
+    @staticmethod
+    def of_volume(rows: Sequence["Classified"], heads: Sequence[float]) -> "Classified | None":
+        """Makes one answer for a file of several frames.
+
+        Args:
+            rows: What became of its frames.
+            heads: How much of each the head takes up; see `serving.client.inside`.
+
+        Returns:
+            The answer; None if the file has one frame, or none of them could be classified.
+        """
+        told = [(row, head) for row, head in zip(rows, heads, strict=True) if row.error is None]
+        if not told or (rows[0].frames or 1) == 1:
+            return None
+        pooled = pool([row for row, _ in told], [head for _, head in told])
+        if pooled is None:
+            return None
+        return Classified(
+            rows[0].path,
+            frames=rows[0].frames,
+            label=pooled.label,
+            confidence=pooled.confidence,
+            probabilities=pooled.probabilities,
+            in_distribution=pooled.in_distribution,
+            refer=pooled.refer,
+            reasons=pooled.reasons,
+            slices=pooled.of,
         )
 
     @property

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple
 
 import typer
 from matplotlib.figure import Figure
@@ -25,17 +26,37 @@ from mri.served import find_saved_model
 from mri.server_predictor import ask_server
 from pipeline.exit_code import ExitCode
 from pipeline.paths import printable
-from serving.client import Client, EncodedImage, ImageError, prepare_image, read_frames
+from serving.client import (
+    Client,
+    EncodedImage,
+    ImageError,
+    in_words,
+    open_frames,
+    prepare_image,
+)
 
 app = typer.Typer(add_completion=False)
-_Read: TypeAlias = EncodedImage | ImageError
+
+
+class _Read(NamedTuple):
+    """What is judged.
+
+    Attributes:
+        file: Which of the files it is from; one may be named twice.
+        path: That file.
+        image: A frame of it, or why it is none.
+    """
+
+    file: int
+    path: str
+    image: EncodedImage | ImageError
 
 
 @app.command(
     epilog="Examples:\n\n  mri predict scan.jpg\n\n  mri predict --json *.png > results.json\n\n"
     "  mri predict scan.jpg --figure result.png\n\n"
     "  mri predict scan.dcm --server https://mri.example.org --label canary\n\n"
-    "  mri predict volume.nii.gz --frame all\n\n"
+    "  mri predict volume.nii.gz --frame 40\n\n"
     "Exit codes: 0 every image was classified; 1 the command failed, or an image could not be "
     "classified."
 )
@@ -64,9 +85,9 @@ def predict(
         typer.Option(
             metavar="N",
             help="Of a file with several frames or slices: the one of this number, counted from "
-            "0; the middle one; or all.",
+            "0; the middle one; or all, and one answer for the file.",
         ),
-    ] = "middle",
+    ] = "all",
     as_json: AsJson = False,
     figure: Annotated[
         Path | None, typer.Option(help="Write a picture with each image beside its result.")
@@ -102,7 +123,7 @@ def predict(
         ) as client:
             read = _read(images, frame)
             answers = ask_server(client, server, _sent(read))
-            predictions = _answered(read, answers)
+            frames = _answered(read, answers)
     else:
         if label is not None:
             raise PipelineError("--label needs --server: it is a server that knows labels.")
@@ -113,7 +134,8 @@ def predict(
         source, name = str(saved_model), saved_model.name
         read = _read(images, frame)
         answers = (classify_image(loaded, path, image) for path, image in _sent(read))
-        predictions = _answered(read, answers)
+        frames = _answered(read, answers)
+    predictions = _with_volumes(frames, read) if frame == "all" else frames
     if as_json:
         console.print(_as_json(source, predictions), markup=False, soft_wrap=True)
     else:
@@ -121,35 +143,49 @@ def predict(
             _print_bars(prediction, console)
         console.print(f"model {name}. {DISCLAIMER}", style="dim", markup=False)
     if figure is not None:
-        _draw(predictions, [image for _, image in read], figure)
+        _draw(frames, [one.image for one in read], figure)
     if any(prediction.error is not None for prediction in predictions):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _read(paths: Sequence[Path], frame: str) -> list[tuple[str, _Read]]:
-    """What is judged, with the file that it is from: an image, or why the file is none."""
-    read: list[tuple[str, _Read]] = []
-    for path in paths:
+def _read(paths: Sequence[Path], frame: str) -> list[_Read]:
+    read = []
+    for file, path in enumerate(paths):
         try:
+            found: Iterable[EncodedImage | ImageError]
             if frame == "middle":
                 found = [prepare_image(path)]
             else:
-                found = read_frames(path, None if frame == "all" else int(frame))
-            read += ((str(path), image) for image in found)
+                found = open_frames(path, None if frame == "all" else int(frame))
+            read += [_Read(file, str(path), image) for image in found]
         except ImageError as error:
-            read.append((str(path), error))
+            read.append(_Read(file, str(path), error))
     return read
 
 
-def _sent(read: Sequence[tuple[str, _Read]]) -> list[tuple[str, EncodedImage]]:
-    return [(path, image) for path, image in read if isinstance(image, EncodedImage)]
+def _sent(read: Sequence[_Read]) -> list[tuple[str, EncodedImage]]:
+    return [(path, image) for _, path, image in read if isinstance(image, EncodedImage)]
 
 
-def _answered(read: Sequence[tuple[str, _Read]], answers: Iterator[Classified]) -> list[Classified]:
+def _answered(read: Sequence[_Read], answers: Iterator[Classified]) -> list[Classified]:
     return [
-        next(answers) if isinstance(image, EncodedImage) else Classified(path, error=str(image))
-        for path, image in read
+        next(answers)
+        if isinstance(image, EncodedImage)
+        else Classified(path, image.frame, image.frames, error=str(image))
+        for _, path, image in read
     ]
+
+
+def _with_volumes(frames: Sequence[Classified], read: Sequence[_Read]) -> list[Classified]:
+    """Puts the answer for a whole file before those for its frames."""
+    answered: list[Classified] = []
+    for _, group in groupby(zip(frames, read, strict=True), key=lambda one: one[1].file):
+        rows, sources = zip(*group, strict=True)
+        images = [one.image for one in sources]
+        heads = [one.head if isinstance(one, EncodedImage) else 0.0 for one in images]
+        whole = Classified.of_volume(rows, heads)
+        answered += [*([whole] if whole else []), *rows]
+    return answered
 
 
 def _as_json(model: str, predictions: Sequence[Classified]) -> str:
@@ -171,6 +207,8 @@ def _print_bars(prediction: Classified, console: Console) -> None:
     if prediction.probabilities is None:
         console.print(f"  {prediction.error}", style="red", markup=False)
         return
+    if prediction.slices is not None:
+        console.print(f"  {in_words(prediction.slices)}", style="dim", markup=False)
     if prediction.doubt is not None:
         console.print(f"  {prediction.doubt}", style="yellow", markup=False)
     table = Table.grid(padding=(0, 1))
@@ -182,12 +220,16 @@ def _print_bars(prediction: Classified, console: Console) -> None:
 
 
 def _frame(prediction: Classified) -> str:
-    if prediction.frame is None or prediction.frames in (None, 1):
+    if prediction.frames in (None, 1):
         return ""
+    if prediction.frame is None:
+        return f", {prediction.frames} frames together"
     return f", frame {prediction.frame} of 0 to {(prediction.frames or 1) - 1}"
 
 
-def _draw(predictions: Sequence[Classified], images: Sequence[_Read], path: Path) -> None:
+def _draw(
+    predictions: Sequence[Classified], images: Sequence[EncodedImage | ImageError], path: Path
+) -> None:
     drawn = [
         (prediction, image)
         for prediction, image in zip(predictions, images, strict=True)

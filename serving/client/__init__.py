@@ -24,7 +24,7 @@ from serving.client.images import (
     read_frames,
 )
 from serving.client.results import Explanation, Prediction, VersionStatus
-from serving.client.volumes import VolumeAnswer, inside, pool
+from serving.client.volumes import VolumeAnswer, in_words, inside, pool
 
 __all__ = [
     "Client",
@@ -40,6 +40,7 @@ __all__ = [
     "VolumeAnswer",
     "encode_image",
     "encoded_image",
+    "in_words",
     "inside",
     "open_frames",
     "pool",

@@ -66,12 +66,20 @@ class VolumeAnswer:
     @property
     def words(self) -> str:
         """How the answer came about, in a sentence or two."""
-        counted = "1 slice that shows" if self.of == 1 else f"{self.of:,} slices that show"
-        return (
-            f"Mean of the probabilities over the {counted} enough of the head, of {self.slices:,} "
-            "judged. It is not calibrated, and a lesion in few slices may not show in it: look at "
-            "the slices."
-        )
+        return in_words(self.of)
+
+
+def in_words(of: int) -> str:
+    """Says how the answer for a volume came about.
+
+    Args:
+        of: How many slices count.
+    """
+    counted = "1 slice that shows" if of == 1 else f"{of:,} slices that show"
+    return (
+        f"Mean of the probabilities over the {counted} enough of the head. It is not calibrated, "
+        "and a lesion in few slices may not show in it: look at the slices."
+    )
 
 
 def inside(heads: Sequence[float]) -> list[bool]:

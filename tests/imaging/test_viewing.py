@@ -7,9 +7,11 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
-from dicom_files import file, head, marked
+from dicom_files import compressed, dataset, file, head, marked
 from dicom_files import encoded as encoded_dicom
+from drawing import encode as encode_picture
 from PIL import Image
+from pydicom.uid import JPEGBaseline8Bit
 
 from imaging.config import EVERY_PICTURE, ReadConfig
 from imaging.picture import RejectedImageError
@@ -109,13 +111,13 @@ def test_a_frame_is_shown_alike_whether_it_is_asked_for_alone_or_with_all() -> N
 
 
 def test_a_damaged_frame_leaves_the_others_readable() -> None:
-    good = file(_HEADS, WindowCenter=500, WindowWidth=900)
-    opened = open_content(good[: -_HEADS[0].nbytes - 1], _ALL)  # the last frame is cut off
-    images = []
+    frames = [encode_picture((one // 4).astype(np.uint8), "JPEG") for one in _HEADS]
+    frames[1] = frames[1][:-200] + b"\xff\xd9"
+    made = dataset((_HEADS // 4).astype(np.uint8), WindowCenter=125, WindowWidth=250)
+    opened = open_content(compressed(made, JPEGBaseline8Bit, frames), _ALL)
+    assert [opened.image(number).frame for number in (0, 2)] == [0, 2]
     with pytest.raises(RejectedImageError):
-        for number in opened.numbers:
-            images.append(opened.image(number))
-    assert [one.frame for one in images] in ([0], [0, 1], [])
+        opened.image(1)
 
 
 def test_more_frames_than_may_be_taken_are_told_in_one_sentence() -> None:

@@ -164,15 +164,25 @@ def test_a_version_is_chosen_by_its_number(work, image):
     assert "--label needs --server" in _predict(work, "--label", "old", image).stderr
 
 
-def test_every_frame_of_a_volume_is_judged_if_it_is_asked_for(work, tmp_path):
+def test_every_frame_of_a_volume_is_judged_and_the_volume_on_top(work, tmp_path):
     volume = np.stack([head(seed, (20, 20)) for seed in range(5)], axis=2).astype(np.int16)
     volume[..., 4] = 0  # of a single colour, it is no picture
     scan = tmp_path / "volume.nii"
     scan.write_bytes(nibabel.Nifti1Image(volume, np.eye(4)).to_bytes())
-    every = json.loads(_predict(work, "--json", "--frame", "all", scan).stdout)["predictions"]
+    whole, *every = json.loads(_predict(work, "--json", scan).stdout)["predictions"]
     assert [(one["frame"], one["frames"]) for one in every] == [(n, 5) for n in range(4)]
-    [middle] = json.loads(_predict(work, "--json", scan).stdout)["predictions"]
+    assert (whole["frame"], whole["frames"], whole["slices"]) == (None, 5, 4)
+    for name, mean in whole["probabilities"].items():
+        assert mean == pytest.approx(np.mean([one["probabilities"][name] for one in every]))
+    [middle] = json.loads(_predict(work, "--json", "--frame", "middle", scan).stdout)["predictions"]
     assert middle == every[2]
+    told = _predict(work, scan).stdout
+    lines = [line for line in told.splitlines() if "volume.nii, " in line]
+    assert "volume.nii, 5 frames together" in lines[0]
+    assert len(lines) == 5
+    assert "Mean of the probabilities over the 4 slices" in " ".join(told.split())
+    twice = json.loads(_predict(work, "--json", scan, scan).stdout)["predictions"]
+    assert twice == [whole, *every] * 2
     assert "volume.nii, frame 3 of 0 to 4\n" in _predict(work, "--frame", "3", scan).stdout
     blank = _predict(work, "--frame", "4", scan)
     assert (blank.returncode, "blank" in blank.stdout) == (1, True)
