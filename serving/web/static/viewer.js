@@ -102,6 +102,11 @@ class Pane {
     this.index = 0;
     /** @type {Frame | undefined} */
     this.frame = undefined;
+    /**
+     * Whose frame that is: until the slice that is chosen comes, the one before is seen and named.
+     * @type {Slot | undefined}
+     */
+    this.drawn = undefined;
     /** @type {Window | undefined} */
     this.window = undefined;
     this.inverted = false;
@@ -184,22 +189,28 @@ class Pane {
   /** Shows the slice that is chosen, once it is there. */
   async load() {
     const slot = this.slot;
-    this.label();
     if (!slot) return;
+    this.stage.setAttribute("aria-busy", "true");
+    this.tellTrouble(this.frame ? "" : "Loading ...");
     try {
-      const [frame, heat] = await Promise.all([
-        slot.source.frame(slot.frame), slot.heat ? loaded(slot.heat.address) : undefined,
-      ]);
+      const [frame, heat] = await Promise.all([slot.source.frame(slot.frame), this.viewer.heatOf(slot)]);
       if (slot !== this.slot) return; // scrolled on in the meantime
       [this.frame, this.heatPicture] = [frame, heat];
-      this.says.hidden = true;
+      this.tellTrouble("");
     } catch (error) {
       if (slot !== this.slot) return;
       [this.frame, this.heatPicture] = [undefined, undefined];
-      this.says.textContent = error instanceof Error ? error.message : String(error);
-      this.says.hidden = false;
+      this.tellTrouble(error instanceof Error ? error.message : String(error));
     }
+    this.drawn = slot;
+    this.stage.removeAttribute("aria-busy");
     this.develop();
+  }
+
+  /** @param {string} words */
+  tellTrouble(words) {
+    this.says.textContent = words;
+    this.says.hidden = !words;
   }
 
   /** Makes the picture anew from its values. */
@@ -245,7 +256,7 @@ class Pane {
       context.imageSmoothingQuality = "high";
       context.imageSmoothingEnabled = at.scale < 6; // a pixel is a square where one looks at pixels
       context.drawImage(this.plain, at.left, at.top, at.w, at.h);
-      const heat = this.slot?.heat;
+      const heat = this.drawn?.heat;
       if (this.heat && heat && this.heatPicture) {
         const [x, y, w, h] = heat.box;
         context.imageSmoothingEnabled = true;
@@ -259,7 +270,7 @@ class Pane {
 
   /** Says around the picture what is known of it. */
   label() {
-    const { stack, slot, frame } = this;
+    const { stack, drawn: slot, frame } = this;
     const several = (stack?.slots.length ?? 0) > 1;
     const number = several && slot && stack
       ? slot.label ?? `Frame ${slot.frame} of ${stack.slots[0].frame} to ${stack.slots[stack.slots.length - 1].frame}`
@@ -325,6 +336,8 @@ class Viewer {
   constructor(disclaimer) {
     /** @type {Stack[]} */
     this.stacks = [];
+    /** @type {WeakMap<Heat, Promise<HTMLImageElement>>} */
+    this.heats = new WeakMap();
     this.strength = 0.8;
     this.linked = true;
     this.double = false;
@@ -445,9 +458,9 @@ class Viewer {
     pane.stack = this.stacks[number];
     pane.index = Math.max(0, Math.min(index, pane.stack.slots.length - 1));
     pane.choice.value = String(number);
-    pane.window = undefined;
-    pane.inverted = false;
+    [pane.frame, pane.drawn, pane.window, pane.inverted] = [undefined, undefined, undefined, false];
     pane.view = { zoom: 1, x: 0, y: 0 };
+    pane.paint();
     this.fillStrip();
     pane.load();
     this.tell();
@@ -498,6 +511,13 @@ class Viewer {
 
   paint() {
     for (const pane of this.panes) pane.paint();
+  }
+
+  /** @param {Slot} slot */
+  heatOf({ heat }) {
+    if (!heat) return undefined;
+    if (!this.heats.has(heat)) this.heats.set(heat, loaded(heat.address));
+    return this.heats.get(heat);
   }
 
   /** @param {number} index */

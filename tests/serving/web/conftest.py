@@ -16,7 +16,7 @@ from page import listening, model, page
 from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
 
-_HANGS = 25.0
+_HANGS = 15.0
 """Seconds after which a browser is taken to hang, also on a machine that does much else."""
 
 
