@@ -314,13 +314,13 @@ def open_content(
         salt: As in `read_file`.
         name: As in `read_content`.
         frame: As in `read_file`.
-        most: The most frames that may be taken.
+        most: The most frames that the file may have, unless one is asked for.
 
     Returns:
         The file.
 
     Raises:
-        RejectedImageError: As in `read_file`, or more frames are taken.
+        RejectedImageError: As in `read_file`, or it has more frames.
         ReadFailedError: There is not enough memory.
     """
     config = config or ReadConfig()
@@ -336,10 +336,8 @@ def open_content(
         pictures = _pictures(content, source_format, config, salt, frame)
     except MemoryError as error:
         raise ReadFailedError("not enough memory") from error
-    if most is not None and len(pictures.numbers) > most:
-        raise RejectedImageError(
-            f"{len(pictures.numbers):,} frames, more than the limit of {most:,}"
-        )
+    if most is not None and frame is None and pictures.frames > most:
+        raise RejectedImageError(f"{pictures.frames:,} frames, more than the limit of {most:,}")
     return OpenFile(content, pictures, source_format, config)
 
 

@@ -46,13 +46,13 @@ def batch(
         Literal["parquet", "csv"], typer.Option(help="Format of the results.")
     ] = "parquet",
     shard_size: Annotated[
-        int, typer.Option(min=1, help="Images in each file of results (one shard).")
+        int, typer.Option(min=1, help="Files in each file of results (one shard).")
     ] = 256,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images that the model takes at once.")
     ] = 16,
 ) -> None:
-    """Classify many images into Parquet or CSV; a bad file gets an error in its row."""
+    """Classify many images into Parquet or CSV, frame by frame; a bad file gets an error."""
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
     saved_model = find_saved_model(model, work).absolute()

@@ -1,8 +1,9 @@
-"""A SavedModel behind Beam's RunInference: files in, a row a file out, whatever is in them."""
+"""A SavedModel behind Beam's RunInference: files in, rows out, whatever is in them."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,12 +12,13 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from components.contents import read_failed
 from components.errors import PipelineError
-from imaging.config import ONE_PICTURE
+from imaging.config import EVERY_PICTURE, MOST_FRAMES
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
-from imaging.reader import DecodedImage, read_file
+from imaging.reader import BLANK, open_file
 from mri.classified import Classified
 from mri.predictor import classify, load_saved_model
 from pipeline.paths import printable
+from serving.client import EncodedImage, encoded_image
 
 Numbered: TypeAlias = tuple[int, bytes]
 """A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
@@ -25,10 +27,11 @@ _UNREADABLE = "the model cannot decode it"
 _load = lru_cache(maxsize=1)(load_saved_model)
 
 
-class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
+class SavedModelHandler(ModelHandler[Numbered, tuple[int, list[Classified]], Any]):
     """Reads and classifies files a few at a time; one that cannot be classified gets an error.
 
-    Files are read here, not in a step before, so that no more than one batch is ever in memory.
+    Files are read here, not in a step before, and their frames one at a time, so that no more than
+    one file and one batch of images is ever in memory.
     """
 
     def __init__(self, model: Path, batch_size: int) -> None:
@@ -59,7 +62,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
         batch: Sequence[Numbered],
         model: Any,
         inference_args: Mapping[str, Any] | None = None,  # noqa: ARG002 - Beam's
-    ) -> Iterable[tuple[int, Classified]]:
+    ) -> Iterable[tuple[int, list[Classified]]]:
         """Classifies a batch of files.
 
         Args:
@@ -68,43 +71,88 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, Classified], Any]):
             inference_args: Nothing.
 
         Yields:
-            A row a file, numbered as the file.
+            The rows of a file, numbered as the file: one a frame, and before those of several
+            frames one for all of them.
 
         Raises:
             PipelineError: This machine cannot read or classify one now, has no library that reads
                 it, or too little memory: that is no result of the file.
         """
-        readable: list[tuple[int, str, DecodedImage]] = []
-        for number, name in batch:
-            path = os.fsdecode(name)
+        frames = (
+            (number, printable(os.fsdecode(name)), one)
+            for number, name in batch
+            for one in _frames(os.fsdecode(name))
+        )
+        answered = _classified(model, frames, self._batch_size)
+        for number, rows in groupby(answered, key=lambda one: one[0]):
+            found = [(row, head) for _, row, head in rows]
+            each = [row for row, _ in found]
+            whole = Classified.of_volume(each, [head for _, head in found])
+            yield number, [*([whole] if whole else []), *each]
+
+
+_Frame: TypeAlias = EncodedImage | Classified
+"""A frame of a file, or why there is none."""
+
+
+def _frames(path: str) -> Iterator[_Frame]:
+    """The frames of a file, one at a time, without those of a single colour."""
+    name = printable(path)
+    try:
+        file = open_file(path, EVERY_PICTURE, most=MOST_FRAMES)
+        is_blank = True
+        for number in file.numbers:
             try:
-                readable.append((number, printable(path), read_file(path, ONE_PICTURE).images[0]))
-            except MissingReaderError as error:
-                raise PipelineError(f"{error}; {printable(path)} is such a file") from error
+                image = file.image(number)
             except RejectedImageError as error:
-                yield number, Classified(printable(path), error=str(error))
-            except ReadFailedError as error:
-                raise read_failed(error, printable(path)) from error
-        if not readable:
-            return
-        try:
-            outputs = classify(model, [image.encoded for *_, image in readable])
-        except tf.errors.OpError:
-            yield from (_alone(model, *one) for one in readable)
-            return
-        for row, (number, path, image) in enumerate(readable):
-            yield number, _answer(path, outputs, image, row)
+                is_blank = False
+                of = file.frames if file.frames > 1 else None
+                yield Classified(name, of and number, of, error=str(error))
+                continue
+            if image is not None:
+                is_blank = False
+                yield encoded_image(image)
+        if is_blank:
+            yield Classified(name, error=BLANK)
+    except MissingReaderError as error:
+        raise PipelineError(f"{error}; {name} is such a file") from error
+    except RejectedImageError as error:
+        yield Classified(name, error=str(error))
+    except ReadFailedError as error:
+        raise read_failed(error, name) from error
 
 
-def _answer(path: str, outputs: Mapping[str, Any], image: DecodedImage, row: int = 0) -> Classified:
+def _classified(
+    model: Any, frames: Iterator[tuple[int, str, _Frame]], at_once: int
+) -> Iterator[tuple[int, Classified, float]]:
+    """Classifies frames, a few at a time; gives rows, and how much of each the head takes up."""
+    while some := list(islice(frames, at_once)):
+        images = [(path, one) for _, path, one in some if isinstance(one, EncodedImage)]
+        answers = iter(_answers(model, images) if images else ())
+        for number, _, one in some:
+            if isinstance(one, EncodedImage):
+                yield number, next(answers), one.head
+            else:
+                yield number, one, 0.0
+
+
+def _answers(model: Any, images: Sequence[tuple[str, EncodedImage]]) -> list[Classified]:
+    try:
+        outputs = classify(model, [image.content for _, image in images])
+    except tf.errors.OpError:
+        return [_alone(model, *one) for one in images]
+    return [_answer(path, outputs, image, row) for row, (path, image) in enumerate(images)]
+
+
+def _answer(path: str, outputs: Mapping[str, Any], image: EncodedImage, row: int = 0) -> Classified:
     return Classified.of(path, outputs, row, frame=image.frame, frames=image.frames)
 
 
-def _alone(model: Any, number: int, path: str, image: DecodedImage) -> tuple[int, Classified]:
-    """A file of a batch that failed, by itself."""
+def _alone(model: Any, path: str, image: EncodedImage) -> Classified:
+    """An image of a batch that failed, by itself."""
     try:
-        return number, _answer(path, classify(model, [image.encoded]), image)
+        return _answer(path, classify(model, [image.content]), image)
     except tf.errors.InvalidArgumentError:
-        return number, Classified(path, error=_UNREADABLE)
+        return Classified(path, image.frame, image.frames, error=_UNREADABLE)
     except tf.errors.OpError as error:
         raise PipelineError(f"the model failed on {path}: {type(error).__name__}") from error

@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         ("refer", pa.bool_()),
         ("reasons", pa.string()),
         ("error", pa.string()),
+        ("slices", pa.int32()),
     ]
 )
 
@@ -54,14 +55,23 @@ def write_rows(rows: Sequence[Classified], path: Path, format: Format) -> None: 
             os.fsync(file.fileno())
 
 
-def count_errors(path: Path) -> tuple[int, int]:
-    """How many rows a file has, and how many of them have an error."""
+def classified_files(path: Path) -> set[str]:
+    """The files of which at least one frame could be classified, as the rows in a file name them.
+
+    Args:
+        path: The file of results.
+    """
     if path.suffix == ".parquet":
-        errors = pq.read_table(path, columns=["error"])["error"]
-        return len(errors), len(errors) - errors.null_count
-    with path.open(encoding="utf-8", newline="") as file:
-        failed = [bool(row["error"]) for row in csv.DictReader(file)]
-    return len(failed), sum(failed)
+        rows = pq.read_table(path, columns=["path", "error"]).to_pylist()
+    else:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    return {row["path"] for row in rows if not row["error"]}
+
+
+def path_cell(path: str, format: Format) -> str:  # noqa: A002
+    """How a file is named in results of a format."""
+    return path if format == "parquet" else str(_text("path", path))
 
 
 def _table(rows: Sequence[Classified]) -> pa.Table:

@@ -20,12 +20,13 @@ from components.errors import PipelineError, through_beam
 from components.servable import SAVED_MODEL_FILE
 from components.source_digest import source_digest
 from components.whole_file import whole_file
-from imaging.config import ONE_PICTURE
+from imaging.config import EVERY_PICTURE
 from mri.batch.inference import SavedModelHandler
 from mri.batch.inputs import digest
-from mri.batch.rows import Format, count_errors, write_rows
+from mri.batch.rows import Format, classified_files, path_cell, write_rows
 from mri.classified import Classified
 from pipeline.config import LOCAL_BEAM
+from pipeline.paths import printable
 
 _MANIFEST = "_batch.json"
 _CONTENTS = "_contents"
@@ -113,7 +114,9 @@ def run_batch(
         there = path.exists() and _is_of(slice_, path)
         if not there:
             _run_shard(handler, slice_, path, format)
-        yield Shard(*count_errors(path), there)
+        classified = classified_files(path)
+        cells = [path_cell(printable(one), format) for one in slice_]
+        yield Shard(len(slice_), sum(one not in classified for one in cells), there)
 
 
 def _open(out: Path, batch: Batch) -> None:
@@ -179,13 +182,17 @@ def _record_of(path: Path) -> Path:
 
 def _contents(files: Sequence[str], known: Path | None = None) -> str:
     total = hashlib.sha256(source_digest(_CODE).encode())
-    for found in read_digests(files, ONE_PICTURE.max_file_bytes, known):
+    for found in read_digests(files, EVERY_PICTURE.max_file_bytes, known):
         total.update(f"\0{found}".encode(errors="backslashreplace"))
     return total.hexdigest()
 
 
-def _write(rows: Sequence[tuple[int, Classified]], path: Path, format: Format) -> None:  # noqa: A002
-    in_order = [row for _, row in sorted(rows, key=lambda numbered: numbered[0])]
+def _write(
+    files: Sequence[tuple[int, Sequence[Classified]]],
+    path: Path,
+    format: Format,  # noqa: A002
+) -> None:
+    in_order = [row for _, rows in sorted(files, key=lambda numbered: numbered[0]) for row in rows]
     write_rows(in_order, path, format)
 
 

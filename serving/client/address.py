@@ -1,6 +1,7 @@
 """Where a model server is, and how it is spoken to."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -52,12 +53,12 @@ class Address:
         """
         if address.startswith("unix:"):
             return Address("grpc", address, tls=False, local=True)
-        wrong = f"{address!r} is not the address of a server"
+        wrong = f"{_without_secrets(address)!r} is not the address of a server"
         try:
             parts = urlsplit(address if "://" in address else f"grpc://{address}")
             port = parts.port or _PORTS[parts.scheme]
-        except (KeyError, ValueError) as error:
-            raise PipelineError(f"{wrong}: give {_FORMS}.") from error
+        except (KeyError, ValueError):  # it quotes the address
+            raise PipelineError(f"{wrong}: give {_FORMS}.") from None
         if not parts.hostname or parts.username or parts.query or parts.fragment:
             raise PipelineError(f"{wrong}: give {_FORMS}.")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -68,6 +69,12 @@ class Address:
             return Address("grpc", f"{host}:{port}", tls, local)
         url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
         return Address("rest", url, tls, local)
+
+
+def _without_secrets(address: str) -> str:
+    """What may be shown of an address: neither who asks, nor what is asked for."""
+    host = re.sub(r"^([a-z]+://)?.*@", r"\1***@", address, flags=re.DOTALL | re.IGNORECASE)
+    return re.split(r"[?#]", host, maxsplit=1)[0]
 
 
 def is_loopback(host: str) -> bool:

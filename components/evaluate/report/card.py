@@ -97,7 +97,7 @@ class ModelCard(JsonFile):
         """
         facts, always = gather(figures, lineage, data), sentences()["always"]
         by_class = {
-            f"{figure} of {name}": value
+            f"{figure.replace('_', ' ')} of {name}": value
             for name, values in figures.by_class.items()
             for figure, value in values.items()
         }

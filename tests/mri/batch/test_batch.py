@@ -78,10 +78,16 @@ def test_every_file_has_a_row_and_a_bad_one_its_error(whole):
         assert probabilities["glioma"] == pytest.approx(brightness_answer(draw(index)), abs=1e-5)
         assert row["label"] == max(probabilities, key=probabilities.get)
         assert (row["in_distribution"], row["error"], row["reasons"]) == (True, None, None)
-    assert by_name["c.dcm"]["label"]
     of_frames = [(by_name[name]["frame"], by_name[name]["frames"])
-                 for name in ("c.dcm", "0.png", "text.png")]  # fmt: skip
-    assert of_frames == [(1, 3), (0, 1), (None, None)]
+                 for name in ("0.png", "text.png")]  # fmt: skip
+    assert of_frames == [(0, 1), (None, None)]
+    volume, *frames = [row for row in rows if Path(row["path"]).name == "c.dcm"]
+    assert [(row["frame"], row["frames"], row["slices"]) for row in frames] == [
+        (number, 3, None) for number in range(3)
+    ]
+    assert (volume["frame"], volume["frames"], volume["slices"]) == (None, 3, 3)
+    for name, mean in volume["probabilities"]:
+        assert mean == pytest.approx(np.mean([dict(row["probabilities"])[name] for row in frames]))
     assert by_name["text.png"]["label"] is None
     assert not list(out.glob(".*"))
 

@@ -279,3 +279,21 @@ def test_the_rest_half_imports_no_tensorflow(tmp_path):
         )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert result.stdout == "glioma\n"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hunter2@host:8501",
+        "https://hunter2@host",
+        "user:hunter2@host:8500",
+        "grpc://user:hun/ter2@host",
+        "http://host:8501/?token=hunter2",
+        "http://host:8501/#hunter2",
+        "http://user:hunter2@[host",
+    ],
+)
+def test_an_address_that_holds_a_secret_is_refused_and_not_told(address):
+    with pytest.raises(PipelineError, match="is not the address of a server") as raised:
+        Client(address)
+    assert "ter2" not in str(raised.value)

@@ -83,7 +83,7 @@ def test_schemathesis_finds_no_failure() -> None:
         app = page(server.address, rate="100000 per minute")
         schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
         operations = [operation.ok() for operation in schema.get_all_operations()]
-        assert len(operations) == 4
+        assert len(operations) == 5
         for operation in operations:
             few = settings(
                 max_examples=10,

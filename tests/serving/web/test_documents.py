@@ -75,6 +75,10 @@ def test_the_card_is_shown_as_a_page_and_what_it_quotes_is_harmless(client: Flas
         DISCLAIMER,
     ):
         assert words in answer.text, words
+    named = re.findall(r'<th scope="row">([^<]+)</th><td class="text">', answer.text)
+    assert "tumour sensitivity" in named
+    assert "average precision of glioma" in named
+    assert not any("_" in name for name in named)
 
 
 def test_the_report_is_as_it_was_written_and_kept_apart(client: FlaskClient, pushed: Path) -> None:
