@@ -25,9 +25,9 @@ results.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   if (event.target.classList.contains("print")) window.print();
   if (event.target.classList.contains("save")) save(card);
-  if (event.target.classList.contains("view") || event.target.closest(".pictures svg")) view(card);
+  if (card && (event.target.classList.contains("view") || event.target.closest(".pictures svg"))) view(card);
   const slice = event.target.closest(".strip .slice");
-  if (slice) view(card, Number(slice.dataset.frame));
+  if (slice) view(card ?? document.getElementById(slice.dataset.card), Number(slice.dataset.frame ?? 0));
 });
 
 // The viewer: its code is loaded when it is first needed.
@@ -86,18 +86,90 @@ async function show(stacks, options) {
 
 async function view(card, frame) {
   const cards = [...results.querySelectorAll("article.card")];
-  const at = frame ?? Number(card.querySelector(".slice")?.dataset.frame ?? 0);
-  const first = frame ?? Number(card.querySelector(".pictures").dataset.best ?? at);
-  await show(await Promise.all(cards.map(stackOf)), { stack: cards.indexOf(card), index: first });
+  const first = frame ?? Number(card.querySelector(".pictures").dataset.best);
+  const stacks = await Promise.all(cards.map(stackOf));
+  const keys = cards.map((one) => [one.dataset.series, Number(one.dataset.position)]);
+  await showTogether(stacks, keys, cards.indexOf(card), first);
 }
 
 async function lookBefore(chosen, file) {
-  const stacks = await Promise.all(chosen.map(async (one) => {
+  const keys = [];
+  const stacks = await Promise.all(chosen.map(async (one, index) => {
     const source = await framesOf(one);
-    const { frames } = await source.facts().catch(() => ({ frames: 1 }));
-    return { name: one.name, slots: [...Array(frames).keys()].map((frame) => ({ source, frame })) };
+    const facts = await source.facts().catch(() => ({ frames: 1 }));
+    keys[index] = [facts.frames === 1 && facts.series, facts.position_mm];
+    return { name: one.name, slots: [...Array(facts.frames).keys()].map((frame) => ({ source, frame })) };
   }));
-  await show(stacks, { stack: chosen.indexOf(file), index: Math.floor(stacks[chosen.indexOf(file)].slots.length / 2) });
+  const at = chosen.indexOf(file);
+  await showTogether(stacks, keys, at, Math.floor(stacks[at].slots.length / 2));
+}
+
+// The files of one series are one stack, in the order in which they lie.
+function together(keys) {
+  const groups = new Map();
+  for (const [index, [series]] of keys.entries()) {
+    const key = series || index;
+    groups.set(key, [...(groups.get(key) ?? []), index]);
+  }
+  return [...groups.values()].map((group) => group.sort((one, other) => keys[one][1] - keys[other][1] || one - other));
+}
+
+async function showTogether(stacks, keys, looked, index) {
+  const groups = together(keys);
+  const merged = groups.map((group) => group.length === 1 ? stacks[group[0]] : {
+    name: `Series of ${group.length} files`,
+    says: stacks[looked].says && "each file judged by itself",
+    slots: group.map((one, place) => ({
+      ...stacks[one].slots[0], label: `${place + 1} of ${group.length}: ${stacks[one].name}`,
+    })),
+  });
+  const at = groups.findIndex((group) => group.includes(looked));
+  await show(merged, { stack: at, index: groups[at].length === 1 ? index : groups[at].indexOf(looked) });
+}
+
+// Results of one patient stand beside each other, those of one series under one strip.
+function arrange() {
+  const cards = [...results.querySelectorAll(".card")];
+  results.classList.toggle("many", cards.length > 1);
+  const studies = new Map(cards.map((card, index) => [card.dataset.study, index]).reverse());
+  const place = (card) => card.dataset.study ? studies.get(card.dataset.study) : cards.indexOf(card);
+  const groups = together(cards.map((card, index) => [card.dataset.series, Number(card.dataset.position), index]));
+  const sorted = groups.map((group) => group.map((index) => cards[index]));
+  sorted.sort(([one], [other]) => place(one) - place(other) || cards.indexOf(one) - cards.indexOf(other));
+  results.replaceChildren(...sorted.map((group) => group.length === 1 ? group[0] : seriesOf(group)));
+}
+
+function seriesOf(cards) {
+  const make = (tag, className, ...children) => {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.append(...children);
+    return made;
+  };
+  const title = make("h2", "", `Series of ${cards.length} files`);
+  title.tabIndex = -1;
+  const strip = make("ol", "strip", ...cards.map((card, index) => {
+    const drawing = card.querySelector("figure svg").cloneNode(true);
+    for (const part of drawing.querySelectorAll("[id]")) part.removeAttribute("id");
+    drawing.setAttribute("aria-hidden", "true");
+    drawing.removeAttribute("role");
+    drawing.removeAttribute("aria-label");
+    const item = make("li", "slice", drawing, make("span", "number", String(index + 1)),
+      make("span", "", card.dataset.says));
+    if (card.dataset.doubt) item.append(make("em", "doubt", card.dataset.doubt));
+    item.dataset.card = card.id;
+    return item;
+  }));
+  strip.tabIndex = 0;
+  strip.setAttribute("aria-label", title.textContent);
+  const open = make("button", "view", "Open the viewer");
+  open.type = "button";
+  open.addEventListener("click", () => view(cards[Math.floor(cards.length / 2)]));
+  const series = make("section", "series", title, strip,
+    make("div", "foot", make("p", "quiet small", "Each file was judged by itself: there is no answer for the series as a whole."), open),
+    make("details", "", make("summary", "", `The ${cards.length} results`), make("div", "cards", ...cards)));
+  series.setAttribute("aria-label", title.textContent);
+  return series;
 }
 
 // Above many results: what was said, with links.
@@ -280,6 +352,7 @@ function start() {
     }
     for (const button of buttons) button.disabled = true;
     results.replaceChildren();
+    results.classList.remove("many");
     summary.hidden = true;
     results.setAttribute("aria-busy", "true");
     for (const [index, image] of images.entries()) {
@@ -287,15 +360,18 @@ function start() {
       results.append(await send(...image));
       if (index === 0) status.scrollIntoView();
       reveal(results);
+      results.classList.toggle("many", images.length > 1);
       summarize();
     }
+    const attended = results.contains(document.activeElement) || document.querySelector("dialog[open]");
+    if (!attended) arrange();
     const failed = results.querySelectorAll(".failed").length;
     const done = results.querySelectorAll(".card").length - failed;
     status.textContent = `${done} ${done === 1 ? "result" : "results"}${failed ? `, ${failed} failed` : ""}.`;
     results.removeAttribute("aria-busy");
     for (const button of buttons) button.disabled = false;
     // Whoever looks at a result already is left there.
-    if (!results.contains(document.activeElement) && !document.querySelector("dialog[open]")) {
+    if (!attended) {
       results.querySelector("h2")?.focus({ preventScroll: images.length > MANY });
     }
   }

@@ -232,6 +232,41 @@ def test_a_nifti_volume(site: Site, open_tab: Tab) -> None:
     assert tab.locator(".viewer .letter.left").first.inner_text() == "R"
 
 
+def test_the_files_of_a_series_are_one_stack(site: Site, open_tab: Tab) -> None:
+    tab = open_tab(viewport={"width": 1440, "height": 900})
+    pixels = slices()
+    scans = [
+        dicom(
+            pixels[place],
+            f"{name}.dcm",
+            ImagePositionPatient=[0, 0, 4.0 * place],
+            SeriesInstanceUID="1.2.777",
+            StudyInstanceUID="1.2.888",
+        )
+        for name, place in enumerate(reversed(range(SLICES - 2)))
+    ]
+    of_another = picture("other.png", "PNG")
+    judged(tab, site(), scans[0], of_another, *scans[1:])
+    tab.locator("#status", has_text=f"{SLICES - 1} results.").wait_for()
+    series = tab.get_by_role("region", name="Series of 18 files")
+    expect(series.get_by_role("heading", name="Series of 18 files")).to_be_focused()
+    expect(series.locator(".strip .slice")).to_have_count(18)
+    assert "1.2.777" not in tab.content()
+    assert tab.evaluate("document.getElementById('results').scrollHeight") < 1000
+    series.get_by_role("button", name="Open the viewer").click()
+    shown(tab)
+    tab.keyboard.press("Home")  # 17.dcm lies lowest
+    expect(corner(tab, "nw")).to_contain_text("1 of 18: 17.dcm")
+    tab.keyboard.press("h")
+    lowest = grey(tab)[0]
+    tab.keyboard.press("End")
+    expect(corner(tab, "nw")).to_contain_text("18 of 18: 0.dcm")
+    assert grey(tab)[0] > lowest
+    tab.keyboard.press("Escape")
+    series.locator("summary").click()
+    expect(series.locator("article.card")).to_have_count(18)
+
+
 def test_twelve_mixed_images(site: Site, open_tab: Tab) -> None:
     tab = open_tab(viewport={"width": 1440, "height": 900})
     kinds = ("PNG", "JPEG", "BMP", "TIFF", "GIF")
