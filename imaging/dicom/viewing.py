@@ -164,7 +164,9 @@ def _sequence(dataset: Any) -> str | None:
 
 def _stand_in(dataset: Any, keyword: str) -> str | None:
     text = str(value(dataset, keyword) or "").strip(" \0")
-    return hmac.new(_SALT, f"{keyword} {text}".encode(), "sha256").hexdigest()[:16] if text else None
+    return (
+        hmac.new(_SALT, f"{keyword} {text}".encode(), "sha256").hexdigest()[:16] if text else None
+    )
 
 
 def _position(dataset: Any) -> float | None:

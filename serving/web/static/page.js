@@ -162,38 +162,53 @@ function seriesOf(cards) {
   }));
   strip.tabIndex = 0;
   strip.setAttribute("aria-label", title.textContent);
+  const says = counted(cards);
   const open = make("button", "view", "Open the viewer");
   open.type = "button";
   open.addEventListener("click", () => view(cards[Math.floor(cards.length / 2)]));
   const series = make("section", "series", title, strip,
-    make("div", "foot", make("p", "quiet small", "Each file was judged by itself: there is no answer for the series as a whole."), open),
+    make("p", "small", `${says}. Each file was judged by itself: there is no answer for the series as a whole.`),
+    make("div", "foot", make("p", "disclaimer", disclaimer), open),
     make("details", "", make("summary", "", `The ${cards.length} results`), make("div", "cards", ...cards)));
   series.setAttribute("aria-label", title.textContent);
+  const doubtful = cards.filter((card) => card.dataset.doubt).length;
+  Object.assign(series.dataset, { name: title.textContent, says });
+  if (doubtful) series.dataset.doubt = `${doubtful} to be referred`;
   return series;
 }
 
 // Above many results: what was said, with links.
 
 function summarize() {
-  const cards = [...results.querySelectorAll(".card")];
-  summary.hidden = cards.length <= MANY;
+  const parts = [...results.children];
+  summary.hidden = parts.length <= MANY;
   const list = document.createElement("ol");
-  for (const card of cards) {
+  for (const part of parts) {
     const item = document.createElement("li");
     const link = document.createElement("a");
-    card.id ||= `card-${list.childElementCount}`;
-    link.href = `#${card.id}`;
-    link.textContent = card.dataset.name;
-    item.append(link, `: ${card.dataset.says ?? "not judged"}`);
-    if (card.dataset.doubt) {
+    part.id ||= `result-${list.childElementCount}`;
+    link.href = `#${part.id}`;
+    link.textContent = part.dataset.name;
+    item.append(link, `: ${part.dataset.says ?? "not judged"}`);
+    if (part.dataset.doubt) {
       const doubt = document.createElement("strong");
-      doubt.textContent = card.dataset.doubt.toLowerCase();
+      doubt.textContent = part.dataset.doubt.toLowerCase();
       item.append(", ", doubt);
     }
-    item.className = card.classList.contains("failed") ? "bad" : "";
+    item.className = part.classList.contains("failed") ? "bad" : "";
     list.append(item);
   }
   summary.replaceChildren(list);
+}
+
+// What is said of the files of a series: how many of each.
+function counted(cards) {
+  const counts = new Map();
+  for (const { dataset } of cards) {
+    const said = dataset.says.replace(/ \S+%$/, "");
+    counts.set(said, (counts.get(said) ?? 0) + 1);
+  }
+  return [...counts].map(([said, count]) => `${said} ${count}`).join(", ");
 }
 
 async function save(card) {
@@ -365,6 +380,7 @@ function start() {
     }
     const attended = results.contains(document.activeElement) || document.querySelector("dialog[open]");
     if (!attended) arrange();
+    summarize();
     const failed = results.querySelectorAll(".failed").length;
     const done = results.querySelectorAll(".card").length - failed;
     status.textContent = `${done} ${done === 1 ? "result" : "results"}${failed ? `, ${failed} failed` : ""}.`;

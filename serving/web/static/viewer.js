@@ -89,6 +89,17 @@ function short(value) {
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
 
+/**
+ * A legend that needs no other: a gradient in what is folded away colours nothing.
+ * @param {Element} legend
+ */
+function ownCopy(legend) {
+  const copy = /** @type {Element} */ (legend.cloneNode(true));
+  copy.querySelector("linearGradient")?.setAttribute("id", "viewer-legend-colours");
+  copy.querySelector("rect")?.setAttribute("fill", "url(#viewer-legend-colours)");
+  return copy;
+}
+
 /** One image, as it is looked at. */
 class Pane {
   /**
@@ -423,7 +434,7 @@ class Viewer {
   open(stacks, stack, index, legend) {
     this.stacks = stacks;
     this.opener = /** @type {HTMLElement | null} */ (document.activeElement);
-    this.legend.replaceChildren(...(legend ? ["little", legend.cloneNode(true), "much"] : []));
+    this.legend.replaceChildren(...(legend ? ["little", ownCopy(legend), "much"] : []));
     for (const pane of this.panes) {
       pane.choice.replaceChildren(...stacks.map((one, at) => make("option", { value: String(at) }, one.name)));
       pane.choice.hidden = stacks.length < 2;
@@ -472,7 +483,7 @@ class Viewer {
     this.strip.replaceChildren(...slots.map((slot, index) => {
       const parts = [];
       if (slot.picture) parts.push(make("img", { src: slot.picture, alt: "" }));
-      parts.push(make("span", { class: "number" }, slot.label ?? String(slot.frame)));
+      parts.push(make("span", { class: "number" }, String(slot.label ? index + 1 : slot.frame)));
       if (slot.says) parts.push(make("span", {}, slot.says));
       if (slot.doubt) parts.push(make("em", {}, slot.doubt));
       return make("div", {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dicom_files import file, head
 from drawing import draw, encode
 
 pytestmark = pytest.mark.long
@@ -96,6 +97,37 @@ def test_results(
     tab.get_by_role("button", name="Look at the images").click()
     tab.locator("#status", has_text="2 results, 1 failed.").wait_for()
     assert violations(tab, axe) == []
+
+
+def test_the_viewer(site: Callable[..., str], tab: Any, axe: str) -> None:
+    tab.goto(site(refer=True))
+    volume = {
+        "name": "scan.dcm",
+        "mimeType": "application/dicom",
+        "buffer": file(head(shape=(6, 48, 40))),
+    }
+    tab.set_input_files(
+        "#image",
+        [
+            volume,
+            *(
+                {"name": f"{n}.png", "mimeType": "image/png", "buffer": encode(draw(n))}
+                for n in range(4)
+            ),
+        ],
+    )
+    tab.locator("#previews canvas").wait_for()
+    assert violations(tab, axe) == [], "previews"
+    tab.get_by_role("button", name="Look at the images", exact=True).click()
+    tab.locator("#status", has_text="5 results.").wait_for()
+    assert violations(tab, axe) == [], "summary"
+    tab.get_by_role("button", name="Open the viewer").first.click()
+    tab.locator(".viewer .corner.sw", has_text="Zoom").first.wait_for()
+    assert violations(tab, axe) == [], "one image"
+    tab.keyboard.press("b")
+    assert violations(tab, axe) == [], "two images"
+    tab.keyboard.press("?")
+    assert violations(tab, axe) == [], "keys"
 
 
 def test_the_result_page_without_script(site: Callable[..., str], tab: Any, axe: str) -> None:

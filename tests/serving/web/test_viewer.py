@@ -253,6 +253,7 @@ def test_the_files_of_a_series_are_one_stack(site: Site, open_tab: Tab) -> None:
     expect(series.locator(".strip .slice")).to_have_count(18)
     assert "1.2.777" not in tab.content()
     assert tab.evaluate("document.getElementById('results').scrollHeight") < 1000
+    expect(series).to_contain_text("Glioma 18.")
     series.get_by_role("button", name="Open the viewer").click()
     shown(tab)
     tab.keyboard.press("Home")  # 17.dcm lies lowest
