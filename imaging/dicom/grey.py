@@ -49,6 +49,7 @@ class GreyFrames:
         """
         self._dataset, self._layout = dataset, layout
         self._frames, self._stored = frames, stored
+        self._last: _Seen | None = None
 
     def levels(self, frame: int) -> Levels:
         """Shows a frame.
@@ -119,7 +120,10 @@ class GreyFrames:
         return _range(map(self._see, self._frames))
 
     def _see(self, frame: int) -> "_Seen":
-        return _see(self._dataset, self._layout, frame, self._stored(frame))
+        if self._last is None or self._last.frame != frame:
+            self._last = None  # memory for one at a time
+            self._last = _see(self._dataset, self._layout, frame, self._stored(frame))
+        return self._last
 
 
 class PaletteFrames:

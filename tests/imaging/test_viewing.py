@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.uid import JPEGBaseline8Bit
 
 from imaging.config import EVERY_PICTURE, ReadConfig
+from imaging.dicom.codecs import StoredFrames
 from imaging.picture import RejectedImageError
 from imaging.reader import OpenFile, encode, open_content, read_content
 
@@ -118,6 +119,23 @@ def test_a_damaged_frame_leaves_the_others_readable() -> None:
     assert [opened.image(number).frame for number in (0, 2)] == [0, 2]
     with pytest.raises(RejectedImageError):
         opened.image(1)
+
+
+def test_a_frame_is_decoded_when_it_is_asked_for_and_once(monkeypatch) -> None:
+    decoded = []
+    values = StoredFrames.values
+    monkeypatch.setattr(
+        StoredFrames, "values", lambda self, frame: decoded.append(frame) or values(self, frame)
+    )
+    opened = open_content(_FILES["window"], _ALL)
+    assert decoded == []
+    opened.image(0)
+    opened.samples(0)
+    assert decoded == [0]
+    opened.image(2)
+    assert decoded == [0, 2]
+    open_content(file(_HEADS[0]), _ALL).image(0)  # without a window: its range, and its picture
+    assert decoded == [0, 2, 0]
 
 
 def test_more_frames_than_may_be_taken_are_told_in_one_sentence() -> None:
