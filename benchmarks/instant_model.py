@@ -1,4 +1,4 @@
-"""A model server that answers `explain` of one image without a model: what is left is the page's.
+"""A model server that answers `explain` of images without a model: what is left is the page's.
 
     bin/python -m benchmarks.instant_model PORT [SECONDS]
 
@@ -43,7 +43,7 @@ def _answer() -> bytes:
         "crop_box": [0.1, 0.2, 0.9, 0.8],
         "overlay_bytes": {"b64": base64.b64encode(stream.getvalue()).decode()},
     }
-    return json.dumps({"predictions": [row]}).encode()
+    return json.dumps(row).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,11 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """The same of every image."""
-        self.rfile.read(int(self.headers["content-length"]))
+        images = self.rfile.read(int(self.headers["content-length"])).count(b'"b64"')
         if self.seconds:
             with self.working:
                 time.sleep(self.seconds)
-        self._send(self.prediction)
+        self._send(b'{"predictions": [%s]}' % b", ".join([self.prediction] * images))
 
     def _send(self, body: bytes) -> None:
         self.send_response(200)

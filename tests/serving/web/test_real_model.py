@@ -72,7 +72,7 @@ def test_the_right_classes_are_seen_and_where_the_model_looked(
               return [bitmap.naturalWidth, bitmap.naturalHeight];
             }"""
         )
-        assert size == [64, 64]
+        assert size == [224, 224]
     assert right >= 9, right  # of 12; chance gives 3
 
 
