@@ -17,7 +17,7 @@ from components.disclaimer import DISCLAIMER
 pytestmark = pytest.mark.long
 
 expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=8_000)
+expect.set_options(timeout=300_000)  # milliseconds; it only ends what hangs
 Site = Callable[..., str]
 Tab = Callable[..., Any]
 SIZE, SLICES = 96, 20
