@@ -88,8 +88,9 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
     ask = ("predict", "--server", server.address)
     result = mri(*ask, str(scan), "--frame", "all", "--json", "--figure", f"{tmp_path}/all.png")
     assert result.returncode == 0, result.stderr
-    every = json.loads(result.stdout)["predictions"]
+    whole, *every = json.loads(result.stdout)["predictions"]
     assert [(one["frame"], one["frames"]) for one in every] == [(0, 3), (1, 3), (2, 3)]
+    assert (whole["frame"], whole["frames"], whole["slices"]) == (None, 3, 3)
     assert len({one["confidence"] for one in every}) == 3
     assert (tmp_path / "all.png").stat().st_size > 1000
 
@@ -97,10 +98,10 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
         [answer] = json.loads(mri(*ask, str(path), "--json", *asked).stdout)["predictions"]
         return answer
 
-    middle, last = one(scan), one(scan, "--frame", "2")
-    assert middle == one(scan, "--frame", "middle") == one(scan, "--frame", "1")
+    middle, last = one(scan, "--frame", "middle"), one(scan, "--frame", "2")
+    assert middle == one(scan, "--frame", "1") == every[1]
     assert (middle["frame"], last["frame"], last["frames"]) == (1, 2, 3)
-    assert last["confidence"] == one(tmp_path / "one.dcm")["confidence"]
+    assert last == every[2]
     assert last["confidence"] != middle["confidence"]
     said = mri(*ask, str(scan), str(tmp_path / "one.dcm")).stdout
     assert "scan.dcm, frame 1 of 0 to 2\n" in said
