@@ -37,6 +37,9 @@ class FileView:
         modality: `MR`, `CT` and so on.
         sequence: Words such as `T1` or `FLAIR`.
         side: `L` or `R`, where the file says whose side it shows.
+        series: The same for files of one series, as long as this process runs; it leads nowhere.
+        study: The same for files of one study, that is of one patient.
+        position_mm: Where the first frame lies across the slices.
     """
 
     width: int
@@ -50,6 +53,9 @@ class FileView:
     modality: str | None = None
     sequence: str | None = None
     side: str | None = None
+    series: str | None = None
+    study: str | None = None
+    position_mm: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 """A DICOM file's frames for a person who looks at them."""
 
+import hmac
+import math
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from imaging.dicom.elements import functional, item, number, numbers, several, value, words
 from imaging.dicom.grey import GreyFrames, is_inverted, scaling
@@ -13,10 +18,14 @@ from imaging.viewing import OPPOSITES, FileView, FrameView, Scale, between, lett
 ELEMENTS = (
     "AcquisitionContrast",
     "ImageLaterality",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
     "Laterality",
     "PatientOrientation",
     "ScanningSequence",
     "SeriesDescription",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
 )
 """What must have been parsed of a data set besides its pixels and its tags."""
 
@@ -41,6 +50,8 @@ _SEQUENCES = {
 }
 """Of PS3.3 C.8.3.1."""
 _SHORT_BITS = 16
+_SALT = secrets.token_bytes(32)
+"""Of this process: nobody can find a series by what stands for it, nor again after a restart."""
 
 
 class DicomViewer:
@@ -93,6 +104,9 @@ class DicomViewer:
             modality=self._modality,
             sequence=_sequence(data),
             side=side if side in ("L", "R") else None,
+            series=_stand_in(data, "SeriesInstanceUID"),
+            study=_stand_in(data, "StudyInstanceUID"),
+            position_mm=_position(data),
         )
 
     def frame(self, number: int) -> FrameView:
@@ -146,6 +160,22 @@ def _sequence(dataset: Any) -> str | None:
             return _CONTRASTS[word]
     said_so = words(value(dataset, "ScanningSequence"))
     return ", ".join(_SEQUENCES[one] for one in said_so if one in _SEQUENCES) or None
+
+
+def _stand_in(dataset: Any, keyword: str) -> str | None:
+    text = str(value(dataset, keyword) or "").strip(" \0")
+    return (
+        hmac.new(_SALT, f"{keyword} {text}".encode(), "sha256").hexdigest()[:16] if text else None
+    )
+
+
+def _position(dataset: Any) -> float | None:
+    place = numbers(functional(dataset, 0, "PlanePositionSequence", "ImagePositionPatient"))
+    lies = numbers(functional(dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient"))
+    if len(place) != 3 or len(lies) != 6:
+        return None
+    across = float(np.dot(np.cross(lies[:3], lies[3:]), place))
+    return round(across, 4) if math.isfinite(across) else None
 
 
 def _orientation(dataset: Any, frame: int) -> Any:

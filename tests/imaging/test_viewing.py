@@ -205,3 +205,20 @@ def test_nothing_of_a_patient_is_among_the_facts() -> None:
     said = f"{viewer.file} {viewer.frame(0)}"
     assert "XQZ" not in said
     assert "1877" not in said
+
+
+def test_files_of_a_series_are_known_by_a_stand_in_that_leads_nowhere() -> None:
+    uids = {"SeriesInstanceUID": "1.2.777.1", "StudyInstanceUID": "1.2.777"}
+    across = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    first, second, other = (
+        open_content(file(**{**uids, **across, **values}), _ALL).viewer.file
+        for values in (
+            {"ImagePositionPatient": [0, 0, 4.5]},
+            {"ImagePositionPatient": [0, 0, -4.5]},
+            {"SeriesInstanceUID": "1.2.777.2"},
+        )
+    )
+    assert first.series == second.series != other.series
+    assert first.study == second.study == other.study
+    assert (first.position_mm, second.position_mm, other.position_mm) == (4.5, -4.5, None)
+    assert open_content(file(), _ALL).viewer.file.series is None

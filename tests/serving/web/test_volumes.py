@@ -60,9 +60,9 @@ def test_each_frame_is_judged_and_shown_just_as_it_was_sent(
 def test_the_page_shows_the_volume_first_and_then_every_frame(client: FlaskClient) -> None:
     html = send(client, (_series(3), "scan.dcm")).text
     whole = html.index("Mean of the probabilities over the 3 slices")
-    frames = [html.index(f"frame {number} of 0 to 2") for number in range(3)]
+    frames = [html.index(f'<span class="number">{number}</span>') for number in range(3)]
     assert [whole, *frames] == sorted([whole, *frames])
-    assert html.count("not a diagnosis") >= 4
+    assert html.count("not a diagnosis") >= 3  # above, below and in the result
 
 
 def test_a_volume_is_the_mean_over_slices_that_show_enough_of_the_head() -> None:

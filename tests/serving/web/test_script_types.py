@@ -1,0 +1,39 @@
+"""The viewer's modules under the type checker: what their comments say of types holds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import serving.web
+
+pytestmark = pytest.mark.long
+
+_STATIC = Path(serving.web.__file__).parent / "static"
+
+
+def test_the_types_of_the_viewer_hold(node: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    runs = shutil.which("node", path=path)
+    assert runs is not None
+    options = "--noEmit --allowJs --checkJs --strict --target es2022 --module esnext"
+    done = subprocess.run(
+        [
+            runs,
+            node / "node_modules" / "typescript" / "bin" / "tsc",
+            *options.split(),
+            "--lib",
+            "es2022,dom,dom.iterable",
+            _STATIC / "frames.js",
+            _STATIC / "viewer.js",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
