@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
+from components.evaluate.report.config import CardConfig
 from components.gate.config import FindingName, GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
@@ -77,6 +78,7 @@ class Config(StrictConfig):
         export: The form of the network that is served.
         robustness: The question whether the model looks at the tumour.
         evaluate: What blesses a model.
+        card: What only the user knows of the model, for its card.
         push: `auto` serves a blessed model at once, `after_review` when a person has approved it.
         serve_check: The server that a candidate is asked through, and what is demanded.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
@@ -99,6 +101,7 @@ class Config(StrictConfig):
     export: ExportConfig = ExportConfig()
     robustness: RobustnessConfig = RobustnessConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    card: CardConfig = CardConfig()
     push: Push = "auto"
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False

@@ -1,6 +1,7 @@
 """What an evaluation came to: figures on the test split and, in words, why a model is refused."""
 
 from components.json_file import JsonFile
+from components.pages.numbers import fraction
 from components.strict_config import StrictConfig
 
 CURRENT_MODEL_ID = "current_model_id"
@@ -34,7 +35,7 @@ class Check(StrictConfig):
         where = f" on {self.slice}" if self.slice else ""
         if self.value is None:
             return f"{self.figure}{where} cannot be computed; {self.demanded} is demanded"
-        return f"{self.figure}{where} is {self.value:.3f}; {self.demanded} is demanded"
+        return f"{self.figure}{where} is {fraction(self.value)}; {self.demanded} is demanded"
 
 
 class SliceAccuracy(StrictConfig):

@@ -51,6 +51,20 @@ def test_a_stopped_run_shows_why_and_what_can_be_done(tmp_path):
     assert page.text.count("Before") == page.text.count("Now") == 3
 
 
+def test_rejected_files_are_named_by_their_line_in_a_table_whose_path_is_given(tmp_path):
+    rejected = [("glioma/Jane Doe.jpg", "empty file"), ("glioma/a\nb.jpg", HOSTILE)] * 15
+    counts = report(found=300, ingested=270, rejected=30, reasons={"empty file": 30})
+    page = _page(tmp_path, counts, heads(60, 1), rejected=rejected)
+    text = " ".join(page.text.split())
+    assert "artifacts/Ingest/rejected/3/rejected.csv" in text
+    assert str(tmp_path) not in text
+    assert "line 2 empty file" in text
+    assert f"line 4 {HOSTILE}" in text  # a name may have a line break
+    assert "10 more are in the table" in text
+    assert "Jane" not in text
+    assert not {"script", "img"} & set(page.elements)
+
+
 def test_clean_data_are_compared_with_the_data_before(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1), BEFORE)
     assert "Nothing is out of the ordinary." in page.text
@@ -119,7 +133,7 @@ def test_looks_are_shown_by_class_with_pictures(tmp_path):
     text = " ".join(page.text.split())
     assert "plane: axial (7)" in text
     assert "Of 412 groups that look like this (cut to white), all are notumor" in text
-    assert "94.0%" in text
+    assert "0.940" in text
     assert "0.980" in text
     assert page.elements.count("img") == 2
 
