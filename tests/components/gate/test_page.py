@@ -1,7 +1,9 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from counting import evidence, images_with, report
+from fitting import SCREENS, misfits
 from gating import heads, judge
 
 from components.disclaimer import DISCLAIMER
@@ -141,3 +143,35 @@ def test_looks_are_shown_by_class_with_pictures(tmp_path):
 def test_a_report_of_before_there_was_evidence_is_shown(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1))
     assert "How the training images look is not known." in page.text
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """A page of everything, with long names."""
+    out = tmp_path_factory.mktemp("crowded")
+    classes = ("glioma_grade_four_with_contrast_enhancement", "notumor", "pituitary", "meningioma")
+    path = f"the folder /data/{'a_long_part_of_a_path/' * 6} cannot be read"
+    images = {split: dict.fromkeys(classes, 60) for split in ("train", "eval", "test", "excluded")}
+    counts = report(
+        classes=classes,
+        found=300,
+        ingested=240,
+        rejected=60,
+        reasons={path: 30, "empty file": 30},
+        images=images | {"train": {**dict.fromkeys(classes, 60), "notumor": 0}},
+        seen=dict.fromkeys(classes, 3),
+        evidence=evidence(),
+    )
+    judge(
+        out,
+        counts,
+        heads(60, 1, lambda pixels: pixels * 0.5),
+        BEFORE,
+        rejected=[("a.jpg", path), ("b.jpg", "empty file")],
+    )
+    return out / "verdict" / "index.html"
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_it_fits_every_screen(chromium, crowded, width, scheme):
+    assert misfits(chromium, crowded, width, scheme) == []
