@@ -14,6 +14,7 @@ from components.pages.templates import render_page
 
 _REASONS = 20
 _FILES = 20
+_FIRST_ROW = 2
 _PLACE = 5
 """The last parts of a path that stay the same wherever the work folder lies."""
 _TRAIN, _BEFORE = "train", "before"
@@ -63,7 +64,7 @@ def _place(rejected: Path) -> str:
 
 
 def _rejected(folder: Path) -> Iterator[tuple[int, str]]:
-    """The first rejected files: the line of each in the table, and its reason.
+    """The first rejected files: the row of each in the table, as a spreadsheet counts, and why.
 
     A file's name may name a patient, so it stays in the table.
     """
@@ -71,6 +72,5 @@ def _rejected(folder: Path) -> Iterator[tuple[int, str]]:
     if not file.is_file():
         return
     with file.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        for row in islice(rows, _FILES):
-            yield rows.line_num, row["reason"]
+        for number, row in enumerate(islice(csv.DictReader(stream), _FILES), _FIRST_ROW):
+            yield number, row["reason"]

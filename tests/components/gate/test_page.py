@@ -53,15 +53,15 @@ def test_a_stopped_run_shows_why_and_what_can_be_done(tmp_path):
     assert page.text.count("Before") == page.text.count("Now") == 3
 
 
-def test_rejected_files_are_named_by_their_line_in_a_table_whose_path_is_given(tmp_path):
+def test_rejected_files_are_named_by_their_row_in_a_table_whose_path_is_given(tmp_path):
     rejected = [("glioma/Jane Doe.jpg", "empty file"), ("glioma/a\nb.jpg", HOSTILE)] * 15
     counts = report(found=300, ingested=270, rejected=30, reasons={"empty file": 30})
     page = _page(tmp_path, counts, heads(60, 1), rejected=rejected)
     text = " ".join(page.text.split())
     assert "artifacts/Ingest/rejected/3/rejected.csv" in text
     assert str(tmp_path) not in text
-    assert "line 2 empty file" in text
-    assert f"line 4 {HOSTILE}" in text  # a name may have a line break
+    assert "row 2empty file" in text
+    assert f"row 3{HOSTILE}" in text  # a name may have a line break
     assert "10 more are in the table" in text
     assert "Jane" not in text
     assert not {"script", "img"} & set(page.elements)

@@ -21,6 +21,7 @@ from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import ModelVerdict
+from components.pages.numbers import signed
 from components.reasons import UNSURE
 from components.serve_check.verdict import ServeVerdict
 
@@ -113,7 +114,7 @@ def test_what_changed_stands_at_the_top_with_what_it_is_worth(opened, good):
     figures = Figures.read(good)
     row = opened.locator(".changes tbody tr", has_text="Accuracy").first
     difference = figures.comparison.differences["accuracy"]
-    assert f"{difference.value:+.3f} ({difference.low:+.3f} to" in row.inner_text()
+    assert f"{signed(difference.value)} ({signed(difference.low)} to" in row.inner_text()
     said = opened.locator(".decision").inner_text()
     assert "This model (A) minus the last blessed model (B, number 3)" in said
     assert "a drop of 0.010 is 0.9 of 90 images" in said
