@@ -19,7 +19,8 @@ def render_page(template: Path, **values: Any) -> str:
 
     Whatever is put in is escaped. Templates may extend `frame.html`, which all pages share,
     import from `macros.html`, and use the filters `count` (1,234), `percent` (12.3%), `fraction`
-    (0.123), `signed` (+0.123), `number` (four digits) and `shown` (other people's names). `disclaimer` is there for every page to show.
+    (0.123), `signed` (+0.123), `number` (four digits) and `shown` (other people's names).
+    `disclaimer` is there for every page to show.
 
     Args:
         template: The page's Jinja template.

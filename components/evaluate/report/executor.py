@@ -55,8 +55,8 @@ class ReportExecutor(base_executor.BaseExecutor):
                 `data_report`, `gate_verdict` and `infra_blessing`.
             output_dict: `model_report`.
             exec_properties: `config` (JSON of an `EvaluateConfig`), `card` (JSON of a
-                `CardConfig`), `parameters` (JSON of the configuration's sections; where the model says what it was trained with, that
-                counts), `data_note`, `push`.
+                `CardConfig`), `parameters` (JSON of the configuration's sections;
+                where the model says what it was trained with, that counts), `data_note`, `push`.
         """
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
         stated = CardConfig.model_validate_json(exec_properties["card"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from fitting import SCREENS, misfits
+from prometheus_client.parser import text_string_to_metric_families
 from traffic import START, log_requests, measured, training_statistics
 
 from components.errors import PipelineError

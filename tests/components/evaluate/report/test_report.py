@@ -238,9 +238,7 @@ def test_what_no_training_image_could_teach_is_said(opened):
 
 def test_the_worst_slice_comes_first(opened):
     rows = opened.locator("#slices ~ .scroll").first.locator("tbody tr")
-    accuracies = [
-        float(row.locator("td").first.inner_text()) for row in rows.all()
-    ]
+    accuracies = [float(row.locator("td").first.inner_text()) for row in rows.all()]
     assert accuracies == sorted(accuracies)
 
 
