@@ -1,6 +1,5 @@
 """What the figures of a folder mean, in sentences."""
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 from components.ingest.evidence.table import told_words
@@ -138,7 +137,7 @@ def _shortcuts(findings: Findings) -> FolderVerdict:
     )
 
 
-def _against(features: Set[str]) -> str:
+def _against(features: set[str]) -> str:
     """What to do about features that tell the class, without a word about others."""
     advice = [words for words, about in _REMEDIES if about & features]
     others = features.difference({ALL_TOGETHER}, *(about for _, about in _REMEDIES))

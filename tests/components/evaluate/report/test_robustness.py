@@ -130,9 +130,9 @@ def _written(tmp_path, **settings):
 def test_page_card_and_figures_say_whether_it_looks_at_the_tumour(tmp_path):
     report, section = _written(tmp_path, changed=write_changed(tmp_path / "changed", _blurred))
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", section)))
-    assert "50.0 %" in text
+    assert "0.500" in text
     assert text.index("blurred by 0.6%") < text.index("mirrored")
-    assert "says the most frequent class is right in 25.0 %" in text
+    assert "says the most frequent class is right in 0.250" in text
     for words in ("the head blanked", "histogram alone", "patches of 1 cm", "accuracy on eval"):
         assert words in text, words
     # One image, as it is, in two styles, three times without anatomy, and in six shifts.
