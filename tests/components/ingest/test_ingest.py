@@ -100,7 +100,7 @@ def test_a_folder_that_changes_after_it_was_listed_is_refused(make_folder, tmp_p
 
 
 def test_no_name_in_the_table_of_rejected_files_is_a_formula(make_folder, tmp_path):
-    root = make_folder()
+    root = make_folder() / "Training"
     (root / "=HYPERLINK").mkdir()
     (root / "=HYPERLINK" / "1.png").write_bytes(b"")
     found = ingest(root, tmp_path / "out")
