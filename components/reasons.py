@@ -6,6 +6,8 @@ them from it.
 
 UNSURE = "the model is not sure: refer to a reader"
 FOREIGN = "it looks like none of the training images"
+FOREIGN_LIMIT = 1.0
+"""The score above which the graph says so."""
 CUT_BLACK = "dark levels are cut: export the full range"
 CUT_WHITE = "bright levels are cut: export the full range"
 BLURRED = "it is blurred: export the full resolution"

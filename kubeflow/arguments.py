@@ -51,5 +51,7 @@ def read_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, A
             raise ConfigError(f"--param {name}={value!r} must be {expected}.") from error
     for name, one in pipeline.parameters.items():
         if name not in values and not one.is_optional:
-            raise ConfigError(f"{pipeline.path} needs a value for {name}: give --param {name}=VALUE.")
+            raise ConfigError(
+                f"{pipeline.path} needs a value for {name}: give --param {name}=VALUE."
+            )
     return values

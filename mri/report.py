@@ -17,6 +17,7 @@ from components.evaluate.predictions.table import PREDICTIONS_FILE, PredictionTa
 from components.evaluate.report.compare import compare_answers
 from components.evaluate.report.figures import TITLES, Comparison, Figure, Figures
 from components.evaluate.report.files import PAGE_FILE
+from components.pages.numbers import fraction
 from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
@@ -127,8 +128,9 @@ def _words(figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return "not computable"
     if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+        return fraction(figure.value)
+    ends = f"{fraction(figure.low)} to {fraction(figure.high)}"
+    return f"{fraction(figure.value)} ({ends})"
 
 
 def _paired(

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from components.bucket import URI
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
+from components.evaluate.report.config import CardConfig
 from components.gate.config import FindingName, GateConfig
 from components.ingest.config import IngestConfig
 from components.push.pushed import Push
@@ -82,6 +83,7 @@ class Config(StrictConfig):
         export: The form of the network that is served.
         robustness: The check whether the model looks at the tumour.
         evaluate: What a model must achieve to be blessed.
+        card: What only you know about the model, for its card.
         push: `auto` serves a blessed model at once, `after_review` only after a person has approved
             it.
         bucket: `s3://BUCKET/FOLDER` that also holds all versions in `serving/`, as `NAME/VERSION`;
@@ -108,6 +110,7 @@ class Config(StrictConfig):
     export: ExportConfig = ExportConfig()
     robustness: RobustnessConfig = RobustnessConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    card: CardConfig = CardConfig()
     push: Push = "auto"
     bucket: BucketUri | None = None
     serve_check: ServeCheckConfig = ServeCheckConfig()

@@ -1,6 +1,7 @@
 """What an evaluation came to: figures on the test split and, in words, why a model is refused."""
 
 from components.json_file import JsonFile
+from components.pages.numbers import fraction
 from components.strict_config import StrictConfig
 
 CURRENT_MODEL_ID = "current_model_id"
@@ -38,8 +39,8 @@ class Check(StrictConfig):
             return f"{self.figure}{where} cannot be computed (limit: {self.demanded})"
         if self.said:
             limit = self.demanded.removeprefix("at most ")
-            return f"{self.said.format(f'{self.value:.3f}')}{where} (limit {limit})"
-        return f"{self.figure}{where} is {self.value:.3f} (limit: {self.demanded})"
+            return f"{self.said.format(fraction(self.value))}{where} (limit {limit})"
+        return f"{self.figure}{where} is {fraction(self.value)} (limit: {self.demanded})"
 
 
 class SliceAccuracy(StrictConfig):

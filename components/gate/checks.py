@@ -49,8 +49,8 @@ def rejected_files(report: IngestReport, config: GateConfig) -> Iterator[Finding
             "rejected_files",
             found=f"{report.rejected:,} of {report.found:,} files ({share:.1%}) cannot be used.",
             expected=f"At most {config.max_rejected_share:.1%}.",
-            action="Repair or remove the files in ingest's rejected.csv, which gives the reason "
-            "for each.",
+            action="Repair or remove the files. Ingest's rejected.csv lists each with its reason; "
+            "the page says where it is.",
             figures={"rejected": report.rejected, "found": report.found, "share": share},
         )
 

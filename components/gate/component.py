@@ -29,7 +29,7 @@ from components.gate.verdict import (
     Previous,
     weigh,
 )
-from components.ingest.artifacts import IngestReportFile
+from components.ingest.artifacts import IngestReportFile, RejectedImages
 from components.ingest.report import IngestReport
 
 _TRAIN = "train"
@@ -48,6 +48,7 @@ def Gate(
     accepted: Parameter[str],
     reason: Parameter[str],
     code: Parameter[str],
+    rejected: InputArtifact[RejectedImages] = None,
     previous_statistics: InputArtifact[ExampleStatistics] = None,
     previous_report: InputArtifact[IngestReportFile] = None,
 ) -> None:
@@ -67,6 +68,7 @@ def Gate(
             is a parameter, as `reason` is, so that ML Metadata keeps who let what pass.
         reason: Why.
         code: Digest of this code, for TFX's cache.
+        rejected: Which files ingest left out, for the page.
         previous_statistics: Of the last data that passed, or of none.
         previous_report: What ingest counted then.
     """
@@ -99,7 +101,14 @@ def Gate(
     _LOG.info("%s: %s", outcome, ", ".join(finding.name for finding in weighed) or "no finding")
     folder = Path(verdict.uri)
     judgement.write(folder)
-    page = render(judgement, counts, previous, by_split, before)
+    page = render(
+        judgement,
+        counts,
+        previous,
+        by_split,
+        before,
+        Path(rejected.uri) if rejected is not None else None,
+    )
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     _describe(verdict, judgement, counts)
     verdict.set_int_custom_property(STATISTICS_ID, statistics.id)

@@ -2,6 +2,8 @@
 
 from tfx import types
 
+REJECTED_FILE = "rejected.csv"
+"""The file in a `RejectedImages`."""
 HISTORY = "history"
 """Property of a SplitAssignment: the folder of the one that it went on from, or nothing."""
 

@@ -19,7 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.errors import PipelineError
-from components.ingest.artifacts import HISTORY
+from components.ingest.artifacts import HISTORY, REJECTED_FILE
 from components.ingest.bucket_data import data_folder
 from components.ingest.config import IngestConfig, settings_digest
 from components.ingest.counts import counted
@@ -42,9 +42,9 @@ from components.ingest.splits import (
 )
 from components.ingest.survey import Survey, survey
 from components.ingest.workers import on_workers
+from components.spreadsheet import harmless, harmless_path
 from components.whole_file import whole_file
 
-REJECTED_FILE = "rejected.csv"
 _SHARD = 1024
 """Images whose Examples are in one file."""
 
@@ -184,7 +184,7 @@ def _write_rejected(path: Path, rejections: Sequence[Rejection]) -> None:
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "reason"])
-        writer.writerows([rejection.name, rejection.reason] for rejection in rejections)
+        writer.writerows([harmless_path(one.name), harmless(one.reason)] for one in rejections)
 
 
 def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> IngestReport:

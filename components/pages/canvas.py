@@ -8,6 +8,8 @@ from typing import Any
 
 INK, QUIET, LINE, PAPER = "#1d2327", "#5d6970", "#e1e5e7", "#fefefd"
 ACCENT, WARN, GOOD, BAD = "#0b6e99", "#8a6100", "#2c7a4b", "#b3381d"
+_TYPE = "Segoe UI, Roboto, Helvetica Neue, Helvetica, Liberation Sans, Arial, sans-serif"
+"""The page's own, without quotation marks, as it stands in attributes."""
 _VARIABLES = {
     INK: "ink",
     QUIET: "quiet",
@@ -85,7 +87,7 @@ def _adapt(svg: str, name: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"""'?DejaVu Sans'?""", "system-ui, sans-serif", svg)
+    svg = re.sub(r"""'?DejaVu Sans'?""", _TYPE, svg)
     # Names such as `figure_1` and `axes_1` would stand on the page once for each drawing.
     svg = re.sub(r' id="((?:figure|axes|patch|line2d|text|matplotlib|xtick|ytick|legend|'
                  r'QuadMesh|PathCollection|LineCollection)[^"]*)"', "", svg)  # fmt: skip

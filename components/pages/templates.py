@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.disclaimer import DISCLAIMER
 from components.pages.names import shown
+from components.pages.numbers import fraction, signed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -17,8 +18,9 @@ def render_page(template: Path, **values: Any) -> str:
     """Renders a page of HTML that loads nothing and runs nothing.
 
     Whatever is put in is escaped. Templates may extend `frame.html`, which all pages share,
-    import from `macros.html`, and use the filters `count` (1,234), `percent` (12.3%), `number`
-    (four digits) and `shown` (other people's names). `disclaimer` is there for every page to show.
+    import from `macros.html`, and use the filters `count` (1,234), `percent` (12.3%), `fraction`
+    (0.123), `signed` (+0.123), `number` (four digits) and `shown` (other people's names).
+    `disclaimer` is there for every page to show.
 
     Args:
         template: The page's Jinja template.
@@ -64,5 +66,7 @@ def _environment(*folders: Path, escape: bool) -> Environment:
     environment.filters["count"] = "{:,}".format
     environment.filters["percent"] = "{:.1%}".format
     environment.filters["number"] = "{:.4g}".format
+    environment.filters["fraction"] = fraction
+    environment.filters["signed"] = signed
     environment.filters["shown"] = shown
     return environment

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.spreadsheet import harmless, harmless_path
 from components.whole_file import whole_file
 from mri.classified import Classified
 
 Format = Literal["parquet", "csv"]
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -93,6 +93,6 @@ def _write_csv(rows: Sequence[Classified], path: Path) -> None:
 
 def _text(name: str, value: Any) -> Any:
     """A cell; none begins as a formula does, which a spreadsheet would run."""
-    if isinstance(value, str) and value.startswith(_FORMULAS):
-        return f"./{value}" if name == "path" else f"'{value}"
+    if isinstance(value, str):
+        return harmless_path(value) if name == "path" else harmless(value)
     return json.dumps(value) if isinstance(value, bool | dict) else value

@@ -24,7 +24,9 @@ def schedule(
     pipeline: Compiled,
     flags: JobFlags,
     server: ServerFlags,
-    cron: Annotated[str, typer.Option(help="Minute to weekday; with six fields, seconds come first.")],
+    cron: Annotated[
+        str, typer.Option(help="Minute to weekday; with six fields, seconds come first.")
+    ],
     catch_up: Annotated[
         bool, typer.Option(help="Make up for every missed time, or for the last one only.")
     ] = False,

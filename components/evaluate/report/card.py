@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.checklists import Answer, answer, checklists
+from components.evaluate.report.config import CardConfig
 from components.evaluate.report.facts import gather, sentences
 from components.evaluate.report.figures import Figure, Figures
 from components.evaluate.report.lineage import ModelLineage
@@ -14,6 +15,8 @@ from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "model_card.md"
+NOT_STATED = "not stated"
+"""In the place of what only the user knows, and did not say."""
 _TEMPLATE = Path(__file__).with_name("model_card.jinja")
 
 
@@ -41,11 +44,15 @@ class ModelCard(JsonFile):
     Attributes:
         name: What it is.
         version: What it is served as; None until it is.
-        intended_use: What it is for.
+        intended_use: What its users say that it is for.
+        design: What the pipeline makes it for.
         out_of_scope: What it is not for.
         blessed: Whether it met every threshold.
         reasons: Why not.
-        data: Where its images come from, and under which licence.
+        data: What its images are.
+        data_source: Where they come from, as its users say.
+        licence: Under which terms they may be used, as its users say.
+        contact: Who answers questions.
         protocol: How they were split.
         disjoint: At which level training and test images are disjoint.
         figures: Measured on the test images.
@@ -64,10 +71,14 @@ class ModelCard(JsonFile):
     name: str
     version: str | None = None
     intended_use: str
+    design: str = ""
     out_of_scope: tuple[str, ...]
     blessed: bool
     reasons: tuple[str, ...]
     data: str
+    data_source: str = NOT_STATED
+    licence: str = NOT_STATED
+    contact: str = NOT_STATED
     protocol: str
     disjoint: str
     figures: dict[str, Figure]
@@ -82,7 +93,11 @@ class ModelCard(JsonFile):
 
     @staticmethod
     def of(
-        figures: Figures, verdict: ModelVerdict, lineage: ModelLineage, data: IngestReport
+        figures: Figures,
+        verdict: ModelVerdict,
+        lineage: ModelLineage,
+        data: IngestReport,
+        stated: CardConfig | None = None,
     ) -> "ModelCard":
         """Writes a model's card.
 
@@ -91,11 +106,13 @@ class ModelCard(JsonFile):
             verdict: Whether it was blessed.
             lineage: What made it.
             data: What ingest counted.
+            stated: What only the user knows.
 
         Returns:
             The card.
         """
-        facts, always = gather(figures, lineage, data), sentences()["always"]
+        stated = stated or CardConfig()
+        facts, always = gather(figures, lineage, data, stated), sentences()["always"]
         by_class = {
             f"{figure.replace('_', ' ')} of {name}": value
             for name, values in figures.by_class.items()
@@ -104,11 +121,15 @@ class ModelCard(JsonFile):
         headline = {name.replace("_", " "): value for name, value in figures.headline.items()}
         return ModelCard(
             name=facts["method"],
-            intended_use=facts["intended_use"],
+            intended_use=stated.intended_use or NOT_STATED,
+            design=facts["design"],
             out_of_scope=always["out_of_scope"],
             blessed=verdict.blessed,
             reasons=verdict.reasons,
             data=facts["data"],
+            data_source=stated.data_source or NOT_STATED,
+            licence=stated.licence or NOT_STATED,
+            contact=stated.contact or NOT_STATED,
             protocol=facts["split"],
             disjoint=facts["disjoint"],
             figures={**headline, **by_class},

@@ -82,7 +82,9 @@ def compare_answers(
         p_values[name] = finite(two_sided_p(samples[name]))
         low, high = interval(samples[name]) or (None, None)
         differences[name] = (
-            Figure(value=first - second, low=low, high=high, images=len(predictions))
+            Figure(
+                value=first - second, low=low, high=high, images=int(mine.among(metric.about).sum())
+            )
             if np.isfinite(first - second)
             else Figure(value=None, missing="it would be a share of no images")
         )

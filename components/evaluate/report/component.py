@@ -11,6 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.evaluate.artifacts import ModelReport, PredictionsFile
 from components.evaluate.config import EvaluateConfig
+from components.evaluate.report.config import CardConfig
 from components.evaluate.report.executor import ReportExecutor
 from components.gate.artifacts import GateVerdict
 from components.ingest.artifacts import IngestReportFile
@@ -28,7 +29,7 @@ class ReportSpec(types.ComponentSpec):
 
     PARAMETERS = {
         name: ExecutionParameter(type=str)
-        for name in ("config", "parameters", "data_note", "push", "code")
+        for name in ("config", "card", "parameters", "data_note", "push", "code")
     }
     INPUTS = {
         "predictions": ChannelParameter(type=PredictionsFile),
@@ -53,6 +54,7 @@ class Report(base_component.BaseComponent):
         self,
         *,
         config: EvaluateConfig,
+        card: CardConfig,
         parameters: Mapping[str, Any],
         data_note: str,
         push: str,
@@ -62,6 +64,7 @@ class Report(base_component.BaseComponent):
 
         Args:
             config: Thresholds, and how figures are computed.
+            card: What only the user knows.
             parameters: What the model was made with, for its lineage.
             data_note: What the data folder says of itself, if anything.
             push: `auto` or `after_review`.
@@ -71,6 +74,7 @@ class Report(base_component.BaseComponent):
             ReportSpec(
                 **channels,
                 config=config.model_dump_json(),
+                card=card.model_dump_json(),
                 parameters=json.dumps(dict(parameters), sort_keys=True),
                 data_note=data_note,
                 push=push,

@@ -11,6 +11,7 @@ from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import Bin
 from components.pages.canvas import ACCENT, BAD, GOOD, LINE, PAPER, QUIET, WARN, canvas
 from components.pages.names import shown
+from components.reasons import FOREIGN_LIMIT
 
 _CLASS_COLOURS = (ACCENT, WARN, GOOD, BAD)
 _LONGEST_LABEL = 20
@@ -178,7 +179,7 @@ def draw_training(history: Mapping[str, Sequence[float]], metric: str) -> str:
 
 
 def draw_scores(scores: Mapping[str, Floats]) -> str:
-    """The foreign-image score of the test images and of each kind of foreign image.
+    """The foreign-image score of the test images and of each kind of foreign image, and the limit.
 
     Args:
         scores: By what the images are.
@@ -205,6 +206,15 @@ def draw_scores(scores: Mapping[str, Floats]) -> str:
             median.set(color=PAPER if index == 0 else ACCENT, linewidth=1.5)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
+        axes.axvline(FOREIGN_LIMIT, color=BAD, linestyle="--", linewidth=1.2)
+        axes.annotate(
+            "limit",
+            (FOREIGN_LIMIT, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 2),
+            textcoords="offset points",
+            color=BAD,
+        )
         axes.set(xlabel="score: higher is less like the training images")
     return svg()
 

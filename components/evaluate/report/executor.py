@@ -15,6 +15,8 @@ from components.evaluate.checks import computable
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
+from components.evaluate.report.config import CardConfig
+from components.evaluate.report.decision import calibration_words, changes, reach
 from components.evaluate.report.figures import TITLES, Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.foreign import TEST_IMAGES
@@ -52,11 +54,12 @@ class ReportExecutor(base_executor.BaseExecutor):
             input_dict: `predictions`, `changed`, `evaluation`, `model`, `examples`,
                 `data_report`, `gate_verdict` and `infra_blessing`.
             output_dict: `model_report`.
-            exec_properties: `config` (JSON of an `EvaluateConfig`), `parameters` (JSON of the
-                configuration's sections; where the model says what it was trained with, that
-                counts), `data_note`, `push`.
+            exec_properties: `config` (JSON of an `EvaluateConfig`), `card` (JSON of a
+                `CardConfig`), `parameters` (JSON of the configuration's sections;
+                where the model says what it was trained with, that counts), `data_note`, `push`.
         """
         config = EvaluateConfig.model_validate_json(exec_properties["config"])
+        stated = CardConfig.model_validate_json(exec_properties["card"])
         [made], [model] = output_dict["model_report"], input_dict["model"]
         predictions = PredictionTable.read(_folder(input_dict, "predictions"))
         verdict = ModelVerdict.read(_folder(input_dict, "evaluation"))
@@ -82,7 +85,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             trained=f"{datetime.fromtimestamp(made_at, tz=timezone.utc):%Y-%m-%d %H:%M:%S} UTC",
             data_note=exec_properties["data_note"],
         )
-        card = ModelCard.of(figures, verdict, lineage, data)
+        card = ModelCard.of(figures, verdict, lineage, data, stated)
         # Of answers that allow no figure, none is shown.
         shown = predictions.only(np.full(len(predictions), computable(predictions)))
         chosen = galleries(shown, figures.healthy_class)
@@ -97,6 +100,9 @@ class ReportExecutor(base_executor.BaseExecutor):
             card=card,
             data=data,
             gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
+            changes=(changed_figures := changes(figures, config)),
+            reach=reach(changed_figures),
+            calibration=calibration_words(figures),
             titles=TITLES,
             drawings=draw(figures, predictions, epochs),
             slices=worst_first(figures.slices),

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from components.disclaimer import DISCLAIMER
+from components.evaluate.report.config import CardConfig
 from components.evaluate.report.figures import Figures
 from components.evaluate.report.lineage import ModelLineage
 from components.ingest.report import IngestReport
@@ -14,13 +15,16 @@ from components.pages.templates import text_environment
 from components.trainer.layers import EXPLAINED_LAYER
 
 
-def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[str, str]:
+def gather(
+    figures: Figures, lineage: ModelLineage, data: IngestReport, stated: CardConfig
+) -> dict[str, str]:
     """What is known of a model.
 
     Args:
         figures: Measured on the test images.
         lineage: What made it.
         data: What ingest counted.
+        stated: What only the user knows.
 
     Returns:
         Sentences by the keys that the checklists ask for; what is not known is not there.
@@ -40,6 +44,7 @@ def gather(figures: Figures, lineage: ModelLineage, data: IngestReport) -> dict[
         "worst": min(figures.slices, key=lambda one: one.accuracy.value or 0.0, default=None),
         "lineage": lineage,
         "data": data,
+        "stated": stated,
         "always": sentences()["always"],
         "disclaimer": DISCLAIMER,
         "layer": EXPLAINED_LAYER,

@@ -1,6 +1,7 @@
 """All figures of a model as data: what the page, the terminal, the card and `--json` show."""
 
 from components.json_file import JsonFile
+from components.pages.numbers import fraction
 from components.strict_config import StrictConfig
 
 TITLES = {
@@ -41,12 +42,13 @@ class Figure(StrictConfig):
 
     @property
     def words(self) -> str:
-        """A share in words, with its interval, such as `0.963 (95 % interval 0.941 to 0.981)`."""
+        """A share in words, with its interval, such as `0.963 (95% interval 0.941 to 0.981)`."""
         if self.value is None:
             return f"not computable: {self.missing}"
         if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f})"
+            return fraction(self.value)
+        ends = f"{fraction(self.low)} to {fraction(self.high)}"
+        return f"{fraction(self.value)} (95% interval {ends})"
 
 
 class SliceFigures(StrictConfig):

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from components.evaluate.metrics import Answers
 from components.evaluate.predictions.table import PredictionTable
 from components.exported_model import scalar_features
 from components.transform.records import encoded_image, read_records
+from imaging.picture import Levels
 from imaging.reader import decode
 from imaging.thumbnail import data_address, thumbnail
 
@@ -36,8 +37,8 @@ class Exhibit:
         label: Its true class.
         predicted: The likeliest class.
         confidence: Of that class.
-        image: As a data URI.
-        overlay: The same with where the model looked, if the model says.
+        image: The part of it that the model saw, as a data URI.
+        overlay: The same part with where the model looked, if the model says.
         reasons: Why a person must decide, in words; empty if the model gives no reason.
     """
 
@@ -75,7 +76,8 @@ def galleries(predictions: PredictionTable, healthy: str | None) -> list[Gallery
         healthy: The class without a tumour.
 
     Returns:
-        The missed tumours, where a class is without one, mistakes, and uncertain images.
+        The missed tumours, where a class is without one, mistakes, and uncertain images. An image
+        stands in the first of them that it belongs to.
     """
     answers = Answers(predictions.labels, predictions.probabilities)
     # Of equally confident answers, as there are many at 1, digests draw: rows are by class.
@@ -84,19 +86,23 @@ def galleries(predictions: PredictionTable, healthy: str | None) -> list[Gallery
         for order in (answers.confidence, -answers.confidence)
     )
     mistakes = [row for row in sure if not answers.right[row]]
-    found = [
-        ("Most confident mistakes", "Of any kind, the surest first.", mistakes[:EACH]),
-        ("Most uncertain images", "Right or wrong, the least sure first.", doubtful[:EACH]),
-    ]
-    chosen = [Gallery(title, words, tuple(rows), len(rows)) for title, words, rows in found]
-    if healthy is None:
-        return chosen
-    index = predictions.classes.index(healthy)
-    missed = [row for row in mistakes if answers.predicted[row] == index]
-    more = len(missed) - MOST_MISSED
-    words = f"Every test image with a tumour that the model calls {healthy}"
-    words += f"; {more:,} more are not shown." if more > 0 else "."
-    return [Gallery("Missed tumours", words, tuple(missed[:MOST_MISSED]), len(missed)), *chosen]
+    found, missed = [], list[int]()
+    if healthy is not None:
+        index = predictions.classes.index(healthy)
+        missed = [row for row in mistakes if answers.predicted[row] == index]
+        more = len(missed) - MOST_MISSED
+        words = f"Every test image with a tumour that the model calls {healthy}"
+        words += f"; {more:,} more are not shown." if more > 0 else "."
+        found.append(Gallery("Missed tumours", words, tuple(missed[:MOST_MISSED]), len(missed)))
+    taken = {str(predictions.sha256[row]) for row in missed}
+    for title, words, rows in (
+        ("Most confident mistakes", "Other mistakes, the surest first.", mistakes),
+        ("Most uncertain images", "Of all others, right or wrong, the least sure first.", doubtful),
+    ):
+        others = [row for row in rows if str(predictions.sha256[row]) not in taken][:EACH]
+        taken |= {str(predictions.sha256[row]) for row in others}
+        found.append(Gallery(title, words, tuple(others), len(others)))
+    return found
 
 
 def exhibits(
@@ -127,12 +133,13 @@ def exhibits(
     for batch in chosen_images(examples, wanted):
         images = tf.constant([encoded for _, encoded in batch])
         outputs = explain(image_bytes=images) if explain else {}
-        overlays = (
-            outputs["overlay_bytes"].numpy() if "overlay_bytes" in outputs else [None] * len(batch)
-        )
-        for (digest, encoded), overlay in zip(batch, overlays, strict=True):
+        nothing = [None] * len(batch)
+        overlays = outputs["overlay_bytes"].numpy() if "overlay_bytes" in outputs else nothing
+        boxes = outputs["crop_box"].numpy() if "crop_box" in outputs else nothing
+        for (digest, encoded), overlay, box in zip(batch, overlays, boxes, strict=True):
+            seen = decode(encoded) if box is None else cropped(decode(encoded), box)
             for row in wanted[digest]:
-                shown[row] = _exhibit(predictions, row, encoded, overlay)
+                shown[row] = _exhibit(predictions, row, seen, overlay)
     return shown
 
 
@@ -161,7 +168,7 @@ def chosen_images(examples: str, wanted: Collection[str]) -> Iterator[list[tuple
 
 
 def _exhibit(
-    predictions: PredictionTable, row: int, encoded: bytes, overlay: bytes | None
+    predictions: PredictionTable, row: int, seen: Levels, overlay: bytes | None
 ) -> Exhibit:
     values = predictions.probabilities[row]
     return Exhibit(
@@ -169,12 +176,33 @@ def _exhibit(
         label=predictions.classes[predictions.labels[row]],
         predicted=predictions.classes[int(values.argmax())],
         confidence=float(values.max()),
-        image=_thumbnail(encoded),
-        overlay=None if overlay is None else _thumbnail(overlay),
+        image=_thumbnail(seen),
+        overlay=None if overlay is None else _thumbnail(decode(overlay)),
         reasons="" if predictions.reasons is None else str(predictions.reasons[row]),
     )
 
 
-def _thumbnail(encoded: bytes) -> str:
+def cropped(pixels: Levels, box: Sequence[float]) -> Levels:
+    """Cuts a part out of an image; beyond the image it is black.
+
+    Args:
+        pixels: uint8, [height, width] or [height, width, 3].
+        box: Top, left, bottom and right, as shares of height and width.
+
+    Returns:
+        The same with other rows and columns, at least one of each.
+    """
+    height, width = pixels.shape[:2]
+    top, left, bottom, right = (
+        round(share * size) for share, size in zip(box, (height, width) * 2, strict=True)
+    )
+    part = np.zeros((max(bottom - top, 1), max(right - left, 1), *pixels.shape[2:]), np.uint8)
+    inside = pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    row, column = max(-top, 0), max(-left, 0)
+    part[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
+    return part
+
+
+def _thumbnail(pixels: Levels) -> str:
     """A small copy of an image as a data URI."""
-    return data_address(thumbnail(decode(encoded), _SIDE))
+    return data_address(thumbnail(pixels, _SIDE))

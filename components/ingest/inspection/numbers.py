@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from components.spreadsheet import harmless_path
+
 if TYPE_CHECKING:
     from components.ingest.survey import Survey
 
@@ -33,7 +35,7 @@ def table_of_names(survey: Survey) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("number", "name", "frame"))
     for index, record in enumerate(survey.records):
-        writer.writerow((image_number(index), record.name, record.frame))
+        writer.writerow((image_number(index), harmless_path(record.name), record.frame))
     for index, rejection in enumerate(survey.rejections):
-        writer.writerow((rejection_number(index), rejection.name, ""))
+        writer.writerow((rejection_number(index), harmless_path(rejection.name), ""))
     return stream.getvalue().encode("utf-8", "backslashreplace").decode()

@@ -4,10 +4,24 @@ from dataclasses import dataclass
 
 from components.ingest.evidence.table import told_words
 from components.ingest.inspection.findings import Findings
+from components.ingest.inspection.shortcuts import ALL_TOGETHER
 
 _UNBALANCED = 3.0
 """How many times the largest class may be the smallest before it is mentioned."""
 _FEW_GROUPS = "That takes two classes of five different images."
+_REMEDIES = (
+    (
+        "A run resizes all images and crops them to the head, which removes size and border.",
+        {"image size", "aspect ratio", "empty border"},
+    ),
+    (
+        "Try transform.levels=head, which spreads the levels of every head alike.",
+        {"mean grey level"},
+    ),
+    ("A run makes RGB of all images alike.", {"colour channels"}),
+    ("Export all classes in one format: compression leaves traces.", {"file format"}),
+)
+"""What to do about a trivial feature, by feature."""
 _MORE = 2
 """Sentences about looks beside the first; the table has all."""
 
@@ -59,16 +73,18 @@ def _outside(findings: Findings) -> FolderVerdict:
             f"Something can be seen outside the head in {findings.blackened:,} of "
             f"{findings.images:,} images"
         )
-    advice = "A run makes it black, so that names, dates and borders are neither kept nor learnt."
+    advice = []
+    if findings.blackened:
+        advice.append(
+            "A run makes it black, so that names, dates and borders are neither kept nor learnt."
+        )
     if findings.burnt_in:
         files = "file says" if findings.burnt_in == 1 else "files say"
-        advice += (
-            f" {findings.burnt_in:,} DICOM {files} that text is burnt in: text that lies over the "
+        advice.append(
+            f"{findings.burnt_in:,} DICOM {files} that text is burnt in: text that lies over the "
             "head stays."
         )
-    return FolderVerdict(
-        not findings.burnt_in, title, advice if findings.blackened or findings.burnt_in else ""
-    )
+    return FolderVerdict(not findings.burnt_in, title, " ".join(advice))
 
 
 def _leak(findings: Findings) -> FolderVerdict:
@@ -83,9 +99,13 @@ def _leak(findings: Findings) -> FolderVerdict:
         False,
         f"{findings.near_cross_split:,} of {findings.test_images:,} test images ({share:.1%}) show "
         "a picture that is also in the training folder",
-        f"{findings.exact_cross_split:,} of them pixel for pixel. A model would be measured on "
-        "images that it has memorised: keep the split policy leak_free, which sets those training "
-        "images aside.",
+        (
+            f"{findings.exact_cross_split:,} of them pixel for pixel. "
+            if findings.exact_cross_split
+            else ""
+        )
+        + "A model would be measured on images that it has memorised: keep the split policy "
+        "leak_free, which sets those training images aside.",
     )
 
 
@@ -113,8 +133,17 @@ def _shortcuts(findings: Findings) -> FolderVerdict:
         False,
         "The class can be told without looking at the brain",
         f"Share of a class that is found by one feature alone, on average: {told}; by chance "
-        f"{shortcuts.chance:.0%}. Crop to the head, resize, and compare figures by such features.",
+        f"{shortcuts.chance:.0%}. {_against({one.feature for one in shortcuts.worrying})}",
     )
+
+
+def _against(features: set[str]) -> str:
+    """What to do about features that tell the class, without a word about others."""
+    advice = [words for words, about in _REMEDIES if about & features]
+    others = features.difference({ALL_TOGETHER}, *(about for _, about in _REMEDIES))
+    if others or not advice:
+        advice.append("Compare a model's figures by such features.")
+    return " ".join(advice)
 
 
 def _source(findings: Findings) -> FolderVerdict:

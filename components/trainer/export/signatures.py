@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.reasons import FOREIGN, UNSURE
+from components.reasons import FOREIGN, FOREIGN_LIMIT, UNSURE
 from components.trainer.confidence.doubts import write_reasons
 from components.trainer.confidence.fit import Confidence
 from components.trainer.confidence.observations import observer
@@ -118,7 +118,7 @@ class ServingModule(tf.Module):
         probabilities = self._confidence.calibration(logits)
         confidence = tf.reduce_max(probabilities, axis=1)
         foreign = self._confidence.foreign(features)
-        known = foreign <= 1.0
+        known = foreign <= FOREIGN_LIMIT
         referred = {
             **self._confidence.limits(measures),
             UNSURE: confidence < self._confidence.refer_below,

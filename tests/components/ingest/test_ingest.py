@@ -99,6 +99,14 @@ def test_a_folder_that_changes_after_it_was_listed_is_refused(make_folder, tmp_p
         ingest(root, tmp_path / "out")
 
 
+def test_no_name_in_the_table_of_rejected_files_is_a_formula(make_folder, tmp_path):
+    root = make_folder() / "Training"
+    (root / "=HYPERLINK").mkdir()
+    (root / "=HYPERLINK" / "1.png").write_bytes(b"")
+    found = ingest(root, tmp_path / "out")
+    assert [name for name, _ in found.rejected] == ["./=HYPERLINK/1.png"]
+
+
 def test_a_mask_beside_the_images_is_rejected(make_folder, tmp_path):
     root = make_folder(train=10, test=4)
     y, x = np.mgrid[-1:1:64j, -1:1:64j]

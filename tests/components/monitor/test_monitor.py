@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitting import SCREENS, misfits
 from prometheus_client.parser import text_string_to_metric_families
 from traffic import START, log_requests, measured, training_statistics
 
@@ -161,3 +162,15 @@ def test_reasons_are_counted_beside_requests_of_an_older_server(training, tmp_pa
     assert "Jane" not in metrics + shown
     older = compare(read_window(log_requests(tmp_path / "old", _table(50)), None), training)
     assert older.reasons == {}
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_the_page_fits_every_screen(training, chromium, tmp_path, width, scheme):
+    log = log_requests(tmp_path, _table(300, seed=1, mean=1.5))
+    report = compare(read_window(log, None), training)
+    name = "glioma_grade_four_with_contrast_enhancement"
+    reasons = {UNSURE: 0.1, CUT_BLACK: 0.2}
+    crowded = report.model_copy(update={"labels": {**report.labels, name: 0.1}, "reasons": reasons})
+    page = tmp_path / "monitor.html"
+    page.write_text(render(crowded, window_statistics(read_window(log, None)), training))
+    assert misfits(chromium, page, width, scheme) == []

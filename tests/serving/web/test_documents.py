@@ -69,7 +69,7 @@ def test_the_card_is_shown_as_a_page_and_what_it_quotes_is_harmless(client: Flas
     for words in (
         "Version 7.",
         "Intended use",
-        "0.900 (95 % interval 0.850 to 0.950)",
+        "0.900 (95% interval 0.850 to 0.950)",
         "TRIPOD+AI",
         "&lt;b&gt;Fine&lt;/b&gt;.",
         DISCLAIMER,

@@ -3,6 +3,7 @@ from carding import card
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.checklists import checklists
+from components.evaluate.report.config import CardConfig
 from components.trainer.layers import EXPLAINED_LAYER
 
 
@@ -20,7 +21,7 @@ def test_every_item_is_answered_or_declared_unknown(tmp_path):
     assert answers["44"] == "unknown"  # nobody told the pipeline who paid
     assert "leak" not in answers["20"]
     assert "same patient, if that is known" in answers["20"]
-    assert "0.900 (95 % interval 0.850 to 0.950)" in answers["38"]
+    assert "0.900 (95% interval 0.850 to 0.950)" in answers["38"]
 
 
 def test_the_card_names_the_layer_that_heatmaps_are_made_of():
@@ -46,10 +47,10 @@ def test_the_card_says_what_the_model_is_for_and_how_good_it_is(tmp_path):
         DISCLAIMER,
         "## Intended use",
         "## Out of scope",
-        "licence is unknown",
+        "Licence: not stated",
         "## Limits",
         "## Ethical considerations",
-        "| accuracy | 0.900 (95 % interval 0.850 to 0.950) | 40 |",
+        "| accuracy | 0.900 (95% interval 0.850 to 0.950) | 40 |",
         "not computable: it would be a share of no images",
         "## CLAIM",
         "## TRIPOD+AI",
@@ -58,6 +59,28 @@ def test_the_card_says_what_the_model_is_for_and_how_good_it_is(tmp_path):
         assert words in text, words
     order = [text.index(title) for title in ("## Intended", "## Data", "## CLAIM", "## TRIPOD")]
     assert order == sorted(order)
+
+
+def test_what_only_the_user_knows_fills_the_card(tmp_path):
+    stated = CardConfig(
+        intended_use="A second look in one clinic.",
+        data_source="The clinic's archive",
+        licence="CC0",
+        contact="radiology@example.org",
+    )
+    card(stated=stated).write(tmp_path)
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    for words in ("A second look in one clinic.", "- Source: The clinic's archive",
+                  "- Licence: CC0", "## Contact\n\nradiology@example.org"):  # fmt: skip
+        assert words in text, words
+    assert "not stated" not in text
+    answers = {one.number: one.answer for one in ModelCard.read(tmp_path).claim}
+    assert answers["3"].startswith("A second look in one clinic.")
+    card().write(tmp_path)
+    untold = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    for words in ("## Intended use\n\nnot stated", "- Source: not stated", "- Licence: not stated",
+                  "## Contact\n\nnot stated"):  # fmt: skip
+        assert words in untold, words
 
 
 def test_a_refused_model_says_why(tmp_path):

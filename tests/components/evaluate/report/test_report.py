@@ -9,6 +9,8 @@ import pytest
 from changing import write_changed
 from counting import evidence
 from counting import report as counts
+from drawing import draw
+from fitting import SCREENS, misfits
 from judging import judged
 from predicting import CLASSES, probabilities, write_predictions
 from reporting import write_report
@@ -19,6 +21,7 @@ from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.verdict import ModelVerdict
+from components.pages.numbers import signed
 from components.reasons import UNSURE
 from components.serve_check.verdict import ServeVerdict
 
@@ -78,13 +81,17 @@ def test_the_page_loads_nothing_complains_of_nothing_and_fits(chromium, good, wi
 def test_the_verdict_comes_first_and_then_the_sensitivity_for_tumour(opened, good):
     headings = opened.locator("h1, .banner strong, h2").all_inner_texts()
     assert headings[1] in ("Blessed", "Refused")
-    assert headings[2] == "Sensitivity for tumour against none"
+    assert headings[2:5] == [
+        "What changed",
+        "What you can do",
+        "Sensitivity for tumour against none",
+    ]
     figures = Figures.read(good)
     sensitivity = figures.headline["tumour_sensitivity"].value
-    assert opened.locator(".first .number").inner_text() == f"{100 * sensitivity:.1f}\u202f%"
+    assert opened.locator(".first .number").inner_text() == f"{sensitivity:.3f}"
     text = opened.locator("body").inner_text()
     for words in (DISCLAIMER, "leak_free", "Compared with the last blessed model", "CLAIM",
-                  "weights.h5", "TRIPOD+AI", "Foreign images", "95\u202f% interval",
+                  "weights.h5", "TRIPOD+AI", "Foreign images", "95% interval",
                   "Computer-generated pictures, not patients."):  # fmt: skip
         assert words in text, words
     assert "/somewhere/secret" not in text
@@ -101,6 +108,58 @@ def test_what_the_serve_check_refuses_is_refused_in_the_first_lines(tmp_path):
     assert "<strong>Refused</strong>" in page
     assert page.count(reason) == 2  # in the banner, and under Serving
     assert "Every threshold is met" not in page
+
+
+def test_what_changed_stands_at_the_top_with_what_it_is_worth(opened, good):
+    figures = Figures.read(good)
+    row = opened.locator(".changes tbody tr", has_text="Accuracy").first
+    difference = figures.comparison.differences["accuracy"]
+    assert f"{signed(difference.value)} ({signed(difference.low)} to" in row.inner_text()
+    said = opened.locator(".decision").inner_text()
+    assert "This model (A) minus the last blessed model (B, number 3)" in said
+    assert "a drop of 0.010 is 0.9 of 90 images" in said
+    assert "mri models show 2026-01-02T03-04-05.678" in said or "rollback" in said
+    assert opened.locator(".decision").bounding_box()["y"] < 600
+
+
+def test_calibration_that_made_it_worse_is_said(opened, good):
+    head = Figures.read(good).headline
+    assert head["ece"].value > head["ece_uncalibrated"].value
+    assert opened.get_by_text("Calibration made it worse").count() == 2
+
+
+def test_shares_are_fractions_and_nothing_is_less_than_nothing(opened):
+    said = opened.locator("body").inner_text()
+    assert "-0.000" not in said
+    assert not re.search(r"\d\s?\u202f?\s%", said)  # with a space
+    # Settings of changes, such as 70% of the contrast, are no figures.
+    assert set(re.findall(r"\d\.\d%", said)) <= {"0.6%", "1.2%", "2.0%"}
+
+
+def test_an_image_stands_in_one_gallery_cropped_as_its_overlay(opened):
+    digests = opened.locator("h2#images ~ .gallery figcaption code").all_inner_texts()
+    titles = opened.locator("h2#images ~ .gallery img:first-child")
+    pictures = titles.evaluate_all("all => all.map(one => one.src)")
+    assert len(pictures) == len(set(pictures)) == len(digests)
+    tall, wide = draw(0).shape[:2]
+    shape = titles.first.evaluate("one => one.naturalWidth / one.naturalHeight")
+    assert shape == pytest.approx(0.5 * wide / (0.75 * tall), rel=0.05)
+
+
+def test_the_heat_has_a_legend_and_the_foreign_images_a_limit(opened):
+    assert opened.locator(".heat").inner_text().startswith("no heat")
+    assert opened.locator("#foreign ~ .drawings svg").first.get_by_text("limit").count() == 1
+
+
+def test_two_tables_of_evidence_stand_apart(opened):
+    above, below = opened.locator("#evidence ~ .scroll").all()[:2]
+    first, second = above.bounding_box(), below.bounding_box()
+    assert second["y"] - first["y"] - first["height"] > 20
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_it_fits_every_screen(chromium, good, width, scheme):
+    assert misfits(chromium, good / "index.html", width, scheme) == []
 
 
 def test_every_missed_tumour_is_shown_with_where_the_model_looked(opened):
@@ -179,9 +238,7 @@ def test_what_no_training_image_could_teach_is_said(opened):
 
 def test_the_worst_slice_comes_first(opened):
     rows = opened.locator("#slices ~ .scroll").first.locator("tbody tr")
-    accuracies = [
-        float(row.locator("td").first.inner_text().split("\u202f")[0]) for row in rows.all()
-    ]
+    accuracies = [float(row.locator("td").first.inner_text()) for row in rows.all()]
     assert accuracies == sorted(accuracies)
 
 
@@ -231,7 +288,9 @@ def test_a_model_that_waits_says_how_to_decide(tmp_path):
     report, _ = write_report(
         folder, tmp_path, BLESSED, config=CONFIG, count=120, push="after_review"
     )
-    assert "mri models approve 2026-01-02T03-04-05.678" in (report / "index.html").read_text()
+    page = (report / "index.html").read_text()
+    for decision in ("approve", "reject"):
+        assert f"mri models {decision} 2026-01-02T03-04-05.678 --reason TEXT" in page
 
 
 def test_beside_the_page_are_figures_text_and_card(good):

@@ -130,15 +130,15 @@ def _written(tmp_path, **settings):
 def test_page_card_and_figures_say_whether_it_looks_at_the_tumour(tmp_path):
     report, section = _written(tmp_path, changed=write_changed(tmp_path / "changed", _blurred))
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", section)))
-    assert "50.0 %" in text
+    assert "0.500" in text
     assert text.index("blurred by 0.6%") < text.index("mirrored")
-    assert "says the most frequent class is right in 25.0 %" in text
+    assert "says the most frequent class is right in 0.250" in text
     for words in ("the head blanked", "histogram alone", "patches of 1 cm", "accuracy on eval"):
         assert words in text, words
     # One image, as it is, in two styles, three times without anatomy, and in six shifts.
     assert section.count("<figure>") == 12
     assert section.count("data:image/jpeg") == 12
-    assert "<b>meningioma</b>, wrongly 95.0" in section  # a glioma in another's levels
+    assert "<b>meningioma</b>, wrongly 0.950" in section  # a glioma in another's levels
     card = ModelCard.read(report)
     [answer] = [
         one.answer for one in card.claim if "style of an image of another class" in one.answer

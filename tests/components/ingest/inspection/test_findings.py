@@ -1,9 +1,11 @@
 import json
 import os
 
+import pytest
 from counting import evidence
 
 from components.ingest.inspection.findings import Findings
+from components.ingest.inspection.shortcuts import Shortcut, Shortcuts
 from components.ingest.inspection.verdicts import judge
 from components.ingest.looks import Rejection
 
@@ -49,6 +51,53 @@ def test_everything_that_is_wrong_is_said(make_record, make_survey):
     assert any("2 of 7 files cannot be used" in sentence for sentence in said)
     assert any("2 of 2 test images (100.0%)" in s and "1 of them pixel" in s for s in said)
     assert any("1 group of matching images" in sentence for sentence in said)
+
+
+def _shortcuts(*telling):
+    told = {"balanced_accuracy": 0.9, "accuracy": 0.9, "gives_away": "glioma", "found": 0.9}
+    return Shortcuts(
+        chance=0.5,
+        majority=0.5,
+        features=tuple(
+            Shortcut(feature=one, false_alarms=0.1, worrying=True, **told) for one in telling
+        ),
+        constant=(),
+        too_small=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("telling", "advised", "left_out"),
+    [
+        (("file format", "all together"), "Export all classes in one format", "crop"),
+        (("image size",), "crops them to the head", "format"),
+        (("mean grey level",), "transform.levels=head", "crop"),
+        (("magnetic field",), "figures by such features", "crop"),
+    ],
+)
+def test_advice_is_about_the_features_that_were_found(
+    make_record, make_survey, telling, advised, left_out
+):
+    survey = make_survey([make_record(label) for label in CLASSES])
+    findings = Findings.of(survey, CLASSES)
+    found = findings.model_copy(update={"shortcuts": _shortcuts(*telling)})
+    [advice] = [one.advice for one in judge(found) if "without looking" in one.title]
+    assert advised in advice
+    assert left_out not in advice
+
+
+def test_text_that_is_burnt_in_is_not_said_to_be_made_black(make_record, make_survey):
+    survey = make_survey([make_record(label) for label in CLASSES])
+    findings = Findings.of(survey, CLASSES).model_copy(update={"burnt_in": 1, "blackened": 0})
+    [advice] = [one.advice for one in judge(findings) if "outside the heads" in one.title]
+    assert advice.startswith("1 DICOM file says")
+
+
+def test_no_pixels_are_spoken_of_where_no_copy_is_exact(make_record, make_survey):
+    findings = Findings.of(_survey_with_everything(make_record, make_survey), CLASSES)
+    found = findings.model_copy(update={"exact_cross_split": 0})
+    [advice] = [one.advice for one in judge(found) if "test images" in one.title]
+    assert "pixel for pixel" not in advice
 
 
 def test_looks_that_tell_the_class_are_said(make_record, make_survey):

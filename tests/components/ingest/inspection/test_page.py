@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from counting import evidence
 from drawing import draw
+from fitting import SCREENS, misfits
 
 from components.disclaimer import DISCLAIMER
 from components.ingest.config import IngestConfig
@@ -210,3 +211,23 @@ def test_every_shortcut_is_in_the_table(make_record, make_survey):
 
 def test_all_templates_are_beside_the_module():
     assert (page.Path(page.__file__).parent / "page.html").is_file()
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_it_fits_every_screen(chromium, tmp_path, make_record, make_survey, width, scheme):
+    classes = ("glioma_grade_four_with_contrast_enhancement", "notumor", "pituitary", "meningioma")
+    records = [
+        make_record(label, split, picture=f"{label} {index}", width=500 + 12 * n)
+        for n, label in enumerate(classes)
+        for index in range(12)
+        for split in ("train", "test")
+    ]
+    reason = f"the file /data/{'a_long_part_of_a_path/' * 6}x.jpg is not an image"
+    groups = [n // 2 for n in range(len(records))]
+    survey = make_survey(
+        records, [Rejection("x.jpg", reason)] * 3, groups=groups, seen=(1, 3), seen_exactly=(1,)
+    )
+    page = tmp_path / "inspection.html"
+    findings = Findings.of(survey, classes, evidence())
+    page.write_text(render(findings, survey, IngestConfig(classes=classes)), encoding="utf-8")
+    assert misfits(chromium, page, width, scheme) == []
