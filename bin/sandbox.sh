@@ -161,6 +161,14 @@ add_nvidia_driver() {
   fi
 }
 
+# The commit, and whether it was changed, as components/code_version.py writes it.
+checkout_commit() {
+  local commit changed
+  commit=$(git -C "$checkout" rev-parse --short=10 HEAD 2>/dev/null) || return 0
+  changed=$(git -C "$checkout" status --porcelain --untracked-files=no 2>/dev/null)
+  printf 'g%s%s' "$commit" "${changed:+.dirty}"
+}
+
 # Sets enter to the command that runs what follows it inside.
 set_enter() {
   local variable
@@ -177,6 +185,7 @@ set_enter() {
     view+=(--unsetenv "$variable")
   done
   view+=(--setenv PATH "$path" --setenv LANG C.UTF-8 --setenv BRAIN_MRI_INSIDE "$root")
+  view+=(--setenv BRAIN_MRI_COMMIT "$(checkout_commit)") # there is no git inside
   [ -z "$libraries" ] || view+=(--setenv LD_LIBRARY_PATH "$libraries")
   [ -n "${OPENSSL_CONF:-}" ] || view+=(--setenv OPENSSL_CONF "$root/etc/ssl/openssl.cnf")
   enter=(bwrap "${view[@]}" --chdir "$PWD" --die-with-parent)

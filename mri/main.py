@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from components.code_version import code_version
 from components.errors import PipelineError
 from mri.lazy import LazyGroup
 from pipeline.environment import DEBUG_VARIABLE
@@ -50,14 +51,27 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Turn a folder of brain MRI images into a reviewed, served classifier.\n\n"
     "Decision support, never a diagnosis.",
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"mri {code_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version, and exit."
+        ),
+    ] = False,
 ) -> None:
     os.environ[DEBUG_VARIABLE] = "1" if debug else ""
 

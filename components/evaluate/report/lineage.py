@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from components.code_version import code_version
 from components.ingest.report import IngestReport
 from components.servable import EXTRAS, METADATA_FILE
 from components.source_digest import source_digest
 from components.strict_config import StrictConfig
 
+UNKNOWN = "unknown"
 _PACKAGES = ("tensorflow", "keras", "tfx", "tensorflow-model-analysis", "numpy", "scikit-learn")
 _CODE = (
     "components.ingest.executor",
     "components.trainer.run",
     "components.evaluate.report.executor",
 )
-_DISTRIBUTION = "brain-mri-pipeline"
-UNKNOWN = "unknown"
 
 
 class ModelLineage(StrictConfig):
@@ -29,7 +29,7 @@ class ModelLineage(StrictConfig):
         run: The pipeline run that evaluated it.
         model_id: The model, in ML Metadata.
         trained: When it was made, UTC.
-        code_version: This package's version.
+        code_version: This package's version, with the commit.
         code_digest: Of the code that reads images, trains and evaluates.
         data: Name of the data folder.
         data_note: What the folder says of itself: what it holds, and its licence.
@@ -79,7 +79,7 @@ def trace(
         sections["transform"] = said["preprocessing"]
     return ModelLineage(
         **known,
-        code_version=_version(_DISTRIBUTION),
+        code_version=code_version(),
         code_digest=source_digest(*_CODE),
         data=data.source,
         data_fingerprint=data.fingerprint,

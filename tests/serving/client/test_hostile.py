@@ -72,7 +72,7 @@ _WHOLE = {"heatmap": [[0, 1]], "crop_box": [0, 0, 1, 1], "overlay_bytes": {"b64"
         (_row(classes=["glioma", "glioma"]), "a class twice"),
         (_row(classes={}), "classes"),
         (_row(label=["glioma"]), "label"),
-        (_row(label="other"), "none of the classes"),
+        (_row(label="other"), "is not one of the classes"),
         (_row(label={"b64": "///"}), "base64"),
         (_row(label={"b64": "/w=="}), "label"),
         (_row(confidence="high"), "confidence"),
