@@ -121,7 +121,7 @@ def end_run(run_id: str, name: str, told: str, work: Work) -> RunEnd:
         execution = executions[node]
         made = outputs(store, execution.id)
         nodes.append(_node_end(node, execution, made))
-        if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+        if (verdict := gate_verdict(node, made)) and verdict.outcome == "stopped":
             folder = Path(made["verdict"][0].uri)
             state, reason = "stopped", str(StoppedByGate(folder, _ACCEPTING))
             page = str(folder / GATE_PAGE)

@@ -37,7 +37,6 @@ from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,
     compile_pipeline,
-    gate_verdict,
     launch_node,
     read_ir,
     set_run_id,
@@ -188,7 +187,7 @@ def _explain(result: NodeResult, run_id: str, root: Path) -> None:
     code = result.exit_code
     if code is ExitCode.DONE:
         return
-    if verdict := gate_verdict(result.outputs):
+    if verdict := result.verdict:
         print_findings(verdict, Console(stderr=True, width=_LOG_WIDTH))
     else:
         work = Work(root)

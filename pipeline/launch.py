@@ -23,7 +23,7 @@ from components.whole_file import whole_file
 from pipeline.database import connect, connection_config
 from pipeline.exit_code import ExitCode
 from pipeline.metadata import MetadataHandle, execution_state, inputs, outputs, run_executions
-from pipeline.node_ids import INGEST
+from pipeline.node_ids import GATE, INGEST
 from pipeline.orchestration import (
     PIPELINE_RUN_ID_PARAMETER_NAME,
     node_launcher,
@@ -63,6 +63,11 @@ class NodeResult:
     seconds: float
     outputs: dict[str, list[pb.Artifact]]
     blessed: bool | None = None
+
+    @property
+    def verdict(self) -> DataVerdict | None:
+        """The gate's verdict on this run's data, if the node is the gate or was stopped by it."""
+        return gate_verdict(GATE if self.state == "stopped" else self.node_id, self.outputs)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -150,7 +155,7 @@ def launch_node(
         )
     made = outputs(store, info.execution_id)
     ended: State = "cached" if ended_as == pb.Execution.CACHED else "done"
-    if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+    if (verdict := gate_verdict(node_id, made)) and verdict.outcome == "stopped":
         ended = "stopped"
     blessed = pushed_blessed(store, info.execution_id) if PUSHED in made else None
     return NodeResult(node_id, ended, time.monotonic() - started, made, blessed)
@@ -161,9 +166,9 @@ def _stopped_before(
 ) -> dict[str, list[pb.Artifact]] | None:
     """What the gate put out where it stopped the data that a run starts behind it with."""
     run_id = ir.runtime_spec.pipeline_run_id.field_value.string_value
-    for _, execution in run_executions(store, run_id):
+    for node_id, execution in run_executions(store, run_id):
         made = outputs(store, execution.id)
-        if (verdict := gate_verdict(made)) and verdict.outcome == "stopped":
+        if (verdict := gate_verdict(node_id, made)) and verdict.outcome == "stopped":
             return made
     return None
 
@@ -185,9 +190,13 @@ def is_withdrawn(pushed: pb.Artifact) -> bool:
     return bool(pushed.custom_properties[WITHDRAWN].int_value)
 
 
-def gate_verdict(made: dict[str, list[pb.Artifact]]) -> DataVerdict | None:
-    """The gate's verdict, where it is among a node's outputs."""
-    return DataVerdict.read(Path(made["verdict"][0].uri)) if "verdict" in made else None
+def gate_verdict(node_id: str, made: dict[str, list[pb.Artifact]]) -> DataVerdict | None:
+    """The gate's verdict on a run's data, if the node is the gate.
+
+    PreviousData has a verdict among its outputs, too: that on the data before.
+    """
+    is_there = node_id == GATE and "verdict" in made
+    return DataVerdict.read(Path(made["verdict"][0].uri)) if is_there else None
 
 
 def main() -> None:

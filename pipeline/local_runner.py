@@ -19,7 +19,6 @@ from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,
     compile_pipeline,
-    gate_verdict,
     launch_node,
     node_ids,
     set_run_id,
@@ -116,7 +115,7 @@ def _launch(
             result = launch_node(ir, node_id, connection, PATIENCE)
             progress.finish(result.state, describe(result))
         results.append(result)
-        if verdict := gate_verdict(result.outputs):
+        if verdict := result.verdict:
             print_findings(verdict, console)
         if result.state == "stopped":
             _end(run, "stopped")
