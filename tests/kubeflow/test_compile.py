@@ -262,7 +262,7 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
         ),
         ("nodes: {Trainer: {retries: 50}}", "the waits of 50 retries are .* s together, which"),
         ("- a", "must be a mapping"),
-        ("a: [", "is not valid YAML"),
+        ("a: [", "line 1: a bracket is not closed"),
     ],
 )
 def test_a_cluster_that_is_refused(text, said, tmp_path):
