@@ -6,7 +6,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from components.bucket import URI
@@ -29,6 +28,7 @@ from components.trainer.config import (
 )
 from components.transform.config import TransformConfig
 from components.validation import nearest_name, refusals
+from components.yaml_text import YamlTextError, parse_yaml, read_mapping_of
 from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
@@ -191,9 +191,10 @@ def parse_setting(text: str) -> Setting:
     if not equals or not path:
         raise ConfigError(f"--set {text!r} is not of the form KEY=VALUE, as in train.epochs=8.")
     try:
-        return path, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of --set {text!r} is not valid YAML.") from error
+        return path, parse_yaml(value)
+    except YamlTextError as error:
+        why = str(error).removeprefix(", line 1")
+        raise ConfigError(f"The value of --set {text!r} is not valid YAML{why}") from error
 
 
 def tuned_settings(path: Path) -> list[Setting]:
@@ -245,16 +246,9 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         ConfigError: It cannot be read, or holds something else.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"The {what} {path} cannot be read ({reason}).") from error
-    except yaml.YAMLError as error:
-        why = " ".join(str(error).split())
-        raise ConfigError(f"The {what} {path} is not valid YAML: {why}.") from error
-    if not isinstance(fields, dict | None):
-        raise ConfigError(f"The {what} {path} must be a mapping of keys to values.")
-    return fields or {}
+        return read_mapping_of(path)
+    except YamlTextError as error:
+        raise ConfigError(f"The {what} {path}{error}") from error
 
 
 def _set(fields: dict[str, Any], path: str, value: Any) -> None:

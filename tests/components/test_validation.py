@@ -1,12 +1,16 @@
 """What a person is told of a name or a value that cannot be used."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from components.strict_config import StrictConfig
 from components.validation import nearest_name, refusals
+from pipeline.config import Config
 
 
 class _Limits(StrictConfig):
@@ -27,6 +31,17 @@ class _Settings(StrictConfig):
     at_most: _Limits | None = None
     token: SecretStr = SecretStr("")
     file: Path | None = None
+    either: int | Literal["auto", "never"] = 1
+
+
+def _paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The paths of all settings."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _paths(kind, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
 
 
 def _said(fields: dict, **options) -> str:
@@ -68,16 +83,44 @@ def test_an_unknown_setting_is_told_with_those_of_its_section(section):
     [
         (
             {"limits": {"most": 0}},
-            "limits.most=0 is refused: Input should be greater",
+            "limits.most=0 is refused: it must be at least 1.",
         ),
         ({"limits": {"least": 5, "most": 4}}, "limits is refused: most is less than least."),
         ({"file": 3}, "file=3 is refused: "),
         ({"limit": {}}, "There is no setting 'limit'; did you mean 'limits'?"),
-        ({"by_name": {3: {}}}, "by_name.3=3 is refused: Input should be a valid string."),
+        ({"by_name": {3: {}}}, "by_name.3=3 is refused: it must be text."),
     ],
 )
 def test_a_setting_is_told_with_its_value_and_the_reason(fields, says):
     assert _said(fields).startswith(says)
+
+
+_WORDS_OF_PYDANTIC = re.compile(
+    "Input |should |a valid |Field required|Value error|instance of|pathlib|validation"
+    r"|function-|literal\[|parse|NoneType"
+)
+
+
+@pytest.mark.parametrize("path", sorted(_paths(Config)))
+def test_no_setting_is_refused_in_pydantics_words(path):
+    for value in ("notathing !", -999999, {"a": 1}, [1, {"b": 2}], None, float("nan"), [], 1.5):
+        fields: dict = {}
+        section = fields
+        *above, last = path.split(".")
+        for name in above:
+            section = section.setdefault(name, {})
+        section[last] = value
+        try:
+            Config.model_validate(fields)
+        except ValidationError as error:
+            said = refusals(error, Config)
+            assert path in said
+            assert not _WORDS_OF_PYDANTIC.search(said.replace(repr(value), "")), said
+
+
+def test_a_setting_of_several_forms_has_one_sentence_for_all():
+    said = _said({"either": "many"})
+    assert said == "either='many' is refused: it must be a whole number, or one of: auto, never."
 
 
 def test_what_is_wrong_with_a_whole_is_told_without_it():
@@ -90,6 +133,6 @@ def test_each_wrong_setting_has_a_sentence_in_the_words_of_who_gave_it():
     fields = {"token": 1, "at_most": 2}
     said = _said(fields, name=lambda path: f"MRI_{path.upper()}", secret={"token"})
     assert said == (
-        "MRI_AT_MOST=2 is refused: Input should be a valid dictionary or instance of _Limits. "
-        "MRI_TOKEN is refused: Input should be a valid string."
+        "MRI_AT_MOST=2 is refused: it must be a section of settings. "
+        "MRI_TOKEN is refused: it must be text."
     )

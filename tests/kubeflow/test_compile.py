@@ -267,7 +267,7 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
         ("backoff: {factor: 0}", r"factor=0 is refused: Input should be greater than or equal"),
         ("backoff: {factor: .nan}", "factor=nan is refused: takes a whole number"),
         ("- a", "must be a mapping"),
-        ("a: [", "is not valid YAML"),
+        ("a: [", "line 1: a bracket is not closed"),
     ],
 )
 def test_a_cluster_that_is_refused(text, said, tmp_path):

@@ -55,7 +55,12 @@ def test_settings_override_the_preset():
         (["model.trainable_convolutions=-1"], "model.trainable_convolutions=-1 is refused"),
         (["train"], "not of the form KEY=VALUE"),
         (["=3"], "not of the form KEY=VALUE"),
-        (["train=[unclosed"], "not valid YAML"),
+        (
+            ["train=[unclosed"],
+            "The value of --set 'train=[unclosed' is not valid YAML: a bracket is not closed.",
+        ),
+        (["train={epochs: 3, epochs: 4}"], "the key 'epochs' is given twice"),
+        (["sample.seed=2026-13-45"], "is not valid YAML"),
         (["name.first=3"], "name"),
         (["cache.x=1"], "cache"),
         (["name=../../etc"], "name='../../etc' is refused"),
@@ -83,18 +88,47 @@ def test_an_unknown_preset_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"train: [", "not valid YAML"),
-        (b"- a list", "must be a mapping"),
-        (b"\xff\xfe\x00", "cannot be read|not valid YAML"),
+        (b"train: [", ", line 1: a bracket is not closed."),
+        (b"a: {b: 1", ", line 1: a bracket is not closed."),
+        (b"train:\n  epochs: 3\nname: 'x\n", ", line 3: a quotation mark is not closed."),
+        (b'name: "x\n\ncache: true\n', ", line 1: a quotation mark is not closed."),
+        (b"train:\n\tepochs: 3\n", ", line 2: indent with spaces, not with tabs."),
+        (b"train:\n  epochs: 3\n  epochs: 4\n", ", line 3: the key 'epochs' is given twice."),
+        (b"name: a: b", ", line 1: a colon in a value: put the value in quotation marks."),
+        (b"train:\n    epochs: 3\n  seed: 1\n", ", line 3: the indentation differs from that"),
+        (b"train:\nepochs\nname: x\n", ", line 2: a key without a colon behind it."),
+        (b"name: *mine", ", line 1: it refers to a name that it does not define (*mine)."),
+        (b"a: 1\n? {a: 1}\n: 1", ", line 2: a key must be text."),
+        (b"name: a\n---\nname: b\n", ", line 2: it holds several documents"),
+        (b"name: \x01", "it holds a character that is not text"),
+        (b"- a list", "must be a mapping of keys to values, as in name: value; it is a list."),
+        (b"only words", "must be a mapping of keys to values, as in name: value; it is text."),
+        (b"\xff\xfe\x00", "it is not text in UTF-8."),
+        (b"name: x\ndata: \xe9\n", ", line 2: it is not text in UTF-8."),
+        (b"sample: {seed: 2026-13-45}", ", line 1: '2026-13-45' cannot be read as a value"),
+        (b"[" * 3000, "it is nested too deeply"),
         (b"trane: {epochs: 3}", "did you mean 'train'"),
-        (b"!!python/object/apply:os.system ['true']", "not valid YAML"),
+        (
+            b"a: !!python/object/apply:os.system ['true']",
+            ", line 1: values with a tag (!) are not read.",
+        ),
     ],
 )
 def test_a_preset_file_may_be_wrong(tmp_path, content, says):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError) as error:
         load_config(str(path))
+    said = str(error.value)
+    assert says in said
+    assert str(path) in said
+    assert "\n" not in said
+
+
+def test_a_folder_is_no_preset_file(tmp_path):
+    (tmp_path / "mine.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be read: it is a folder\."):
+        load_config(str(tmp_path / "mine.yaml"))
 
 
 def test_a_preset_file_may_be_empty_or_missing(tmp_path):
