@@ -264,7 +264,7 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
         ("backoff: {first: -5s}", r"first='-5s' is refused: takes a whole number and s, m or h"),
         ("backoff: {first: 1.5h}", r"first='1\.5h' is refused: takes a whole .* as 90s or 2h"),
         ("backoff: {window: ''}", r"window='' is refused: takes a whole number"),
-        ("backoff: {factor: 0}", r"factor=0 is refused: Input should be greater than or equal"),
+        ("backoff: {factor: 0}", r"factor=0 is refused: it must be at least 1"),
         ("backoff: {factor: .nan}", "factor=nan is refused: takes a whole number"),
         ("- a", "must be a mapping"),
         ("a: [", "line 1: a bracket is not closed"),
