@@ -26,7 +26,7 @@ class MriCommands(LazyGroup):
         "watch": "Run the pipeline for each span that arrives in a folder, one at a time and in "
         "order.",
         "predict": "Classify images with the pushed model, or with a model server.",
-        "batch": "Classify many images into Parquet or CSV; a bad file gets an error in its row.",
+        "batch": "Classify many images into Parquet or CSV, frame by frame; a bad file gets an error.",
         "web": "Start a web page that shows what the pushed model says about an image.",
         "monitor": "Compare the images that the served model is asked about with those that it was "
         "trained on.",

@@ -24,7 +24,7 @@ _CHANGED = {
 
 
 @dataclass(frozen=True)
-class Change:
+class ReadChange:
     """A figure of this model minus that of the last blessed one, on the same images.
 
     Attributes:
@@ -51,7 +51,7 @@ class Change:
         return None if self.limit is None else self.limit * self.difference.images
 
 
-def changes(figures: Figures, config: EvaluateConfig) -> tuple[Change, ...]:
+def changes(figures: Figures, config: EvaluateConfig) -> tuple[ReadChange, ...]:
     """Reads every difference from the last blessed model.
 
     Args:
@@ -78,7 +78,7 @@ def changes(figures: Figures, config: EvaluateConfig) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def reach(found: Iterable[Change]) -> float:
+def reach(found: Iterable[ReadChange]) -> float:
     """The largest difference that a drawing of all changes has to show, above 0."""
     ends = (
         abs(end)
@@ -102,9 +102,9 @@ def calibration_words(figures: Figures) -> str:
 
 def _change(
     title: str, difference: Figure, limit: float | None, own: float | None, other: float | None
-) -> Change:
+) -> ReadChange:
     reading, tone = _read(difference, limit)
-    return Change(title, difference, limit, own, other, reading, tone)
+    return ReadChange(title, difference, limit, own, other, reading, tone)
 
 
 def _read(difference: Figure, limit: float | None) -> tuple[str, Tone]:
