@@ -26,7 +26,8 @@ class MriCommands(LazyGroup):
         "watch": "Run the pipeline for each span that arrives in a folder, one at a time and in "
         "order.",
         "predict": "Classify images with the pushed model, or with a model server.",
-        "batch": "Classify many images into Parquet or CSV, frame by frame; a bad file gets an error.",
+        "batch": "Classify many images into Parquet or CSV, frame by frame; a bad file gets an "
+        "error.",
         "web": "Start a web page that shows what the pushed model says about an image.",
         "monitor": "Compare the images that the served model is asked about with those that it was "
         "trained on.",
@@ -39,8 +40,8 @@ class MriCommands(LazyGroup):
         "kubeflow": "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
         "doctor": "Check what this machine has: versions, processor, memory, disk, weights, pushed "
         "model.",
-        "clean": "Remove what old runs left, but never a model that is served, waits for "
-        "review or was blessed last.",
+        "clean": "Remove what old runs left, but never a model that is served, waits or was "
+        "blessed last.",
     }
 
 

@@ -133,7 +133,5 @@ def test_a_name_that_is_taken_is_not_taken_twice(server, connected, pipeline):
 )
 def test_an_answer_that_is_no_run_is_said_to_be_none(server, connected, answer):
     server.override = lambda handler: handler.say(200, answer)
-    with pytest.raises(
-        PipelineError, match=r"with something that is not a run of Kubeflow Pipelines 2\.$"
-    ):
+    with pytest.raises(PipelineError, match=r"that is not a run of Kubeflow Pipelines 2\.$"):
         runs.get_run(connected, "x")
