@@ -24,7 +24,7 @@ def test_classes_that_differ_by_contrast_alone_are_named_by_the_gate(tmp_path):
     report = ingest(folder_of_looks(tmp_path / "in", balanced=False), tmp_path / "out").report
     [finding] = _sources(report)
     assert finding.severity == "warn"
-    assert "The head's levels alone tell glioma from the rest" in finding.found
+    assert "The head's levels alone distinguish glioma from the rest" in finding.found
     assert "all are notumor: a model cannot know" in finding.found
     [stopping] = _sources(report, severity={"source": "stop"})
     assert stopping.severity == "stop"
