@@ -172,7 +172,9 @@ def test_another_salt_is_refused_where_it_would_unlink_patients(spans, monkeypat
     else:
         monkeypatch.delenv(SALT_VARIABLE)
     history = spans.history
-    with pytest.raises(PipelineError, match=r"Of 2 images .*another salt.*MRI_PATIENT_SALT"):
+    with pytest.raises(
+        PipelineError, match=r"The patients of 2 images .*another salt.*MRI_PATIENT_SALT"
+    ):
         spans.ingest()
     sides, report = spans.ingest(unlinked_history="accept")
     assert sides[0] in ("train", "eval")
@@ -215,7 +217,7 @@ def test_ids_that_were_not_read_before_are_not_known_now(spans):
     spans.add(("Testing", SMITH))
     spans.ingest(dicom={"patient_ids": "ignore"})
     spans.add(("Training", SMITH))
-    with pytest.raises(PipelineError, match=r"Of 1 image.*patient_ids=ignore"):
+    with pytest.raises(PipelineError, match=r"The patients of 1 image.*patient_ids=ignore"):
         spans.ingest()
     assert spans.ingest(dicom={"patient_ids": "ignore"})[0][0] != "excluded"
 
@@ -251,7 +253,7 @@ def test_ids_that_are_no_longer_read_would_unlink_those_that_were(spans):
     spans.ingest()
     spans.add(("Training", SMITH))
     ignored = {"dicom": {"patient_ids": "ignore"}}
-    with pytest.raises(PipelineError, match=r"Of 1 image.*patient_ids=ignore"):
+    with pytest.raises(PipelineError, match=r"The patients of 1 image.*patient_ids=ignore"):
         spans.ingest(**ignored)
     assert spans.ingest(**ignored, unlinked_history="accept")[1].unlinked == 1
 
