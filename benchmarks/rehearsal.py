@@ -35,6 +35,13 @@ began = time.process_time()
 compile_for_kubeflow(config, "brain-mri:1.0", Path(sys.argv[1]), Cluster())
 print(time.process_time() - began)
 """
+_TASK = """
+try:
+    import kubeflow.node
+except ModuleNotFoundError:  # an earlier commit's, where the pod itself ran the node
+    import kubeflow.pod
+"""
+"""What a task imports."""
 
 
 class _Cost(NamedTuple):
@@ -55,7 +62,7 @@ class _Checkout:
         self.cached: list[_Cost] = []
         self.compiling = float(self.run("-c", _COMPILE, str(self._file)).said)
         self.starting = self.run("-c", "pass").processor
-        self.importing = self.run("-c", "import kubeflow.node").processor - self.starting
+        self.importing = self.run("-c", _TASK).processor - self.starting
         self.first = self.rehearse()
 
     def run(self, *words: str) -> _Cost:
