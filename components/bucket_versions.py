@@ -255,7 +255,8 @@ class VersionCache:
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
-        place.touch()
+        with suppress(FileNotFoundError):  # another server has removed it
+            os.utime(place)
         _remove_all_but(_KEPT, kept)
 
 
