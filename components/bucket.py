@@ -279,7 +279,7 @@ def client() -> Any:
         raise BucketError(
             f"The settings for S3 cannot be used{shown}: check AWS_ENDPOINT_URL, AWS_PROFILE and "
             "AWS_REGION."
-        ) from error
+        ) from None
 
 
 def _in_parallel(do: Callable[[_Item], Any], items: Sequence[_Item], step: str) -> list[Any]:

@@ -52,6 +52,11 @@ class BucketVersion:
         listed = sorted((one.name, one.etag, one.size) for one in self.objects)
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
+    @property
+    def etags(self) -> dict[str, str]:
+        """The ETag of each object, by name: it changes with the content."""
+        return {one.name: one.etag for one in self.objects}
+
     def files(self) -> dict[str, dict[str, Any]] | None:
         """What it is to consist of, by name; None where that was not written.
 
@@ -154,6 +159,7 @@ def send_version(
     files: Mapping[str, dict[str, Any]],
     destination: BucketFolder,
     there: BucketVersion | None = None,
+    sent: Mapping[str, str] | None = None,
 ) -> None:
     """Makes a version in a bucket what a folder is.
 
@@ -165,18 +171,27 @@ def send_version(
         files: What it consists of.
         destination: The version's folder in the bucket.
         there: What is there of it already, if anything.
+        sent: ETags by name that its objects had when they were sent; any other is sent again.
 
     Raises:
         BucketError: It cannot be sent.
         OSError: A file cannot be read.
     """
-    listed = {one.name: one.size for one in there.objects} if there else {}
+    listed = {one.name: one for one in there.objects} if there else {}
     if there is None or there.published() != files:
         destination.remove(SAVED_MODEL_FILE)
         for name in listed:
             destination.remove(name)
         listed = {}
-    missing = [name for name, about in files.items() if listed.get(name) != about["bytes"]]
+    for name in set(listed) - set(files) - {FILES}:
+        destination.remove(name)
+    known = {
+        name
+        for name, one in listed.items()
+        if not sent or sent.get(name) == one.etag
+        if name in files and files[name]["bytes"] == one.size
+    }
+    missing = [name for name in files if name not in known]
     destination.put(
         [(name, version / name) for name in missing if name != SAVED_MODEL_FILE],
         f"sending version {version.name}",

@@ -5,8 +5,8 @@ after a kill. The bucket follows, and whatever kept it from that, the next time 
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.bucket import BucketError, BucketFolder
@@ -28,11 +28,12 @@ class Publication:
 
     Attributes:
         bucket: The folder of the versions in a bucket.
-        versions: Those that this work folder has sent there.
+        versions: By the number of each that this work folder has sent there, the ETags of its
+            objects; none until it was sent whole.
     """
 
     bucket: BucketFolder
-    versions: tuple[int, ...] = ()
+    versions: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_publication(base: Path) -> Publication | None:
@@ -50,10 +51,11 @@ def read_publication(base: Path) -> Publication | None:
     file = _file(base)
     try:
         content = json.loads(file.read_bytes())
-        return Publication(BucketFolder.of(content["bucket"]), tuple(content["versions"]))
+        sent = {int(number): dict(etags) for number, etags in content["versions"].items()}
+        return Publication(BucketFolder.of(content["bucket"]), sent)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BucketError(
             f"{file} cannot be read: remove it, and name the bucket again: `mri models publish "
             "s3://BUCKET/FOLDER`."
@@ -77,7 +79,7 @@ def set_bucket(base: Path, folder: str) -> None:
 
 
 def behind(base: Path) -> list[int]:
-    """The versions that a bucket lacks, or holds in part.
+    """The versions that a bucket lacks, or does not hold as they were sent.
 
     Args:
         base: The folder that holds the versions.
@@ -95,7 +97,7 @@ def behind(base: Path) -> list[int]:
     return [
         number
         for number in pushed_versions(base)
-        if number not in there or not is_same(base / str(number), there[number])
+        if number not in there or publication.versions.get(number) != there[number].etags
     ]
 
 
@@ -115,7 +117,7 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
     publication = read_publication(base)
     if publication is None:
         return
-    bucket, mine = publication.bucket, set(publication.versions)
+    bucket, mine = publication.bucket, dict(publication.versions)
     there, here = _there(publication), pushed_versions(base)
     others = [number for number, one in there.items() if one.whole and number not in mine]
     if here and max(others, default=0) > here[-1]:
@@ -124,27 +126,29 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
             f"servers would prefer to {here[-1]}: choose another folder, or remove that version."
         )
     for number in reversed(here):
-        version, known = base / str(number), there.get(number)
-        if known is not None and number in mine and is_same(version, known):
+        version, known, sent = base / str(number), there.get(number), mine.get(number)
+        if known is not None and sent == known.etags:
             continue
         files = describe_files(version)
-        if number in others and there[number].published() != files:
+        if known is not None and sent is None and known.published() != files:
             raise BucketError(
                 f"{bucket} holds another version {number}, which is not from this work folder: "
                 "choose another folder, or remove that version."
             )
         # Before it is sent: what a kill leaves half sent is known to be this folder's.
-        mine.add(number)
-        _write(base, Publication(bucket, tuple(sorted(mine))))
-        if known is None or not is_same(version, known):
-            send_version(version, files, bucket / str(number), known)
+        mine[number] = {}
+        _write(base, Publication(bucket, mine))
+        if known is None or sent or not is_same(version, known):
+            send_version(version, files, bucket / str(number), known, sent)
             say(f"published {bucket}/{number}")
-    for number in sorted(mine - set(here)):
+        mine[number] = BucketVersion(bucket / str(number), ()).listed_again().etags
+        _write(base, Publication(bucket, mine))
+    for number in sorted(set(mine) - set(here)):
         if number in there:
             remove_version(there[number])
             say(f"removed {bucket}/{number}")
-        mine.remove(number)
-        _write(base, Publication(bucket, tuple(sorted(mine))))
+        del mine[number]
+        _write(base, Publication(bucket, mine))
 
 
 def _there(publication: Publication) -> dict[int, BucketVersion]:
@@ -153,7 +157,8 @@ def _there(publication: Publication) -> dict[int, BucketVersion]:
 
 
 def _write(base: Path, publication: Publication) -> None:
-    content = {"bucket": str(publication.bucket), "versions": list(publication.versions)}
+    versions = dict(sorted(publication.versions.items()))
+    content = {"bucket": str(publication.bucket), "versions": versions}
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(_file(base)) as file:

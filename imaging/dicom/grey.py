@@ -6,7 +6,7 @@ slope, not those of a frame's functional groups, invert by the brightest pixel t
 a picture, and fail on tables that people have; so the steps are here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -97,27 +97,58 @@ class GreyFrames:
 
         Of a file whose tables say it, which no window can, the range of the values.
         """
-        found = self._range or _window(self._dataset, frame)
-        return found or _range(map(self._see, self._frames))
+        return self._range or _window(self._dataset, frame) or self._values
 
     @property
     def is_by_window(self) -> bool:
         """Whether the file's own windows are shown, not the range of its values."""
         return self._range is None and _window(self._dataset, self._frames[0]) is not None
 
-    @cached_property
+    @property
     def _range(self) -> tuple[float, float] | None:
         """The values to show from black to white; None where the file's windows are fit to show."""
+        if isinstance(self._looked, RejectedImageError):
+            raise self._looked
+        return self._looked
+
+    @cached_property
+    def _looked(self) -> tuple[float, float] | RejectedImageError | None:
+        """The same, or why it cannot be told: no frame is decoded twice to learn it."""
+        try:
+            return self._look()
+        except RejectedImageError as error:
+            return error
+
+    def _look(self) -> tuple[float, float] | None:
         nothing = np.zeros(1, np.float32)
         if all(_presented(self._dataset, one, nothing) is not None for one in self._frames):
             used = np.zeros(256, bool)
-            for one in map(self._see, self._frames):
+            for one in self._seen():
                 levels = _presented(self._dataset, one.frame, one.meanings)
                 if levels is not None:
                     used[levels.ravel()[one.counts() > 0]] = True
                 if np.count_nonzero(used) >= _LEAST_LEVELS:
                     return None
-        return _range(map(self._see, self._frames))
+        return self._values
+
+    @cached_property
+    def _values(self) -> tuple[float, float]:
+        """The range of the values of all frames."""
+        return _range(self._seen())
+
+    def _seen(self) -> Iterator["_Seen"]:
+        """All frames but damaged ones, of which each is told where it is asked for."""
+        damage, readable = RejectedImageError("DICOM without frames"), 0
+        for frame in self._frames:
+            try:
+                one = self._see(frame)
+            except RejectedImageError as error:
+                damage = error
+                continue
+            readable += 1
+            yield one
+        if not readable:
+            raise damage
 
     def _see(self, frame: int) -> "_Seen":
         if self._last is None or self._last.frame != frame:

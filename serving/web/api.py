@@ -1,4 +1,4 @@
-"""The JSON API: one image in, the model's answer out."""
+"""The JSON API: a file in, the model's answer to each of its images out."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The model behind the page: one image at a time, over the client's REST half."""
+"""The model behind the page: some images at a time, over the client's REST half."""
 
 import threading
 import time

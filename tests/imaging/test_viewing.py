@@ -111,14 +111,22 @@ def test_a_frame_is_shown_alike_whether_it_is_asked_for_alone_or_with_all() -> N
         assert alone.encoded == together[number]
 
 
-def test_a_damaged_frame_leaves_the_others_readable() -> None:
+@pytest.mark.parametrize("window", [{"WindowCenter": 125, "WindowWidth": 250}, {}])
+def test_a_damaged_frame_leaves_the_others_readable(monkeypatch, window: dict[str, int]) -> None:
+    decoded = []
+    values = StoredFrames.values
+    monkeypatch.setattr(
+        StoredFrames, "values", lambda self, frame: decoded.append(frame) or values(self, frame)
+    )
     frames = [encode_picture((one // 4).astype(np.uint8), "JPEG") for one in _HEADS]
     frames[1] = frames[1][:-200] + b"\xff\xd9"
-    made = dataset((_HEADS // 4).astype(np.uint8), WindowCenter=125, WindowWidth=250)
+    made = dataset((_HEADS // 4).astype(np.uint8), **window)
     opened = open_content(compressed(made, JPEGBaseline8Bit, frames), _ALL)
     assert [opened.image(number).frame for number in (0, 2)] == [0, 2]
-    with pytest.raises(RejectedImageError):
-        opened.image(1)
+    for _ in range(2):
+        with pytest.raises(RejectedImageError):
+            opened.image(1)
+    assert len(decoded) <= 3 + 4  # once to learn the range of all, and once for each that is asked
 
 
 def test_a_frame_is_decoded_when_it_is_asked_for_and_once(monkeypatch) -> None:

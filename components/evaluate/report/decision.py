@@ -17,6 +17,8 @@ Tone = Literal["good", "quiet", "warn", "bad"]
 
 _TEST = "test"
 _ROUNDING = 1e-9
+_SAME = 5e-4
+"""Calibration errors that differ by less are shown as the same number."""
 _CHANGED = {
     "swapped_accuracy": "Accuracy in another class’s style",
     "shifted_accuracy": "Accuracy on shifted images",
@@ -95,6 +97,8 @@ def calibration_words(figures: Figures) -> str:
     if after is None or before is None or after.value is None or before.value is None:
         return ""
     said = f"the calibration error is {fraction(after.value)}, before it {fraction(before.value)}"
+    if abs(after.value - before.value) < _SAME:
+        return f"Calibration changed nothing on the test images: {said}."
     if after.value > before.value:
         return f"Calibration made it worse on the test images: {said}."
     return f"Calibration helped on the test images: {said}."

@@ -58,7 +58,13 @@ def test_without_a_comparison_there_is_no_change():
 
 
 @pytest.mark.parametrize(
-    ("after", "before", "words"), [(0.05, 0.03, "made it worse"), (0.03, 0.05, "helped")]
+    ("after", "before", "words"),
+    [
+        (0.05, 0.03, "made it worse"),
+        (0.03, 0.05, "helped"),
+        (0.03, 0.03, "changed nothing"),
+        (0.0300001, 0.03, "changed nothing"),
+    ],
 )
 def test_calibration_that_made_it_worse_is_said(after, before, words):
     errors = {"ece": Figure(value=after), "ece_uncalibrated": Figure(value=before)}
