@@ -91,8 +91,8 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         began = (error.context or "").startswith(_WHERE_IT_BEGAN) and error.context_mark
         mark = began or error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise YamlTextError(f"{line}: {_words(error)}.") from error
+        where = f", line {mark.line + 1}" if mark else ""
+        raise YamlTextError(f"{where}: {_words(error)}.") from error
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise YamlTextError(f", line {line}: it holds a character that is not text.") from error
