@@ -86,15 +86,13 @@ def judge(content: bytes, state: PageState, *, explain: bool, frame: int | None 
     judged = [one for one in asked if one.result is not None]
     if not judged:
         raise next(one.problem for one in asked if one.problem is not None)
-    for one in judged:
-        assert one.result is not None
-        state.metrics.result(one.result)
-    heads = [0.0 if one.scan is None else one.scan.head for one in asked]
-    counts = inside(heads)
-    of_volume = [(one.result, head) for one, head in zip(asked, heads, strict=True) if one.result]
-    volume = None
-    if file.frames > 1 and frame is None:
-        volume = pool([result for result, _ in of_volume], [head for _, head in of_volume])
+    results = [one.result for one in judged if one.result is not None]
+    heads = [0.0 if one.scan is None else one.scan.head for one in judged]
+    counts = {one.number for one, counted in zip(judged, inside(heads), strict=True) if counted}
+    for one, result in zip(judged, results, strict=True):
+        if one.number in counts:  # a slice at the crown says nothing about what people send
+            state.metrics.result(result)
+    volume = pool(results, heads) if file.frames > 1 and frame is None else None
     return Judged(
         digest=file.sha256[:_SHOWN_DIGITS],
         frames=file.frames,
@@ -103,13 +101,13 @@ def judge(content: bytes, state: PageState, *, explain: bool, frame: int | None 
         slices=[
             SliceFinding(
                 frame=one.number,
-                inside=counts_,
+                inside=one.number in counts,
                 scan=one.scan,
                 result=one.result,
                 error=None if one.problem is None else one.problem.detail,
                 orientation=_orientation(file, one),
             )
-            for one, counts_ in zip(asked, counts, strict=True)
+            for one in asked
         ],
         volume=volume,
     )
