@@ -141,7 +141,8 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
         if known is None or sent or not is_same(version, known):
             send_version(version, files, bucket / str(number), known, sent)
             say(f"published {bucket}/{number}")
-        mine[number] = BucketVersion(bucket / str(number), ()).listed_again().etags
+        left = BucketVersion(bucket / str(number), ()).listed_again()
+        mine[number] = left.etags if is_same(version, left) else {}
         _write(base, Publication(bucket, mine))
     for number in sorted(set(mine) - set(here)):
         if number in there:
