@@ -281,6 +281,28 @@ class OpenFile:
         except MemoryError as error:
             raise ReadFailedError("not enough memory") from error
 
+    def shown(self) -> Iterator[tuple[int, DecodedImage | RejectedImageError | ReadFailedError]]:
+        """Makes the images one at a time, without those of a single colour.
+
+        Yields:
+            A frame's number, and its image or why there is none.
+
+        Raises:
+            RejectedImageError: All are of a single colour.
+        """
+        is_blank = True
+        for number in self.numbers:
+            found: DecodedImage | RejectedImageError | ReadFailedError | None
+            try:
+                found = self.image(number)
+            except (RejectedImageError, ReadFailedError) as error:
+                found = error
+            if found is not None:
+                is_blank = False
+                yield number, found
+        if is_blank:
+            raise RejectedImageError(BLANK)
+
 
 def open_file(
     path: str | os.PathLike[str],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.reasons import UNSURE
-from serving.client import pool
+from serving.client import Prediction, VolumeAnswer, pool
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,38 @@ class Classified:
         pooled = pool([row for row, _ in told], [head for _, head in told])
         if pooled is None:
             return None
+        of = rows[0].frames
+        return Classified.of_answer(rows[0].path, pooled, frames=of, slices=pooled.of)
+
+    @staticmethod
+    def of_answer(
+        path: str,
+        answer: Prediction | VolumeAnswer,
+        *,
+        frames: int | None,
+        frame: int | None = None,
+        slices: int | None = None,
+    ) -> "Classified":
+        """Takes over the answer for an image or a volume.
+
+        Args:
+            path: The file.
+            answer: What was said of it.
+            frames: How many frames or slices the file has.
+            frame: Which of them was judged.
+            slices: Over how many of them the answer is a mean.
+        """
         return Classified(
-            rows[0].path,
-            frames=rows[0].frames,
-            label=pooled.label,
-            confidence=pooled.confidence,
-            probabilities=pooled.probabilities,
-            in_distribution=pooled.in_distribution,
-            refer=pooled.refer,
-            reasons=pooled.reasons,
-            slices=pooled.of,
+            path,
+            frame=frame,
+            frames=frames,
+            label=answer.label,
+            confidence=answer.confidence,
+            probabilities=answer.probabilities,
+            in_distribution=answer.in_distribution,
+            refer=answer.refer,
+            reasons=answer.reasons,
+            slices=slices,
         )
 
     @property

@@ -26,17 +26,7 @@ def ask_server(
     answers = client.stream(image for _, image in images)
     for (path, image), answer in zip(images, answers, strict=True):
         if isinstance(answer, Prediction):
-            yield Classified(
-                path,
-                image.frame,
-                image.frames,
-                label=answer.label,
-                confidence=answer.confidence,
-                probabilities=answer.probabilities,
-                in_distribution=answer.in_distribution,
-                refer=answer.refer,
-                reasons=answer.reasons,
-            )
+            yield Classified.of_answer(path, answer, frame=image.frame, frames=image.frames)
         else:
             yield Classified(path, image.frame, image.frames, error=_refusal(answer, address))
 

@@ -14,7 +14,7 @@ from components.contents import read_failed
 from components.errors import PipelineError
 from imaging.config import EVERY_PICTURE, MOST_FRAMES
 from imaging.picture import MissingReaderError, ReadFailedError, RejectedImageError
-from imaging.reader import BLANK, open_file
+from imaging.reader import DecodedImage, open_file
 from mri.classified import Classified
 from mri.predictor import classify, load_saved_model
 from pipeline.paths import printable
@@ -100,20 +100,14 @@ def _frames(path: str) -> Iterator[_Frame]:
     name = printable(path)
     try:
         file = open_file(path, EVERY_PICTURE, most=MOST_FRAMES)
-        is_blank = True
-        for number in file.numbers:
-            try:
-                image = file.image(number)
-            except RejectedImageError as error:
-                is_blank = False
+        for number, found in file.shown():
+            if isinstance(found, DecodedImage):
+                yield encoded_image(found)
+            elif isinstance(found, ReadFailedError):
+                raise found
+            else:
                 of = file.frames if file.frames > 1 else None
-                yield Classified(name, of and number, of, error=str(error))
-                continue
-            if image is not None:
-                is_blank = False
-                yield encoded_image(image)
-        if is_blank:
-            yield Classified(name, error=BLANK)
+                yield Classified(name, of and number, of, error=str(found))
     except MissingReaderError as error:
         raise PipelineError(f"{error}; {name} is such a file") from error
     except RejectedImageError as error:

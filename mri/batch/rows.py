@@ -34,7 +34,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_rows(rows: Sequence[Classified], path: Path, format: Format) -> None:  # noqa: A002
+def write_rows(rows: Sequence[Classified], path: Path, format: Format) -> None:  # noqa: A002 - as users call it
     """Writes results so that their file's name only ever holds all of them.
 
     Args:
@@ -69,7 +69,7 @@ def classified_files(path: Path) -> set[str]:
     return {row["path"] for row in rows if not row["error"]}
 
 
-def path_cell(path: str, format: Format) -> str:  # noqa: A002
+def path_cell(path: str, format: Format) -> str:  # noqa: A002 - as users call it
     """How a file is named in results of a format."""
     return path if format == "parquet" else str(_text("path", path))
 

@@ -138,7 +138,7 @@ def _run_shard(
     handler: SavedModelHandler,
     files: Sequence[str],
     path: Path,
-    format: Format,  # noqa: A002
+    format: Format,  # noqa: A002 - as users call it
 ) -> None:
     try:
         _record_of(path).unlink(missing_ok=True)  # its rows are about to go
@@ -190,7 +190,7 @@ def _contents(files: Sequence[str], known: Path | None = None) -> str:
 def _write(
     files: Sequence[tuple[int, Sequence[Classified]]],
     path: Path,
-    format: Format,  # noqa: A002
+    format: Format,  # noqa: A002 - as users call it
 ) -> None:
     in_order = [row for _, rows in sorted(files, key=lambda numbered: numbered[0]) for row in rows]
     write_rows(in_order, path, format)

@@ -15,7 +15,6 @@ from imaging.config import EVERY_PICTURE, MOST_FRAMES, ONE_PICTURE, ReadConfig
 from imaging.head import head_alone
 from imaging.picture import ReadFailedError, RejectedImageError, StorageGoneError
 from imaging.reader import (
-    BLANK,
     DecodedImage,
     ImageFile,
     OpenFile,
@@ -147,22 +146,17 @@ def open_frames(image: Image, frame: int | None = None) -> Iterator[EncodedImage
 
 
 def _frames(file: OpenFile) -> Iterator[EncodedImage | ImageError]:
-    is_blank = True
-    for number in file.numbers:
-        try:
-            with _in_words():
-                found = file.image(number)
-        except ImageError as error:
+    try:
+        for number, found in file.shown():
+            if isinstance(found, DecodedImage):
+                yield encoded_image(found)
+                continue
+            error = _image_error(found)
             if file.frames > 1:
                 error.frame, error.frames = number, file.frames
-            is_blank = False
             yield error
-            continue
-        if found is not None:
-            is_blank = False
-            yield encoded_image(found)
-    if is_blank:
-        yield ImageError(f"The image cannot be used: {BLANK}.")
+    except RejectedImageError as rejected:
+        yield _image_error(rejected)
 
 
 def encoded_image(image: DecodedImage) -> EncodedImage:
@@ -196,14 +190,16 @@ def _in_words() -> Iterator[None]:
     """Says of a file that cannot be used what a person can act on."""
     try:
         yield
-    except RejectedImageError as error:
-        raise ImageError(f"The image cannot be used: {error}.") from None
-    except StorageGoneError as error:
-        raise ImageError(
-            f"The storage of the image became unavailable ({error}): try again."
-        ) from None
-    except ReadFailedError as error:
-        raise ImageError(f"The image could not be read now ({error}): try again.") from None
+    except (RejectedImageError, ReadFailedError) as error:
+        raise _image_error(error) from None
+
+
+def _image_error(error: RejectedImageError | ReadFailedError) -> ImageError:
+    if isinstance(error, RejectedImageError):
+        return ImageError(f"The image cannot be used: {error}.")
+    if isinstance(error, StorageGoneError):
+        return ImageError(f"The storage of the image became unavailable ({error}): try again.")
+    return ImageError(f"The image could not be read now ({error}): try again.")
 
 
 def _content(image: Image) -> bytes:

@@ -11,7 +11,7 @@ from flask import Request, request
 from imaging.config import EVERY_PICTURE
 from imaging.head import WHOLE, Outline
 from imaging.picture import ReadFailedError, RejectedImageError
-from imaging.reader import BLANK, DecodedImage, OpenFile, file_format, open_content
+from imaging.reader import DecodedImage, OpenFile, file_format, open_content
 from imaging.thumbnail import thumbnail
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError
@@ -122,20 +122,9 @@ def read_scans(file: OpenFile) -> Iterator[tuple[int, Scan | ProblemError]]:
     Raises:
         ProblemError: All are of a single colour.
     """
-    is_blank = True
-    for number in file.numbers:
-        try:
-            with in_words():
-                image = file.image(number)
-        except ProblemError as error:
-            is_blank = False
-            yield number, error
-            continue
-        if image is not None:
-            is_blank = False
-            yield number, _scan(image)
-    if is_blank:
-        raise ProblemError(422, f"The image cannot be used: {BLANK}.")
+    with in_words():
+        for number, found in file.shown():
+            yield number, _scan(found) if isinstance(found, DecodedImage) else _problem(found)
 
 
 @contextmanager
@@ -147,10 +136,14 @@ def in_words() -> Iterator[None]:
     """
     try:
         yield
-    except RejectedImageError as error:
-        raise ProblemError(422, f"The image cannot be used: {error}.") from None
-    except ReadFailedError as error:
-        raise ProblemError(503, f"The image cannot be read now: {error}.") from None
+    except (RejectedImageError, ReadFailedError) as error:
+        raise _problem(error) from None
+
+
+def _problem(error: RejectedImageError | ReadFailedError) -> ProblemError:
+    if isinstance(error, RejectedImageError):
+        return ProblemError(422, f"The image cannot be used: {error}.")
+    return ProblemError(503, f"The image cannot be read now: {error}.")
 
 
 def _scan(image: DecodedImage) -> Scan:

@@ -61,7 +61,7 @@ def changes(figures: Figures, config: EvaluateConfig) -> tuple[ReadChange, ...]:
         config: How much worse it may be.
 
     Returns:
-        A change a figure; none if there is no comparison.
+        One change per figure; none without a comparison.
     """
     limits = {
         "accuracy": config.max_accuracy_drop,
@@ -91,17 +91,25 @@ def reach(found: Iterable[ReadChange]) -> float:
     return 1.1 * max(ends, default=0.0) or 1.0
 
 
-def calibration_words(figures: Figures) -> str:
-    """Says what calibration did to the confidence; empty where that is not known."""
+@dataclass(frozen=True)
+class CalibrationReading:
+    """What calibration did to the confidence, in words, and whether it made it worse."""
+
+    words: str
+    is_worse: bool = False
+
+
+def read_calibration(figures: Figures) -> CalibrationReading | None:
+    """Says what calibration did to the confidence on the test images; None if that is not known."""
     after, before = (figures.headline.get(name) for name in ("ece", "ece_uncalibrated"))
     if after is None or before is None or after.value is None or before.value is None:
-        return ""
+        return None
     said = f"the calibration error is {fraction(after.value)}, before it {fraction(before.value)}"
     if abs(after.value - before.value) < _SAME:
-        return f"Calibration changed nothing on the test images: {said}."
+        return CalibrationReading(f"Calibration changed nothing on the test images: {said}.")
     if after.value > before.value:
-        return f"Calibration made it worse on the test images: {said}."
-    return f"Calibration helped on the test images: {said}."
+        return CalibrationReading(f"Calibration made it worse on the test images: {said}.", True)
+    return CalibrationReading(f"Calibration helped on the test images: {said}.")
 
 
 def _change(

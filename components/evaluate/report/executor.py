@@ -16,7 +16,7 @@ from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.report.card import ModelCard
 from components.evaluate.report.config import CardConfig
-from components.evaluate.report.decision import calibration_words, changes, reach
+from components.evaluate.report.decision import changes, reach, read_calibration
 from components.evaluate.report.figures import TITLES, Figures
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE, page_digest
 from components.evaluate.report.foreign import TEST_IMAGES
@@ -102,7 +102,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             gate=DataVerdict.read(_folder(input_dict, "gate_verdict")),
             changes=(changed_figures := changes(figures, config)),
             reach=reach(changed_figures),
-            calibration=calibration_words(figures),
+            calibration=read_calibration(figures),
             titles=TITLES,
             drawings=draw(figures, predictions, epochs),
             slices=worst_first(figures.slices),

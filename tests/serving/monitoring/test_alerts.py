@@ -168,17 +168,22 @@ def test_what_is_summed_by_is_a_label(name, exposed):
             assert set(modifier.labels) <= labels
 
 
-def test_jobs_are_those_of_the_written_configuration(tmp_path):
-    written = yaml.safe_load(deployment_file("prometheus.yml", DeploymentConfig(models=tmp_path)))
-    jobs = {one["job_name"] for one in written["scrape_configs"]}
-    asked = {
+def values_asked_for(label: str) -> set[str]:
+    """The values of a label that any expression selects."""
+    return {
         value
         for expression in expressions().values()
         for selector in selectors(expression)
         for matcher in selector.matchers.matchers
-        if matcher.name == "job"
+        if matcher.name == label
         for value in matcher.value.split("|")
     }
+
+
+def test_jobs_are_those_of_the_written_configuration(tmp_path):
+    written = yaml.safe_load(deployment_file("prometheus.yml", DeploymentConfig(models=tmp_path)))
+    jobs = {one["job_name"] for one in written["scrape_configs"]}
+    asked = values_asked_for("job")
     assert asked == jobs
 
 
@@ -212,13 +217,6 @@ def test_panels_have_room_and_a_data_source():
 def test_the_pages_endpoints_exist():
     app = page("http://127.0.0.1:9")
     known = {rule.endpoint for rule in app.url_map.iter_rules()}
-    asked = {
-        value
-        for expression in expressions().values()
-        for selector in selectors(expression)
-        for matcher in selector.matchers.matchers
-        if matcher.name == "endpoint"
-        for value in matcher.value.split("|")
-    }
+    asked = values_asked_for("endpoint")
     assert asked
     assert asked <= known

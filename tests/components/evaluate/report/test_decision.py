@@ -4,7 +4,7 @@ import pytest
 from carding import figures
 
 from components.evaluate.config import EvaluateConfig
-from components.evaluate.report.decision import calibration_words, changes
+from components.evaluate.report.decision import changes, read_calibration
 from components.evaluate.report.figures import Comparison, Figure
 
 
@@ -68,8 +68,10 @@ def test_without_a_comparison_there_is_no_change():
 )
 def test_calibration_that_made_it_worse_is_said(after, before, words):
     errors = {"ece": Figure(value=after), "ece_uncalibrated": Figure(value=before)}
-    assert words in calibration_words(figures().model_copy(update={"headline": errors}))
+    reading = read_calibration(figures().model_copy(update={"headline": errors}))
+    assert words in reading.words
+    assert reading.is_worse == ("worse" in words)
 
 
 def test_of_a_model_that_does_not_say_nothing_is_said_of_calibration():
-    assert calibration_words(figures()) == ""
+    assert read_calibration(figures()) is None
