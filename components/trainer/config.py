@@ -131,6 +131,9 @@ class TrainConfig(StrictConfig):
         healthy_class: The class without a tumour, for `paint` and `augment.swap`; null if there is
             none.
         paint: What is painted on its images.
+        synthetic: Images of each class that are added to the training images, drawn by the
+            generator of the synthetic sample in all its contrasts alike: T1, with and without
+            contrast agent, T2, FLAIR. None of them is in eval or test.
         precision: Number format of the layers. `auto` uses mixed_float16 on a GPU, mixed_bfloat16
             if this processor has instructions for it and is measured to be faster with it, and
             otherwise float32. Weights are always float32.
@@ -154,6 +157,7 @@ class TrainConfig(StrictConfig):
     augment: AugmentConfig = AugmentConfig()
     healthy_class: str | None = "notumor"
     paint: PaintConfig = PaintConfig()
+    synthetic: int = Field(0, ge=0, le=10_000)
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     strategy: Literal["none", "mirrored"] = "none"
     cache_gigabytes: float = Field(50.0, gt=0)

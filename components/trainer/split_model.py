@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from components.trainer.layers import LOGITS_LAYER, SCALING_LAYER
+from components.trainer.winograd import WinogradConv2D, is_faster
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def split_model(model: keras.Model, policy: str) -> SplitModel:
     """Splits a chain of layers before the first one that trains.
 
     Scaling and the softmax stay in float32 under any policy: pixels and probabilities need it.
+    Convolutions that are faster as a `WinogradConv2D` become one.
 
     Args:
         model: As `build_model` makes it.
@@ -55,7 +57,7 @@ def split_model(model: keras.Model, policy: str) -> SplitModel:
 
 
 def copy_model(model: keras.Model, policy: str) -> keras.Model:
-    """Copies a chain of layers, to compute under a dtype policy.
+    """Copies a chain of layers, to compute under a dtype policy; they stay of stock kinds.
 
     Args:
         model: As `build_model` makes it.
@@ -64,7 +66,7 @@ def copy_model(model: keras.Model, policy: str) -> keras.Model:
     Returns:
         The copy, of the same layer names and float32 weights.
     """
-    return _copy(model.layers[1:], model.input_shape[1:], policy, model.name)
+    return _copy(model.layers[1:], model.input_shape[1:], policy, model.name, trains=False)
 
 
 def take_weights(model: keras.Model, part: keras.Model) -> None:
@@ -80,7 +82,12 @@ def take_weights(model: keras.Model, part: keras.Model) -> None:
 
 
 def _copy(
-    layers: Sequence[keras.layers.Layer], input_shape: Sequence[int], policy: str, name: str
+    layers: Sequence[keras.layers.Layer],
+    input_shape: Sequence[int],
+    policy: str,
+    name: str,
+    *,
+    trains: bool = True,
 ) -> keras.Model:
     inputs = keras.Input(tuple(input_shape), name=f"{name}_input")
     hidden = inputs
@@ -88,7 +95,8 @@ def _copy(
     for layer in layers:
         exact = layer.name in (SCALING_LAYER, LOGITS_LAYER)
         config = {**layer.get_config(), "dtype": "float32" if exact else policy}
-        copy = type(layer).from_config(config)
+        kind = WinogradConv2D if trains and is_faster(layer, policy) else type(layer)
+        copy = kind.from_config(config)
         hidden = copy(hidden)
         copies.append(copy)
     for layer, copy in zip(layers, copies, strict=True):

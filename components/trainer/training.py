@@ -25,6 +25,7 @@ from components.trainer.loss import AllowedClassesAccuracy, AllowedClassesLoss
 from components.trainer.parts import frozen_prefix, initial_network, training_parts
 from components.trainer.progress import LogProgress
 from components.trainer.split_model import take_weights
+from components.trainer.synthetic import synthetic_images
 
 _LOG = logging.getLogger(__name__)
 _EVAL_BATCH = 64
@@ -91,8 +92,10 @@ def fit(
         return read_images(train_files)
 
     made = made_of_healthy(images, recipe.train, recipe.classes)
+    drawn = synthetic_images(recipe)
     # Of what is made every version is drawn: it has no original.
-    further = [(made, varied.model_copy(update={"keep_original": False}))] if made else []
+    anew = varied.model_copy(update={"keep_original": False})
+    further = [(each, anew) for each in (made, drawn) if each]
     features, held_out, *others = frozen_prefix(recipe, parts, cache).features(
         (images, varied),
         (lambda: read_images(eval_files), original),

@@ -85,6 +85,7 @@ def render(
     split: Split = "Training",
     index: int = 0,
     size: tuple[int, int] = (200, 512),
+    even: bool = False,
 ) -> Rendering:
     """Renders image `index` of a class; the same arguments give the same pixels.
 
@@ -94,6 +95,7 @@ def render(
         split: Training or Testing.
         index: Which image of that class and split, from 0.
         size: Smallest and largest longer side, in pixels.
+        even: Whether each contrast is as likely as any other, rather than as in the public images.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -108,16 +110,19 @@ def render(
     for attempt in range(20):
         streams = np.random.SeedSequence(seed, spawn_key=(*key, attempt)).spawn(5)
         try:
-            return _render(label, [Generator(np.random.Philox(one)) for one in streams], size)
+            generators = [Generator(np.random.Philox(one)) for one in streams]
+            return _render(label, generators, size, even=even)
         except RuntimeError:
             continue  # this slice has no room for such a lesion
     raise RuntimeError(f"no {label} could be placed for seed {seed}, {split} image {index}")
 
 
-def _render(label: str, streams: list[Generator], size: tuple[int, int]) -> Rendering:
+def _render(
+    label: str, streams: list[Generator], size: tuple[int, int], *, even: bool
+) -> Rendering:
     of_view, of_head, of_contrast, of_lesion, of_scanner = streams
     view = draw_view(of_view)
-    contrast = draw_contrast(of_contrast)
+    contrast = draw_contrast(of_contrast, even=even)
     head = paint_head(view.points, load_template().at(view.points, view.folds), contrast, of_head)
     image, mask = head.image, np.zeros(head.inside.shape, bool)
     if label != "notumor":
@@ -177,9 +182,10 @@ def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
     return np.asarray(np.eye(3) + math.sin(a) * k + (1 - math.cos(a)) * (k @ k), np.float64)
 
 
-def draw_contrast(rng: Generator) -> Contrast:
+def draw_contrast(rng: Generator, *, even: bool = False) -> Contrast:
     """An acquisition: its kind, and each tissue's brightness varied by a tenth."""
-    drawn = _CONTRASTS[int(rng.choice(len(_CONTRASTS), p=_CONTRAST_SHARES))]
+    shares = None if even else _CONTRAST_SHARES
+    drawn = _CONTRASTS[int(rng.choice(len(_CONTRASTS), p=shares))]
     name, *levels = astuple(drawn)
     vary = rng.uniform(0.9, 1.1, len(levels))
     return Contrast(name, *(float(level * by) for level, by in zip(levels, vary, strict=True)))

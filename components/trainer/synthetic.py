@@ -1,0 +1,64 @@
+"""Training images that the project's own generator draws, beside those of the split."""
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import tensorflow as tf
+from PIL import Image
+
+from components.trainer.config import Recipe
+from components.trainer.healthy import Images
+from components.trainer.inputs import TransformedImage
+from components.transform.preprocessing import preprocess
+from samples.synthetic import CLASSES
+from samples.synthetic.rendering import render
+
+_LOG = logging.getLogger(__name__)
+_SIZE = (200, 256)
+"""Smallest and largest longer side in pixels: what the network sees is smaller."""
+
+
+def synthetic_images(recipe: Recipe) -> Images | None:
+    """Draws images of each class, and makes of them what the network sees.
+
+    Args:
+        recipe: How many, and what is done to pixels; `train.augment.seed` decides which.
+
+    Returns:
+        The images; None if there are none, for a reason that the log tells.
+    """
+    count = recipe.train.synthetic
+    if not count:
+        return None
+    unknown = [name for name in recipe.classes if name not in CLASSES]
+    if unknown:
+        _LOG.warning(
+            "the generator draws no %s, so train.synthetic adds nothing", " and no ".join(unknown)
+        )
+        return None
+    _LOG.info("drawing %s synthetic images", f"{count * len(recipe.classes):,}")
+    drawn = list(_drawn(recipe, count))
+    return lambda: drawn
+
+
+def _drawn(recipe: Recipe, count: int) -> Iterable[TransformedImage]:
+    see = tf.function(partial(preprocess, config=recipe.transform), autograph=False)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for label, name in enumerate(recipe.classes):
+            draw = partial(_file, name, recipe.train.augment.seed)
+            for file in pool.map(draw, range(count)):
+                png = tf.io.encode_png(see(tf.constant([file]))[0]).numpy()
+                yield TransformedImage(png, label, hashlib.sha256(png).digest())
+
+
+def _file(label: str, seed: int, index: int) -> bytes:
+    """A PNG file of an image of the training half, which the sample's test images are not in."""
+    file = io.BytesIO()
+    rendering = render(label, seed=seed, index=index, size=_SIZE, even=True)
+    Image.fromarray(rendering.image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
