@@ -232,13 +232,14 @@ def _best_seconds(
 
 
 def _layers() -> dict[str, Any]:
-    """Seconds an image of each convolution in both number formats: run, or trained where it is."""
+    """Seconds an image of each convolution in both ways: run, or trained where it is."""
     import keras
 
     from components.trainer.complexity import flops
     from components.trainer.config import ModelConfig
     from components.trainer.model import build_model
     from components.trainer.precision import resolve_precision
+    from components.trainer.winograd import WinogradConv2D, is_faster
 
     config = ModelConfig(weights="random")
     model = build_model(config, image_size=_SIZE, class_count=4, weights=None)
@@ -248,20 +249,21 @@ def _layers() -> dict[str, Any]:
         if not isinstance(layer, keras.layers.Conv2D):
             continue
         shape = (_BATCH, *layer.input.shape[1:])
-        seconds = {}
-        for name in ("float32", policy):
+        ours = WinogradConv2D if is_faster(layer, policy) else type(layer)
+        seconds = []
+        for kind, dtype in ((type(layer), "float32"), (ours, policy)):
             inputs = keras.Input(shape[1:])
-            one = type(layer).from_config({**layer.get_config(), "dtype": name})
+            one = kind.from_config({**layer.get_config(), "dtype": dtype})
             network = keras.Model(inputs, one(inputs))
-            seconds[name] = _best_seconds(network, shape, train=layer.trainable) / _BATCH
+            seconds.append(_best_seconds(network, shape, train=layer.trainable) / _BATCH)
         rows.append(
             {
                 "layer": layer.name,
                 "trained": layer.trainable,
                 # Output, gradient of the input and gradient of the weights.
                 "gigaflops": flops(layer) / 1e9 * (3 if layer.trainable else 1),
-                "notebook_seconds": seconds["float32"],
-                "ours_seconds": seconds[policy],
+                "notebook_seconds": seconds[0],
+                "ours_seconds": seconds[1],
             }
         )
     return {"layers": rows, "policy": policy}
@@ -279,7 +281,7 @@ def _limit(layers: dict[str, Any], epochs: int, versions: int) -> float:
 
 def _print_layers(layers: dict[str, Any], epochs: int, versions: int) -> None:
     policy = layers["policy"]
-    print(f"{'layer':<14}{'GFLOP':>7}{'float32 GFLOP/s':>17}{policy + ' GFLOP/s':>26}  passes")
+    print(f"{'layer':<14}{'GFLOP':>7}{'direct float32':>17}{f'ours, {policy}':>26} GFLOP/s  passes")
     for row in layers["layers"]:
         trained = f"{epochs} in both, with gradients"
         passes = trained if row["trained"] else f"{epochs} against {versions}"
