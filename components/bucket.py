@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.progress import told
 
 SCHEME = "s3://"
@@ -58,6 +58,10 @@ class BucketError(PipelineError):
     """A bucket that cannot be read or written, and why."""
 
 
+class NoBucketError(BucketError, UsageError):
+    """There is no bucket of this name."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """An object, as a listing says.
@@ -90,10 +94,10 @@ class BucketFolder:
         """Reads `s3://BUCKET/PREFIX`.
 
         Raises:
-            BucketError: It is of another form.
+            UsageError: It is of another form.
         """
         if re.fullmatch(URI, uri) is None:
-            raise BucketError(f"{uri} names no bucket: write s3://BUCKET/FOLDER.")
+            raise UsageError(f"{uri} names no bucket: write s3://BUCKET/FOLDER.")
         bucket, _, prefix = uri.removeprefix(SCHEME).partition("/")
         return BucketFolder(bucket, prefix.strip("/"))
 
@@ -254,7 +258,8 @@ def client() -> Any:
     """The one client of this process, which threads may share.
 
     Raises:
-        BucketError: boto3 is missing, or its settings cannot be used.
+        BucketError: boto3 is missing.
+        UsageError: Its settings cannot be used.
     """
     try:
         import boto3
@@ -276,7 +281,7 @@ def client() -> Any:
     except (BotoCoreError, ValueError) as error:
         # A wrong endpoint is shown in a ValueError, and may hold a password.
         shown = f" ({error})" if isinstance(error, BotoCoreError) else ""
-        raise BucketError(
+        raise UsageError(
             f"The settings for S3 cannot be used{shown}: check AWS_ENDPOINT_URL, AWS_PROFILE and "
             "AWS_REGION."
         ) from None
@@ -300,7 +305,9 @@ def _said(where: str) -> Iterator[None]:
     try:
         yield
     except exceptions.ClientError as error:
-        raise BucketError(f"{where}: {_refusal(error)} (at {_endpoint()}).") from error
+        is_absent = error.response.get("Error", {}).get("Code") == "NoSuchBucket"
+        kind = NoBucketError if is_absent else BucketError
+        raise kind(f"{where}: {_refusal(error)} (at {_endpoint()}).") from error
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
         raise BucketError(
             f"{where}: there are no credentials for it. Set AWS_ACCESS_KEY_ID and "

@@ -7,9 +7,9 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 from pydantic import BeforeValidator, FiniteFloat, Json, StrictBool, TypeAdapter, ValidationError
 
+from components.errors import UsageError
 from components.validation import nearest_name
 from kubeflow.compiled import CompiledPipeline
-from pipeline.config import ConfigError
 
 _KINDS: dict[int, tuple[Any, str]] = {
     ParameterType.STRING: (str, "text"),
@@ -29,7 +29,7 @@ def read_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, A
     """Reads `NAME=VALUE` pairs, and fills in the file's defaults as a server does.
 
     Raises:
-        ConfigError: A name is not declared, a value is of another type, or one is missing.
+        UsageError: A name is not declared, a value is of another type, or one is missing.
     """
     values: dict[str, Any] = {}
     for name, one in pipeline.parameters.items():
@@ -40,18 +40,18 @@ def read_values(pipeline: CompiledPipeline, texts: Iterable[str]) -> dict[str, A
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ConfigError(f"--param {text!r} is not of the form NAME=VALUE.")
+            raise UsageError(f"--param {text!r} is not of the form NAME=VALUE.")
         if name not in pipeline.parameters:
             near = nearest_name(name, pipeline.parameters)
-            raise ConfigError(f"{pipeline.path} has no parameter {name!r}{near}")
+            raise UsageError(f"{pipeline.path} has no parameter {name!r}{near}")
         kind, expected = _KINDS[pipeline.parameters[name].parameter_type]
         try:
             values[name] = TypeAdapter(kind).validate_python(value)
         except ValidationError as error:
-            raise ConfigError(f"--param {name}={value!r} must be {expected}.") from error
+            raise UsageError(f"--param {name}={value!r} must be {expected}.") from error
     for name, one in pipeline.parameters.items():
         if name not in values and not one.is_optional:
-            raise ConfigError(
+            raise UsageError(
                 f"{pipeline.path} needs a value for {name}: give --param {name}=VALUE."
             )
     return values

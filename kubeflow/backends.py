@@ -9,7 +9,7 @@ task's retry policy becomes Argo's `retryStrategy`), `kubernetes_platform/proto`
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 
 PodFate = Literal["ended", "lost", "late"]
 """A pod's command ended by itself; the pod went away; it was stopped at the deadline."""
@@ -115,11 +115,11 @@ class Backend:
             kubernetes: The task's Kubernetes part.
 
         Raises:
-            ConfigError: There is a field that it does not know.
+            UsageError: There is a field that it does not know.
         """
         for section, field in sorted(self.unknown):
             if any(field in entry for entry in kubernetes.get(section, ())):
-                raise ConfigError(
+                raise UsageError(
                     f"Kubeflow Pipelines {self.version} refuses {task}: it does not know "
                     f"{section}.{field}. Compile the pipeline again, which leaves that out."
                 )
@@ -148,7 +148,7 @@ def find_backend(version: str) -> Backend:
         What is known about it.
 
     Raises:
-        ConfigError: It is not supported, or is not a version.
+        UsageError: It is not supported, or is not a version.
     """
     major, _, rest = version.partition(".")
     minor = rest.partition(".")[0]
@@ -156,7 +156,7 @@ def find_backend(version: str) -> Backend:
         if backend.version == f"{major}.{minor}":
             return backend
     known = ", ".join(backend.version for backend in BACKENDS)
-    raise ConfigError(
+    raise UsageError(
         f"--backend {version!r} is not among the releases of Kubeflow Pipelines that are known: "
         f"{known}. Older ones lack the retries of a task, the volume's name as a parameter or the "
         "exit handler's final state: install one of these. For a newer one, give the newest of "

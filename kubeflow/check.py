@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.trainer.weights.vgg16 import CACHE_VARIABLE
 from kubeflow.backends import BACKENDS, NEWEST_BACKEND
 from kubeflow.cluster_finding import ClusterFinding, HiddenError, UnreachedError
@@ -17,7 +17,6 @@ from kubeflow.dag import Task, read_tasks
 from kubeflow.kubernetes_api import KUBEFLOW, KubernetesApi
 from kubeflow.server import Server
 from pipeline import node_ids
-from pipeline.config import ConfigError
 
 
 def check(
@@ -46,7 +45,7 @@ def check(
     server = None
     try:
         server = connect()
-    except ConfigError as error:
+    except UsageError as error:
         yield ClusterFinding("Kubeflow", f"Its API was not looked at: {error}", "unknown")
     except PipelineError as error:
         yield ClusterFinding("Kubeflow", str(error), "missing")

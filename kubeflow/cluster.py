@@ -14,10 +14,11 @@ from pydantic import (
     model_validator,
 )
 
+from components.errors import UsageError
 from components.strict_config import StrictConfig
 from components.validation import refusals
 from pipeline import node_ids
-from pipeline.config import ConfigError, read_mapping
+from pipeline.config import read_mapping
 
 _UNITS = ("", "K", "M", "G", "T", "P", "E")
 
@@ -285,11 +286,11 @@ def read_cluster(path: Path | None) -> Cluster:
         The validated description.
 
     Raises:
-        ConfigError: It cannot be read, or a key or value is refused.
+        UsageError: It cannot be read, or a key or value is refused.
     """
     if path is None:
         return Cluster()
     try:
         return Cluster.model_validate(read_mapping(path, "cluster's description"))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {refusals(error, Cluster)}") from error
+        raise UsageError(f"{path}: {refusals(error, Cluster)}") from error

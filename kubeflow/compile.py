@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import compiler, dsl
 
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.whole_file import whole_file
 from kubeflow.cluster import Backoff, Cluster
 from kubeflow.ir import graph_digest, upstream_nodes
@@ -14,7 +14,7 @@ from kubeflow.parameters import RunParameters
 from kubeflow.tasks import NodeSpec, declare
 from kubeflow.ui_artifacts import EXIT_TASK
 from pipeline import node_ids
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
 from pipeline.work import Work
@@ -39,14 +39,14 @@ def compile_for_kubeflow(
         Names of the tasks' nodes.
 
     Raises:
-        ConfigError: A node in `cluster` is refused.
+        UsageError: A node in `cluster` is refused.
         PipelineError: The file cannot be written.
     """
     work = Work(Path(cluster.volume.mount))
     ir = compile_pipeline(create_pipeline(config.model_copy(update={"data": work.sample}), work))
     upstream = upstream_nodes(ir)
     if unknown := sorted(set(cluster.nodes) - set(upstream) - {node_ids.TUNER}):
-        raise ConfigError(
+        raise UsageError(
             f"The cluster's description has resources for {', '.join(unknown)}, which is not a "
             f"node. Nodes: {', '.join(upstream)}."
         )
@@ -62,7 +62,7 @@ def compile_for_kubeflow(
         with whole_file(out.absolute()) as file:
             compiler.Compiler().compile(pipeline, str(file))
     except OSError as error:
-        raise PipelineError(f"{out} cannot be written: {error.strerror}.") from error
+        raise path_error(error)(f"{out} cannot be written: {error.strerror}.") from error
     return list(upstream)
 
 

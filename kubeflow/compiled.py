@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from google.protobuf import json_format
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 
 _SCHEMA = "2.1.0"
 
@@ -50,13 +50,13 @@ def read_compiled(path: Path) -> CompiledPipeline:
         The pipeline.
 
     Raises:
-        ConfigError: It cannot be read, or is not a compiled pipeline.
+        UsageError: It cannot be read, or is not a compiled pipeline.
     """
     check_name(path)
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ConfigError(
+        raise UsageError(
             f"{path} cannot be read ({error.strerror}): `mri kubeflow compile` writes it."
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
@@ -71,7 +71,7 @@ def read_compiled(path: Path) -> CompiledPipeline:
         asked = json_format.ParseDict(platform or {}, pipeline_spec_pb2.PlatformSpec())
     except (json_format.ParseError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not a PipelineSpec of a known version: {reason}.") from error
+        raise UsageError(f"{path} is not a PipelineSpec of a known version: {reason}.") from error
     if spec.schema_version != _SCHEMA or not spec.root.dag.tasks:
         raise not_compiled(path)
     both = {"pipeline_spec": fields, "platform_spec": platform}
@@ -82,15 +82,15 @@ def check_name(path: Path) -> None:
     """Refuses a name that Kubeflow's client would not take.
 
     Raises:
-        ConfigError: It does not end as a YAML file's does.
+        UsageError: It does not end as a YAML file's does.
     """
     if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{path} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
+        raise UsageError(f"{path} is refused: Kubeflow takes a compiled pipeline as a .yaml file.")
 
 
-def not_compiled(path: Path) -> ConfigError:
+def not_compiled(path: Path) -> UsageError:
     """The error for a file that is something else, or only a part."""
-    return ConfigError(
+    return UsageError(
         f"{path} is not a complete pipeline for Kubeflow Pipelines v2: make it with "
         "`mri kubeflow compile`. If it was made so, it was cut off when it was copied."
     )

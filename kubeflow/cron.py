@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 from pipeline.scheduling.cron import read_cron
 
 _EVERY = r"every (?=.*[1-9])(\d+[hms])+"
@@ -14,14 +14,14 @@ def six_fields(expression: str) -> str:
 
     Its scheduler (robfig/cron) counts seconds first, and takes five fields for seconds to month,
     which would run a nightly pipeline every hour. Sunday is 0 there, and never 7. What begins with
-    `@` it reads as it is. A ConfigError says what is wrong with an expression.
+    `@` it reads as it is. A UsageError says what is wrong with an expression.
     """
     if expression.startswith("@"):
         if _WORDS.fullmatch(expression):
             return expression
-        raise ConfigError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
+        raise UsageError(f"--cron {expression!r} is not known; @daily, for one, or @every 6h is.")
     if "TZ=" in expression:
-        raise ConfigError(
+        raise UsageError(
             f"--cron {expression!r} names a time zone: Kubeflow counts in the cluster's, which is "
             "UTC unless CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow is set."
         )

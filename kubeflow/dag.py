@@ -9,10 +9,9 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from kubeflow.backends import Backend, Retry
 from kubeflow.compiled import CompiledPipeline, not_compiled
-from pipeline.config import ConfigError
 
 Input: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """The value of a task's input, from the run's parameters and from how the tasks before ended."""
@@ -83,7 +82,7 @@ class _Reader:
         }
         tasks = tuple(self._dag(self._spec.root.dag, scope, frozenset()))
         if not any(task.mounts for task in tasks):
-            raise PipelineError(
+            raise UsageError(
                 f"{self._path} mounts no volume in any task, so the tasks share nothing: its end "
                 "may have been cut off; compile it again."
             )
@@ -117,12 +116,12 @@ class _Reader:
             raise not_compiled(self._path)
         kind = executor.WhichOneof("spec")
         if kind != "container":
-            raise PipelineError(
+            raise UsageError(
                 f"{name} in {self._path} is of the kind {kind}, which open Kubeflow Pipelines does "
                 "not run as a task's container: only containers are rehearsed."
             )
         if not executor.container.image or not executor.container.command:
-            raise PipelineError(f"{name} in {self._path} has no image or no command.")
+            raise UsageError(f"{name} in {self._path} has no image or no command.")
         settings = kubernetes_executor_config_pb2.KubernetesExecutorConfig()
         if component.executor_label in self._kubernetes:
             given = json_format.MessageToDict(self._kubernetes[component.executor_label])
@@ -156,7 +155,7 @@ class _Reader:
             return None
         policy = task.retry_policy
         if not policy.backoff_factor.is_integer():
-            raise ConfigError(
+            raise UsageError(
                 f"{name} in {self._path} has the backoff factor {policy.backoff_factor}: Argo "
                 "takes whole numbers, and ends the whole run in an error when the first attempt "
                 "fails. Compile it again."
@@ -178,14 +177,14 @@ class _Reader:
         if kind == "task_final_status":
             producer = found.task_final_status.producer_task
             return lambda _, status: {**status, "pipelineTaskName": producer}
-        raise PipelineError(
+        raise UsageError(
             f"{task} in {self._path} takes the output of another task ({kind}): tasks that share "
             "storage and a database alone are rehearsed."
         )
 
     def _refuse_unknown(self, name: str, task: Any) -> None:
         if task.WhichOneof("iterator") or task.trigger_policy.condition or task.inputs.artifacts:
-            raise PipelineError(
+            raise UsageError(
                 f"{name} in {self._path} is a loop, has a condition or takes an artifact: tasks "
                 "that share storage and a database alone are rehearsed."
             )
@@ -203,7 +202,7 @@ def _in_order(tasks: Mapping[str, Any], path: Path) -> list[str]:
     while left:
         ready = [name for name in left if set(tasks[name].dependent_tasks) <= set(names)]
         if not ready:
-            raise PipelineError(
+            raise UsageError(
                 f"{', '.join(left)} in {path} wait for each other, or for tasks that are not there."
             )
         names += ready

@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -23,10 +23,10 @@ def check_image(image: str) -> str:
         The name.
 
     Raises:
-        ConfigError: It is none.
+        UsageError: It is none.
     """
     if not _IMAGE.fullmatch(image):
-        raise ConfigError(
+        raise UsageError(
             f"{image!r} is not the name of a container image: expected "
             "[REGISTRY/]NAME[:TAG][@sha256:DIGEST] in lower case, such as "
             "registry.example.com/brain-mri:1.0."

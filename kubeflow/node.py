@@ -19,7 +19,7 @@ import ml_metadata as mlmd
 from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.ingest.bucket_data import lend_data
 from components.trainer.weights.vgg16 import resolve_weights
 from kubeflow.ir import graph_digest, upstream_nodes
@@ -107,7 +107,7 @@ def patience() -> float:
     if not given:
         return PATIENCE
     if not given.isdecimal():
-        raise PipelineError(f"{PATIENCE_VARIABLE}={given} is not a number of seconds.")
+        raise UsageError(f"{PATIENCE_VARIABLE}={given} is not a number of seconds.")
     return float(given)
 
 

@@ -63,7 +63,7 @@ class RunParameters:
             The configuration of the run, its data folder set.
 
         Raises:
-            ConfigError: A value is refused.
+            UsageError: A value is refused.
         """
         names = [name.strip() for name in self.accept_anomalies.split(",")]
         settings = {

@@ -17,14 +17,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from components.child_process import last_line
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.validation import nearest_name
 from kubeflow.arguments import read_values
 from kubeflow.backends import BACKENDS, Backend, Retry
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import Task, read_tasks
 from kubeflow.pod import Pod, PodEnd, Site
-from pipeline.config import ConfigError
 from pipeline.database import connect, connection_config
 from pipeline.environment import METADATA_VARIABLE
 from pipeline.exit_code import ExitCode
@@ -129,7 +128,7 @@ def _check_storage(storage: Path) -> None:
         storage.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=storage).close()
     except OSError as error:
-        raise PipelineError(
+        raise path_error(error)(
             f"{storage} cannot be the shared storage ({error.strerror}): give --storage a folder "
             "that can be written."
         ) from error
@@ -143,7 +142,7 @@ def _secrets(tasks: Sequence[Task], metadata_url: str | None) -> dict[str, str]:
             if variable == METADATA_VARIABLE:
                 continue
             if variable not in os.environ:
-                raise PipelineError(
+                raise UsageError(
                     f"{task.title} takes {variable} from the Secret {secret}: set {variable} in "
                     "the environment for the rehearsal."
                 )
@@ -158,9 +157,9 @@ def _losses(tasks: Sequence[Task], texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         title, _, seconds = text.partition("=")
         if title not in names:
-            raise ConfigError(f"--lose: there is no task {title!r}{nearest_name(title, names)}")
+            raise UsageError(f"--lose: there is no task {title!r}{nearest_name(title, names)}")
         if not seconds.isdecimal():
-            raise ConfigError(
+            raise UsageError(
                 f"--lose {text!r} is not of the form TASK=SECONDS, with a whole number of seconds."
             )
         losses[names[title]] = float(seconds)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from kubeflow.compiled import CompiledPipeline
 from kubeflow.run_tasks import KubeflowTask, Time, pods_command, read_tasks
 from kubeflow.server import Server, ServerRefusedError
@@ -83,7 +83,7 @@ def schedule(server: Server, job: Job, cron: str, *, catch_up: bool = False) -> 
     """
     name = job.name or job.pipeline.name
     if same := server.named("recurringRuns", name):
-        raise PipelineError(
+        raise UsageError(
             f"{server.host} has a schedule {name!r} already: give --name another, or "
             f"`kfp recurring-run delete {same[0].get('recurring_run_id')}` first."
         )

@@ -15,8 +15,7 @@ from typing import Any
 import urllib3
 from urllib3 import exceptions
 
-from components.errors import PipelineError
-from pipeline.config import ConfigError
+from components.errors import PipelineError, UsageError
 from pipeline.environment import KFP_HOST, KFP_TOKEN
 
 _FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline 8888:8888"
@@ -79,7 +78,7 @@ class Server:
         self.host = (host or (_IN_CLUSTER if in_pod else "")).rstrip("/")
         if not self.host.startswith(("http://", "https://")):
             named = f"--host {self.host!r} is not the address of a" if self.host else "There is no"
-            raise ConfigError(
+            raise UsageError(
                 f"{named} Kubeflow Pipelines server: give --host or set {KFP_HOST}, for instance "
                 f"to http://localhost:8888 after `{_FORWARD}`."
             )
@@ -143,7 +142,7 @@ class Server:
             if token and not (token.isascii() and token.isprintable()):
                 raise ValueError
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{file or KFP_TOKEN} does not hold a bearer token.") from error
+            raise UsageError(f"{file or KFP_TOKEN} does not hold a bearer token.") from error
         return {"authorization": f"Bearer {token}"} if token else {}
 
     def _unreached(self, reason: Any) -> str:

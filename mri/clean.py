@@ -14,7 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from rich.table import Table
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from mri.options import Metadata, WorkFolder, spread
 from pipeline.database import connect, connection_config
 from pipeline.decisions.decide import finish_what_was_cut_off
@@ -57,7 +57,7 @@ def clean(
     folder = Work(work.absolute())
     say = partial(console.print, markup=False, soft_wrap=True)
     if not folder.root.is_dir():
-        raise PipelineError(f"There is no work folder {folder.root}: name it with --work.")
+        raise UsageError(f"There is no work folder {folder.root}: name it with --work.")
     with folder.shared() if dry_run else folder.exclusively():
         recorded = metadata is not None or folder.metadata.exists()
         removal, needed = Removal(folder.root, (), dry_run), []

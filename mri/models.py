@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.evaluate.report.card import ModelCard
 from components.push.publishing import publish as publish_versions
 from components.push.publishing import read_publication, set_bucket
@@ -185,7 +185,7 @@ def publish(
             set_bucket(base, bucket)
         publication = read_publication(base)
         if publication is None:
-            raise PipelineError(
+            raise UsageError(
                 f"No bucket was named for {base.name} yet: `mri models publish s3://BUCKET/FOLDER`."
             )
         publish_versions(base, say)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.gate.verdict import PASSING, STATISTICS_ID
 from components.monitor.report import LABEL, MonitorReport
 from components.monitor.textfile import render_metrics
@@ -39,7 +39,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri monitor --since 24h\n\n"
     "  mri monitor --since 7d --html monitor.html --textfile /var/lib/node_exporter/mri.prom\n\n"
-    "Exit codes: 0 no drift, 1 failed, 5 drift."
+    "Exit codes: 0 no drift, 1 failed, 2 usage, 5 drift."
 )
 @spread
 def monitor(
@@ -102,7 +102,7 @@ def _begin(since: str | None, now: datetime) -> datetime | None:
             return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         point = datetime.fromisoformat(since)
     except (OverflowError, ValueError) as error:
-        raise PipelineError(
+        raise UsageError(
             f"--since {since!r} is neither a span such as 90m, 24h, 7d or 2w nor a time such as "
             "2026-07-01T06:00."
         ) from error
@@ -115,7 +115,7 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
     Where that version was not pushed from here: of the last data that passed the gate.
     """
     if metadata_url is None and not work.metadata.exists():
-        raise PipelineError(
+        raise UsageError(
             f"There is no run in {work.root}: name its work folder with --work, or the training "
             "images' statistics with --statistics."
         )
@@ -138,7 +138,7 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
     chosen = max(of_version or passed, default=None)
     found = store.get_artifacts_by_id([passed[chosen]]) if chosen is not None else []
     if not found:
-        raise PipelineError(
+        raise UsageError(
             f"No data has passed the gate in {work.root}: name the training images' statistics "
             "with --statistics."
         )
@@ -149,10 +149,17 @@ def _read(path: Path) -> "Statistics":
     file = path / _STATISTICS if path.is_dir() else path
     try:
         read = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise PipelineError(f"The statistics {file} cannot be read: {error}.") from error
+    except OSError as error:
+        raise path_error(error)(
+            f"The statistics {file} cannot be read: {error.strerror}."
+        ) from error
+    except DecodeError as error:
+        raise UsageError(
+            f"{file} does not hold statistics: give a FeatureStats.pb, or the folder of "
+            "StatisticsGen's output."
+        ) from error
     if not read.datasets:
-        raise PipelineError(f"The statistics {file} are empty.")
+        raise UsageError(f"The statistics {file} are empty.")
     return read
 
 
@@ -161,7 +168,7 @@ def _write(path: Path, text: str) -> None:
         with whole_file(path) as file:
             file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise PipelineError(f"{path} cannot be written: {error.strerror}.") from error
+        raise path_error(error)(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _print(report: MonitorReport, console: Console) -> None:

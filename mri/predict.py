@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError, path_error
 from components.servable import MODEL_NAME
 from components.whole_file import whole_file
 from imaging.reader import decode
@@ -58,7 +58,7 @@ class _Read(NamedTuple):
     "  mri predict scan.dcm --server https://mri.example.org --label canary\n\n"
     "  mri predict volume.nii.gz --frame 40\n\n"
     "Exit codes: 0 every image was classified; 1 the command failed, or an image could not be "
-    "classified."
+    "classified; 2 usage."
 )
 @spread
 def predict(
@@ -114,7 +114,7 @@ def predict(
 ) -> None:
     """Classify images with the pushed model, or with a model server."""
     if not re.fullmatch("middle|all|[0-9]{1,9}", frame):
-        raise PipelineError(f"--frame takes a number from 0, middle or all, not {frame!r}.")
+        raise UsageError(f"--frame takes a number from 0, middle or all, not {frame!r}.")
     if server is not None:
         source, name = server, f"at {server}"
         name_of_model = str(model or MODEL_NAME)
@@ -126,7 +126,7 @@ def predict(
             frames = _answered(read, answers)
     else:
         if label is not None:
-            raise PipelineError("--label needs --server: it is a server that knows labels.")
+            raise UsageError("--label needs --server: it is a server that knows labels.")
         saved_model = find_saved_model(model, work, version)
         from mri.predictor import classify_image, load_saved_model
 
@@ -260,5 +260,7 @@ def _draw(
     try:
         with whole_file(path) as file:
             figure.savefig(file, dpi=150, format=path.suffix.lstrip(".") or "png")
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"The figure {path} cannot be written: {error}.") from error
+    except OSError as error:
+        raise path_error(error)(f"The figure {path} cannot be written: {error}.") from error
+    except ValueError as error:  # a format that is not known
+        raise UsageError(f"The figure {path} cannot be written: {error}.") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.plain_path import plain_path
 from mri.classified import Classified
 from serving.client import EncodedImage
@@ -36,7 +36,7 @@ def load_saved_model(path: Path) -> Any:
             "train it again with `mri run`."
         ) from error
     if _SIGNATURE not in model.signatures:
-        raise PipelineError(
+        raise UsageError(
             f"The SavedModel in {path} has no signature {_SIGNATURE}: name one that `mri run` has "
             "made."
         )

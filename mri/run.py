@@ -119,7 +119,7 @@ def run_pipeline(
         with libraries_to(log_file) as console, ExitStack() as stack:
             try:
                 if config.data is None:
-                    ensure_sample(work.sample, console, **config.sample.model_dump())
+                    ensure_sample(work.sample, console, **config.sample.model_dump(), in_work=True)
                 data = config.data or work.sample
                 if isinstance(data, Path):
                     data = data.absolute()

@@ -81,7 +81,7 @@ class RunFlags:
             The configuration; paths are absolute in it.
 
         Raises:
-            ConfigError: The preset does not exist, or a setting is refused.
+            UsageError: The preset does not exist, or a setting is refused.
             PipelineError: A path is not UTF-8.
         """
         given = [parse_setting(text) for text in self.settings or ()]

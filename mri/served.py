@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.push.versions import is_version, pushed_versions
 from components.servable import SAVED_MODEL_FILE
 
@@ -36,15 +36,13 @@ def served_model(serving: Path, name: str | None) -> Path:
     """
     names, work = served_models(serving), serving.parent
     if name is not None and name not in names:
-        raise PipelineError(
+        raise UsageError(
             f"There is no pushed model {name} in {work}; there are: {', '.join(names) or '-'}."
         )
     if not names:
-        raise PipelineError(f"There is no pushed model in {work}: run `mri run` first.")
+        raise UsageError(f"There is no pushed model in {work}: run `mri run` first.")
     if name is None and len(names) > 1:
-        raise PipelineError(
-            f"There are several models: choose one with --model: {', '.join(names)}."
-        )
+        raise UsageError(f"There are several models: choose one with --model: {', '.join(names)}.")
     return serving / (name or names[0])
 
 
@@ -70,7 +68,7 @@ def _version(model: Path, version: int) -> Path:
     versions = _versions(model)
     if version not in versions:
         there = ", ".join(map(str, sorted(versions, reverse=True)))
-        raise PipelineError(f"There is no version {version} in {model}; there are: {there}.")
+        raise UsageError(f"There is no version {version} in {model}; there are: {there}.")
     return versions[version]
 
 
@@ -98,7 +96,7 @@ def find_saved_model(model: Path | None, work: Path, version: int | None = None)
     if not (model / SAVED_MODEL_FILE).is_file() and pushed_versions(model):
         model = newest_version(model) if version is None else _version(model, version)
     elif version is not None:
-        raise PipelineError(f"{model} is not a folder of versions to choose from.")
+        raise UsageError(f"{model} is not a folder of versions to choose from.")
     if not (model / SAVED_MODEL_FILE).is_file():
-        raise PipelineError(f"{model} holds no SavedModel: name the folder of a version.")
+        raise UsageError(f"{model} holds no SavedModel: name the folder of a version.")
     return model

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from components.child_process import end, start
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from mri.options import WorkFolder
 from pipeline import node_ids
 from pipeline.termination import STOPPED
@@ -26,7 +26,7 @@ def tensorboard(
     folder = Work(work.absolute())
     logs = folder.artifacts / node_ids.TRAINER / "model_run"
     if not logs.is_dir():
-        raise PipelineError(f"Nothing was trained in {folder.root} yet: run `mri run` first.")
+        raise UsageError(f"Nothing was trained in {folder.root} yet: run `mri run` first.")
     typer.echo(f"http://{host}:{port}/ shows {logs}; Ctrl-C ends it.")
     flags = (f"--logdir={logs}", f"--host={host}", f"--port={port}")
     board = start([sys.executable, "-m", "tensorboard.main", *flags])

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from components.errors import UsageError
 from components.validation import nearest_name
-from pipeline.config import ConfigError
 
 _LOCAL = frozenset({"fnapirunner", "directrunner", "prismrunner"})
 """Runners whose every option is Beam's own; job servers have more, and read them themselves."""
@@ -28,7 +28,7 @@ def checked_beam_options(options: Sequence[str]) -> list[str]:
         The same options.
 
     Raises:
-        ConfigError: A runner or option does not exist, or a value is refused.
+        UsageError: A runner or option does not exist, or a value is refused.
     """
     names: set[str] = set()
 
@@ -43,15 +43,15 @@ def checked_beam_options(options: Sequence[str]) -> list[str]:
     runner = next((value for name, _, value in given if name == "--runner"), "DirectRunner")
     runners = StandardOptions.KNOWN_RUNNER_NAMES
     if "." not in runner and runner.lower() not in {name.lower() for name in runners}:
-        raise ConfigError(f"beam: there is no runner {runner!r}{nearest_name(runner, runners)}")
+        raise UsageError(f"beam: there is no runner {runner!r}{nearest_name(runner, runners)}")
     if runner.lower() in _LOCAL:
         for name, _, _ in given:
             if name not in names:
-                raise ConfigError(
+                raise UsageError(
                     f"beam: {runner} has no option {name!r}{nearest_name(name, names)}"
                 )
     return list(options)
 
 
 def _refuse(message: str) -> NoReturn:
-    raise ConfigError(f"beam: {message}.")
+    raise UsageError(f"beam: {message}.")

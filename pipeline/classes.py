@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Sequence
 
+from components.errors import UsageError
 from components.ingest.folder import ImageFolder
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 
 
 def check_classes(config: Config, folder: ImageFolder) -> None:
@@ -18,7 +19,7 @@ def check_classes(config: Config, folder: ImageFolder) -> None:
         folder: The listing of its data.
 
     Raises:
-        ConfigError: Some classes have no folder and some folders no class, or a threshold names a
+        UsageError: Some classes have no folder and some folders no class, or a threshold names a
             class that does not exist.
     """
     classes = config.ingest.classes
@@ -26,21 +27,21 @@ def check_classes(config: Config, folder: ImageFolder) -> None:
     unknown = [name for name in folder.classes if name not in classes]
     if missing and unknown:
         there = ", ".join(folder.classes)
-        raise ConfigError(
+        raise UsageError(
             f"{folder.root} has the classes {there}, and ingest.classes are {', '.join(classes)}."
             f"{_renamings(unknown, missing)} To train on the classes of the folder: "
             f"--set 'ingest.classes=[{there}]'{_healthy(config, folder)}"
         )
     healthy = config.evaluate.healthy_class
     if healthy is not None and healthy not in classes:
-        raise ConfigError(
+        raise UsageError(
             f"evaluate.healthy_class is {healthy!r}, and the classes are {', '.join(classes)}: "
             "--set evaluate.healthy_class=CLASS names the class without a tumour, and "
             "--set evaluate.healthy_class=null says that there is none."
         )
     for threshold in config.evaluate.thresholds:
         if threshold.of is not None and threshold.of not in classes:
-            raise ConfigError(
+            raise UsageError(
                 f"evaluate.thresholds: the threshold on {threshold.metric} is of {threshold.of!r}, "
                 f"and the classes are {', '.join(classes)}."
             )

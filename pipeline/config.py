@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from components.bucket import URI
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.report.config import CardConfig
 from components.gate.config import FindingName, GateConfig
@@ -29,7 +29,6 @@ from components.trainer.config import (
 from components.transform.config import TransformConfig
 from components.validation import nearest_name, refusals
 from components.yaml_text import YamlTextError, parse_yaml, read_mapping_of
-from pipeline.exit_code import ExitCode
 
 BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
 """As in `--direct_num_workers=2`: a name and its value in one."""
@@ -43,12 +42,6 @@ LOCAL_BEAM: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_
 
 Setting: TypeAlias = tuple[str, Any]
 """A field's path, such as `train.epochs`, and its value."""
-
-
-class ConfigError(PipelineError):
-    """A preset, key or value that cannot be used."""
-
-    exit_code = ExitCode.USAGE
 
 
 class SampleConfig(StrictConfig):
@@ -148,7 +141,7 @@ def load_config(preset: str, settings: Iterable[Setting] = ()) -> Config:
         The validated configuration.
 
     Raises:
-        ConfigError: The preset does not exist, or a key or value is refused.
+        UsageError: The preset does not exist, or a key or value is refused.
     """
     return override(_read_preset(preset), settings, f"Preset {preset}")
 
@@ -165,14 +158,14 @@ def override(fields: dict[str, Any], settings: Iterable[Setting], source: str) -
         The validated configuration.
 
     Raises:
-        ConfigError: A key or value is refused.
+        UsageError: A key or value is refused.
     """
     for path, value in settings:
         _set(fields, path, value)
     try:
         return Config.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {refusals(error, Config)}") from error
+        raise UsageError(f"{source}: {refusals(error, Config)}") from error
 
 
 def parse_setting(text: str) -> Setting:
@@ -185,16 +178,16 @@ def parse_setting(text: str) -> Setting:
         The path and the value.
 
     Raises:
-        ConfigError: It is of another form.
+        UsageError: It is of another form.
     """
     path, equals, value = text.partition("=")
     if not equals or not path:
-        raise ConfigError(f"--set {text!r} is not of the form KEY=VALUE, as in train.epochs=8.")
+        raise UsageError(f"--set {text!r} is not of the form KEY=VALUE, as in train.epochs=8.")
     try:
         return path, parse_yaml(value)
     except YamlTextError as error:
         why = str(error).removeprefix(", line 1")
-        raise ConfigError(f"The value of --set {text!r} is not valid YAML{why}") from error
+        raise UsageError(f"The value of --set {text!r} is not valid YAML{why}") from error
 
 
 def tuned_settings(path: Path) -> list[Setting]:
@@ -207,13 +200,13 @@ def tuned_settings(path: Path) -> list[Setting]:
         What `load_config` sets.
 
     Raises:
-        ConfigError: There are no hyperparameters there.
+        UsageError: There are no hyperparameters there.
     """
     file = path / "best_hyperparameters.txt" if path.is_dir() else path
     try:
         return list(json.loads(file.read_text(encoding="utf-8"))["values"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
+        raise UsageError(
             f"{path} holds no hyperparameters: give the best_hyperparameters folder of a Tuner's "
             "run, as in work/artifacts/Tuner/best_hyperparameters/ID."
         ) from error
@@ -225,7 +218,7 @@ def _read_preset(preset: str) -> dict[str, Any]:
     elif preset in preset_names():
         source = Path(str(resources.files("pipeline.presets") / f"{preset}.yaml"))
     else:
-        raise ConfigError(
+        raise UsageError(
             f"There is no preset {preset!r}{nearest_name(preset, preset_names())} Give the name of "
             "a preset or the path of a .yaml file."
         )
@@ -243,12 +236,12 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         The values by key.
 
     Raises:
-        ConfigError: It cannot be read, or holds something else.
+        UsageError: It cannot be read, or holds something else.
     """
     try:
         return read_mapping_of(path)
     except YamlTextError as error:
-        raise ConfigError(f"The {what} {path}{error}") from error
+        raise UsageError(f"The {what} {path}{error}") from error
 
 
 def _set(fields: dict[str, Any], path: str, value: Any) -> None:
@@ -256,7 +249,5 @@ def _set(fields: dict[str, Any], path: str, value: Any) -> None:
     for section in sections:
         fields = fields.setdefault(section, {})
         if not isinstance(fields, dict):
-            raise ConfigError(
-                f"--set {f'{path}={value}'!r}: {section!r} is a value, not a section."
-            )
+            raise UsageError(f"--set {f'{path}={value}'!r}: {section!r} is a value, not a section.")
     fields[last] = value

@@ -22,7 +22,7 @@ from tenacity import (
     wait_random,
 )
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from pipeline.work import Work
 
 PATIENCE = 300.0
@@ -72,18 +72,18 @@ def connection_config(url: str | None, work: Work) -> pb.ConnectionConfig:
         port = parts.port
     except ValueError as error:
         # What stands there may be half a password, and is not repeated.
-        raise PipelineError(
+        raise UsageError(
             "The port in the --metadata URL is not a number; in a password, write : / ? # @ as "
             "%3A %2F %3F %23 %40."
         ) from error
     kind = _SERVERS.get(parts.scheme)
     if kind is None or not parts.hostname or len(parts.path) < 2:
-        raise PipelineError(
+        raise UsageError(
             "--metadata takes postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or the same with "
             "mysql://; without it, SQLite in the work folder is used."
         )
     if parts.query or parts.fragment:
-        raise PipelineError(
+        raise UsageError(
             "The --metadata URL must end with the database's name: leave out what follows it, "
             "which would be ignored. ML Metadata's client for PostgreSQL has no TLS, whatever "
             "sslmode says; if you do not trust the network, use a tunnel. In a password, write ? "

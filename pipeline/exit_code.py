@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
     Attributes:
         DONE: Done, and the model was blessed if it was evaluated.
         FAILED: The work failed; one sentence says why, `--debug` shows the trace.
-        USAGE: A preset, setting or option is wrong.
+        USAGE: A value that was given is wrong, or names something that is not there.
         STOPPED_BY_GATE: The data gate stopped the run.
         NOT_BLESSED: The model was not blessed, could not be served, or a person has decided
             against it, so nothing was pushed.

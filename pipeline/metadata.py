@@ -7,7 +7,7 @@ from pathlib import Path
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.push.pushed import PUSHED_DESTINATION
 from pipeline.database import connect, connection_config
 from pipeline.orchestration import NODE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME, Metadata
@@ -56,7 +56,7 @@ def open_records(url: str | None, work: Work) -> mlmd.MetadataStore:
         PipelineError: No run was recorded there, or the database cannot be opened.
     """
     if url is None and not work.metadata.is_file():
-        raise PipelineError(
+        raise UsageError(
             f"No run was recorded in {work.root}: start one with `mri run`, or name another folder "
             "with --work."
         )

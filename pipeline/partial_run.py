@@ -9,9 +9,8 @@ import ml_metadata as mlmd
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.bucket import is_uri
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.validation import nearest_name
-from pipeline.config import ConfigError
 from pipeline.launch import read_ir
 from pipeline.metadata import SUCCESSFUL, run_executions
 from pipeline.node_ids import INGEST, NODES
@@ -38,16 +37,16 @@ def check_ends(from_nodes: tuple[str, ...], to_nodes: tuple[str, ...]) -> None:
         to_nodes: Where to end.
 
     Raises:
-        ConfigError: A name is unknown, or every end lies before every start.
+        UsageError: A name is unknown, or every end lies before every start.
     """
     for option, names in (("--from", from_nodes), ("--to", to_nodes)):
         for name in names:
             if name not in NODES:
-                raise ConfigError(f"{option}: there is no node {name!r}{nearest_name(name, NODES)}")
+                raise UsageError(f"{option}: there is no node {name!r}{nearest_name(name, NODES)}")
     if from_nodes and to_nodes:
         first, last = min(map(NODES.index, from_nodes)), max(map(NODES.index, to_nodes))
         if last < first:
-            raise ConfigError(
+            raise UsageError(
                 f"--from {NODES[first]} --to {NODES[last]}: {NODES[last]} comes before "
                 f"{NODES[first]}, so nothing would run."
             )
@@ -75,7 +74,7 @@ def mark_partial(
     """
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
     if unknown := sorted({*from_nodes, *to_nodes} - set(nodes)):
-        raise PipelineError(
+        raise UsageError(
             f"There is no node {', '.join(unknown)} in this run. Nodes, in order: "
             f"{', '.join(nodes)}."
         )
@@ -86,13 +85,13 @@ def mark_partial(
     base = _newest_run(ir, store)
     start = ", ".join(f"--from {name}" for name in from_nodes)
     if base is None:
-        raise PipelineError(
+        raise UsageError(
             f"{start} continues an earlier run, and {work.root} has none: leave it out."
         )
     partial_run_utils.set_base_pipeline_run_strategy(ir.runtime_spec.snapshot_settings, base)
     made = {node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL}
     if lacking := [name for name in reused if name not in made]:
-        raise PipelineError(
+        raise UsageError(
             f"{start} needs what {lacking[0]} makes, and the run {base} did not come so far: start "
             f"with --from {lacking[0]}, or leave it out."
         )
@@ -124,7 +123,7 @@ def _check_same(ir: pipeline_pb2.Pipeline, before: Path, reused: list[str], star
     first, *others = differing
     more = f" ({len(others)} more differ)" if others else ""
     was, now = (_shown(values.get(first)) for values in (old, new))
-    raise PipelineError(
+    raise UsageError(
         f"{start} continues the run {before.parent.name}, whose "
         f"{'data was' if first == _DATA else f'{first} was'} {was}; it is now {now}{more}. Leave "
         f"out {start}: what is the same is answered from cache."

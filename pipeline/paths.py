@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.plain_path import special_in
 
 _LONGEST = 3_000
@@ -28,7 +28,7 @@ def demand_text(path: Path, what: str) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise PipelineError(
+        raise UsageError(
             f"The name of the {what} {printable(str(path))} is not UTF-8, and cannot be recorded: "
             "rename it."
         ) from error
@@ -49,12 +49,12 @@ def demand_plain(folder: Path, what: str) -> None:
     """
     demand_text(folder, what)
     if found := special_in(folder):
-        raise PipelineError(
+        raise UsageError(
             f"The {what} {folder} has {' '.join(found)} in its path, which TensorFlow and Beam "
             "take for a pattern of files: choose or name another."
         )
     if (length := len(os.fsencode(folder))) > _LONGEST:
-        raise PipelineError(
+        raise UsageError(
             f"The path of the {what} has {length:,} bytes, and {_LONGEST:,} are the most that "
             "leave room for the files below it: choose another."
         )

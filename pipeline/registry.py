@@ -8,7 +8,7 @@ from pathlib import Path
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
 from components.evaluate.standing import Standing, last_put_out, of_type, read_standings
 from components.properties import number_of, text_of
@@ -162,7 +162,7 @@ def find_model(models: Iterable[Model], name: str | None) -> Model:
     """
     known = list(models)
     if not known:
-        raise PipelineError("There is no model yet: run `mri run` first.")
+        raise UsageError("There is no model yet: run `mri run` first.")
     if name is None:
         return known[-1]
     exact = [model for model in known if name in model.versions or name in model.runs]
@@ -170,13 +170,13 @@ def find_model(models: Iterable[Model], name: str | None) -> Model:
     found = exact or begun
     if not found:
         newest = known[-1]
-        raise PipelineError(
+        raise UsageError(
             f"No run or version is named {name!r}. The newest run with a model is "
             f"{newest.runs[-1]}; `mri models list` shows all."
         )
     if len(found) > 1:
         runs = ", ".join(model.run for model in found)
-        raise PipelineError(f"{name!r} is the start of several runs: {runs}. Give more of it.")
+        raise UsageError(f"{name!r} is the start of several runs: {runs}. Give more of it.")
     return found[0]
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError, path_error
 from components.whole_file import writing_in
-from samples.synthetic import SampleError, write_sample
+from samples.synthetic import SampleError, TakenError, write_sample
 
 
-def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> None:
+def ensure_sample(
+    out: Path, console: Console, *, per_class: int, seed: int, in_work: bool = False
+) -> None:
     """Makes the synthetic images, unless the same ones are there already.
 
     Args:
@@ -19,9 +21,11 @@ def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> 
         console: Where progress goes.
         per_class: Training images of each class.
         seed: The same seed gives the same images.
+        in_work: Whether the user named the work folder, of which `out` is a part.
 
     Raises:
-        PipelineError: `out` holds something else or cannot be written.
+        UsageError: `out` holds something else, or cannot be written by this user.
+        PipelineError: The images cannot be made here and now.
     """
     with suppress(OSError):  # said below, in a sentence
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -34,5 +38,11 @@ def ensure_sample(out: Path, console: Console, *, per_class: int, seed: int) -> 
 
         try:
             write_sample(out, per_class=per_class, seed=seed, progress=report)
+        except TakenError as error:
+            advice = f"choose another work folder with --work, or remove {out}"
+            said = f"{error.found}: {advice}; nothing in it was changed." if in_work else str(error)
+            raise UsageError(said) from error
         except SampleError as error:
-            raise PipelineError(str(error)) from error
+            cause = error.__cause__
+            kind = path_error(cause) if isinstance(cause, OSError) else PipelineError
+            raise kind(str(error)) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import PipelineError, path_error
 from components.ingest.config import SALT_FILE_VARIABLE, SALT_VARIABLE
 from pipeline.paths import demand_plain
 
@@ -203,7 +203,7 @@ class Work:
         try:
             yield
         except OSError as error:
-            raise PipelineError(
+            raise path_error(error)(
                 f"The work folder {self.root} cannot be written ({error.strerror}): choose another "
                 "with --work."
             ) from error

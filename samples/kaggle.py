@@ -51,6 +51,10 @@ class FetchError(Exception):
     """
 
 
+class TakenError(FetchError):
+    """There is something else where the images should go."""
+
+
 def fetch(out: Path) -> bool:
     """Puts the images into a folder, unless they are there already.
 
@@ -69,7 +73,7 @@ def fetch(out: Path) -> bool:
     try:
         if _is_taken(out):
             if problem := _problem(out):
-                raise FetchError(f"{out} exists and {problem}: name another folder, or remove it.")
+                raise TakenError(f"{out} exists and {problem}: name another folder, or remove it.")
             return False
         with _exclusive(download):
             images = _download(download)

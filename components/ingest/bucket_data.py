@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.bucket import BucketError, BucketFolder, is_uri
-from components.errors import PipelineError
+from components.bucket import BucketFolder, is_uri
+from components.errors import PipelineError, UsageError
 from components.ingest.config import DATA_COPY_VARIABLE
 from components.whole_file import writing_in
 
@@ -35,7 +35,7 @@ def lend_data(data: Path | str) -> Iterator[Path]:
     bucket = BucketFolder.of(str(data))
     found = bucket.objects()
     if not found:
-        raise BucketError(f"{bucket} holds no objects; --data takes a folder of class folders.")
+        raise UsageError(f"{bucket} holds no objects; --data takes a folder of class folders.")
     with (
         tempfile.TemporaryDirectory(prefix="mri-data-", ignore_cleanup_errors=True) as made,
         writing_in(Path(made)),

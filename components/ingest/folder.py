@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.contents import read_digests
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.ingest.config import IngestConfig
 from components.ingest.labels import Labels, read_labels
 from components.ingest.split_names import SPLIT_OF
@@ -157,7 +157,7 @@ def list_images(
     # By whatever path a folder is reached, it is the same one.
     root = Path(os.path.realpath(root))
     if not root.is_dir():
-        raise PipelineError(f"There is no folder {root}; --data takes a folder of class folders.")
+        raise UsageError(f"There is no folder {root}; --data takes a folder of class folders.")
     spans = _spans(root, span, window)
     if labels is not None:
         return _list_named(root, spans, labels)
@@ -175,13 +175,13 @@ def list_images(
                     files.append(_found(path, name, label, split, number))
     if len(classes) < 2:
         found = f"1 class folder ({classes.pop()})" if classes else "0 class folders"
-        raise PipelineError(
+        raise UsageError(
             f"{root} has {found}, and a classifier needs at least two: expected "
             "Training/CLASS/*.jpg and Testing/CLASS/*.jpg, CLASS/*.jpg, or a table of labels "
             "(--labels)."
         )
     if not any(files):
-        raise PipelineError(f"The class folders of {root} hold no file.")
+        raise UsageError(f"The class folders of {root} hold no file.")
     return ImageFolder(
         root=str(root),
         files=_sorted(files),
@@ -210,7 +210,7 @@ def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFold
                 unnamed += 1
     labels.check(root, named)
     if not any(files):
-        raise PipelineError(
+        raise UsageError(
             f"The label table {labels.source} names none of the {unnamed:,} files in {root}."
         )
     return ImageFolder(
@@ -246,7 +246,7 @@ def number_spans(folders: Iterable[Path]) -> dict[int, Path]:
         if match := SPAN_FOLDER.fullmatch(folder.name):
             other = found.setdefault(int(match[1]), folder)
             if other != folder:
-                raise PipelineError(
+                raise UsageError(
                     f"{other.name} and {folder.name} in {folder.parent} have the same number: "
                     "rename one of them."
                 )
@@ -261,9 +261,7 @@ def _spans(root: Path, newest: int | None, window: int) -> dict[int, Path]:
     newest = max(found) if newest is None else newest
     if newest not in found:
         there = f"it has {', '.join(map(str, sorted(found)))}" if found else "it has none"
-        raise PipelineError(
-            f"{root} has no folder span-{newest:03}; {there}. Choose one with --span."
-        )
+        raise UsageError(f"{root} has no folder span-{newest:03}; {there}. Choose one with --span.")
     listed = [number for number in sorted(found) if number <= newest][-window:]
     return {number: found[number] for number in listed}
 
@@ -292,7 +290,7 @@ def _subfolders(folder: Path) -> list[Path]:
             if not is_leftover(entry.name, folder=True) and _is_folder(entry)
         )
     except OSError as error:
-        raise PipelineError(f"{folder} cannot be listed: {error.strerror}.") from error
+        raise path_error(error)(f"{folder} cannot be listed: {error.strerror}.") from error
 
 
 def _is_folder(entry: Path) -> bool:
@@ -329,4 +327,4 @@ def _found(path: str, name: str, label: str, split: str, span: int) -> FoundFile
 
 
 def _refuse(error: OSError) -> None:
-    raise PipelineError(f"{error.filename} cannot be listed: {error.strerror}.") from error
+    raise path_error(error)(f"{error.filename} cannot be listed: {error.strerror}.") from error

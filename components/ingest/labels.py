@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.ingest.split_names import SPLIT_OF
 from imaging.identity import PATIENT, STUDY, Key, hashed
 
@@ -101,12 +101,12 @@ class Labels:
         if wrong:
             lines = [f"line {line}: {wrong[line]}" for line in sorted(wrong)]
             more = len(lines) - _SHOWN
-            raise PipelineError(
+            raise UsageError(
                 f"The label table {self.source} has {_rows(len(lines))} that cannot be used:\n  "
                 + "\n  ".join(lines[:_SHOWN] + ([f"and {_rows(more)} more"] if more > 0 else []))
             )
         if len(self.classes) < 2:
-            raise PipelineError(
+            raise UsageError(
                 f"The label table {self.source} names {len(self.classes)} of the classes, and a "
                 "classifier needs at least two."
             )
@@ -150,30 +150,30 @@ def read_labels(path: Path | None, classes: Sequence[str] | None = None) -> Labe
                     labels.wrong[line] = str(error)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise PipelineError(
-            f"The label table {path} cannot be read, line {line}: {error}."
-        ) from error
+        raise UsageError(f"The label table {path} cannot be read, line {line}: {error}.") from error
     if not (labels.paths or labels.ids or labels.wrong):
-        raise PipelineError(f"The label table {path} has no rows below its header.")
+        raise UsageError(f"The label table {path} has no rows below its header.")
     return labels
 
 
 def _open(path: Path) -> io.StringIO:
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise PipelineError(
+            raise UsageError(
                 f"The label table {path} is larger than {_MOST_BYTES // 10**6} MB: it needs "
                 "one line per image, patient or study, and nothing else."
             )
         content = path.read_bytes()
     except OSError as error:
-        raise PipelineError(f"The label table {path} cannot be read: {error.strerror}.") from error
+        raise path_error(error)(
+            f"The label table {path} cannot be read: {error.strerror}."
+        ) from error
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return io.StringIO(content.decode("utf-16" if is_utf16 else "utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise PipelineError(
+        raise UsageError(
             f"The label table {path} is not text in UTF-8, line {line}: save it as CSV UTF-8."
         ) from error
 
@@ -186,14 +186,14 @@ def _header(lines: io.StringIO, path: Path) -> tuple[Any, list[str]]:
     reader = csv.reader(lines, delimiter=separator, strict=True)
     columns = [name.strip().lower() for name in next(reader, [])]
     if unknown := sorted(set(columns) - set(_COLUMNS)):
-        raise PipelineError(
+        raise UsageError(
             f"The label table {path} has the column {unknown[0]!r} in line 1; known are "
             f"{', '.join(_COLUMNS)}."
         )
     if len(set(columns)) < len(columns):
-        raise PipelineError(f"The label table {path} has a column twice in line 1.")
+        raise UsageError(f"The label table {path} has a column twice in line 1.")
     if "label" not in columns or not set(_KEYS) & set(columns):
-        raise PipelineError(
+        raise UsageError(
             f"The label table {path} needs the column label and one of {', '.join(_KEYS)} in line "
             f"1; it has {', '.join(columns) or 'none'}."
         )

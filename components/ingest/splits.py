@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError, path_error
 from components.ingest.config import IngestConfig
 from components.ingest.duplicates import Indices
 from components.ingest.history import History
@@ -123,7 +123,7 @@ def _given(survey: Survey, config: IngestConfig) -> list[str | None]:
     names = {(record.name, record.frame) for record in survey.records}
     if by_file and (strangers := by_file.keys() - names):
         if len(strangers) == len(by_file):
-            raise PipelineError(
+            raise UsageError(
                 f"None of the images that the split file {config.split_file} names is in "
                 f"{survey.folder.root}; the first one is {min(strangers)[0]!r}."
             )
@@ -150,14 +150,16 @@ def _read_splits(path: Path) -> dict[tuple[str, int], str]:
                 raise ValueError
             splits = {(row["name"], int(row["frame"])): row["split"].strip() for row in reader}
     except OSError as error:
-        raise PipelineError(f"The split file {path} cannot be read: {error.strerror}.") from error
+        raise path_error(error)(
+            f"The split file {path} cannot be read: {error.strerror}."
+        ) from error
     except (csv.Error, TypeError, ValueError, AttributeError) as error:
-        raise PipelineError(
+        raise UsageError(
             f"The split file {path} is not a CSV file with the columns name, frame and split: "
             f"start from the {SPLIT_FILE} of an earlier run."
         ) from error
     if unknown := sorted(set(splits.values()) - {*SPLITS, EXCLUDED}):
-        raise PipelineError(
+        raise UsageError(
             f"The split file {path} names the split {unknown[0]!r}; known are "
             f"{', '.join([*SPLITS, EXCLUDED])}."
         )

@@ -6,7 +6,7 @@ from itertools import chain
 import pandas as pd
 import tensorflow_data_validation as tfdv
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.gate.config import GateConfig
 from components.gate.drift import Statistics, measure_drift
 from components.monitor.report import LABEL, Latency, MonitorReport
@@ -85,7 +85,7 @@ def _labels(training: Statistics) -> dict[str, float]:
         for bucket in feature.string_stats.rank_histogram.buckets
     }
     if len(counts) < 2:
-        raise PipelineError(
+        raise UsageError(
             "The statistics have no classes: give those of the training images, as StatisticsGen "
             "writes them (Split-train/FeatureStats.pb)."
         )

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 
 FEATURES = ("mean", "std", "foreground", "aspect", "sharpness", "border")
 """Columns that describe an image, as `imaging.quality` measures it."""
@@ -34,14 +34,14 @@ def read_window(folder: Path, since: datetime | None) -> pd.DataFrame:
     """
     files = sorted(str(path) for path in folder.glob("*.parquet") if path.name[0] not in "._")
     if not files:
-        raise PipelineError(
+        raise UsageError(
             f"There is no request log in {folder}: give the folder that the server was started "
             "with, --request_log_dir."
         )
     try:
         log = ds.dataset(files)
         if missing := [name for name in _COLUMNS if name not in log.schema.names]:
-            raise PipelineError(f"The request log in {folder} has no column {', '.join(missing)}.")
+            raise UsageError(f"The request log in {folder} has no column {', '.join(missing)}.")
         if REASONS not in log.schema.names:  # in the first file; others may have it
             log = log.replace_schema(log.schema.append(pa.field(REASONS, pa.string())))
         kind = pa.timestamp("us", "UTC")
@@ -75,7 +75,7 @@ def one_version(window: pd.DataFrame, model: str | None, version: int | None) ->
     """
     names = sorted(set(window["model"]))
     if model is None and len(names) > 1:
-        raise PipelineError(
+        raise UsageError(
             f"The window holds requests to several models, {' and '.join(names)}: say which with "
             "--model."
         )
@@ -86,7 +86,7 @@ def one_version(window: pd.DataFrame, model: str | None, version: int | None) ->
     if chosen.empty:
         asked = f"version {version} of {model or names[0]}" if version is not None else model
         versions = sorted(set(window["model"] + " " + window["version"].astype(str)))
-        raise PipelineError(
+        raise UsageError(
             f"The window holds no request to {asked}; it holds requests to {', '.join(versions)}."
         )
     return chosen

@@ -18,6 +18,7 @@ from components.bucket_versions import (
     remove_version,
     send_version,
 )
+from components.errors import UsageError
 from components.push.versions import is_version, pushed_versions
 from components.whole_file import whole_file
 
@@ -121,7 +122,7 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
     there, here = _there(publication), pushed_versions(base)
     others = [number for number, one in there.items() if one.whole and number not in mine]
     if here and max(others, default=0) > here[-1]:
-        raise BucketError(
+        raise UsageError(
             f"{bucket} holds version {max(others)}, which is not from this work folder and which "
             f"servers would prefer to {here[-1]}: choose another folder, or remove that version."
         )
@@ -131,7 +132,7 @@ def publish(base: Path, say: Callable[[str], None]) -> None:
             continue
         files = describe_files(version)
         if known is not None and sent is None and known.published() != files:
-            raise BucketError(
+            raise UsageError(
                 f"{bucket} holds another version {number}, which is not from this work folder: "
                 "choose another folder, or remove that version."
             )

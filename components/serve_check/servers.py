@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components.child_process import end, last_line, start
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.free_ports import free_ports
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedError, no_result
@@ -106,7 +106,7 @@ def _docker_command(
     config: ServeCheckConfig, model: Path, grpc_port: int, rest_port: int
 ) -> list[str]:
     if shutil.which("docker") is None:
-        raise PipelineError(
+        raise UsageError(
             "serve_check.server is tensorflow_serving, and this machine has no Docker: install it, "
             "or set serve_check.server=embedded."
         )

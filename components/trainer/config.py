@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.strict_config import StrictConfig
 from components.trainer.layers import VGG16, Widths
 from components.transform.config import TransformConfig
@@ -255,12 +255,12 @@ class Recipe(StrictConfig):
         for path, value in values.items():
             section, _, name = path.partition(".")
             if section not in ("model", "train") or name not in fields[section]:
-                raise PipelineError(f"The hyperparameters name {path!r}, which is not a setting.")
+                raise UsageError(f"The hyperparameters name {path!r}, which is not a setting.")
             fields[section][name] = value
         try:
             return Recipe.model_validate(fields)
         except ValueError as error:
-            raise PipelineError(f"The hyperparameters cannot be used: {error}") from error
+            raise UsageError(f"The hyperparameters cannot be used: {error}") from error
 
 
 class Training(StrictConfig):

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from components.errors import UsageError
 from components.trainer.config import ModelConfig
 from components.trainer.layers import LOGITS_LAYER, SCALING_LAYER, VGG16
-from components.trainer.weights.files import WeightsError
 
 _RGB_MEAN = (123.68, 116.779, 103.939)
 """ImageNet's mean colour, which VGG16's published weights want subtracted."""
@@ -72,7 +72,7 @@ def _apply_weights(
         layer, values = model.get_layer(name), [weights[f"{name}/kernel"], weights[f"{name}/bias"]]
         found, given = ([tuple(one.shape) for one in each] for each in (layer.weights, values))
         if found != given:
-            raise WeightsError(
+            raise UsageError(
                 f"Layer {name} has weights of shapes {found}, but those given are {given}: leave "
                 "model.widths as they are, or use model.weights=random."
             )

@@ -21,7 +21,8 @@ app = typer.Typer(add_completion=False)
     epilog="Examples:\n\n  mri batch scans results\n\n"
     "  mri batch 'incoming/**/*.dcm' results --format csv\n\n"
     "Give the same command again, and it continues where it was interrupted.\n\n"
-    "Exit codes: 0 done; 1 the command failed, or no file could be classified."
+    "Exit codes: 0 done; 1 the command failed, or no file could be classified; "
+    "2 usage."
 )
 @spread
 def batch(

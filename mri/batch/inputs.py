@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from imaging.leftovers import Leftovers, is_leftover
 
 _LISTS = (".txt", ".lst")
@@ -39,15 +39,13 @@ def list_files(source: str, out: Path, leftovers: Leftovers | None = None) -> li
     elif glob.has_magic(source):
         found = _matching(source, results, leftovers)
     else:
-        raise PipelineError(
+        raise UsageError(
             f"There is no {source}: give a folder, a glob pattern in quotes, or a .txt file with a "
             "path per line."
         )
     files = sorted(found)
     if not files:
-        raise PipelineError(
-            f"There is no file in {source} outside of {out}: name a folder of images."
-        )
+        raise UsageError(f"There is no file in {source} outside of {out}: name a folder of images.")
     return files
 
 
@@ -57,7 +55,9 @@ def digest(files: Sequence[str]) -> str:
 
 
 def _unreadable(error: OSError) -> None:
-    raise PipelineError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+    raise path_error(error)(
+        f"The folder {error.filename} cannot be read: {error.strerror}."
+    ) from error
 
 
 def _matching(pattern: str, results: str, leftovers: Leftovers) -> Iterator[str]:
@@ -88,5 +88,5 @@ def _listed(path: Path) -> list[str]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise PipelineError(f"The list {path} cannot be read: {error.strerror}.") from error
+        raise path_error(error)(f"The list {path} cannot be read: {error.strerror}.") from error
     return [os.fsdecode(line) for line in lines if line.strip()]

@@ -16,7 +16,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.contents import read_digests
-from components.errors import PipelineError, through_beam
+from components.errors import PipelineError, UsageError, path_error, through_beam
 from components.servable import SAVED_MODEL_FILE
 from components.source_digest import source_digest
 from components.whole_file import whole_file
@@ -126,12 +126,16 @@ def _open(out: Path, batch: Batch) -> None:
         if manifest.exists():
             _check_same(json.loads(manifest.read_bytes()), batch, out)
         elif next(out.iterdir(), None):
-            raise PipelineError(f"{out} holds other files: name a new folder for the results.")
+            raise UsageError(f"{out} holds other files: name a new folder for the results.")
         else:
             with whole_file(manifest) as file:
                 file.write_text(json.dumps(asdict(batch), indent=2) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"The results cannot be written to {out}: {error}.") from error
+    except OSError as error:
+        raise path_error(error)(f"The results cannot be written to {out}: {error}.") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{manifest} is damaged ({error}): name another folder for the results."
+        ) from error
 
 
 def _run_shard(
@@ -205,7 +209,7 @@ def _check_same(before: dict[str, object], batch: Batch, out: Path) -> None:
     }
     now = asdict(batch)
     if other := sorted({words[name] for name in words if before.get(name) != now[name]}):
-        raise PipelineError(
+        raise UsageError(
             f"{out} holds the results of {' and '.join(other)}: name another folder, or delete it."
         )
 

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from components.errors import PipelineError
-from samples.kaggle import EXPECTED, PAGE, FetchError, fetch
+from components.errors import PipelineError, UsageError, path_error
+from samples.kaggle import EXPECTED, PAGE, FetchError, TakenError, fetch
 
 app = typer.Typer(add_completion=False)
 
@@ -22,8 +22,12 @@ def fetch_images(
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     try:
         fetched = fetch(out.absolute())
+    except TakenError as error:
+        raise UsageError(str(error)) from error
     except FetchError as error:
-        raise PipelineError(str(error)) from error
+        cause = error.__cause__
+        kind = path_error(cause) if isinstance(cause, OSError) else PipelineError
+        raise kind(str(error)) from error
     for line in (
         f"{total:,} images in {out}, {'fetched' if fetched else 'there already'}, counted and "
         "checked.",

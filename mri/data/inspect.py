@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
+from components.errors import UsageError, path_error
 from components.ingest.config import IngestConfig
 from components.ingest.evidence.table import Evidence
 from components.ingest.folder import ImageFolder, list_images
@@ -47,7 +47,7 @@ app = typer.Typer(add_completion=False)
     epilog="Examples:\n\n  mri data inspect brain-tumor-mri\n\n"
     "  mri data inspect brain-tumor-mri --json > findings.json\n\n"
     "  mri data inspect scans --labels labels.csv\n\n"
-    "Exit codes: 0 done, 1 failed, or not one file can be used.",
+    "Exit codes: 0 done; 1 failed, or not one file can be used; 2 usage.",
 )
 def inspect_folder(
     folder: Annotated[
@@ -114,14 +114,14 @@ def _listing(
 ) -> tuple[ImageFolder, IngestConfig]:
     """The files of all spans, and the configuration that reads them."""
     if not os.path.isdir(folder):  # noqa: PTH112 - False, too, for what no disk could hold
-        raise PipelineError(f"There is no folder {folder}: name one that holds class folders.")
+        raise UsageError(f"There is no folder {folder}: name one that holds class folders.")
     given = None if classes is None else tuple(name.strip() for name in classes.split(","))
     listing = list_images(folder, window=sys.maxsize, labels=read_labels(labels, given))
     names = given or tuple(name for name in listing.classes if _is_class_name(name))
     try:
         return listing, IngestConfig(classes=names, split_policy="as_is")
     except ValidationError as error:
-        raise PipelineError(
+        raise UsageError(
             f"{len(names)} class names ({', '.join(names)!r}) cannot be used: give at least two "
             "different ones, as in --classes glioma,notumor."
         ) from error
@@ -157,7 +157,7 @@ def _named(html: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PipelineError(
+        raise path_error(error)(
             f"The page {html} cannot be written ({error.strerror}): name another file with --html."
         ) from error
 

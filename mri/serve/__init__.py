@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from components.bucket import client, is_uri
-from components.errors import PipelineError
+from components.errors import path_error
 from components.whole_file import whole_file
 from mri.lazy import LazyGroup
 from mri.options import WorkFolder
@@ -96,7 +96,7 @@ def serve(
             with whole_file(parameters) as file:
                 file.write_text(batching_config(BatchingConfig()))
         except OSError as error:
-            raise PipelineError(f"{parameters} cannot be written: {error.strerror}.") from error
+            raise path_error(error)(f"{parameters} cannot be written: {error.strerror}.") from error
         arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
     if request_log is not None:
         arguments.append(f"--request_log_dir={request_log.absolute()}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.evaluate.report.files import page_digest
 from components.push.extras import decided_now
 from components.push.versions import next_version, pushed_versions
@@ -62,7 +62,7 @@ def decide(
         PipelineError: It cannot be taken, there is no reason, or something cannot be written.
     """
     if not reason.strip():
-        raise PipelineError("A decision needs --reason TEXT: it is kept with the model.")
+        raise UsageError("A decision needs --reason TEXT: it is kept with the model.")
     finish_pushes(store, work, say)
     models = read_models(store)
     named = None if name is None and event is Event.ROLL_BACK_TO else find_model(models, name)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = (
@@ -91,14 +91,14 @@ def read_cron(expression: str, *, seconds: bool = False) -> list[Field]:
         Six fields, the second's first: `0` where it is not given.
 
     Raises:
-        ConfigError: It has another number of fields, or a field is out of its range.
+        UsageError: It has another number of fields, or a field is out of its range.
     """
     parts = expression.split()
     if len(parts) == len(_RANGES) - 1:
         parts = ["0", *parts]
     elif not (seconds and len(parts) == len(_RANGES)):
         more = ", with seconds before them if need be" if seconds else ""
-        raise ConfigError(
+        raise UsageError(
             f"--cron {expression!r} has {len(parts)} fields: give minute, hour, day of the month, "
             f"month and day of the week, as in '0 3 * * *'{more}."
         )
@@ -107,7 +107,7 @@ def read_cron(expression: str, *, seconds: bool = False) -> list[Field]:
         try:
             values = {number for part in text.split(",") for number in one.numbers(part)}
         except ValueError as error:
-            raise ConfigError(f"--cron {expression!r}: {error}.") from error
+            raise UsageError(f"--cron {expression!r}: {error}.") from error
         if one.names == WEEKDAYS:
             values = {number % 7 for number in values}
         fields.append(Field(text, tuple(sorted(values))))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from components.child_process import start
-from pipeline.config import ConfigError
+from components.errors import UsageError
 from pipeline.termination import STOPPED
 
 GRACE_SECONDS = 15.0
@@ -25,16 +25,16 @@ def parse_hook(command: str | None) -> list[str]:
     """Splits a command into words; no shell sees it.
 
     Raises:
-        ConfigError: It is not a command, or its program is not there.
+        UsageError: It is not a command, or its program is not there.
     """
     if command is None:
         return []
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise ConfigError(f"--on-failure {command!r} cannot be split: {error}.") from error
+        raise UsageError(f"--on-failure {command!r} cannot be split: {error}.") from error
     if not words or shutil.which(words[0]) is None:
-        raise ConfigError(
+        raise UsageError(
             f"--on-failure: there is no program {words[0] if words else command!r}. The command "
             "runs without a shell; to use one, write sh -c '...'."
         )

@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.5
 _TAIL_BYTES = 20_000
 _MEANS = {
     ExitCode.FAILED: "the run failed",
-    ExitCode.USAGE: "a preset, setting or option is wrong",
+    ExitCode.USAGE: "a value that the run was given is wrong",
     ExitCode.STOPPED_BY_GATE: "the data gate stopped the run",
     ExitCode.NOT_BLESSED: "the model was not blessed, could not be served, or was decided against",
 }

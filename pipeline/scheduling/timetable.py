@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from apscheduler.triggers.cron import CronTrigger
 from rich.console import Console
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 from pipeline.scheduling.cron import WEEKDAYS, read_cron
 from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import ScheduleRecord, read_record, write_record
@@ -112,7 +112,7 @@ def parse_cron(expression: str) -> Cron:
         The times.
 
     Raises:
-        ConfigError: It is not a crontab expression, or it never comes.
+        UsageError: It is not a crontab expression, or it never comes.
     """
     _, minute, hour, day, month, weekday = read_cron(expression)
     named = ",".join(WEEKDAYS[number] for number in weekday.values)
@@ -123,5 +123,5 @@ def parse_cron(expression: str) -> Cron:
     triggers = tuple(CronTrigger(**fixed, **one) for one in days)
     cron = Cron(triggers, goes_on=minute.is_open or hour.is_open)
     if cron.after(datetime.now(timezone.utc)) == NEVER:
-        raise ConfigError(f"--cron {expression!r} never occurs.")
+        raise UsageError(f"--cron {expression!r} never occurs.")
     return cron

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import SpanRecord, State, WatchRecord, read_record, write_record
@@ -73,9 +73,7 @@ def watch_folder(
     """
     hook = parse_hook(on_failure)
     if not folder.is_dir():
-        raise PipelineError(
-            f"There is no folder {folder}: create it, so that spans can arrive in it."
-        )
+        raise UsageError(f"There is no folder {folder}: create it, so that spans can arrive in it.")
     with suppress(Terminated), runs_in(work, command, console, hook) as runs:
         watcher = _Watcher(work, Arrivals(folder, pace.settle), runs, pace)
         if retry_failed:
@@ -93,7 +91,7 @@ class _Watcher:
         folder = str(arrivals.folder)
         known = read_record(self._file, WatchRecord)
         if known and Path(known.folder).resolve() != arrivals.folder.resolve():
-            raise PipelineError(
+            raise UsageError(
                 f"{work.root} has been used to watch {known.folder}: give {folder} a work folder "
                 f"of its own with --work, or remove {self._file} to start again."
             )
@@ -143,9 +141,6 @@ class _Watcher:
         span = self._record.spans.get(number) or SpanRecord(state="running")
         self._note(number, span)
         ended = self._runs.run(name, f"{name} is complete", "--span", str(number))
-        if ended.code == ExitCode.USAGE:
-            self._runs.tell(ended)
-            raise PipelineError(f"Every span would fail, so watching ends: {ended.reason}")
         with stopping_deferred():
             there, state = self._arrivals.is_there(number), _FINAL.get(ended.code)
             tries = span.tries + (state is None and there)

@@ -7,11 +7,11 @@ nilearn wheel; credit and licence in `anatomy.py` and docs/sample-data.md) are l
 import importlib
 from typing import Any
 
-from samples.synthetic.errors import SampleError
+from samples.synthetic.errors import SampleError, TakenError
 from samples.synthetic.labels import CLASSES
 from samples.synthetic.sample import GENERATOR_VERSION, write_sample
 
-__all__ = ["CLASSES", "GENERATOR_VERSION", "SampleError", "write_sample"]
+__all__ = ["CLASSES", "GENERATOR_VERSION", "SampleError", "TakenError", "write_sample"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, validate_call
 
-from samples.synthetic.errors import SampleError
+from samples.synthetic.errors import SampleError, TakenError
 from samples.synthetic.labels import CLASSES, PREFIXES, SPLITS, Split
 
 GENERATOR_VERSION = 2
@@ -107,37 +107,30 @@ def _is_sample(target: Path, parameters: _Parameters) -> bool:
         if not target.exists() and not target.is_symlink():
             return False
         if not target.is_dir():
-            raise SampleError(
-                f"{target} is a file, but the sample needs a folder there: name another folder."
-            )
+            raise TakenError(target, "is a file, where the sample needs a folder")
         if not any(target.iterdir()):
             return False
         manifest = target / MANIFEST
         if not manifest.is_file():
-            raise SampleError(
-                f"{target} holds files that are not a synthetic sample (it has no {MANIFEST}): "
-                "name another folder, or remove this one; nothing in it was changed."
+            raise TakenError(
+                target, f"holds files that are not a synthetic sample (it has no {MANIFEST})"
             )
         found = json.loads(manifest.read_text(encoding="utf-8"))
     except OSError as error:
         raise SampleError(f"{target} cannot be read ({error.strerror}): name another.") from error
     except ValueError as error:
-        raise SampleError(
-            f"{target / MANIFEST} is not JSON: remove {target} to redo it."
-        ) from error
+        raise TakenError(target, f"holds a damaged sample ({MANIFEST} is not JSON)") from error
     if found != parameters.manifest():
-        raise SampleError(
-            f"{target} holds a synthetic sample with other parameters or from another version of "
-            "the "
-            f"generator (see {MANIFEST}): name another folder, or remove this one to create it "
-            "again."
+        raise TakenError(
+            target,
+            "holds a synthetic sample with other parameters or from another version of the "
+            f"generator (see {MANIFEST})",
         )
     expected = sum(parameters.count(split) for split in SPLITS) * len(CLASSES)
     present = sum(1 for split in SPLITS for file in (target / split).glob("*/*") if file.is_file())
     if present != expected:
-        raise SampleError(
-            f"{target} is a synthetic sample with {present} images, but {expected} were "
-            "expected: remove it, and it is created again."
+        raise TakenError(
+            target, f"is a synthetic sample with {present:,} images, but {expected:,} were expected"
         )
     return True
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from components.errors import PipelineError
+from components.errors import UsageError
 
 _PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 443}
 _FORMS = (
@@ -58,14 +58,14 @@ class Address:
             parts = urlsplit(address if "://" in address else f"grpc://{address}")
             port = parts.port or _PORTS[parts.scheme]
         except (KeyError, ValueError):  # it quotes the address
-            raise PipelineError(f"{wrong}: give {_FORMS}.") from None
+            raise UsageError(f"{wrong}: give {_FORMS}.") from None
         if not parts.hostname or parts.username or parts.query or parts.fragment:
-            raise PipelineError(f"{wrong}: give {_FORMS}.")
+            raise UsageError(f"{wrong}: give {_FORMS}.")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         tls, local = parts.scheme in ("grpcs", "https"), is_loopback(parts.hostname)
         if parts.scheme.startswith("grpc"):
             if parts.path.strip("/"):
-                raise PipelineError(f"{wrong}: an address for gRPC has no path.")
+                raise UsageError(f"{wrong}: an address for gRPC has no path.")
             return Address("grpc", f"{host}:{port}", tls, local)
         url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
         return Address("rest", url, tls, local)

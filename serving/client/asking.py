@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_before_delay
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from serving.client.errors import Failure, ImageError, NoVersionError, ServingError
 from serving.client.images import EncodedImage, Image, is_one_image, prepare_image
 from serving.client.results import Explanation, ModelAnswers, Prediction, VersionStatus
@@ -56,14 +56,14 @@ class RequestLimits:
             PipelineError: One is out of its range.
         """
         if not (_is_number(self.timeout) and 0 < self.timeout <= _LONGEST_TIMEOUT):
-            raise PipelineError(
+            raise UsageError(
                 f"timeout must be a number of seconds above 0, {_LONGEST_TIMEOUT:,.0f} at most; "
                 f"this is {self.timeout!r}."
             )
         for name in ("attempts", "batch_size", "request_bytes", "in_flight"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise PipelineError(f"{name} must be a whole number above 0; this is {value!r}.")
+                raise UsageError(f"{name} must be a whole number above 0; this is {value!r}.")
 
 
 @dataclass(frozen=True)

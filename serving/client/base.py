@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.servable import MODEL_NAME
 from serving.client.address import Address
 from serving.client.asking import Asker, RequestLimits
@@ -67,11 +67,11 @@ class BaseClient(ABC):
             return
         parsed = Address.parse(address)
         if version is not None and label is not None:
-            raise PipelineError("Ask for a version or for a label, not for both.")
+            raise UsageError("Ask for a version or for a label, not for both.")
         _demand_version(version)
         limits = RequestLimits(timeout, attempts, batch_size, request_bytes, in_flight)
         if token and not (parsed.tls or parsed.local):
-            raise PipelineError(
+            raise UsageError(
                 f"The token would be sent to {parsed.target} unencrypted: use grpcs:// or https://."
             )
         access = Access(token, tuple((metadata or {}).items()), ca, certificate, key)
@@ -113,4 +113,4 @@ class BaseClient(ABC):
 def _demand_version(version: Any) -> None:
     if version is None or (isinstance(version, int) and 0 <= version <= _HIGHEST_VERSION):
         return
-    raise PipelineError(f"version must be a whole number from 0; this is {version!r}.")
+    raise UsageError(f"version must be a whole number from 0; this is {version!r}.")

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 
 _LONGEST_DETAIL = 1024
 """Characters of what a server says that are kept, as many as TensorFlow Serving sends."""
@@ -44,6 +44,8 @@ class ServingError(PipelineError):
         self.code = code
         self.detail = " ".join(line.split())[:_LONGEST_DETAIL]
         self.address = address
+        if code == "NOT_FOUND":  # the model, or its version, is what the user named
+            self.exit_code = UsageError.exit_code
 
     def __str__(self) -> str:
         where = f" at {self.address}" if self.address else ""
@@ -57,6 +59,8 @@ class ServingError(PipelineError):
 
 class NoVersionError(ServingError):
     """The version or label that was asked for is not there; the message says which ones are."""
+
+    exit_code = UsageError.exit_code
 
 
 Failure: TypeAlias = ImageError | ServingError

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from components.errors import PipelineError
+from components.errors import path_error
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.results import Row, VersionStatus
@@ -189,4 +189,4 @@ def _read(path: Path | None) -> bytes | None:
     try:
         return path.read_bytes() if path else None
     except OSError as error:
-        raise PipelineError(f"The certificate file {path} cannot be read: {error}.") from error
+        raise path_error(error)(f"The certificate file {path} cannot be read: {error}.") from error

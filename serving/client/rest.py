@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.results import Row, VersionStatus
@@ -242,5 +242,5 @@ def _tls(access: Access) -> ssl.SSLContext:
         if access.certificate is not None:
             context.load_cert_chain(access.certificate, access.key)
     except (OSError, ssl.SSLError) as error:
-        raise PipelineError(f"A certificate file cannot be used: {error}.") from error
+        raise UsageError(f"A certificate file cannot be used: {error}.") from error
     return context

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from serving.client.results import Row, VersionStatus
 
 MOST_ANSWER_BYTES = 64 << 20
@@ -44,7 +44,7 @@ class Access:
         for name, value in headers:
             if not (_is_plain(name) and " " not in name and _is_plain(value)):
                 what = "The token" if name == "authorization" else f"The metadata {name!r}"
-                raise PipelineError(
+                raise UsageError(
                     f"{what} cannot be sent as a header: it holds characters other than "
                     "visible ASCII, such as the end of a line."
                 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from components.errors import PipelineError
-from serving.server.flags import FlagError, Flags, parse_flags, usage
+from serving.server.flags import Flags, parse_flags, usage
 from serving.server.logs import set_up_logging
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,12 +21,12 @@ def main(arguments: Sequence[str]) -> int:
         serve_with(arguments)
     except PipelineError as error:
         sys.stderr.write(f"Failed to start server. Error: {error}\n")
-        return 2 if isinstance(error, FlagError) else 1
+        return error.exit_code
     return 0
 
 
 def serve_with(arguments: Sequence[str]) -> None:
-    """Serves until it is told to end; a PipelineError, or its FlagError, says why it cannot."""
+    """Serves until it is told to end; a PipelineError, or UsageError, says why it cannot."""
     set_up_logging()
     if "--help" in arguments:
         sys.stdout.write(usage())

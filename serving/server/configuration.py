@@ -15,8 +15,8 @@ from google.protobuf import descriptor_pb2, message_factory, text_format
 from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from components.bucket import BucketError, BucketFolder, is_uri
-from components.errors import PipelineError
+from components.bucket import BucketFolder, is_uri
+from components.errors import UsageError, path_error
 from serving.server.errors import StatusError, invalid_argument
 from serving.server.flags import Flags
 
@@ -71,12 +71,12 @@ class BatchingParameters:
         """Checks what TensorFlow Serving checks."""
         for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
             if getattr(self, name) < 1:
-                raise PipelineError(f"{name} must be positive, not {getattr(self, name)}.")
+                raise UsageError(f"{name} must be positive, not {getattr(self, name)}.")
         if self.batch_timeout_micros < 0:
-            raise PipelineError("batch_timeout_micros must be zero or more.")
+            raise UsageError("batch_timeout_micros must be zero or more.")
         sizes = self.allowed_batch_sizes
         if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != self.max_batch_size):
-            raise PipelineError(
+            raise UsageError(
                 "allowed_batch_sizes must increase and end in max_batch_size"
                 f" ({self.max_batch_size}), not {list(sizes)}."
             )
@@ -147,7 +147,7 @@ def _models(flags: Flags) -> dict[str, ServedModelConfig]:
         )
         return model_configs(message)
     except StatusError as error:
-        raise PipelineError(f"{path}: {error.message}" if path else error.message) from error
+        raise UsageError(f"{path}: {error.message}" if path else error.message) from error
 
 
 def read_batching_parameters(path: Path) -> BatchingParameters:
@@ -201,7 +201,7 @@ def _model(config: Any) -> ServedModelConfig:
     policy, labels = _policy(config.model_version_policy), dict(config.version_labels)
     try:
         bucket = BucketFolder.of(config.base_path) if is_uri(config.base_path) else None
-    except BucketError as error:
+    except UsageError as error:
         raise invalid_argument(f"Model {config.name}: {error}") from error
     return ServedModelConfig(config.name, bucket or Path(config.base_path), policy, labels)
 
@@ -233,10 +233,12 @@ def _read(path: Path, message: Any) -> Any:
     """Fills a message from a text file; what is not that message is a PipelineError."""
     try:
         return text_format.Parse(path.read_text(), message)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"Cannot read {path}: {error}") from error
+    except OSError as error:
+        raise path_error(error)(f"Cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"Cannot read {path}: {error}") from error
     except text_format.ParseError as error:
-        raise PipelineError(
+        raise UsageError(
             f"Invalid protobuf file: '{path}': Error parsing text-format"
             f" {message.DESCRIPTOR.full_name}: {error}"
         ) from error

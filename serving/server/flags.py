@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.validation import nearest_name
 
 # Flags of tensorflow_model_server that change nothing here: the embedded server has no such part.
@@ -35,10 +35,6 @@ _NOT_OFFERED = {
     "use_alts_credentials",
 }
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
-
-
-class FlagError(PipelineError):
-    """A command line that cannot be understood."""
 
 
 _Value = TypeVar("_Value")
@@ -102,20 +98,20 @@ class Flags:
             return
         for name in ("port", "rest_api_port"):
             if not 0 <= getattr(self, name) < 2**16:
-                raise FlagError(f"--{name}={getattr(self, name)} is not a port.")
+                raise UsageError(f"--{name}={getattr(self, name)} is not a port.")
         if not self.port and not self.grpc_socket_path:
-            raise FlagError("Neither --port nor --grpc_socket_path says where gRPC listens.")
+            raise UsageError("Neither --port nor --grpc_socket_path says where gRPC listens.")
         if self.port and self.port == self.rest_api_port:
-            raise FlagError("--rest_api_port cannot be the same as --port.")
+            raise UsageError("--rest_api_port cannot be the same as --port.")
         if not self.model_base_path and not self.model_config_file:
-            raise FlagError("Both --model_base_path and --model_config_file are empty.")
+            raise UsageError("Both --model_base_path and --model_config_file are empty.")
         if self.batching_parameters_file and not self.enable_batching:
-            raise FlagError("--batching_parameters_file needs --enable_batching.")
+            raise UsageError("--batching_parameters_file needs --enable_batching.")
         if not 0 <= self.request_log_sampling <= 1:
-            raise FlagError("--request_log_sampling is a share between 0 and 1.")
+            raise UsageError("--request_log_sampling is a share between 0 and 1.")
         for name in ("request_log_rows", "request_log_seconds"):
             if getattr(self, name) < 1:
-                raise FlagError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
+                raise UsageError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
         self.channel_arguments  # noqa: B018  (read for its check)
 
     @property
@@ -125,7 +121,7 @@ class Flags:
         for entry in filter(None, self.grpc_channel_arguments.split(",")):
             key, equals, value = entry.partition("=")
             if not key or not equals:
-                raise FlagError(f"--grpc_channel_arguments has {entry!r}, which is not key=value.")
+                raise UsageError(f"--grpc_channel_arguments has {entry!r}, which is not key=value.")
             number = re.fullmatch(r"-?\d{1,10}", value)
             arguments.append((key, int(value) if number else value))
         return arguments
@@ -154,7 +150,9 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     try:
         found, rest = parser.parse_known_args(arguments)
     except ArgumentError as error:
-        raise FlagError(f"{str(error.argument_name).partition('/')[0]}: {error.message}.") from None
+        raise UsageError(
+            f"{str(error.argument_name).partition('/')[0]}: {error.message}."
+        ) from None
     for word in rest:
         raise _unknown(word, kinds)
     values = vars(found)
@@ -168,12 +166,12 @@ def _switch(text: str) -> bool:
     return _SWITCH[text.lower()]
 
 
-def _unknown(word: str, known: Iterable[str]) -> FlagError:
+def _unknown(word: str, known: Iterable[str]) -> UsageError:
     flag = word.partition("=")[0]
     if not flag.startswith("-"):
-        return FlagError(f"{word!r} is not a flag: write --name=value.")
+        return UsageError(f"{word!r} is not a flag: write --name=value.")
     if flag.lstrip("-") in _NOT_OFFERED:
-        return FlagError(
+        return UsageError(
             f"{flag} is not offered by the embedded server: use TensorFlow Serving itself for it."
         )
-    return FlagError(f"Unknown flag {flag}{nearest_name(flag, [f'--{name}' for name in known])}")
+    return UsageError(f"Unknown flag {flag}{nearest_name(flag, [f'--{name}' for name in known])}")

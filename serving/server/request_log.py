@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from components.errors import PipelineError
+from components.errors import path_error
 from components.whole_file import whole_file
 from imaging.config import ReadConfig
 from imaging.picture import ReadFailedError, RejectedImageError
@@ -60,7 +60,7 @@ class RequestLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise PipelineError(
+            raise path_error(error)(
                 f"Cannot log requests in {folder}: {error.strerror}. Name another folder."
             ) from error
         self._folder, self._sampling = folder, sampling

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import path_error
 from components.pages.templates import text_environment
 from components.whole_file import whole_file
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
@@ -58,7 +58,7 @@ def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
             with whole_file(path) as file:
                 file.write_text(deployment_file(path.name, config), encoding="utf-8")
     except OSError as error:
-        raise PipelineError(
+        raise path_error(error)(
             f"{out} cannot be written ({error.strerror}): name another folder."
         ) from error
     return paths

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import limits
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.servable import MODEL_NAME
 from components.strict_config import StrictConfig
 from components.validation import refusals
@@ -138,12 +138,12 @@ class WebConfig(StrictConfig):
         found = {field: text for field, text in variables.items() if text}
         found |= {name: value for name, value in values.items() if value is not None}
         if "secret_key" not in found:
-            raise PipelineError("The page needs a secret: set SECRET_KEY to a long random text.")
+            raise UsageError("The page needs a secret: set SECRET_KEY to a long random text.")
         try:
             return cls.model_validate(found)
         except ValidationError as error:
             wrong = refusals(error, cls, name=variable, secret=cls.model_fields)
-            raise PipelineError(f"The page's settings are wrong: {wrong}") from None
+            raise UsageError(f"The page's settings are wrong: {wrong}") from None
 
 
 def variable(field: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.pages.names import shown
 from imaging.picture import RejectedImageError
 from imaging.reader import decode
@@ -61,7 +61,7 @@ class Examples:
             images = {name: _read(first) for name, first in firsts.items() if first}
             return Examples(str(manifest["notice"]), images)
         except (OSError, ValueError, KeyError, TypeError, RejectedImageError):
-            raise PipelineError(
+            raise UsageError(
                 f"{shown(str(folder))} is not a synthetic sample: make one elsewhere with "
                 "`mri data sample FOLDER`, or leave the variable empty."
             ) from None

@@ -1,9 +1,9 @@
 import pytest
 from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
+from components.errors import UsageError
 from kubeflow.arguments import read_values
 from kubeflow.compiled import read_compiled
-from pipeline.config import ConfigError
 
 
 def test_the_file_says_which_parameters_there_are_and_of_which_type(compiled):
@@ -47,7 +47,7 @@ def test_values_get_the_declared_types(compiled):
     ],
 )
 def test_what_the_file_does_not_declare_is_refused(compiled, texts, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         read_values(read_compiled(compiled), texts)
     assert says in str(refused.value)
 
@@ -76,5 +76,5 @@ def test_other_files_are_refused(tmp_path, name, content, says):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(UsageError, match=says):
         read_compiled(path)

@@ -5,10 +5,11 @@ from compiled import IMAGE
 from kfp_wheels import WHEELS, refusal, schema
 from toy_run import mri
 
+from components.errors import UsageError
 from kubeflow.backends import BACKENDS, Retry, find_backend
 from kubeflow.cluster import Cluster, Resources, Secret, Toleration
 from kubeflow.compile import compile_for_kubeflow
-from pipeline.config import ConfigError, load_config
+from pipeline.config import load_config
 
 pytestmark = pytest.mark.long
 
@@ -68,7 +69,7 @@ def test_releases_that_are_known(version):
 @pytest.mark.parametrize("version", ["", "2", "2.4", "2.13", "2.18", "v2.17", "latest"])
 def test_releases_that_are_not(version):
     with pytest.raises(
-        ConfigError, match=rf"^--backend '{version}' is .* 2\.15, 2\.16, 2\.17\. Older"
+        UsageError, match=rf"^--backend '{version}' is .* 2\.15, 2\.16, 2\.17\. Older"
     ):
         find_backend(version)
 

@@ -9,11 +9,11 @@ import kubernetes_server
 import pytest
 from kubernetes_server import CLAIM, IMAGE, MOUNT, SEEN
 
+from components.errors import UsageError
 from kubeflow import kubernetes_api
 from kubeflow.check import check
 from kubeflow.compiled import read_compiled
 from kubeflow.server import Server
-from pipeline.config import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_a_context_that_is_unknown(found, cluster):
 
 def test_without_kubeflow_kubernetes_alone_is_asked(found, server, cluster):
     def unnamed():
-        raise ConfigError("No server is named.")
+        raise UsageError("No server is named.")
 
     lines = found(unnamed)
     assert lines["Kubeflow"] == ("unknown", "Its API was not looked at: No server is named.")

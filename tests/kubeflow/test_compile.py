@@ -10,12 +10,11 @@ from kfp import components
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from toy_run import mri
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from kubeflow.cluster import Cluster, Resources, Toleration, read_cluster
 from kubeflow.image import check_image
 from kubeflow.ir import upstream_nodes
 from kubeflow.tasks import task_name
-from pipeline.config import ConfigError
 
 pytestmark = pytest.mark.long
 
@@ -219,7 +218,7 @@ def test_names_of_images(name):
     "name", ["", "Brain", "a b", "brain:", "brain:1:2", "/brain", "a//b", "a@sha256:1"]
 )
 def test_what_is_no_name_of_an_image(name):
-    with pytest.raises(ConfigError, match="is not the name of a container image"):
+    with pytest.raises(UsageError, match="is not the name of a container image"):
         check_image(name)
 
 
@@ -272,7 +271,7 @@ def test_no_image_and_a_bad_name_end_the_command(image, said, tmp_path):
 )
 def test_a_cluster_that_is_refused(text, said, tmp_path):
     (tmp_path / "cluster.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(UsageError, match=said):
         read_cluster(tmp_path / "cluster.yaml")
 
 
@@ -293,7 +292,7 @@ def test_waits_that_fit(text, tmp_path):
 @pytest.mark.usefixtures("_graph_is_there")
 def test_resources_for_a_node_that_is_not_there(tmp_path):
     cluster = Cluster(nodes={"Trainr": Resources()}, tolerations=(Toleration(key="a"),))
-    with pytest.raises(ConfigError, match="Trainr, which is not a node"):
+    with pytest.raises(UsageError, match="Trainr, which is not a node"):
         compile_toy(tmp_path / "pipeline.yaml", cluster=cluster)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from components.errors import UsageError
 from kubeflow.cron import six_fields
-from pipeline.config import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_five_fields_get_a_second_and_six_stay(given, sent):
     ],
 )
 def test_what_is_no_time_is_refused(given, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         six_fields(given)
     assert says in str(refused.value)

@@ -13,13 +13,13 @@ import yaml
 from bucket_server import BUCKET
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.gate.verdict import DataVerdict, Finding
 from components.ingest.config import DATA_COPY_VARIABLE
 from kubeflow import node
 from kubeflow.node import may_pass, mounted, run_task
 from kubeflow.parameters import RunParameters
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 from pipeline.database import DatabaseAwayError, connect, connection_config
 from pipeline.launch import NodeResult
 from pipeline.node_ids import INGEST, TRAINER
@@ -171,7 +171,7 @@ STALE = OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         (FileNotFoundError(errno.ENOENT, "No such file or directory"), False),
         (OSError(errno.ENOSPC, "No space left on device"), False),
         (PermissionError(errno.EACCES, "Permission denied"), False),
-        (_after(ConfigError("a wrong value: Connection refused"), STALE), False),
+        (_after(UsageError("a wrong value: Connection refused"), STALE), False),
         (_after(DatabaseAwayError("Connection refused"), STALE), False),
         (ValueError("a defect"), False),
     ],

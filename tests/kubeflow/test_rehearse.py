@@ -15,13 +15,12 @@ from process_gates import gate
 from rehearsing import start
 from rich.console import Console
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from kubeflow.backends import BACKENDS, NEWEST_BACKEND, find_backend
 from kubeflow.compiled import read_compiled
 from kubeflow.dag import read_tasks
 from kubeflow.pod import PodEnd
 from kubeflow.rehearse import Clock, rehearse
-from pipeline.config import ConfigError
 from pipeline.exit_code import ExitCode
 
 pytestmark = pytest.mark.long
@@ -170,7 +169,7 @@ def test_a_later_attempt_is_told_to_end_when_the_window_is_over(stage, monkeypat
     [("traner=1", "no task 'traner'; did you mean 'trainer'"), ("trainer", "form TASK=SECONDS")],
 )
 def test_what_cannot_be_lost(stage, lose, said):
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(UsageError, match=said):
         stage.play(("trainer", "true", []), lose=[lose])
 
 
@@ -285,14 +284,14 @@ def test_files_that_a_backend_refuses_or_breaks_on(stage, tmp_path):
 
     scripts = [("first", "true", [])]
     file = compile_shell(tmp_path / "pipeline.yaml", scripts, adjust=optional)
-    with pytest.raises(ConfigError, match=r"2\.14 refuses first: .*secretAsEnv\.optional"):
+    with pytest.raises(UsageError, match=r"2\.14 refuses first: .*secretAsEnv\.optional"):
         stage.run(file, backend="2.14")
     assert stage.run(file, backend="2.15") is ExitCode.DONE
 
     file = compile_shell(
         tmp_path / "pipeline.yaml", scripts, adjust=lambda task: task.set_retry(1, "1s", 1.5)
     )
-    with pytest.raises(ConfigError, match=r"first .* backoff factor 1\.5: Argo takes whole"):
+    with pytest.raises(UsageError, match=r"first .* backoff factor 1\.5: Argo takes whole"):
         stage.run(file)
 
 
@@ -335,7 +334,7 @@ def test_a_task_has_the_secrets_that_it_names_and_no_other(stage, monkeypatch):
     ],
 )
 def test_parameters_that_are_refused(stage, given, said):
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(UsageError, match=said):
         stage.play(("first", "true", []), given=given)
     assert not stage.storage.exists()
 

@@ -8,10 +8,9 @@ import kfp_server
 import pytest
 from certificates import self_signed
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from kubeflow.runs import Job, get_run, submit
 from kubeflow.server import Server, ServerRefusedError
-from pipeline.config import ConfigError
 
 
 def connect(server: kfp_server.KfpServer, **options) -> Server:
@@ -64,7 +63,7 @@ def test_in_a_pod_it_is_kubeflows_own_and_the_pods_token_and_namespace(
     ],
 )
 def test_wrong_settings_are_said(host, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         Server(host, environment={})
     assert says in str(refused.value)
 
@@ -143,7 +142,7 @@ def test_json_that_is_cut_or_is_no_object_is_no_answer(server, content):
 def test_a_file_that_holds_no_token_is_said_not_to(server, tmp_path, content):
     token = tmp_path / "token"
     token.write_bytes(content)
-    with pytest.raises(ConfigError, match="does not hold a bearer token"):
+    with pytest.raises(UsageError, match="does not hold a bearer token"):
         connect(server, token_file=token)
     assert server.requests == []
 

@@ -45,10 +45,10 @@ def test_help_imports_nothing_heavy():
         (["runn"], 2, "No such command"),
         (["clean"], 2, "Missing option '--keep'"),
         (["clean", "--keep", "-1"], 2, "keep"),
-        (["clean", "--keep", "1"], 1, "There is no work folder"),
+        (["clean", "--keep", "1"], 2, "There is no work folder"),
         (["predict"], 2, "Missing argument"),
-        (["predict", "scan.jpg"], 1, "There is no pushed model in work"),
-        (["predict", "scan.jpg", "--model", "nowhere"], 1, "holds no SavedModel"),
+        (["predict", "scan.jpg"], 2, "There is no pushed model in work"),
+        (["predict", "scan.jpg", "--model", "nowhere"], 2, "holds no SavedModel"),
         (["data", "sample", "out", "--per-class", "0"], 2, "per-class"),
         (["data", "sample", "out", "--per-class", "many"], 2, "per-class"),
     ],
@@ -74,7 +74,7 @@ def test_unusable_data_folders_are_answered_in_words(tmp_path, make, says):
     result = mri(
         "run", "--preset", "ci", "--data", "data", "--set", "model.weights=random", folder=tmp_path
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert says in " ".join(result.stderr.split())
     assert "Traceback" not in result.stdout + result.stderr
 

@@ -156,7 +156,7 @@ def test_a_version_is_chosen_by_its_number(work, image):
                for asked in ((), ("--version", 10), ("--version", 9))]  # fmt: skip
     assert [Path(one["model"]).name for one in answers] == ["10", "10", "9"]
     result = _predict(work, "--version", 11, image)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "There is no version 11" in result.stderr
     assert "there are: 10, 9" in " ".join(result.stderr.split())
     with pytest.raises(PipelineError, match="is not a folder of versions"):
@@ -191,7 +191,7 @@ def test_every_frame_of_a_volume_is_judged_and_the_volume_on_top(work, tmp_path)
 def test_a_figure_that_cannot_be_written_is_one_sentence(work, image, tmp_path):
     for figure in (tmp_path / "nowhere" / "x.png", tmp_path / "x.docx"):
         result = _predict(work, image, "--figure", figure)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "cannot be written" in result.stderr
         assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == [image.name]

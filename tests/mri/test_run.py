@@ -39,7 +39,7 @@ def test_another_run_in_the_folder_is_waited_for_where_that_is_asked(tmp_path):
         )
         assert waiting.stdout.readline() == f"another run is using {work.root}: waiting for it\n"
     _, said = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1
+    assert waiting.returncode == 2
     assert said.startswith("mri: There is no folder")
 
 
@@ -47,23 +47,23 @@ def test_a_run_of_some_nodes_belongs_to_the_run_that_it_continues(make_folder, t
     data, other, work = make_folder(train=20, test=2), tmp_path / "other", tmp_path / "work"
     shutil.copytree(data, other)
     nothing = run(data, work, "--from", "SchemaGen")
-    assert nothing.returncode == 1
+    assert nothing.returncode == 2
     assert f"continues an earlier run, and {work} has none" in nothing.stderr
 
     first = run(data, work, "--to", "Ingest")
     assert first.returncode == 0, first.stderr
     too_far = run(data, work, "--from", "Trainer")
-    assert too_far.returncode == 1
+    assert too_far.returncode == 2
     assert "--from Trainer needs what SchemaGen makes" in too_far.stderr
 
     again = run(data, work, "--to", "SchemaGen")
     assert again.returncode == 0, again.stderr
     step = ("--from", "StatisticsGen", "--to", "StatisticsGen")
     refused = run(other, work, *step)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert f"whose data was {data}; it is now {other}." in refused.stderr
     changed = run(data, work, *step, "--set", "ingest.eval_share=0.3")
-    assert changed.returncode == 1
+    assert changed.returncode == 2
     assert re.search(
         r"whose Ingest config\.eval_share was 0\.\d+; it is now 0\.3\.", changed.stderr
     )

@@ -54,7 +54,7 @@ def test_images_in_a_bucket_are_those_of_a_folder_and_no_copy_is_left(
 
 def test_a_bucket_that_cannot_be_read_ends_the_run_with_a_sentence(tmp_path, bucket_server):
     nothing = run(DATA, tmp_path / "work", "--to", "Ingest")
-    assert nothing.returncode == 1
+    assert nothing.returncode == 2
     assert nothing.stderr == (
         f"mri: {DATA} holds no objects; --data takes a folder of class folders.\n"
     )

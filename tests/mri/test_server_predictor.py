@@ -64,10 +64,10 @@ def test_a_version_or_a_label_of_a_server_is_asked(server, images, protocol):
         assert answer["probabilities"]["glioma"] == pytest.approx(expected, abs=1e-5)
     for asked in (("--version", "9"), ("--label", "new")):
         result = mri("predict", "--server", address, str(images[0]), *asked)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "of brain_mri there are the versions 2, 1" in " ".join(result.stderr.split())
     both = mri("predict", "--server", address, str(images[0]), "--label", "old", "--version", "1")
-    assert both.returncode == 1
+    assert both.returncode == 2
     assert "not for both" in both.stderr
 
 
@@ -113,7 +113,7 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
     assert "no frame 3: the file has only frame 0" in errors[1]
     for wrong in ("-1", "first", "1.5", "", "9" * 5000):
         result = mri(*ask, str(scan), f"--frame={wrong}")
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "--frame takes a number from 0, middle or all" in result.stderr
 
 
@@ -136,7 +136,7 @@ def test_bench_measures_a_server(server, images):
     assert report["images_per_second"] == pytest.approx(3 * report["requests"] / report["seconds"])
     assert 0 < report["p50_ms"] <= report["p95_ms"] <= report["p99_ms"]
     result = mri("serve", "bench", address, "--model", "other", "--seconds", "0.2")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "NOT_FOUND" in result.stderr
 
 

@@ -97,7 +97,7 @@ def test_a_page_for_others_needs_a_secret(server: Any, monkeypatch: pytest.Monke
     monkeypatch.delenv("SECRET_KEY", raising=False)
     arguments = ("--server", server.address, "--host", "0.0.0.0", "--port", str(free_port()))
     refused = mri("web", *arguments)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "set SECRET_KEY" in refused.stderr
     assert "Traceback" not in refused.stderr
     named = {"SECRET_KEY": "0123456789abcdef", "MRI_WEB_HOSTS": "mri.example.org"}
@@ -109,7 +109,7 @@ def test_a_page_for_others_needs_a_secret(server: Any, monkeypatch: pytest.Monke
 
 def test_a_password_in_an_address_is_refused_and_not_told() -> None:
     refused = mri("web", "--server", "http://user:hunter2@server:8501", "--port", "0")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "MRI_WEB_SERVER is refused: must not contain a password" in refused.stderr
     assert "hunter2" not in refused.stdout + refused.stderr
 
@@ -122,7 +122,7 @@ def test_an_address_in_use_is_told(server: Any) -> None:
 
 def test_without_a_model_it_says_what_to_do(tmp_path: Path) -> None:
     refused = mri("web", "--work", str(tmp_path), "--port", str(free_port()))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "run `mri run` first" in refused.stderr
 
 

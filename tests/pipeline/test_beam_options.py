@@ -7,8 +7,9 @@ from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.proto.orchestration.executable_spec_pb2 import BeamExecutableSpec
 from tfx.proto.orchestration.pipeline_pb2 import IntermediateDeploymentConfig
 
+from components.errors import UsageError
 from pipeline.beam_options import checked_beam_options
-from pipeline.config import Config, ConfigError, load_config
+from pipeline.config import Config, load_config
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
 from pipeline.work import Work
@@ -50,14 +51,14 @@ def test_what_beam_knows_is_handed_on_as_it_is(options):
     ],
 )
 def test_what_beam_would_drop_or_die_of_is_refused(options, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         checked_beam_options(options)
     assert says in str(refused.value)
 
 
 @pytest.mark.parametrize("option", ["runner=FnApiRunner", "--", "-r=1", "--runner FnApiRunner"])
 def test_an_option_is_a_name_and_its_value_in_one(option):
-    with pytest.raises(ConfigError, match=r"beam\.0="):
+    with pytest.raises(UsageError, match=r"beam\.0="):
         load_config("sample", [("beam", [option])])
 
 

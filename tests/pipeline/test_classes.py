@@ -2,11 +2,12 @@
 
 import pytest
 
+from components.errors import UsageError
 from components.evaluate.config import EvaluateConfig, Threshold
 from components.ingest.config import IngestConfig
 from components.ingest.folder import ImageFolder
 from pipeline.classes import check_classes
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 
 
 def _folder(*classes: str) -> ImageFolder:
@@ -19,7 +20,7 @@ def _config(classes: tuple[str, ...] | None = None, **evaluate: object) -> Confi
 
 
 def test_classes_of_ones_own_are_asked_about_with_the_line_to_type():
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         check_classes(_config(), _folder("lesion", "none"))
     assert str(refused.value) == (
         "/data has the classes lesion, none, and ingest.classes are glioma, meningioma, notumor, "
@@ -30,7 +31,7 @@ def test_classes_of_ones_own_are_asked_about_with_the_line_to_type():
 
 def test_names_that_mean_known_classes_are_offered_as_renamings():
     folder = _folder("GLIOMA", "meningioma_tumor", "notumour", "pituitary")
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         check_classes(_config(), folder)
     assert (
         "If they are the same, rename the folders: GLIOMA to glioma, meningioma_tumor to "
@@ -57,7 +58,7 @@ def test_names_that_mean_known_classes_are_offered_as_renamings():
     ],
 )
 def test_thresholds_on_a_class_that_does_not_exist_are_refused(config, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         check_classes(config, _folder("a", "b"))
     assert says in str(refused.value)
 

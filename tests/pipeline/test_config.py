@@ -2,13 +2,8 @@ import json
 
 import pytest
 
-from pipeline.config import (
-    ConfigError,
-    load_config,
-    parse_setting,
-    preset_names,
-    tuned_settings,
-)
+from components.errors import UsageError
+from pipeline.config import load_config, parse_setting, preset_names, tuned_settings
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -75,13 +70,13 @@ def test_settings_override_the_preset():
     ],
 )
 def test_wrong_settings_are_refused_in_words(settings, says):
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UsageError) as error:
         load_config("ci", map(parse_setting, settings))
     assert says in str(error.value)
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="did you mean 'sample'"):
+    with pytest.raises(UsageError, match="did you mean 'sample'"):
         load_config("smaple")
 
 
@@ -117,7 +112,7 @@ def test_an_unknown_preset_is_refused_with_the_nearest():
 def test_a_preset_file_may_be_wrong(tmp_path, content, says):
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(UsageError) as error:
         load_config(str(path))
     said = str(error.value)
     assert says in said
@@ -127,14 +122,14 @@ def test_a_preset_file_may_be_wrong(tmp_path, content, says):
 
 def test_a_folder_is_no_preset_file(tmp_path):
     (tmp_path / "mine.yaml").mkdir()
-    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be read: it is a folder\."):
+    with pytest.raises(UsageError, match=r"mine\.yaml cannot be read: it is a folder\."):
         load_config(str(tmp_path / "mine.yaml"))
 
 
 def test_a_preset_file_may_be_empty_or_missing(tmp_path):
     (tmp_path / "empty.yaml").write_text("")
     assert load_config(str(tmp_path / "empty.yaml")).train.epochs > 0
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         load_config(str(tmp_path / "missing.yaml"))
 
 
@@ -149,5 +144,5 @@ def test_what_a_tuner_found_becomes_settings(tmp_path):
 def test_a_folder_without_hyperparameters_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / "best_hyperparameters.txt").write_text(content)
-    with pytest.raises(ConfigError, match="holds no hyperparameters"):
+    with pytest.raises(UsageError, match="holds no hyperparameters"):
         tuned_settings(tmp_path)

@@ -8,8 +8,9 @@ from pushing import PushRuns
 from rich.console import Console
 from stopping import stopping_pipeline
 
+from components.errors import UsageError
 from components.gate.verdict import StoppedByGate
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config
 from pipeline.local_runner import run_locally
 from pipeline.partial_run import check_ends
 from pipeline.work import ENDED_FILE, Work
@@ -52,7 +53,7 @@ def test_a_run_that_starts_behind_the_checks_ends_as_they_said(tmp_path, monkeyp
     ],
 )
 def test_ends_that_no_pipeline_has_are_refused(from_nodes, to_nodes, says):
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(UsageError) as refused:
         check_ends(from_nodes, to_nodes)
     assert says in str(refused.value)
 

@@ -38,7 +38,7 @@ def test_all_others_can(tmp_path, name):
 )
 def test_commands_say_it_at_the_start(tmp_path, command):
     result = mri(*command, "--work", str(tmp_path / "w [4]"))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "has [ ] in its path, which TensorFlow and Beam take for a pattern" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
@@ -53,7 +53,7 @@ def test_data_that_are_not_utf_8_are_refused_before_a_run(tmp_path):
     with pytest.raises(PipelineError, match=r"data .*\\xff is not UTF-8"):
         demand_text(tmp_path / os.fsdecode(b"\xff"), "data folder")
     result = mri("run", "--work", str(tmp_path), "--data", os.fsdecode(bytes(tmp_path) + b"/\xff"))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "is not UTF-8" in result.stderr
     assert "Traceback" not in result.stderr
 

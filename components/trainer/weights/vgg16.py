@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 
+from components.errors import PipelineError, UsageError, path_error
 from components.trainer.weights.files import (
     CACHE_FILE,
     IMAGENET_VGG16,
@@ -86,12 +87,19 @@ def resolve_weights(
         The path to give to ``load_weights``.
 
     Raises:
-        WeightsError: ``path`` does not hold VGG16 weights, or no place had them; the message then
-            has a line for each place and why it failed, and says how to bring the file.
+        UsageError: ``path`` does not hold VGG16 weights.
+        WeightsError: No place had them; the message has a line for each place and why it failed,
+            and says how to bring the file. Or ``path`` could not be read just now.
     """
     if path is not None:
         path = path.expanduser()
-        found = digest(load_weights(path, spec))
+        try:
+            found = digest(load_weights(path, spec))
+        except WeightsError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno and path_error(cause) is PipelineError:
+                raise  # the disk, not the file
+            raise UsageError(str(error)) from error
         if found != spec.digest:
             _LOG.warning(
                 "%s holds VGG16 weights that are not the published ImageNet ones (digest %s); "

@@ -216,7 +216,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_shard(images, model, tmp_path, m
 )
 def test_what_cannot_begin_says_why(source, words, tmp_path):
     result = mri("batch", source, str(tmp_path / "out"), "--model", str(tmp_path))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
 

@@ -8,7 +8,7 @@ from descendants import all_end_with
 from process_gates import gate
 
 from components import child_process
-from pipeline.config import ConfigError
+from components.errors import UsageError
 from pipeline.scheduling import hook, runs
 from pipeline.scheduling.hook import parse_hook, tell
 from pipeline.termination import Terminated
@@ -119,7 +119,7 @@ def test_a_reason_can_be_told_whatever_the_log_holds(tmp_path, content, says):
 
 @pytest.mark.parametrize("command", ["", "no-such-program-at-all x", "sh -c 'open"])
 def test_what_is_no_command_is_refused(command):
-    with pytest.raises(ConfigError, match="--on-failure"):
+    with pytest.raises(UsageError, match="--on-failure"):
         parse_hook(command)
 
 

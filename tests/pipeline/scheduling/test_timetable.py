@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 import pytest
 import tzlocal
 
-from pipeline.config import ConfigError
+from components.errors import UsageError
 from pipeline.scheduling.timetable import parse_cron
 
 # A Wednesday.
@@ -31,7 +31,7 @@ def test_fields_mean_what_cron_means(cron, due):
              "0 3 * * */0", "* * * * * *"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(cron):
-    with pytest.raises(ConfigError, match="--cron"):
+    with pytest.raises(UsageError, match="--cron"):
         parse_cron(cron)
 
 

@@ -119,21 +119,23 @@ def test_sigterm_ends_the_run_and_the_watcher(tmp_path):
 
 def test_verdicts_are_final_and_failures_are_tried_again(tmp_path):
     folder = tmp_path / "incoming"
-    for number, code in ((1, 3), (2, 4), (3, 1), (4, 0)):
+    for number, code in ((1, 3), (2, 4), (3, 1), (4, 2), (5, 0)):
         _drop(folder, number)
         (folder / f"code-{number}").write_text(str(code))
     told = tmp_path / "told.jsonl"
     hook = f"sh -c 'cat >> {told}; echo >> {told}'"
     _watch(tmp_path, folder, on_failure=hook)
     assert _states(tmp_path / "work") == {
-        "1": "stopped by the gate", "2": "not blessed", "3": "failed", "4": "done",
+        "1": "stopped by the gate", "2": "not blessed", "3": "failed", "4": "failed",
+        "5": "done",
     }  # fmt: skip
     assert [line for line in _ran(folder) if "begin" in line] == [
-        "begin 1", "begin 2", "begin 3", "begin 3", "begin 3", "begin 4",
+        "begin 1", "begin 2", *["begin 3"] * 3, *["begin 4"] * 3, "begin 5",
     ]  # fmt: skip
     facts = [json.loads(line) for line in told.read_text().splitlines()]
     assert [(one["for"], one["exit_code"]) for one in facts] == [
         ("span-001", 3), ("span-002", 4), *[("span-003", 1)] * 3,
+        *[("span-004", 2)] * 3,
     ]  # fmt: skip
     assert all(Path(one["log"]).is_file() for one in facts)
     (folder / "code-3").unlink()

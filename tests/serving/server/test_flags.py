@@ -2,7 +2,8 @@
 
 import pytest
 
-from serving.server.flags import FlagError, Flags, parse_flags
+from components.errors import UsageError
+from serving.server.flags import Flags, parse_flags
 
 BASE = "--model_base_path=/m"
 
@@ -45,11 +46,11 @@ def test_channel_arguments():
 @pytest.mark.parametrize("name", ["request_log_rows", "request_log_seconds"])
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_log_file_of_no_rows_or_seconds(name, number):
-    with pytest.raises(FlagError, match=f"--{name} must be 1 or more, not {number}"):
+    with pytest.raises(UsageError, match=f"--{name} must be 1 or more, not {number}"):
         parse_flags([BASE, f"--{name}={number}"])
 
 
 @pytest.mark.parametrize("share", ["1.1", "-0.1", "nan"])
 def test_a_share_that_is_none(share):
-    with pytest.raises(FlagError, match="a share between 0 and 1"):
+    with pytest.raises(UsageError, match="a share between 0 and 1"):
         parse_flags([BASE, f"--request_log_sampling={share}"])

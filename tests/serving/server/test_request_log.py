@@ -156,5 +156,5 @@ def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     flags = (f"--port={free_port()}", f"--request_log_dir={tmp_path / 'file' / 'log'}")
     code, text = ended(tmp_path, "--model_base_path=/m", *flags)
-    assert code == 1
+    assert code == 2
     assert "Cannot log requests in" in text
