@@ -87,8 +87,9 @@ lock: ## Make the lock files anew from requirements/*.in, with the versions kept
 		base.in kubeflow.in web.in dicom.in s3.in sample.in dev.in
 	@cd requirements && ../$(LOCK) --output-file=lock-gpu.txt --constraints=lock.txt gpu.in
 
-wheel: ## Build the source distribution and the wheel into dist/
+wheel: ## Build the source distributions and wheels, of all and of the client alone, into dist/
 	@$(PYTHON) -m build --no-isolation --outdir dist .
+	@$(PYTHON) bin/client_wheel.py --outdir dist
 
 clean: ## Remove what building and checking left in this checkout
 	@rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,27 +5,34 @@ import os
 import random
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # for TensorFlow, which is imported later
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for TensorFlow, which is imported later
+
+
+_FETCHED = Path("data/brain-tumor-mri")
+"""Where the README has `mri data fetch` put the public images."""
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Adds `--data`, the folder of real MRI images that a benchmark reads.
 
     Args:
-        parser: The benchmark's; where neither the flag nor the variable MRI_TEST_DATA names a
-            folder that is there, it ends with a sentence that says so.
+        parser: The benchmark's; where the flag, the variable MRI_TEST_DATA and the README's command
+            name no folder that is there, it ends with a sentence that says so.
     """
     parser.add_argument(
         "--data",
         type=_folder,
-        default=os.environ.get("MRI_TEST_DATA", ""),
-        help="folder of the public images (`mri data fetch`); default: MRI_TEST_DATA",
+        default=os.environ.get("MRI_TEST_DATA") or (str(_FETCHED) if _FETCHED.is_dir() else ""),
+        help=f"folder of the public images; default: MRI_TEST_DATA, or {_FETCHED}",
     )
 
 
 def _folder(name: str) -> Path:
     if not name:
-        raise argparse.ArgumentTypeError("name a folder of MRI images, or set MRI_TEST_DATA to one")
+        raise argparse.ArgumentTypeError(
+            "name a folder of MRI images, set MRI_TEST_DATA to one, or fetch the public ones: "
+            f"bin/mri data fetch {_FETCHED}"
+        )
     if not Path(name).is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {name}")
     return Path(name)

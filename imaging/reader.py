@@ -482,7 +482,7 @@ def _pictures(
             raise
         raise MissingReaderError(
             f"reading {source_format} needs the package {package}: "
-            "pip install 'brain-mri-pipeline[dicom]'"
+            f"pip install {' '.join(sorted(_LIBRARIES))}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from pipeline.environment import DEBUG_VARIABLE
 from pipeline.exit_code import ExitCode
 from pipeline.termination import STOPPED, Terminated, raise_at_sigterm
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class MriCommands(LazyGroup):

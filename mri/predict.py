@@ -96,8 +96,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Ask the model server at this address: HOST:8500 for gRPC, http://HOST:8501 or "
-            "https://HOST for REST.",
+            help="Ask the model server at this address: HOST:PORT, whether of gRPC or REST, "
+            "grpcs://HOST:PORT or https://HOST.",
         ),
     ] = None,
     token: Annotated[

@@ -4,6 +4,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,7 @@ from tenacity import (
 )
 
 from components.errors import PipelineError, UsageError
+from pipeline.portable import PortablePaths
 from pipeline.work import Work
 
 PATIENCE = 300.0
@@ -113,6 +115,13 @@ class Store(mlmd.MetadataStore):
     is asked once more: the server has undone what was not committed. Where the connection is lost
     in the very moment of a commit, what it wrote may be there twice, as an execution that stays
     open, which the end of the run closes.
+
+    In SQLite, paths below the work folder are recorded without the folder's own, and read with the
+    one that it has now. A server's database may be shared by several folders and machines, and is
+    told the paths as they are.
+
+    Attributes:
+        paths: What changes them; None for a server.
     """
 
     def __init__(self, config: pb.ConnectionConfig, patience: float = 0.0) -> None:
@@ -123,6 +132,11 @@ class Store(mlmd.MetadataStore):
             patience: Seconds to wait for a server that was lost.
         """
         super().__init__(config)
+        self.paths = (
+            PortablePaths(Path(config.sqlite.filename_uri).parent)
+            if config.HasField("sqlite")
+            else None
+        )
         self._patience = patience
         self._lost = False
 
@@ -138,12 +152,12 @@ class Store(mlmd.MetadataStore):
         ids = list(type_ids)
         return _in_order(ids, super().get_artifact_types_by_id(ids, **options))
 
-    def _call(self, *asked: Any, **options: Any) -> None:
+    def _call(self, method: str, request: Any, response: Any, *more: Any, **options: Any) -> None:
         def ask() -> None:
             if self._lost:
                 self._connect_again()
             try:
-                super(Store, self)._call(*asked, **options)
+                super(Store, self)._call(method, request, response, *more, **options)
             except StatusError as error:
                 if not self._is_lost():
                     raise
@@ -152,7 +166,12 @@ class Store(mlmd.MetadataStore):
                     f"The connection to the metadata database {place(self._config)} was lost."
                 ) from error
 
-        waiting(ask, self._patience)
+        if self.paths is None:
+            waiting(ask, self._patience)
+            return
+        self.paths.record(request)
+        ask()
+        self.paths.read(response)
 
     def _is_lost(self) -> bool:
         """Whether the connection is gone: not even what every database can say is answered.

@@ -9,8 +9,11 @@ artifacts through its plugin for local files instead of TensorFlow's.
 Other modules of this package take TFX's orchestration and our artifacts' types from here.
 """
 
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 from components.left_out import left_out
@@ -28,12 +31,14 @@ with left_out(*_FOR_EXECUTORS):
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.metadata import Metadata
     from tfx.orchestration.portable import (
+        cache_utils,
         data_types,
         inputs_utils,
         partial_run_utils,
         runtime_parameter_utils,
     )
     from tfx.orchestration.portable.base_executor_operator import BaseExecutorOperator
+    from tfx.types import Artifact
     from tfx.types.standard_artifacts import InfraBlessing, ModelBlessing, PushedModel
     from tfx.utils import path_utils
 
@@ -97,6 +102,38 @@ class DeferredExecutorOperator(BaseExecutorOperator):
         operator = DEFAULT_EXECUTOR_OPERATORS[type(spec)](spec, self._platform_config)
         operator.with_execution_watcher(self._execution_watcher_address)
         return operator.run_executor(execution_info)
+
+
+_tfx_cache_context = cache_utils.get_cache_context
+
+
+def _cache_context(
+    metadata_handle: Metadata,
+    *others: Any,
+    input_artifacts: Mapping[str, Sequence[Artifact]] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> pb.Context:
+    """TFX's key of the cache, of what its database records: where that lies decides nothing.
+
+    TFX hashes the input artifacts' URIs, and so would find nothing in a work folder that was moved.
+    """
+    paths = getattr(metadata_handle.store, "paths", None)
+    if paths is not None:
+        input_artifacts = copy.deepcopy(dict(input_artifacts or {}))
+        for artifacts in input_artifacts.values():
+            for artifact in artifacts:
+                paths.record(artifact.mlmd_artifact)
+        parameters = {
+            name: paths.recorded(value) if isinstance(value, str) else value
+            for name, value in (parameters or {}).items()
+        }
+    return _tfx_cache_context(
+        metadata_handle, *others, input_artifacts=input_artifacts, parameters=parameters, **more
+    )
+
+
+cache_utils.get_cache_context = _cache_context
 
 
 def node_launcher(

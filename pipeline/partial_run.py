@@ -1,7 +1,7 @@
 """Runs of some nodes only: which run they continue, and whether they still fit it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.orchestration import (
     PIPELINE_RUN_CONTEXT_TYPE_NAME,
     partial_run_utils,
 )
+from pipeline.portable import PortablePaths
 from pipeline.work import GRAPH_FILE, Work
 
 _DECIDE_NOTHING = frozenset({"code", "cache", "cache_gigabytes"})
@@ -95,7 +96,7 @@ def mark_partial(
             f"{start} needs what {lacking[0]} makes, and the run {base} did not come so far: start "
             f"with --from {lacking[0]}, or leave it out."
         )
-    _check_same(ir, work.runs / base / GRAPH_FILE, reused, start)
+    _check_same(ir, work, base, reused, start)
 
 
 def _is_reused(node: pipeline_pb2.PipelineNode) -> bool:
@@ -112,11 +113,17 @@ def _newest_run(ir: pipeline_pb2.Pipeline, store: mlmd.MetadataStore) -> str | N
     return max(found, key=lambda one: one.create_time_since_epoch).name if found else None
 
 
-def _check_same(ir: pipeline_pb2.Pipeline, before: Path, reused: list[str], start: str) -> None:
+def _check_same(
+    ir: pipeline_pb2.Pipeline, work: Work, base: str, reused: list[str], start: str
+) -> None:
     """Refuses to go on from nodes that would now be told something else."""
-    if not before.exists():  # cleaned up: what it made is known to ML Metadata alone
+    graph = work.runs / base / GRAPH_FILE
+    if not graph.exists():  # cleaned up: what it made is known to ML Metadata alone
         return
-    old, new = _parameters(read_ir(before), reused), _parameters(ir, reused)
+    before = read_ir(graph)
+    there, here = PortablePaths(_root(before)), PortablePaths(work.root)
+    old = _parameters(before, reused, lambda text: here.here(there.recorded(text)))
+    new = _parameters(ir, reused)
     differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     if not differing:
         return
@@ -124,14 +131,30 @@ def _check_same(ir: pipeline_pb2.Pipeline, before: Path, reused: list[str], star
     more = f" ({len(others)} more differ)" if others else ""
     was, now = (_shown(values.get(first)) for values in (old, new))
     raise UsageError(
-        f"{start} continues the run {before.parent.name}, whose "
+        f"{start} continues the run {base}, whose "
         f"{'data was' if first == _DATA else f'{first} was'} {was}; it is now {now}{more}. Leave "
         f"out {start}: what is the same is answered from cache."
     )
 
 
-def _parameters(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> dict[str, Any]:
-    """What nodes are told, by the node's name and the setting's path."""
+def _root(ir: pipeline_pb2.Pipeline) -> Path:
+    """Where the work folder was when a run was compiled."""
+    return Path(ir.runtime_spec.pipeline_root.field_value.string_value).parent
+
+
+def _parameters(
+    ir: pipeline_pb2.Pipeline, nodes: list[str], moved: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """What nodes are told, by the node's name and the setting's path.
+
+    Args:
+        ir: The compiled pipeline.
+        nodes: The nodes' names.
+        moved: Turns texts into what they would be if the work folder had been here then.
+
+    Returns:
+        The values.
+    """
     found: dict[str, Any] = {}
     for one in ir.nodes:
         node = one.pipeline_node
@@ -141,6 +164,7 @@ def _parameters(ir: pipeline_pb2.Pipeline, nodes: list[str]) -> dict[str, Any]:
         for key, parameter in node.parameters.parameters.items():
             field = parameter.field_value
             value = getattr(field, field.WhichOneof("value") or "string_value")
+            value = moved(value) if isinstance(value, str) else value
             found |= {f"{name} {path}": leaf for path, leaf in _leaves(key, value)}
     if _DATA in found and not is_uri(found[_DATA]):
         found[_DATA] = str(Path(found[_DATA]).resolve())

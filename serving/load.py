@@ -15,6 +15,7 @@ import numpy as np
 
 from serving.client.address import Address
 from serving.client.errors import ServingError
+from serving.client.finding import find_protocol
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
@@ -151,9 +152,10 @@ def sessions(
         What opens a connection.
 
     Raises:
-        PipelineError: The address is of another form.
+        PipelineError: The address is of another form, or nothing listens there.
     """
-    parsed = Address.parse(address)
+    given = Address.parse(address)
+    parsed = given.speaking(find_protocol(given, timeout))
     if parsed.protocol == "rest":
         bodies = [_rest_body(signature, batch) for batch in batches]
         url = f"{parsed.target}/v1/models/{quote(model, safe='')}:predict"

@@ -7,10 +7,8 @@ import os
 import re
 import shlex
 import subprocess
-import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path
 
 import httpx
@@ -19,8 +17,8 @@ import yaml
 from dicom_files import file
 from fake_server import running
 from model_server import free_port, running_server, strings, wait_until
-from packaging.requirements import Requirement
 from page import model, png
+from required import names_of, normal, only
 from web_command import serving
 
 from serving.server.flags import parse_flags
@@ -165,64 +163,11 @@ def test_render_runs_what_the_target_offers(stages) -> None:
             assert httpx.get(page + service["healthCheckPath"], timeout=120).status_code == 200
 
 
-def names_of(*files: str) -> set[str]:
-    """The distributions that files of requirements bring along."""
-    lines = [
-        line
-        for file in files
-        for line in (ROOT / "requirements" / file).read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-    found: set[tuple[str, str]] = set()
-    todo = [Requirement(line) for line in lines]
-    while todo:
-        requirement = todo.pop()
-        for extra in ("", *requirement.extras):
-            one = (_normal(requirement.name), extra)
-            if one in found:
-                continue
-            found.add(one)
-            for text in distribution(requirement.name).requires or ():
-                more = Requirement(text)
-                if more.marker is None or more.marker.evaluate({"extra": extra}):
-                    todo.append(more)
-    return {name for name, _ in found}
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-@contextmanager
-def only(folder: Path, *files: str) -> Iterator[dict[str, str]]:
-    """Variables under which Python imports no other package than those of the requirements."""
-    shown = {path.parts[0] for name in names_of(*files) for path in distribution(name).files or ()}
-    installed = {path.name for path in Path(sysconfig.get_path("purelib")).iterdir()}
-    hidden = {name.partition(".")[0] for name in installed - shown}
-    ours = {"mri", "pipeline", "components", "imaging", "serving", "samples", "schema", "kubeflow"}
-    (folder / "sitecustomize.py").write_text(
-        f"""
-import sys
-HIDDEN = {sorted(hidden - ours)!r}
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in HIDDEN:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Finder())
-"""
-    )
-    yield {
-        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", str(ROOT))]),
-        # tensorflow-transform sets it in the tests' own process.
-        "TF_USE_LEGACY_KERAS": "0",
-    }
-
-
 def test_the_small_images_take_nothing_that_is_not_locked() -> None:
     lock = (ROOT / "requirements" / "lock.txt").read_text()
-    locked = {_normal(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    locked = {normal(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
     assert names_of("page.in", "server.in", "sample.in") - locked == set()
-    installed = {_normal(one.name) for one in distributions()}
+    installed = {normal(one.name) for one in distributions()}
     assert names_of("page.in").isdisjoint({"tensorflow", "tfx", "keras", "nilearn"})
     assert "tfx" not in names_of("server.in")
     assert "tfx" in installed

@@ -52,11 +52,11 @@ class IngestDriver(Driver):
         with self._mlmd_connection as handle:
             known = handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
         splits = {
-            uri: artifact
+            artifact.uri: artifact
             for artifact in sorted(known, key=lambda artifact: artifact.id)
             if artifact.state == pb.Artifact.LIVE
             and text_of(artifact, "policy") == policy
-            and (uri := _uri_here(artifact.uri, place))
+            and _lies_in(place, artifact)
         }
         again = [split for split in splits.values() if _ingestion(split) == itself]
         if again and HISTORY in again[-1].custom_properties:
@@ -71,12 +71,9 @@ def _ingestion(splits: pb.Artifact) -> tuple[str, str]:
     return text_of(splits, "fingerprint"), text_of(splits, "settings")
 
 
-def _uri_here(uri: str, place: Path | None) -> str:
-    """Where splits are in this work folder, which may have been moved; nothing if in another's."""
-    if place is None or Path(uri).parent.resolve() == place.resolve():
-        return uri
-    moved = place / Path(uri).name
-    return str(moved) if moved.is_dir() else ""
+def _lies_in(place: Path | None, splits: pb.Artifact) -> bool:
+    """Whether splits are this work folder's, of several that may share a database."""
+    return place is None or Path(splits.uri).parent.resolve() == place.resolve()
 
 
 def _digest(file: Path | None) -> str:

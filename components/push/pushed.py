@@ -1,6 +1,7 @@
 """What a PushedModel artifact says of where its model went."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ _FILE = "pushed.json"
 def describe(
     artifact: Path, folder: Path | None, version: str | None, *, why_not: str | None = None
 ) -> None:
-    """Writes where a model went; the model itself is not kept a third time.
+    """Writes where a model went, seen from here; the model itself is not kept a third time.
 
     Args:
         artifact: The PushedModel's folder.
@@ -28,7 +29,8 @@ def describe(
         version: As what, or None.
         why_not: Why it was not pushed, where it was not.
     """
-    content = {"destination": str(folder) if folder else None, "version": version}
+    destination = os.path.relpath(folder, artifact) if folder else None
+    content = {"destination": destination, "version": version}
     if why_not is not None:
         content["not pushed"] = why_not
     (artifact / _FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")

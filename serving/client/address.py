@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from components.errors import UsageError
 
 _PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 443}
 _FORMS = (
-    "HOST:8500, grpc://HOST:PORT, grpcs://HOST:PORT (TLS), unix:PATH, http://HOST:8501 or "
+    "HOST:PORT, grpc://HOST:PORT, grpcs://HOST:PORT (TLS), unix:PATH, http://HOST:PORT or "
     "https://HOST"
 )
 
@@ -20,13 +20,14 @@ class Address:
     """A model server.
 
     Attributes:
-        protocol: Which of TensorFlow Serving's two protocols it is spoken to in.
-        target: `HOST:PORT` or `unix:PATH` for gRPC, a URL without a slash at its end for REST.
+        protocol: Which of TensorFlow Serving's two protocols it is spoken to in; None where that
+            is to be found out.
+        target: `HOST:PORT` or `unix:PATH`, for REST a URL without a slash at its end.
         tls: Whether the connection is encrypted.
         local: Whether it is on this machine.
     """
 
-    protocol: Literal["grpc", "rest"]
+    protocol: Literal["grpc", "rest"] | None
     target: str
     tls: bool
     local: bool
@@ -34,16 +35,30 @@ class Address:
     @property
     def other(self) -> str:
         """The same place, in the other protocol."""
-        if self.protocol == "grpc":
+        if self.protocol != "rest":
             return f"{'https' if self.tls else 'http'}://{self.target}"
         return f"{'grpcs' if self.tls else 'grpc'}://{urlsplit(self.target).netloc}"
+
+    def speaking(self, protocol: Literal["grpc", "rest"]) -> "Address":
+        """The same place, spoken to in a protocol that was found out.
+
+        Args:
+            protocol: The protocol.
+
+        Returns:
+            The address; itself where it says the protocol.
+        """
+        if self.protocol is not None:
+            return self
+        target = f"http://{self.target}" if protocol == "rest" else self.target
+        return replace(self, protocol=protocol, target=target)
 
     @staticmethod
     def parse(address: str) -> "Address":
         """Reads an address as a person writes it.
 
         Args:
-            address: `HOST:PORT` (gRPC), or a URL of scheme grpc, grpcs, unix, http or https.
+            address: `HOST:PORT`, or a URL of scheme grpc, grpcs, unix, http or https.
 
         Returns:
             The address.
@@ -65,8 +80,12 @@ class Address:
         tls, local = parts.scheme in ("grpcs", "https"), is_loopback(parts.hostname)
         if parts.scheme.startswith("grpc"):
             if parts.path.strip("/"):
-                raise UsageError(f"{wrong}: an address for gRPC has no path.")
-            return Address("grpc", f"{host}:{port}", tls, local)
+                raise UsageError(
+                    f"{wrong}: an address for gRPC has no path, and one for REST begins with "
+                    "http:// or https://."
+                )
+            protocol: Literal["grpc"] | None = "grpc" if "://" in address else None
+            return Address(protocol, f"{host}:{port}", tls, local)
         url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
         return Address("rest", url, tls, local)
 

@@ -10,6 +10,7 @@ from components.errors import UsageError
 from components.servable import MODEL_NAME
 from serving.client.address import Address
 from serving.client.asking import Asker, RequestLimits
+from serving.client.finding import FindingTransport
 from serving.client.transport import Access, ModelSpec, Transport, Waiting
 
 _HIGHEST_VERSION = 2**63 - 1
@@ -40,8 +41,9 @@ class BaseClient(ABC):
         """Prepares the connection; nothing is sent yet.
 
         Args:
-            address: `HOST:PORT`, `grpc://`, `grpcs://` or `unix:` for gRPC, `http://` or `https://`
-                for REST. Instead of it and all the rest, what another client asks by.
+            address: `HOST:PORT`, where the first request finds out the protocol; `grpc://`,
+                `grpcs://` or `unix:` for gRPC, `http://` or `https://` for REST. Instead of it and
+                all the rest, what another client asks by.
             model: The model's name.
             version: Ask this version only.
             label: Ask the version with this label only.
@@ -75,9 +77,24 @@ class BaseClient(ABC):
                 f"The token would be sent to {parsed.target} unencrypted: use grpcs:// or https://."
             )
         access = Access(token, tuple((metadata or {}).items()), ca, certificate, key)
+        access.headers()  # what cannot be sent is refused here
         waiting = self._waiting()
+
+        def connect(found: Address) -> Transport:
+            try:
+                return self._connect(found, access, waiting)
+            except ModuleNotFoundError as error:
+                if found.protocol == "rest":
+                    raise
+                raise PipelineError(
+                    f"gRPC needs the package {error.name}: pip install grpcio "
+                    "tensorflow-serving-api, or use REST (http://HOST:8501)."
+                ) from error
+
         self._asker = Asker(
-            self._connect(parsed, access, waiting),
+            FindingTransport(parsed, waiting, connect)
+            if parsed.protocol is None
+            else connect(parsed),
             waiting,
             ModelSpec(model, version, label),
             limits,

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from components.errors import PipelineError, UsageError
+from components.tensorflow_words import without_nodes
 
 _LONGEST_DETAIL = 1024
 """Characters of what a server says that are kept, as many as TensorFlow Serving sends."""
@@ -39,7 +40,7 @@ class ServingError(PipelineError):
             address: The server's.
         """
         super().__init__(code, detail, address)  # what it is made of again, in another process
-        shown = detail[: 2 * _LONGEST_DETAIL]
+        shown = without_nodes(detail[: 2 * _LONGEST_DETAIL])
         line = "".join(one if one.isprintable() else " " for one in shown)
         self.code = code
         self.detail = " ".join(line.split())[:_LONGEST_DETAIL]

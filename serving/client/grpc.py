@@ -4,6 +4,7 @@ Imported by the clients when an address asks for gRPC, never before.
 """
 
 import math
+import os
 from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
@@ -12,6 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import grpc
+
+# Whoever imports this sees no lines about processors and missing GPUs.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_status_pb2,
@@ -115,7 +120,10 @@ class GrpcTransport:
             code, detail = error.code().name, error.details() or "no reason given"
             if any(one in detail for one in _NO_HTTP_2):
                 code = "UNIMPLEMENTED"
-                detail = f"what answers there does not speak gRPC. For REST, give {self._other}."
+                detail = (
+                    "what answers there does not speak gRPC, which usually has port 8500. For "
+                    f"REST, give {self._other}."
+                )
             raise ServingError(code, detail, self.address) from error
         except CancelledError:
             if self.closed:  # which is how grpc.aio ends what was on its way

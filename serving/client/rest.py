@@ -174,7 +174,8 @@ class _Rest(ABC):
                 raise ServingError("UNAVAILABLE", f"no answer: {error}", self.address) from error
             raise ServingError(
                 "UNIMPLEMENTED",
-                f"what answers there does not speak REST. For gRPC, give {self._other}.",
+                "what answers there does not speak REST, which usually has port 8501. For gRPC, "
+                f"give {self._other}.",
                 self.address,
             ) from error
         except httpx.TransportError as error:

@@ -10,7 +10,7 @@ from components.errors import PipelineError
 from serving.server.flags import Flags, parse_flags, usage
 from serving.server.logs import set_up_logging
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # It would say every second that no file descriptor is left.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import grpc
 
 from components.errors import PipelineError
+from components.tensorflow_words import without_nodes
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"
@@ -67,7 +68,7 @@ def as_status_error(error: BaseException) -> StatusError:
         return error.with_traceback(None)
     code = _BY_NUMBER.get(getattr(error, "error_code", None))
     if code:  # tf.errors.OpError
-        return StatusError(code, str(getattr(error, "message", error)))
+        return StatusError(code, without_nodes(str(getattr(error, "message", error))))
     if isinstance(error, PipelineError):
         return StatusError(Code.UNAVAILABLE, str(error))
     if isinstance(error, MemoryError):

@@ -272,6 +272,27 @@ def test_a_copy_of_the_folder_is_answered_from_cache_and_a_changed_byte_is_not(
     assert {sides[name] for name in sides if name.startswith("Testing")} == {"test"}
 
 
+def test_a_copy_of_the_work_folder_does_not_need_its_original(first, work_copy, data):
+    work, _ = first
+    hidden = work.rename(work.with_name("hidden"))
+    try:
+        result = run(data, work_copy)
+        assert result.returncode == 0, result.stdout + result.stderr
+        states = node_states(result.stdout)
+        assert [name for name in NODES if states[name] != "cached"] == RESOLVERS
+        report = mri("report", "--work", str(work_copy))
+        assert Path(report.stdout.strip()).is_relative_to(work_copy)
+        shown = json.loads(mri("models", "show", "--json", "--work", str(work_copy)).stdout)
+        assert shown["state"] == "served"
+        image = str(data / "Testing/metastasis/00.png")
+        answer = mri("predict", "--json", "--work", str(work_copy), image)
+        assert json.loads(answer.stdout)["model"] == str(_pushed(work_copy))
+        assert_whole(store(work_copy))
+        assert not work.exists()
+    finally:
+        hidden.rename(work)
+
+
 def test_a_model_that_falls_short_is_not_pushed(work_copy, data):
     # The run that is continued: another test may have run on other data since.
     assert run(data, work_copy).returncode == 0

@@ -1,22 +1,31 @@
 """The client, both halves, against the server that comes with the project."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import npm
 import numpy as np
 import pytest
 from clients import BOTH
 from dicom_files import dataset, encoded, head
 from drawing import draw, encode
 from model_server import HANGS, Server, free_port, running_server
+from required import only
 from small_model import brightness_answer, save
 
 from serving.client import Client, ImageError, NoVersionError, Prediction, ServingError
 
 pytestmark = pytest.mark.long
 
+ROOT = Path(__file__).parents[3]
 IMAGE = encode(draw(1))
 
 
@@ -144,7 +153,7 @@ def test_what_is_not_a_whole_image_is_refused_here(ask, address, bad):
 
 
 def test_a_port_of_the_other_protocol_is_told(ask, server):
-    wrong = f"http://127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_port}"
+    wrong = f"http://127.0.0.1:{server.port}", f"grpc://127.0.0.1:{server.rest_port}"
     right = f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest_port}"
     for address, told in zip(wrong, right, strict=True):
         for call in (lambda client: client.predict(IMAGE), lambda client: client.status()):
@@ -152,6 +161,75 @@ def test_a_port_of_the_other_protocol_is_told(ask, server):
                 ask(address, call)
             assert raised.value.code == "UNIMPLEMENTED"  # so nothing was asked again
             assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_what_an_address_without_a_scheme_speaks_is_found_out(ask, server, protocol):
+    port = server.port if protocol == "grpc" else server.rest_port
+    results = ask(f"127.0.0.1:{port}", lambda client: client.predict_batch([IMAGE] * 20))
+    assert {one.label for one in results} == {"glioma"}
+    assert {one.version for one in results} == {2 if protocol == "grpc" else None}
+
+
+_SAMPLE = "scan.jpg"
+
+
+@pytest.mark.parametrize(("language", "program"), [("sh", "curl"), ("js", "node")])
+def test_the_samples_of_the_documentation_send_a_large_image(server, tmp_path, language, program):
+    found = npm.program("node") if program == "node" else shutil.which("curl")
+    if found is None:
+        pytest.skip(f"there is no {program} here")
+    text = (ROOT / "docs" / "client.md").read_text()
+    [sample] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    sample = sample.replace("localhost:8501", f"127.0.0.1:{server.rest_port}")
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+    (tmp_path / _SAMPLE).write_bytes(encode(noise, "JPEG"))
+    assert (tmp_path / _SAMPLE).stat().st_size > 263_000
+    command = [found, "-e", sample] if program == "node" else ["bash", "-ec", sample]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout[done.stdout.index("{") :])["predictions"][0]["label"] == "glioma"
+
+
+_ALONE = """
+import sys
+from pathlib import Path
+import serving
+from serving.client import Client
+
+address, image = sys.argv[1:]
+with Client(address) as client:
+    print(client.predict(image).label, client.status()[0].version)
+print(Path(serving.__file__).parents[1])
+try:
+    Client(f"grpc://{address}")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_the_wheel_of_the_client_alone_asks_the_server(server, tmp_path):
+    build = [sys.executable, ROOT / "bin" / "client_wheel.py", "--outdir", tmp_path / "dist"]
+    built = subprocess.run(build, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    [wheel] = (tmp_path / "dist").glob("brain_mri_client-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+        names = archive.namelist()
+    assert "imaging/dicom/kinds.yaml" in names
+    assert not [name for name in names if name.startswith(("pipeline", "serving/server", "mri/"))]
+    (tmp_path / _SAMPLE).write_bytes(IMAGE)
+    (tmp_path / "hidden").mkdir()
+    with only(tmp_path / "hidden", "client.in", ours=tmp_path / "installed") as variables:
+        done = subprocess.run(
+            [sys.executable, "-c", _ALONE, f"127.0.0.1:{server.rest_port}", tmp_path / _SAMPLE],
+            capture_output=True, text=True, env={**os.environ, **variables},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answered, place, refused = done.stdout.splitlines()
+    assert answered == "glioma 2"
+    assert place == str(tmp_path / "installed")
+    assert refused.startswith("PipelineError gRPC needs the package")
 
 
 def test_a_client_serves_many_threads(address):
