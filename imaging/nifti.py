@@ -102,6 +102,7 @@ class _Volume:
         sizes: Voxel size along the canonical axes.
         unit: Millimetres in a unit of `sizes`.
         is_oriented: Whether the header says how the axes lie in the patient.
+        volumes: How many there are.
     """
 
     shape: tuple[int, ...]
@@ -114,6 +115,7 @@ class _Volume:
     sizes: tuple[float, ...]
     unit: float
     is_oriented: bool
+    volumes: int
 
 
 def _unpacked(content: bytes, size: int) -> bytes:
@@ -166,6 +168,7 @@ def _describe(start: bytes, config: ReadConfig) -> _Volume:
         sizes=sizes,
         unit=_MILLIMETRES.get(int(header["xyzt_units"]) % 8, 1.0),
         is_oriented=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+        volumes=_volumes(header, shape),
     )
 
 
@@ -226,6 +229,12 @@ def _shape(header: Any) -> tuple[int, ...]:
     if len(shape) >= first + 3 and min(shape[first : first + 3]) > 1:
         shape = shape[first:]
     return (*shape, 1, 1)[:3]
+
+
+def _volumes(header: Any, shape: tuple[int, ...]) -> int:
+    """How many of this shape the header claims."""
+    counts = [max(1, int(count)) for count in header.get_data_shape()]
+    return math.prod(counts) // math.prod(shape)
 
 
 def _orientation(header: Any) -> tuple[Values, tuple[float, ...]]:
@@ -331,6 +340,11 @@ class _NiftiViewer:
             spacing_mm=(rows, columns),
             thickness_mm=sizes[self._axis],
             plane=next(name for name, axis in _PLANES.items() if axis == self._axis),
+            left_out=(
+                None
+                if self._volume.volumes == 1
+                else f"The first of {self._volume.volumes:,} volumes is judged, and no other"
+            ),
         )
 
     def frame(self, number: int) -> FrameView:

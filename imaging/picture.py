@@ -84,6 +84,7 @@ class Picture:
         identity: Whose it is, as hashes.
         burnt_in: Whether the file says that text is burnt into the picture.
         values: What the levels were made of, of the same shape, where that is more than 8 bits.
+        left_out: What else the file holds that is not read, in words.
     """
 
     levels: Levels
@@ -95,6 +96,7 @@ class Picture:
     burnt_in: bool = False
     frames: int = 1
     values: Values | None = None
+    left_out: str | None = None
 
 
 def check_size(pixels: int, limit: int) -> None:

@@ -25,6 +25,10 @@ for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 _GREY = {"1", "L"}
+_LEFT_OUT = {
+    "TIFF": "The first page is judged, and no other",
+    "GIF": "The first frame is judged, and no other",
+}
 _WITH_ALPHA = {"LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """Modes whose last channel is opacity, and what they are read as."""
 
@@ -52,13 +56,25 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
         with Image.open(io.BytesIO(content), formats=[source_format]) as image:
             check_size(image.width * image.height, max_pixels)
             levels = _levels(image)
-            return Picture(levels, 0, len(image.getbands()), TechnicalTags())
+            left_out = _LEFT_OUT[source_format] if _has_more(image) else None
+            channels = len(image.getbands())
+            return Picture(levels, 0, channels, TechnicalTags(), left_out=left_out)
     except (RejectedImageError, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise RejectedImageError("a header that claims more pixels than can be decoded") from None
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
         raise RejectedImageError(f"damaged, truncated or unsupported {source_format}") from None
+
+
+def _has_more(image: Image.Image) -> bool:
+    """Whether another picture follows that is more than a smaller copy of the first."""
+    first = image.size
+    try:
+        image.seek(1)
+    except Exception:  # noqa: BLE001 - as above: what is damaged behind the first is no picture
+        return False
+    return image.size == first
 
 
 def _levels(image: Image.Image) -> Levels:
@@ -105,10 +121,20 @@ def _deep_tiff(content: bytes, max_pixels: int) -> Picture | None:
         levels = full_range(values)
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             levels, values = 255 - levels, -values.astype(np.float64)
+        left_out = _LEFT_OUT["TIFF"] if _has_more_pages(file) else None
         turn = page.tags.valueof("Orientation", default=exif.UPRIGHT)
         turn = turn if turn in range(1, 9) else exif.UPRIGHT
     shown, values = exif.turned(levels, turn), exif.turned(values, turn)
-    return Picture(shown, 0, samples, TechnicalTags(), values=values)
+    return Picture(shown, 0, samples, TechnicalTags(), values=values, left_out=left_out)
+
+
+def _has_more_pages(file: tifffile.TiffFile) -> bool:
+    """The same as `_has_more`, of what Pillow may not know."""
+    try:
+        first, second = (file.pages[number].shape for number in (0, 1))
+    except Exception:  # noqa: BLE001 - there is none, or it is damaged
+        return False
+    return bool(first == second)
 
 
 def _laid(values: Values) -> Values:

@@ -39,7 +39,9 @@ class FileView:
         side: `L` or `R`, where the file says whose side it shows.
         series: The same for files of one series, as long as this process runs; it leads nowhere.
         study: The same for files of one study, that is of one patient.
+        patient: The same for files of one patient, where they name one.
         position_mm: Where the first frame lies across the slices.
+        left_out: What else the file holds that is not read, in words.
     """
 
     width: int
@@ -55,7 +57,9 @@ class FileView:
     side: str | None = None
     series: str | None = None
     study: str | None = None
+    patient: str | None = None
     position_mm: float | None = None
+    left_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ class PlainViewer:
         deep = picture.values
         self._deep = deep is not None and deep.ndim == 2
         self._values = deep if deep is not None and self._deep else picture.levels
+        self._left_out = picture.left_out
         is_short = self._values.dtype.kind == "u" and self._values.dtype.itemsize <= 2
         self._scale = Scale() if is_short else Scale.spanning(self._values)
 
@@ -153,7 +158,8 @@ class PlainViewer:
         """What holds for it."""
         height, width = self._values.shape[:2]
         channels = 1 if self._values.ndim == 2 else 3
-        return FileView(width, height, channels, _WIDE if self._deep else 8)
+        bits = _WIDE if self._deep else 8
+        return FileView(width, height, channels, bits, left_out=self._left_out)
 
     def frame(self, number: int) -> FrameView:
         """What holds for it, too."""

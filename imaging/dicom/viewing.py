@@ -12,6 +12,7 @@ import numpy as np
 from imaging.dicom.elements import functional, item, number, numbers, several, value, words
 from imaging.dicom.grey import GreyFrames, is_inverted, scaling
 from imaging.dicom.layout import Layout
+from imaging.dicom.patient import identify
 from imaging.picture import Levels, Values
 from imaging.viewing import OPPOSITES, FileView, FrameView, Scale, between, letters, orientation
 
@@ -106,6 +107,7 @@ class DicomViewer:
             side=side if side in ("L", "R") else None,
             series=_stand_in(data, "SeriesInstanceUID"),
             study=_stand_in(data, "StudyInstanceUID"),
+            patient=identify(data, _SALT).patient,
             position_mm=_position(data),
         )
 

@@ -53,7 +53,12 @@ def _as_json(judged: Judged) -> dict[str, Any]:
     if judged.volume is None:
         [only] = judged.slices
         assert only.result is not None  # `judge` has raised what is wrong with the only one
-        return {**_result(only.result), "digest": judged.digest, "notice": DISCLAIMER}
+        return {
+            **_result(only.result),
+            "digest": judged.digest,
+            "left_out": judged.facts.left_out,
+            "notice": DISCLAIMER,
+        }
     return {
         "frames": judged.frames,
         "blank": judged.blank,

@@ -18,6 +18,7 @@ from serving.web.model import ServedModel
 from serving.web.pages import pages
 from serving.web.requests import follow
 from serving.web.security import secure
+from serving.web.series import file_answer, series
 from serving.web.state import KEY, PageState
 from serving.web.uploads import InMemoryRequest
 from serving.web.viewing import viewing
@@ -39,7 +40,9 @@ def create_app(config: WebConfig | None = None) -> Flask:
     app = Flask("serving.web")
     app.request_class = InMemoryRequest
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(percent=percent, words=words, data_address=data_address)
+    app.jinja_env.filters.update(
+        percent=percent, words=words, data_address=data_address, file_answer=file_answer
+    )
     app.jinja_env.globals.update(disclaimer=DISCLAIMER, heat_stops=heat_stops())
     metrics = PageMetrics()
     examples = Examples.read(config.examples)
@@ -47,7 +50,7 @@ def create_app(config: WebConfig | None = None) -> Flask:
     follow(app, metrics)
     secure(app, config)
     problems.register(app)
-    for blueprint in (pages, documents, api, viewing, health):
+    for blueprint in (pages, series, documents, api, viewing, health):
         app.register_blueprint(blueprint)
     cache(app, examples)
     return app

@@ -78,11 +78,12 @@ def judge(content: bytes, state: PageState, *, explain: bool, frame: int | None 
         What is said of it.
 
     Raises:
-        ProblemError: It cannot be used, there is nobody to ask, or no frame has a result.
+        ProblemError: It cannot be used, there is nobody to ask, no frame has a result, or the
+            frames have results of several versions.
     """
     with state.model.turn():
         file = open_upload(content, state.config, frame)
-        asked = list(_asked(file, state, explain=explain))
+        asked = _by_one_version(file, state, explain=explain)
     judged = [one for one in asked if one.result is not None]
     if not judged:
         raise next(one.problem for one in asked if one.problem is not None)
@@ -119,6 +120,15 @@ class _Asked:
     scan: Scan | None
     result: Prediction | None = None
     problem: ProblemError | None = None
+
+
+def _by_one_version(file: OpenFile, state: PageState, *, explain: bool) -> list[_Asked]:
+    """Asks again, once, if another version took over in the middle."""
+    for _ in range(2):
+        asked = list(_asked(file, state, explain=explain))
+        if len({one.result.version for one in asked if one.result is not None}) <= 1:
+            return asked
+    raise ProblemError(503, "The model was replaced while it judged the file. Try again shortly.")
 
 
 def _asked(file: OpenFile, state: PageState, *, explain: bool) -> Iterator[_Asked]:

@@ -15,6 +15,7 @@ from serving.web.finding import FileFinding, words
 from serving.web.judging import judge
 from serving.web.problems import ProblemError, of_status
 from serving.web.security import limiter, sending_rate
+from serving.web.series import together
 from serving.web.state import state
 
 pages = Blueprint("pages", __name__)
@@ -53,7 +54,9 @@ def results() -> Response:
             failures.append((_name(file), error))
     template = "cards.html" if "X-Fragment" in request.headers else "results.html"
     status = 200 if findings else max(error.status for _, error in failures)
-    body = render_template(template, findings=findings, failures=failures)
+    groups = together(findings)
+    findings = [finding for _, group in groups for finding in group]
+    body = render_template(template, groups=groups, findings=findings, failures=failures)
     return Response(body, status, headers=of_status(status))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from imaging.picture import RejectedImageError
 from imaging.reader import OpenFile
 from serving.web.problems import ProblemError, of_status
 from serving.web.security import csrf, limiter, sending_rate
@@ -14,6 +15,8 @@ from serving.web.uploads import in_words, open_upload, sent_image
 viewing = Blueprint("viewing", __name__)
 csrf.exempt(viewing)  # It takes no cookie.
 _MOST_DIGITS = 9
+READ = "X-Frames"
+"""The header that says which frames' samples an answer holds."""
 
 
 @viewing.post("/api/v1/frames")
@@ -29,7 +32,8 @@ def frames() -> Response:
             response = jsonify(_facts(file))
         else:
             pieces = _samples(file, first, count)
-            response = Response(pieces, content_type="application/octet-stream")
+            response = Response(b"".join(pieces.values()), content_type="application/octet-stream")
+            response.headers[READ] = ",".join(map(str, pieces))
     response.headers.update(of_status(response.status_code))
     return response
 
@@ -54,11 +58,16 @@ def whole(name: str, default: int | None = None) -> int | None:
 
 def _facts(file: OpenFile) -> dict[str, Any]:
     facts = asdict(file.viewer.file)
-    return {"frames": file.frames, **facts, "slices": [_frame(file, n) for n in file.numbers]}
+    slices = [one for one in (_frame(file, n) for n in file.numbers) if one is not None]
+    return {"frames": file.frames, **facts, "slices": slices}
 
 
-def _frame(file: OpenFile, number: int) -> dict[str, Any]:
-    frame = file.viewer.frame(number)
+def _frame(file: OpenFile, number: int) -> dict[str, Any] | None:
+    """What the file says of a frame; None if it cannot be read."""
+    try:
+        frame = file.viewer.frame(number)
+    except RejectedImageError:
+        return None
     window = None
     if frame.window is not None:
         window = dict(zip(("centre", "width"), frame.window, strict=True))
@@ -72,13 +81,26 @@ def _frame(file: OpenFile, number: int) -> dict[str, Any]:
     }
 
 
-def _samples(file: OpenFile, first: int, count: int) -> bytes:
-    asked = range(first, first + count)
-    if not 1 <= count <= file.frames - first or not set(asked) <= set(file.numbers):
+def _samples(file: OpenFile, first: int, count: int) -> dict[int, bytes]:
+    """The samples of those frames that can be read, at least one, by number."""
+    if not 1 <= count <= file.frames - first:
         raise ProblemError(400, f"The file has no frames {first} to {first + count - 1}.")
+    asked = [number for number in file.numbers if first <= number < first + count]
+    if not asked:
+        raise ProblemError(422, "The frame is a localizer, and localizers are left out.")
     facts, most = file.viewer.file, state().config.max_request_bytes
     size = facts.width * facts.height * facts.channels * facts.bits // 8
     if size * count > most:
         raise ProblemError(413, f"That is more than {most / 1e6:,.3g} MB: ask for fewer frames.")
-    pieces = map(file.samples, asked)
-    return b"".join(one.astype(one.dtype.newbyteorder("<")).tobytes() for one in pieces)
+    found: dict[int, bytes] = {}
+    problem: RejectedImageError | None = None
+    for number in asked:
+        try:
+            samples = file.samples(number)
+        except RejectedImageError as error:
+            problem = error
+            continue
+        found[number] = samples.astype(samples.dtype.newbyteorder("<")).tobytes()
+    if problem is not None and not found:
+        raise problem
+    return found

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaging.config import ReadConfig
-from imaging.reader import ImageFile, RejectedImageError, read_file
+from imaging.reader import ImageFile, RejectedImageError, open_content, read_file
 
 SHAPE = (20, 24, 16)
 
@@ -182,6 +182,9 @@ def test_takes_the_first_of_several_volumes(read):
         assert [image.encoded for image in read(content).images] == [
             image.encoded for image in first
         ]
+        said = open_content(content).viewer.file.left_out
+        assert said == "The first of 2 volumes is judged, and no other"
+    assert open_content(_nifti(_volume())).viewer.file.left_out is None
 
 
 def test_makes_pixels_square(read):

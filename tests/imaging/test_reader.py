@@ -24,7 +24,7 @@ from PIL import Image, TiffImagePlugin
 from imaging.config import ReadConfig
 from imaging.exif import turned
 from imaging.picture import RejectedImageError, TechnicalTags
-from imaging.reader import DecodedImage, StorageGoneError, decode, read_file
+from imaging.reader import DecodedImage, StorageGoneError, decode, open_content, read_file
 from imaging.reader import encode as encode_png
 
 CONFIG = ReadConfig(outside="keep")
@@ -63,6 +63,21 @@ def _saved(image: Image.Image, format: str, **options) -> bytes:
 COLOUR = Image.fromarray(draw(1))
 GREY = Image.fromarray(draw(1, channels=1))
 DEEP = draw(1, channels=1).astype(np.uint16) * 200 + 77
+
+
+@pytest.mark.parametrize(
+    ("picture", "format"), [(COLOUR, "TIFF"), (Image.fromarray(DEEP), "TIFF"), (COLOUR, "GIF")]
+)
+def test_what_lies_behind_the_first_page_is_named(picture, format):
+    def left_out(*others):
+        content = _saved(picture, format, save_all=True, append_images=others)
+        return open_content(content).viewer.file.left_out
+
+    assert left_out() is None
+    other = picture.rotate(180)
+    assert str(left_out(other)).endswith("is judged, and no other")
+    if format == "TIFF":  # a smaller copy, as scanners of slides keep it, is nothing else
+        assert left_out(picture.resize((20, 24))) is None
 
 
 # JPEG and PNG

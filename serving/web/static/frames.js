@@ -49,6 +49,9 @@ async function problem(response) {
   return new Error(body.detail ?? `The file cannot be shown (status ${response.status}).`);
 }
 
+/** A frame that the server left out of those that were asked for together. */
+class UnreadError extends Error {}
+
 /** A file, decoded by the server; what has come is kept as long as the page. */
 export class FileFrames {
   /**
@@ -90,7 +93,13 @@ export class FileFrames {
   async frame(number) {
     const facts = await this.facts();
     if (!this.samples.has(number)) this.load(facts, number, this.samples.size ? PIECE : 1);
-    const samples = await /** @type {Promise<Samples>} */ (this.samples.get(number));
+    const asked = /** @type {Promise<Samples>} */ (this.samples.get(number));
+    const samples = await asked.catch((error) => {
+      if (!(error instanceof UnreadError)) throw error;
+      // Asked for alone, it is told why.
+      this.load(facts, number, 1);
+      return /** @type {Promise<Samples>} */ (this.samples.get(number));
+    });
     const slice = facts.slices.find((one) => one.frame === number) ?? facts.slices[0];
     return { facts, slice, samples };
   }
@@ -107,11 +116,17 @@ export class FileFrames {
     let [first, end] = [number, number + 1];
     while (end < facts.frames && end - first < fits && !this.samples.has(end)) end += 1;
     while (first > 0 && end - first < fits && !this.samples.has(first - 1)) first -= 1;
-    const bytes = this.ask(`?first=${first}&count=${end - first}`).then((one) => one.arrayBuffer());
+    const answer = this.ask(`?first=${first}&count=${end - first}`).then(async (response) => ({
+      read: (response.headers.get("X-Frames") ?? "").split(",").map(Number),
+      buffer: await response.arrayBuffer(),
+    }));
     for (let frame = first; frame < end; frame += 1) {
-      const at = (frame - first) * size;
-      const one = bytes.then((buffer) => facts.bits === 16
-        ? new Uint16Array(buffer, 2 * at, size) : new Uint8Array(buffer, at, size));
+      const one = answer.then(({ read, buffer }) => {
+        const place = read.indexOf(frame);
+        if (place < 0) throw new UnreadError();
+        return facts.bits === 16
+          ? new Uint16Array(buffer, 2 * place * size, size) : new Uint8Array(buffer, place * size, size);
+      });
       one.catch(() => this.samples.delete(frame));
       this.samples.set(frame, one);
     }

@@ -24,8 +24,10 @@ results.addEventListener("input", (event) => {
 results.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   if (event.target.classList.contains("print")) window.print();
-  if (event.target.classList.contains("save")) save(card);
-  if (card && (event.target.classList.contains("view") || event.target.closest(".pictures svg"))) view(card);
+  if (event.target.classList.contains("save")) save(card ?? event.target.closest(".series"));
+  const picture = event.target.closest(".pictures svg");
+  const shown = card ?? document.getElementById(picture?.closest(".pictures").dataset.card);
+  if (shown && (picture || event.target.classList.contains("view"))) view(shown);
   const slice = event.target.closest(".strip .slice");
   if (slice) view(card ?? document.getElementById(slice.dataset.card), Number(slice.dataset.frame ?? 0));
 });
@@ -89,7 +91,8 @@ async function view(card, frame) {
   const first = frame ?? Number(card.querySelector(".pictures").dataset.best);
   const stacks = await Promise.all(cards.map(stackOf));
   const keys = cards.map((one) => [one.dataset.series, Number(one.dataset.position)]);
-  await showTogether(stacks, keys, cards.indexOf(card), first);
+  const said = cards.map((one) => one.closest(".series")?.dataset);
+  await showTogether(stacks, keys, cards.indexOf(card), first, said);
 }
 
 async function lookBefore(chosen, file) {
@@ -114,11 +117,12 @@ function together(keys) {
   return [...groups.values()].map((group) => group.sort((one, other) => keys[one][1] - keys[other][1] || one - other));
 }
 
-async function showTogether(stacks, keys, looked, index) {
+async function showTogether(stacks, keys, looked, index, said = []) {
   const groups = together(keys);
   const merged = groups.map((group) => group.length === 1 ? stacks[group[0]] : {
     name: `Series of ${group.length} files`,
-    says: stacks[looked].says && "each file judged by itself",
+    says: said[group[0]]?.says ?? (stacks[looked].says && "each file judged by itself"),
+    doubt: said[group[0]]?.doubt,
     slots: group.map((one, place) => ({
       ...stacks[one].slots[0], label: `${place + 1} of ${group.length}: ${stacks[one].name}`,
     })),
@@ -128,53 +132,92 @@ async function showTogether(stacks, keys, looked, index) {
 }
 
 // Results of one patient stand beside each other, those of one series under one strip.
-function arrange() {
+async function arrange() {
   const cards = [...results.querySelectorAll(".card")];
   results.classList.toggle("many", cards.length > 1);
-  const studies = new Map(cards.map((card, index) => [card.dataset.study, index]).reverse());
-  const place = (card) => card.dataset.study ? studies.get(card.dataset.study) : cards.indexOf(card);
+  const patient = (card) => card.dataset.patient ?? card.dataset.study;
+  const patients = new Map(cards.map((card, index) => [patient(card), index]).reverse());
+  const place = (card) => patient(card) ? patients.get(patient(card)) : cards.indexOf(card);
   const groups = together(cards.map((card, index) => [card.dataset.series, Number(card.dataset.position), index]));
   const sorted = groups.map((group) => group.map((index) => cards[index]));
   sorted.sort(([one], [other]) => place(one) - place(other) || cards.indexOf(one) - cards.indexOf(other));
-  results.replaceChildren(...sorted.map((group) => group.length === 1 ? group[0] : seriesOf(group)));
+  results.replaceChildren(...await Promise.all(sorted.map((group) => group.length === 1 ? group[0] : seriesOf(group))));
 }
 
-function seriesOf(cards) {
+// The server's answer for a series, by what it has said of its files.
+async function answerOf(cards) {
+  try {
+    const response = await fetch(results.dataset.series, {
+      method: "POST", body: `[${cards.map((card) => card.dataset.answer)}]`,
+      headers: { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrf_token.value, "X-Fragment": "1" },
+    });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    return response.ok ? page.querySelector(".says") : null;
+  } catch {
+    return null;
+  }
+}
+
+async function seriesOf(cards) {
   const make = (tag, className, ...children) => {
     const made = document.createElement(tag);
     made.className = className;
     made.append(...children);
     return made;
   };
-  const title = make("h2", "", `Series of ${cards.length} files`);
+  const judged = cards.filter((card) => card.dataset.answer);
+  const answer = judged.length > 1 ? await answerOf(judged) : null;
+  const named = `Series of ${cards.length} files`;
+  const title = make("h2", "", named);
   title.tabIndex = -1;
+  const says = answer ?? make("div", "says", title,
+    make("p", "small", `${counted(cards)}. Each file was judged by itself: there is no answer for the series as a whole.`));
+  const best = judged[Number(answer?.dataset.best ?? judged.length / 2 | 0)] ?? cards[0];
   const strip = make("ol", "strip", ...cards.map((card, index) => {
-    const drawing = card.querySelector("figure svg").cloneNode(true);
-    for (const part of drawing.querySelectorAll("[id]")) part.removeAttribute("id");
-    drawing.setAttribute("aria-hidden", "true");
-    drawing.removeAttribute("role");
-    drawing.removeAttribute("aria-label");
-    const item = make("li", "slice", drawing, make("span", "number", String(index + 1)),
-      make("span", "", card.dataset.says));
+    const item = make("li", "slice", make("span", "number", String(index + 1)),
+      make("span", "", card.dataset.says ?? "No answer"));
+    const drawing = card.querySelector("figure svg")?.cloneNode(true);
+    if (drawing) item.prepend(drawing);
+    drawing?.setAttribute("aria-hidden", "true");
+    for (const name of ["role", "aria-label"]) drawing?.removeAttribute(name);
+    for (const part of item.querySelectorAll("[id]")) part.removeAttribute("id");
     if (card.dataset.doubt) item.append(make("em", "doubt", card.dataset.doubt));
+    if (answer?.dataset.counted[judged.indexOf(card)] === "0") item.append(make("em", "", "not counted"));
     item.dataset.card = card.id;
     return item;
   }));
   strip.tabIndex = 0;
-  strip.setAttribute("aria-label", title.textContent);
-  const says = counted(cards);
-  const open = make("button", "view", "Open the viewer");
-  open.type = "button";
-  open.addEventListener("click", () => view(cards[Math.floor(cards.length / 2)]));
-  const series = make("section", "series", title, strip,
-    make("p", "small", `${says}. Each file was judged by itself: there is no answer for the series as a whole.`),
-    make("div", "foot", make("p", "disclaimer", disclaimer), open),
+  strip.setAttribute("aria-label", named);
+  const [open, keep] = [["view", "Open the viewer"], ["plain save", "Save this result"]].map(([kind, words]) => {
+    const button = make("button", kind, words);
+    button.type = "button";
+    return button;
+  });
+  open.addEventListener("click", () => view(best));
+  const series = make("section", "series", says, picturesOf(best, `${cards.indexOf(best) + 1} of ${cards.length}`),
+    make("div", "slices", make("h3", "", `${cards.length} files`), strip),
+    make("div", "foot", make("p", "disclaimer", disclaimer), make("p", "actions script", open, " ", keep)),
     make("details", "", make("summary", "", `The ${cards.length} results`), make("div", "cards", ...cards)));
-  series.setAttribute("aria-label", title.textContent);
+  series.setAttribute("aria-label", named);
   const doubtful = cards.filter((card) => card.dataset.doubt).length;
-  Object.assign(series.dataset, { name: title.textContent, says });
-  if (doubtful) series.dataset.doubt = `${doubtful} to be referred`;
+  Object.assign(series.dataset, { name: named, says: answer?.dataset.says ?? counted(cards) });
+  const doubt = answer ? answer.dataset.doubt : doubtful && `${doubtful} to be referred`;
+  if (doubt) series.dataset.doubt = doubt;
   return series;
+}
+
+// A card's pictures, legend and slider once more: with names of their own, as what is folded away
+// colours nothing.
+function picturesOf(card, words) {
+  const pictures = card.querySelector(".pictures").cloneNode(true);
+  pictures.classList.remove("slice");
+  pictures.dataset.card = card.id;
+  for (const part of pictures.querySelectorAll("[id]")) part.id = `series-${part.id}`;
+  pictures.querySelector("label")?.setAttribute("for", pictures.querySelector("input").id);
+  pictures.querySelector(".legend rect")?.setAttribute("fill", `url(#${pictures.querySelector("linearGradient").id})`);
+  const caption = pictures.querySelector("figcaption");
+  if (caption) caption.textContent = `Image ${words}: ${card.dataset.name}`;
+  return pictures;
 }
 
 // Above many results: what was said, with links.
@@ -205,7 +248,7 @@ function summarize() {
 function counted(cards) {
   const counts = new Map();
   for (const { dataset } of cards) {
-    const said = dataset.says.replace(/ \S+%$/, "");
+    const said = (dataset.says ?? "No answer").replace(/ \S+%$/, "");
     counts.set(said, (counts.get(said) ?? 0) + 1);
   }
   return [...counts].map(([said, count]) => `${said} ${count}`).join(", ");
@@ -298,8 +341,8 @@ function start() {
     const { draw, needsServer, ownWindow } = await import("./frames.js");
     if (await needsServer(file)) {
       const source = await framesOf(file);
-      const { frames } = await source.facts();
-      const frame = await source.frame(Math.floor(frames / 2));
+      const { slices } = await source.facts();
+      const frame = await source.frame(slices[Math.floor(slices.length / 2)].frame);
       const canvas = document.createElement("canvas");
       draw(frame, ownWindow(frame), false, canvas);
       return canvas;
@@ -379,7 +422,7 @@ function start() {
       summarize();
     }
     const attended = results.contains(document.activeElement) || document.querySelector("dialog[open]");
-    if (!attended) arrange();
+    if (!attended) await arrange();
     summarize();
     const failed = results.querySelectorAll(".failed").length;
     const done = results.querySelectorAll(".card").length - failed;

@@ -4,16 +4,20 @@ import base64
 import gzip
 import io
 import json
+import re
 from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
-from dicom_files import encoded, file, head, marked
+from dicom_files import compressed, dataset, encoded, file, head, marked
+from drawing import encode
 from fake_server import FakeServer, running, says
 from flask.testing import FlaskClient
-from page import model, page, png, row, send
+from page import model, page, png, row, send, token
 from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEGBaseline8Bit
 
 from imaging.head import find_head
 from imaging.reader import open_content, read_content
@@ -192,6 +196,171 @@ def test_frames_that_are_not_there_are_an_error(
     answer = client.post(f"/api/v1/frames?{query}", data=_series(4))
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
+
+
+def _with_a_damaged_frame() -> bytes:
+    levels = np.stack([head(seed, most=255) for seed in range(5)]).astype(np.uint8)
+    made = dataset(levels, WindowCenter=128, WindowWidth=256)
+    frames = [encode(one, "JPEG") for one in levels]
+    frames[2] = frames[2][:300]
+    return compressed(made, JPEGBaseline8Bit, frames)
+
+
+def _with_a_localizer() -> bytes:
+    groups = []
+    for flavour in ("VOLUME", "VOLUME", "LOCALIZER", "VOLUME", "VOLUME"):
+        kind, group = Dataset(), Dataset()
+        kind.FrameType = ["ORIGINAL", "PRIMARY", flavour, "NONE"]
+        group.MRImageFrameTypeSequence = [kind]
+        groups.append(group)
+    enhanced = "1.2.840.10008.5.1.4.1.1.4.1"
+    return _series(5, SOPClassUID=enhanced, PerFrameFunctionalGroupsSequence=groups)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(_with_a_damaged_frame(), "cannot be used"), (_with_a_localizer(), "localizer")],
+    ids=["damaged", "localizer"],
+)
+def test_a_frame_that_cannot_be_read_does_not_take_the_others_along(
+    client: FlaskClient, content: bytes, why: str
+) -> None:
+    facts = client.post("/api/v1/frames", data=content).json
+    assert facts["frames"] == 5
+    assert {0, 1, 3, 4} <= {one["frame"] for one in facts["slices"]}
+    answer = client.post("/api/v1/frames?first=0&count=5", data=content)
+    assert answer.headers["X-Frames"] == "0,1,3,4"
+    alone = client.post("/api/v1/frames?first=3", data=content).data
+    assert len(answer.data) == 4 * len(alone)
+    assert answer.data[2 * len(alone) : 3 * len(alone)] == alone
+    refused = client.post("/api/v1/frames?first=2", data=content)
+    assert refused.status_code == 422
+    assert why in refused.json["detail"]
+    judged = client.post("/api/v1/predict", data=content).json
+    assert [one["frame"] for one in judged["slices"] if "label" in one] == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("is_settled", [True, False], ids=["once", "over and over"])
+def test_all_frames_are_of_one_version(is_settled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.web.model._KNOWN_FOR", 0.0)
+    predicted: list[str] = []
+
+    def answer(handler: Any, body: bytes) -> None:
+        if handler.path.endswith(":predict"):
+            predicted.append(handler.path)
+            model()(handler, body)
+            return
+        newest = 7 + (min(len(predicted), 1) if is_settled else len(predicted))
+        ok = {"error_code": "OK", "error_message": ""}
+        status = [{"version": str(newest), "state": "AVAILABLE", "status": ok}]
+        says(200, {"model_version_status": status})(handler, body)
+
+    with running(answer) as server:
+        found = page(server.address).test_client().post("/api/v1/predict", data=_series())
+    if is_settled:  # 8 frames by version 7, then all of them by version 8
+        assert {one["version"] for one in found.json["slices"]} == {8}
+    else:
+        assert found.status_code == 503
+        assert "The model was replaced" in found.json["detail"]
+        assert found.headers["Retry-After"]
+
+
+def _files(count: int = 4) -> list[tuple[bytes, str]]:
+    """The files of a series, and one of the same patient's that is of no series."""
+    elements: dict[str, Any] = {"StudyInstanceUID": "1.2.8", "PatientID": "P-1"}
+    axial = [1, 0, 0, 0, 1, 0]
+    made = [
+        file(
+            _FRAMES[place],
+            **_WINDOW,
+            **elements,
+            SeriesInstanceUID="1.2.9",
+            ImageOrientationPatient=axial,
+            ImagePositionPatient=[0, 0, 5.0 * place],
+        )
+        for place in range(count)
+    ]
+    return [(content, f"{place}.dcm") for place, content in enumerate(made)][::-1]
+
+
+def test_the_files_of_a_series_have_one_answer_and_those_of_a_patient_stand_together(
+    client: FlaskClient,
+) -> None:
+    [last, *others] = _files()
+    other = _series(1, StudyInstanceUID="1.2.7", SeriesInstanceUID="1.2.6", PatientID="P-1")
+    html = send(client, last, (png(), "x.png"), *others, (other, "other.dcm")).text
+    names = re.findall(r'data-name="([^"]+)"', html)
+    assert names == ["0.dcm", "1.dcm", "2.dcm", "3.dcm", "other.dcm", "x.png"]
+    said = html[html.index('aria-label="Series of 4 files"') : html.index("<article")]
+    assert "Mean of the probabilities over the 4 slices" in said
+    assert re.search(r"<h2[^>]*>Glioma", said)
+    assert not any(number in html for number in ("P-1", "1.2.9", "1.2.8"))
+
+
+def _answer(head: float = 0.4, **values: Any) -> dict[str, Any]:
+    return {
+        "label": "glioma",
+        "probabilities": {"glioma": 0.8, "notumor": 0.2},
+        "in_distribution": True,
+        "refer": False,
+        "reasons": "",
+        "head": head,
+        "version": 7,
+        **values,
+    }
+
+
+def _of_series(client: FlaskClient, answers: Any) -> Any:
+    headers = {"X-CSRFToken": token(client), "X-Fragment": "1"}
+    return client.post("/results/series", json=answers, headers=headers)
+
+
+def test_the_answer_for_files_is_pooled_as_that_for_slices(client: FlaskClient) -> None:
+    other = {"label": "notumor", "probabilities": {"glioma": 0.3, "notumor": 0.7}}
+    said = _of_series(client, [_answer(), _answer(**other), _answer(head=0.05)])
+    assert 'Glioma <span class="share">55.0%' in said.text
+    assert "its slices differ" in said.text
+    assert 'data-best="0" data-counted="110"' in said.text
+    mixed = _of_series(client, [_answer(), _answer(version=8)]).text
+    assert "No answer for the series" in mixed
+    assert "Several versions" in mixed
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        [_answer()],
+        [_answer()] * 21,
+        [_answer(), {"label": "glioma"}],
+        [_answer(), _answer(head=7)],
+        [_answer(), _answer(probabilities={})],
+        "x",
+    ],
+)
+def test_what_is_no_answer_of_a_series_is_refused(client: FlaskClient, answers: Any) -> None:
+    assert _of_series(client, answers).status_code == 400
+
+
+def test_what_a_series_says_is_text_and_needs_the_forms_token(client: FlaskClient) -> None:
+    said = _of_series(client, [_answer(reasons="<b>x", refer=True)] * 2)
+    assert "&lt;b&gt;x" in said.text
+    assert client.post("/results/series", json=[_answer()] * 2).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "NIfTI"])
+def test_what_is_not_judged_of_a_file_is_said(client: FlaskClient, kind: str) -> None:
+    if kind == "TIFF":
+        stream, first, second = io.BytesIO(), *(Image.open(io.BytesIO(png(n))) for n in (1, 2))
+        first.save(stream, "TIFF", save_all=True, append_images=[second])
+        content, words = stream.getvalue(), "The first page is judged, and no other"
+    else:
+        values = np.random.default_rng(1).integers(300, 1000, (40, 40, 6, 3)).astype(np.int16)
+        content = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
+        words = "The first of 3 volumes is judged, and no other"
+    assert f"{words}.</p>" in send(client, (content, "x")).text
+    answer = client.post("/api/v1/predict", data=content).json
+    assert answer.get("facts", answer)["left_out"] == words
 
 
 def test_no_more_samples_than_a_request_may_have_bytes(server: FakeServer) -> None:
