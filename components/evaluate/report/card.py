@@ -119,6 +119,11 @@ class ModelCard(JsonFile):
             for figure, value in values.items()
         }
         headline = {name.replace("_", " "): value for name, value in figures.headline.items()}
+        sets = {}
+        if figures.sets is not None:
+            share = f"{figures.sets.level:.3g}"
+            sets[f"coverage of prediction sets of level {share}"] = figures.sets.coverage
+            sets["classes in a prediction set, mean"] = figures.sets.size
         return ModelCard(
             name=facts["method"],
             intended_use=stated.intended_use or NOT_STATED,
@@ -132,7 +137,7 @@ class ModelCard(JsonFile):
             contact=stated.contact or NOT_STATED,
             protocol=facts["split"],
             disjoint=facts["disjoint"],
-            figures={**headline, **by_class},
+            figures={**headline, **sets, **by_class},
             missing=figures.missing,
             limits=always["limits"],
             ethics=always["ethics"],
