@@ -173,7 +173,8 @@ class PredictionTable:
                 update={"training_unknown": older, "baseline_unknown": older}
             )
         columns = _arrays(table, len(header.classes))
-        slices = {name: columns[name] for name in _STORED}
+        unknown = np.full(table.num_rows, UNKNOWN)  # in predictions of an earlier version
+        slices = {name: columns.get(name, unknown) for name in _STORED}
         slices["class"] = np.array([*header.classes, UNKNOWN])[columns["class"]]
         slices["intensity"] = np.array(intensity(columns["mean"]), dtype=str)
         has_baseline = header.baseline_id is not None and not header.baseline_problem
