@@ -16,7 +16,7 @@ from components.evaluate.report.card import CARD_JSON, ModelCard
 from components.evaluate.report.figures import Figures
 from components.evaluate.trained_on import splits_behind
 from components.external.report import ExternalReport
-from components.external.validate import Subject, validate
+from components.external.validate import ValidatedModel, validate
 from components.gate.drift import Statistics
 from components.gate.verdict import STATISTICS_ID
 from components.ingest.config import IngestConfig
@@ -80,9 +80,9 @@ def validate_model(
     return report, folder
 
 
-def _subject(store: mlmd.MetadataStore, work: Work, model: Model) -> Subject:
+def _subject(store: mlmd.MetadataStore, work: Work, model: Model) -> ValidatedModel:
     splits = _splits(store, model)
-    return Subject(
+    return ValidatedModel(
         saved_model=_saved_model(work, model),
         model_id=model.artifact.id,
         run=model.run,

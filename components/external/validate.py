@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Subject:
+class ValidatedModel:
     """A model, and what is recorded of how it was made.
 
     Attributes:
@@ -61,7 +61,7 @@ class Subject:
 
 
 def validate(
-    subject: Subject,
+    subject: ValidatedModel,
     data: Path,
     labels: Path | None,
     beam_options: Sequence[str],
