@@ -20,5 +20,8 @@ METADATA_FILE = "metadata.json"
 REPORT_FILE = "report.html"
 """In a pushed version's EXTRAS: the page that it was judged by. `ModelCard.write` adds the card."""
 
-OPTIONAL = ("uncalibrated", "in_distribution", "ood_score", "refer", "reasons")
+OPTIONAL = (
+    *("uncalibrated", "in_distribution", "ood_score", "refer", "reasons"),
+    *("prediction_set", "set_level"),
+)
 """Outputs that the graphs of older models do not have."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.reasons import UNSURE
-from serving.client import Prediction, VolumeAnswer, pool
+from serving.client import Prediction, VolumeAnswer, pool, possible_classes
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Classified:
         refer: Whether a reader must decide; None likewise.
         reasons: Why, and what else is to be said, in words; None likewise.
         error: Why the file could not be classified.
+        prediction_set: The classes that remain possible, the likeliest first; None if the model
+            does not say, and for all frames together.
+        set_level: How often the true class is to be among them; None likewise.
     """
 
     path: str
@@ -39,6 +42,8 @@ class Classified:
     reasons: str | None = None
     error: str | None = None
     slices: int | None = None
+    prediction_set: tuple[str, ...] | None = None
+    set_level: float | None = None
 
     @staticmethod
     def of(
@@ -62,16 +67,22 @@ class Classified:
         def flag(name: str) -> bool | None:
             return bool(outputs[name][row]) if name in outputs else None
 
+        probabilities = dict(zip(names, values, strict=True))
+        flags = outputs["prediction_set"][row] if "prediction_set" in outputs else None
         return Classified(
             path,
             frame=frame,
             frames=frames,
             label=outputs["label"][row].decode(),
             confidence=float(outputs["confidence"][row]),
-            probabilities=dict(zip(names, values, strict=True)),
+            probabilities=probabilities,
             in_distribution=flag("in_distribution"),
             refer=flag("refer"),
             reasons=outputs["reasons"][row].decode() if "reasons" in outputs else None,
+            prediction_set=None if flags is None else possible_classes(probabilities, flags),
+            set_level=round(float(outputs["set_level"][row]), 6)
+            if "set_level" in outputs
+            else None,
         )
 
     @staticmethod
@@ -123,7 +134,17 @@ class Classified:
             refer=answer.refer,
             reasons=answer.reasons,
             slices=slices,
+            prediction_set=answer.prediction_set if isinstance(answer, Prediction) else None,
+            set_level=answer.set_level if isinstance(answer, Prediction) else None,
         )
+
+    @property
+    def possible(self) -> str | None:
+        """The classes that remain possible, in words; None if nothing can be said of them."""
+        if self.prediction_set is None or self.in_distribution is False:
+            return None
+        level = "" if self.set_level is None else f" at a level of {self.set_level:.3g}"
+        return f"possible{level}: {', '.join(self.prediction_set)}"
 
     @property
     def doubt(self) -> str | None:

@@ -259,6 +259,7 @@ def _describe(work: Work, model: Model) -> Iterator[tuple[str, Any]]:
         "decisions",
         [f"{one.time}: {one.decision}. {one.reason}" for one in model.decisions],
     )
+    yield "external", [one.words for one in model.validations]
     yield "unfinished", model.unfinished and model.unfinished.decision
     yield "runs", list(model.runs)
     yield "model", model.artifact.uri

@@ -3,13 +3,11 @@
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from google.protobuf.message import DecodeError
 from rich.console import Console
 from rich.table import Column, Table
-from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.errors import UsageError, path_error
 from components.gate.verdict import PASSING, STATISTICS_ID
@@ -24,13 +22,8 @@ from pipeline.database import connect, connection_config
 from pipeline.exit_code import ExitCode
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
 from pipeline.work import Work
-from schema.statistics import STATISTICS_FILE
-
-if TYPE_CHECKING:
-    from components.gate.drift import Statistics
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_STATISTICS = Path("Split-train") / STATISTICS_FILE
 
 
 app = typer.Typer(add_completion=False)
@@ -75,12 +68,13 @@ def monitor(
     with console.status("comparing requests with the training images"):
         from components.monitor.compare import compare, window_statistics
         from components.monitor.page import render
+        from components.monitor.training import read_statistics
 
         logged = read_window(log or folder.requests, begin)
         window = one_version(logged, model, version)
         name, number = str(window["model"].iloc[0]), int(window["version"].iloc[0])
         path = statistics or _training(folder, number, metadata, name)
-        training = _read(path)
+        training = read_statistics(path)
         report = compare(window, training, left_out=len(logged) - len(window))
     if html is not None:
         _write(html, render(report, window_statistics(window), training))
@@ -143,24 +137,6 @@ def _training(work: Work, version: int, metadata_url: str | None, model: str = "
             "with --statistics."
         )
     return Path(found[0].uri)
-
-
-def _read(path: Path) -> "Statistics":
-    file = path / _STATISTICS if path.is_dir() else path
-    try:
-        read = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes())
-    except OSError as error:
-        raise path_error(error)(
-            f"The statistics {file} cannot be read: {error.strerror}."
-        ) from error
-    except DecodeError as error:
-        raise UsageError(
-            f"{file} does not hold statistics: give a FeatureStats.pb, or the folder of "
-            "StatisticsGen's output."
-        ) from error
-    if not read.datasets:
-        raise UsageError(f"The statistics {file} are empty.")
-    return read
 
 
 def _write(path: Path, text: str) -> None:

@@ -211,6 +211,8 @@ def _print_bars(prediction: Classified, console: Console) -> None:
         console.print(f"  {in_words(prediction.slices)}", style="dim", markup=False)
     if prediction.doubt is not None:
         console.print(f"  {prediction.doubt}", style="yellow", markup=False)
+    if prediction.possible is not None:
+        console.print(f"  {prediction.possible}", style="dim", markup=False)
     table = Table.grid(padding=(0, 1))
     for label, probability in sorted(prediction.probabilities.items(), key=lambda one: -one[1]):
         style = "bold" if label == prediction.label else "dim"

@@ -18,8 +18,8 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Example:\n\n"
     "  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'\n\n"
-    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; 2 usage; with --once those of mri run: 1 if "
-    "the run for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
+    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; 2 usage; with --once those of mri run: 1 "
+    "if the run for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
 )
 @spread
 def watch(

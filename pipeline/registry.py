@@ -9,8 +9,9 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.errors import UsageError
-from components.evaluate.report.card import CARD_JSON, Decision, ModelCard
+from components.evaluate.report.card import CARD_JSON, Decision, ExternalValidation, ModelCard
 from components.evaluate.standing import Standing, last_put_out, of_type, read_standings
+from components.external.report import ExternalReport
 from components.properties import number_of, text_of
 from components.push.pushed import PUSHED_DESTINATION, PUSHED_VERSION, WAITING
 from pipeline.orchestration import (
@@ -26,6 +27,9 @@ from pipeline.states import ModelState, state_of
 
 DECISION_TYPE = "ModelDecision"
 """The type of the executions that record what people decided."""
+
+EXTERNAL_REPORT = "ExternalReport"
+"""The type of the artifacts that say how a model did on images of other places."""
 
 DECISION_PROPERTIES = tuple(Decision.model_fields)
 """The properties of such an execution that are text."""
@@ -48,6 +52,7 @@ class Model:
         waiting: Whether Pusher, when it last had it, let it wait for a person.
         decisions: What people decided, the oldest first.
         unfinished: The last decision, where it was written down and is not carried out yet.
+        external: Reports on how it did on images of other places, the oldest first.
     """
 
     artifact: pb.Artifact
@@ -62,6 +67,7 @@ class Model:
     waiting: bool = False
     decisions: tuple[Decision, ...] = ()
     unfinished: Decision | None = None
+    external: tuple[pb.Artifact, ...] = ()
 
     @property
     def made(self) -> datetime:
@@ -83,7 +89,17 @@ class Model:
         """Its card, if its report is still there."""
         if self.report is None or not (Path(self.report.uri) / CARD_JSON).is_file():
             return None
-        return ModelCard.read(Path(self.report.uri))
+        return ModelCard.read(Path(self.report.uri)).validated(self.validations)
+
+    @property
+    def validations(self) -> tuple[ExternalValidation, ...]:
+        """How it did on images of other places, as far as the reports are still there."""
+        folders = (Path(one.uri) for one in self.external)
+        return tuple(
+            ExternalReport.read(folder).validation
+            for folder in folders
+            if (folder / ExternalReport.FILE).is_file()
+        )
 
     def figure(self, name: str) -> float | None:
         """A headline figure from its report, or None."""
@@ -123,6 +139,7 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
     pushed, waiting = _pushes(store), _waiting(store)
     standing = read_standings(store)
     decisions, unfinished = _decisions(store)
+    external = _external(store)
     models = sorted(_live(store, "Model"), key=lambda artifact: artifact.id)
     return [
         Model(
@@ -142,6 +159,7 @@ def read_models(store: mlmd.MetadataStore) -> list[Model]:
             waiting=artifact.id in waiting,
             decisions=tuple(decisions.get(artifact.id, ())),
             unfinished=unfinished.get(artifact.id),
+            external=tuple(external.get(artifact.id, ())),
         )
         for artifact in models
     ]
@@ -216,6 +234,14 @@ def _put_out(store: mlmd.MetadataStore, kind: str) -> list[pb.Artifact]:
 def _latest(store: mlmd.MetadataStore, kind: str, key: str) -> dict[int, pb.Artifact]:
     """The artifact of a type that was put out last, by the model that it is about."""
     return {int(one.custom_properties[key].int_value): one for one in _put_out(store, kind)}
+
+
+def _external(store: mlmd.MetadataStore) -> dict[int, list[pb.Artifact]]:
+    """The reports on images of other places by model, the oldest first."""
+    found: dict[int, list[pb.Artifact]] = {}
+    for one in _put_out(store, EXTERNAL_REPORT):
+        found.setdefault(number_of(one, MODEL_ID), []).append(one)
+    return found
 
 
 def _pushes(store: mlmd.MetadataStore) -> dict[int, list[pb.Artifact]]:

@@ -18,10 +18,13 @@ from pipeline.orchestration import (
     PushedModel,
     SplitAssignment,
 )
-from pipeline.registry import Model
+from pipeline.registry import EXTERNAL_REPORT, Model
 from pipeline.states import ModelState
 
-_OF_A_MODEL = tuple(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel))
+_OF_A_MODEL = (
+    *(kind.TYPE_NAME for kind in (ModelBlessing, InfraBlessing, PushedModel)),
+    EXTERNAL_REPORT,
+)
 _MODEL = "Model"
 """TFX's type, by its name."""
 _RESOLVER = "resolver.Resolver"
@@ -146,7 +149,7 @@ def _with_what_belongs(lineage: Lineage, models: dict[int, Model], kept: set[int
 
 
 def _of_model(lineage: Lineage, model: Model, beginnings: Beginnings) -> set[int]:
-    """A model's report and predictions, its blessings and what it was pushed as."""
+    """A model's reports and predictions, its blessings and what it was pushed as."""
     judged = lineage.users(model.artifact.id, "model")
     made = lineage.used_by(judged, output=True)
     found = {one for one in made if lineage.artifacts[one].type in _OF_A_MODEL}

@@ -175,11 +175,15 @@ class ConfidenceConfig(StrictConfig):
         flagged_share: Largest share of the training images that may be beyond each limit for cut
             levels, blur and the share of the head. Beyond a limit, a reader must decide. 0 sets no
             limits.
+        set_level: How often the true class is to be in the prediction set, whatever the class. The
+            nearer to 1, the more classes a set has; 0.9 takes 9 groups of eval images of a class,
+            and 0.95 takes 19, before any set can leave it out.
     """
 
     refer_below: float = Field(0.7, ge=0, le=1)
     foreign_deviations: float = Field(4.0, gt=0)
     flagged_share: float = Field(0.01, ge=0, le=0.5)
+    set_level: float = Field(0.9, gt=0, lt=1)
 
 
 class ExportConfig(StrictConfig):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.trainer.versions import Original, Painting
 from components.transform.measures import MEASURES
-from components.transform.preprocessing import CLASS, MEASURED, PIXELS, unpack
+from components.transform.preprocessing import CLASS, GROUP, MEASURED, PIXELS, unpack
 
 _BATCH = 64
 _FEATURES = {
@@ -56,6 +56,29 @@ def read_images(file_patterns: list[str]) -> Iterator[TransformedImage]:
         parsed = tf.io.parse_example(batch, _FEATURES)
         for png, label in zip(parsed[PIXELS].numpy(), parsed[CLASS].numpy(), strict=True):
             yield TransformedImage(png, int(label), hashlib.sha256(png).digest())
+
+
+def read_groups(file_patterns: list[str]) -> dict[bytes, str]:
+    """Reads which images of a split show the same picture or patient; no pixel is decoded.
+
+    Args:
+        file_patterns: Patterns of gzipped TFRecord files, as Transform writes them.
+
+    Returns:
+        Groups by the images' digests, as `TransformedImage` has them. An image that names no group
+        is one of its own.
+    """
+    features = {
+        PIXELS: tf.io.FixedLenFeature([], tf.string),
+        GROUP: tf.io.FixedLenFeature([], tf.string, default_value=""),
+    }
+    groups = {}
+    for batch in _batches(file_patterns):
+        parsed = tf.io.parse_example(batch, features)
+        for png, group in zip(parsed[PIXELS].numpy(), parsed[GROUP].numpy(), strict=True):
+            digest = hashlib.sha256(png).digest()
+            groups[digest] = group.decode() or digest.hex()
+    return groups
 
 
 def read_measures(file_patterns: list[str]) -> NDArray[np.float32]:

@@ -5,11 +5,14 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.disclaimer import DISCLAIMER
@@ -22,7 +25,13 @@ from components.trainer.export.signatures import ServingModule, export_saved_mod
 from components.trainer.export.warm_up import write_warm_up
 from components.trainer.features import FrozenFeatures
 from components.trainer.history import write_history
-from components.trainer.inputs import TransformedImage, decode_pixels, read_images, read_measures
+from components.trainer.inputs import (
+    TransformedImage,
+    decode_pixels,
+    read_groups,
+    read_images,
+    read_measures,
+)
 from components.trainer.layers import FEATURE_LAYER
 from components.trainer.split_model import copy_model
 from components.trainer.training import fit
@@ -30,7 +39,7 @@ from components.trainer.training import fit
 _LOG = logging.getLogger(__name__)
 _BATCH = 64
 _OBSERVED = 2_000
-"""Images of a split, at most, that calibration and the foreign-image score are fitted on."""
+"""Images of a split, at most, that calibration, sets and the foreign-image score are fitted on."""
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -52,12 +61,13 @@ def run_fn(fn_args: FnArgs) -> None:
     tensorboard = keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)
     trained = fit(recipe, fn_args.train_files, fn_args.eval_files, config.cache, (tensorboard,))
 
-    _LOG.info("fitting calibration, the foreign-image score and the limits of pictures")
+    _LOG.info("fitting calibration, prediction sets, the foreign-image score and picture limits")
     confidence = fit_confidence(
         _observe(trained.model, trained.cut, trained.train, fn_args.train_files),
         _observe(trained.model, trained.cut, trained.held_out, fn_args.eval_files),
         read_measures([*fn_args.train_files, *fn_args.eval_files]),
         config.confidence,
+        recipe.classes,
     )
     serving_model = Path(fn_args.serving_model_dir)
     module = ServingModule(
@@ -78,12 +88,22 @@ def _observe(
 ) -> Observations:
     """What the trained network makes of a sample of a split."""
     names = [layer.name for layer in model.layers]
+    digests: list[bytes] = []
     if not cut or names.index(cut) <= names.index(FEATURE_LAYER):
-        return observe(model, features.originals(_BATCH, _OBSERVED), cut or None)
-    images = _drawn(features, file_patterns)
-    batches = iter(lambda: list(islice(images, _BATCH)), [])
-    pixels = ((decode_pixels(batch), [image.label for image in batch]) for batch in batches)
-    return observe(model, pixels)
+        observed = observe(model, features.originals(_BATCH, _OBSERVED), cut or None)
+        digests = [features.digests[row] for row in features.sample(_OBSERVED)]
+    else:
+        images = _drawn(features, file_patterns)
+        batches = iter(lambda: list(islice(images, _BATCH)), [])
+        observed = observe(model, map(partial(_pixels, digests), batches))
+    groups = read_groups(file_patterns)
+    return replace(observed, groups=np.array([groups[digest] for digest in digests]))
+
+
+def _pixels(digests: list[bytes], batch: list[TransformedImage]) -> tuple[Any, list[int]]:
+    """Decodes a batch, and notes which images it holds."""
+    digests += [image.digest for image in batch]
+    return decode_pixels(batch), [image.label for image in batch]
 
 
 def _drawn(features: FrozenFeatures, file_patterns: list[str]) -> Iterator[TransformedImage]:

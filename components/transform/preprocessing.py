@@ -18,6 +18,7 @@ ENCODED = "image/encoded"
 LABEL = "image/label"
 CLASS = "image/class"
 SEEN = "image/seen"
+GROUP = "image/group"
 PIXELS = "image/pixels"
 MEASURED = "image/measures"
 
@@ -146,7 +147,7 @@ def _preprocess(
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """TFX Transform's entry point: pixels as lossless PNG, what the picture is like, and the class.
+    """TFX Transform's entry point: pixels as lossless PNG, what they are like, class and group.
 
     Args:
         inputs: The raw features of ingest's tf.Examples, each of shape [batch, 1].
@@ -154,7 +155,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Returns:
         `image/pixels` string [batch] (PNG of image_size), `image/measures` float32 [batch, 4],
-        `image/class` int64 [batch].
+        `image/class` int64 [batch], `image/group` string [batch].
     """
     config = TransformConfig.model_validate(custom_config["transform"])
     seen = _preprocess(tf.reshape(inputs[ENCODED], [-1]), config, decode_stored)
@@ -162,6 +163,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         PIXELS: tf.map_fn(tf.io.encode_png, seen.pixels, fn_output_signature=tf.string),
         MEASURED: seen.measures,
         CLASS: tf.reshape(inputs[CLASS], [-1]),
+        GROUP: tf.reshape(inputs[GROUP], [-1]),
     }
 
 

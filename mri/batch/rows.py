@@ -30,6 +30,8 @@ _SCHEMA = pa.schema(
         ("reasons", pa.string()),
         ("error", pa.string()),
         ("slices", pa.int32()),
+        ("prediction_set", pa.list_(pa.string())),
+        ("set_level", pa.float32()),
     ]
 )
 
@@ -95,4 +97,4 @@ def _text(name: str, value: Any) -> Any:
     """A cell; none begins as a formula does, which a spreadsheet would run."""
     if isinstance(value, str):
         return harmless_path(value) if name == "path" else harmless(value)
-    return json.dumps(value) if isinstance(value, bool | dict) else value
+    return json.dumps(value) if isinstance(value, bool | dict | tuple) else value

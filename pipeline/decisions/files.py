@@ -27,7 +27,7 @@ def prepare(work: Work, model: Model, decision: Decision, destination: Path | No
         PipelineError: The model or its report is gone.
     """
     report = report_of(model)
-    card = ModelCard.read(report)
+    card = ModelCard.read(report).validated(model.validations)
     # Of a decision that is written down already the model's records tell, too.
     before = [one for one in model.decisions if one != decision]
     card = card.model_copy(update={"changelog": (*card.changelog, *before)}).decided(decision)

@@ -23,7 +23,7 @@ from serving.client.images import (
     prepare_image,
     read_frames,
 )
-from serving.client.results import Explanation, Prediction, VersionStatus
+from serving.client.results import Explanation, Prediction, VersionStatus, possible_classes
 from serving.client.volumes import VolumeAnswer, in_words, inside, pool
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "inside",
     "open_frames",
     "pool",
+    "possible_classes",
     "prepare_image",
     "read_frames",
 ]

@@ -86,7 +86,7 @@ class BaseClient(ABC):
             except ModuleNotFoundError as error:
                 if found.protocol == "rest":
                     raise
-                raise PipelineError(
+                raise UsageError(
                     f"gRPC needs the package {error.name}: pip install grpcio "
                     "tensorflow-serving-api, or use REST (http://HOST:8501)."
                 ) from error

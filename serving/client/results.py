@@ -1,6 +1,6 @@
 """Results as objects, of either protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -28,6 +28,8 @@ class Prediction:
         refer: Whether a person should decide; None likewise.
         reasons: Why, and what else a person must be told, in words; empty if there is nothing, None
             likewise.
+        prediction_set: The classes that remain possible, the likeliest first; None likewise.
+        set_level: How often the true class is to be among them, 0 to 1; None likewise.
         version: The model's version; None where the protocol does not tell: REST, unless the client
             asks for a version.
         frame: Which frame or slice of the file was judged, counted from 0.
@@ -41,6 +43,8 @@ class Prediction:
     ood_score: float | None = None
     refer: bool | None = None
     reasons: str | None = None
+    prediction_set: tuple[str, ...] | None = None
+    set_level: float | None = None
     version: int | None = None
     frame: int = 0
     frames: int = 1
@@ -103,6 +107,20 @@ _Name = Annotated[str, Field(max_length=256)]
 _MOST_CLASSES = 10_000
 
 
+def possible_classes(probabilities: Mapping[str, float], flags: Iterable[bool]) -> tuple[str, ...]:
+    """Names the classes of a prediction set.
+
+    Args:
+        probabilities: By class name.
+        flags: Whether each of these classes remains possible, in their order.
+
+    Returns:
+        The names, the likeliest first.
+    """
+    named = [name for name, possible in zip(probabilities, flags, strict=True) if possible]
+    return tuple(sorted(named, key=lambda name: -probabilities[name]))
+
+
 class _Prediction(BaseModel):
     """What a model says of one image, as it comes; a string may be bytes."""
 
@@ -116,6 +134,8 @@ class _Prediction(BaseModel):
     ood_score: _Number | None = None
     refer: bool | None = None
     reasons: Annotated[str, Field(max_length=10_000)] | None = None
+    prediction_set: Annotated[list[bool], Field(max_length=_MOST_CLASSES)] | None = None
+    set_level: _Probability | None = None
 
     def fields(self) -> dict[str, Any]:
         """Those of `Prediction`.
@@ -129,10 +149,19 @@ class _Prediction(BaseModel):
             )
         if self.label not in self.classes:
             raise ValueError("its label is not one of the classes")
+        flags = self.prediction_set
+        if flags is not None and len(flags) != len(self.classes):
+            raise ValueError(
+                f"it has {len(self.classes)} classes and {len(flags)} flags in its prediction_set"
+            )
+        probabilities = dict(zip(self.classes, self.probabilities, strict=True))
         values = self.model_dump(exclude={"classes", "probabilities"})
+        if self.set_level is not None:  # sent with the digits of a float32
+            values["set_level"] = round(self.set_level, 6)
         return {
             **values,
-            "probabilities": dict(zip(self.classes, self.probabilities, strict=True)),
+            "probabilities": probabilities,
+            "prediction_set": None if flags is None else possible_classes(probabilities, flags),
         }
 
 

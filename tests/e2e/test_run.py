@@ -205,6 +205,7 @@ def test_saved_model_keras_and_h5_say_what_transform_and_model_say(first, data, 
         "image/encoded": tf.constant(encoded),
         "image/label": tf.constant([[b"glioma"]] * 4),
         "image/class": tf.constant([[0]] * 4, tf.int64),
+        "image/group": tf.constant([[b"group"]] * 4),
     }
     transformed = tft.TFTransformOutput(str(graph)).transform_raw_features(features)
     pixels = np.stack(

@@ -226,3 +226,19 @@ def test_the_reasons_are_the_models_own_where_it_gives_some(tmp_path):
     said = Classified.of("x.png", {**outputs, "reasons": np.array([b"one; two"])})
     assert (said.reasons, said.doubt) == ("one; two", "one; two")
     assert Classified.of("x.png", {**outputs, "reasons": np.array([b""])}).doubt is None
+
+
+def test_the_classes_that_remain_possible_are_told_unless_the_image_is_foreign():
+    outputs = {
+        "classes": np.array([[b"glioma", b"notumor"]]),
+        "probabilities": np.array([[0.4, 0.6]]),
+        "label": np.array([b"notumor"]),
+        "confidence": np.array([0.6]),
+    }
+    assert Classified.of("x.png", outputs).possible is None
+    outputs |= {"prediction_set": np.array([[True, True]]), "set_level": np.float32([0.9])}
+    said = Classified.of("x.png", outputs)
+    assert said.prediction_set == ("notumor", "glioma")
+    assert said.possible == "possible at a level of 0.9: notumor, glioma"
+    foreign = Classified.of("x.png", {**outputs, "in_distribution": np.array([False])})
+    assert (foreign.prediction_set, foreign.possible) == (said.prediction_set, None)

@@ -14,11 +14,10 @@ from tfx.types.standard_artifacts import Examples, Model
 from components.evaluate.artifacts import PredictionsFile
 from components.evaluate.predictions.driver import PredictionsDriver
 from components.evaluate.predictions.foreign import EACH, foreign_images
+from components.evaluate.predictions.rows import prediction_rows
 from components.evaluate.predictions.seen_before import Record, UnknownTrainingError, known_groups
-from components.evaluate.predictions.slices import describe
 from components.evaluate.predictions.table import Header, prediction_writer, write_foreign
 from components.exported_model import (
-    PROBABILITIES,
     ExportedModel,
     encoded_example,
     load_baseline,
@@ -30,7 +29,7 @@ from components.ingest.config import DuplicatesConfig
 from components.model_folder import saved_model
 from components.properties import MODEL_ID, text_of
 from components.stratified_sample import StratifiedSample
-from components.transform.preprocessing import CLASS, LABEL
+from components.transform.preprocessing import CLASS
 from components.transform.records import encoded_image, read_records
 
 _BATCH = 16
@@ -95,7 +94,7 @@ def Predictions(
         for records in read_records(artifact_utils.get_split_uri([examples], _SPLIT), _BATCH):
             described = [scalar_features(record) for record in records]
             earlier = baseline.model(records) if baseline.model else None
-            write(_rows(described, asked(records), earlier, known))
+            write(prediction_rows(described, asked(records), earlier, known))
             for record, features in zip(records, described, strict=True):
                 encoded = encoded_image(record)
                 brains.offer(encoded, features.get(CLASS, -1), encoded)
@@ -129,34 +128,6 @@ def _known(
             unknown[name] = str(error)
             _LOG.warning("it is not known which test images the %s knows: %s", whose, error)
     return groups, unknown
-
-
-def _rows(
-    described: Sequence[Mapping[str, Any]],
-    outputs: Mapping[str, Any],
-    earlier: Mapping[str, Any] | None,
-    known: Mapping[str, frozenset[str]],
-) -> list[dict[str, Any]]:
-    """What is written of some images: their features, and what both models say of them."""
-    classes = outputs[PROBABILITIES].shape[1]
-    rows = rows_of(outputs)
-    for index, (row, features) in enumerate(zip(rows, described, strict=True)):
-        label, group = features.get(CLASS, -1), _text(features, "image/group")
-        row |= {
-            "sha256": _text(features, "image/sha256"),
-            "group": group,
-            "label": _text(features, LABEL) if LABEL in features else None,
-            "class": label if 0 <= label < classes else None,
-            "mean": features.get("image/mean"),
-            **describe(features),
-            "baseline": earlier[PROBABILITIES][index].tolist() if earlier else None,
-            **{name: group in groups for name, groups in known.items()},
-        }
-    return rows
-
-
-def _text(features: Mapping[str, Any], name: str) -> str:
-    return str(features.get(name, b"").decode())
 
 
 def _foreign_rows(model: ExportedModel, encoded: list[bytes]) -> list[dict[str, Any]]:

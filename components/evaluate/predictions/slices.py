@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FEATURES = ("class", "seen", "source", "format", "size", "border", "plane", "intensity")
+FEATURES = ("class", "seen", "source", "format", "size", "border", "plane", "scanner", "intensity")
 """Every way to slice, by the name that thresholds and pages use."""
 
 UNKNOWN = ""
@@ -31,6 +31,7 @@ def describe(feature: Mapping[str, Any]) -> dict[str, str]:
         "size": _size(feature.get("image/height"), feature.get("image/width")),
         "border": _border(feature.get("image/border")),
         "plane": _text(feature.get("image/plane")),
+        "scanner": _scanner(feature),
     }
 
 
@@ -50,6 +51,13 @@ def intensity(means: npt.NDArray[np.float64]) -> list[str]:
     thirds = np.searchsorted([low, high], means)
     names = np.array(["dark", "medium", "bright", UNKNOWN])
     return list(names[np.where(np.isfinite(means), thirds, 3)].tolist())
+
+
+def _scanner(feature: Mapping[str, Any]) -> str:
+    """The scanner's model and its field strength, as far as the file says."""
+    tesla = feature.get("image/field_strength")
+    strength = UNKNOWN if tesla is None else f"{tesla:.3g} T"
+    return " ".join(filter(None, (_text(feature.get("image/manufacturer_model")), strength)))
 
 
 def _text(value: bytes | None) -> str:

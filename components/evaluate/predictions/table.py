@@ -31,9 +31,10 @@ _STORED = tuple(name for name in FEATURES if name not in ("class", "intensity"))
 _COLUMNS = {
     pa.string(): ("sha256", "group", "label", "reasons", *_STORED),
     pa.int64(): ("class",),
-    pa.float32(): ("mean", "ood_score"),
+    pa.float32(): ("mean", "ood_score", "set_level"),
     pa.bool_(): ("in_distribution", "refer", "known_to_model", "known_to_baseline"),
     pa.list_(pa.float32()): ("probabilities", "uncalibrated", "baseline"),
+    pa.list_(pa.bool_()): ("prediction_set",),
 }
 _SCHEMA = pa.schema([(name, kind) for kind, names in _COLUMNS.items() for name in names])
 _FOREIGN_SCHEMA = pa.schema(
@@ -102,6 +103,8 @@ class PredictionTable:
         ood_score: How unlike the training images each is, if the graph says.
         refer: Whether each is referred to a reader, if the graph says.
         reasons: Why, in words, if the graph says.
+        prediction_set: Which classes remain possible, [images, classes], if the graph says.
+        set_level: How often the true class is to be among them, [images], if the graph says.
         baseline: The baseline's probabilities, if there are any.
         known_to_model: Whether the model was trained on a match of each.
         known_to_baseline: Whether the baseline was.
@@ -119,6 +122,8 @@ class PredictionTable:
     ood_score: Floats | None
     refer: Flags | None
     reasons: Names | None
+    prediction_set: Flags | None
+    set_level: Floats | None
     baseline: Floats | None
     known_to_model: Flags
     known_to_baseline: Flags
@@ -168,7 +173,8 @@ class PredictionTable:
                 update={"training_unknown": older, "baseline_unknown": older}
             )
         columns = _arrays(table, len(header.classes))
-        slices = {name: columns[name] for name in _STORED}
+        unknown = np.full(table.num_rows, UNKNOWN)  # in predictions of an earlier version
+        slices = {name: columns.get(name, unknown) for name in _STORED}
         slices["class"] = np.array([*header.classes, UNKNOWN])[columns["class"]]
         slices["intensity"] = np.array(intensity(columns["mean"]), dtype=str)
         has_baseline = header.baseline_id is not None and not header.baseline_problem
@@ -231,7 +237,8 @@ def _array(column: Any, classes: int) -> Any:
     kind = column.type
     if pa.types.is_list(kind):
         values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return values.astype(np.float64).reshape(-1, classes)
+        flags = pa.types.is_boolean(kind.value_type)
+        return values.astype(bool if flags else np.float64).reshape(-1, classes)
     if pa.types.is_string(kind):
         return np.array(column.fill_null(UNKNOWN).to_pylist(), dtype=str)
     if pa.types.is_floating(kind):

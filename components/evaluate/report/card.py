@@ -1,5 +1,6 @@
 """The model card: what a model is for, how good it is, and what is not known of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.disclaimer import DISCLAIMER
@@ -13,6 +14,7 @@ from components.ingest.report import IngestReport
 from components.json_file import JsonFile
 from components.pages.templates import text_environment
 from components.strict_config import StrictConfig
+from components.whole_file import whole_file
 
 CARD_JSON, CARD_MARKDOWN = "model_card.json", "model_card.md"
 NOT_STATED = "not stated"
@@ -38,6 +40,49 @@ class Decision(StrictConfig):
     version: str | None = None
 
 
+class ExternalValidation(StrictConfig):
+    """How a model did on images of another place.
+
+    Attributes:
+        time: When, UTC.
+        source: Name of the folder.
+        fingerprint: Digest of its listing.
+        images: How many images the figures are of.
+        set_aside: How many others match an image that it was trained on.
+        training_unknown: Why nobody can tell which do; empty where that is known.
+        unknown_classes: Files of classes that it does not know, by class.
+        drifted: Features that are distributed differently from its training images.
+        figures: Measured there, by name.
+    """
+
+    time: str
+    source: str
+    fingerprint: str
+    images: int
+    set_aside: int
+    training_unknown: str = ""
+    unknown_classes: dict[str, int] = {}
+    drifted: tuple[str, ...] = ()
+    figures: dict[str, Figure]
+
+    @property
+    def words(self) -> str:
+        """What came of it, in a few sentences."""
+        said = f"{self.source}, {self.time}: {self.images:,} images"
+        if self.set_aside:
+            said += f", {self.set_aside:,} more set aside because it was trained on a match"
+        shown = ("accuracy", "tumour sensitivity", "ece")
+        told = [f"{name} {self.figures[name].words}" for name in shown if name in self.figures]
+        said += f"; {'; '.join(told) or 'no figure could be computed'}."
+        if self.training_unknown:
+            said += f" It may have been trained on some of them: {self.training_unknown}."
+        if self.unknown_classes:
+            said += f" It does not know {', '.join(self.unknown_classes)}."
+        if self.drifted:
+            said += f" Drift from its training images: {', '.join(self.drifted)}."
+        return said
+
+
 class ModelCard(JsonFile):
     """A model card.
 
@@ -57,6 +102,7 @@ class ModelCard(JsonFile):
         disjoint: At which level training and test images are disjoint.
         figures: Measured on the test images.
         missing: What could not be computed.
+        external: How it did on images of other places, the oldest first.
         limits: What is known to limit it.
         ethics: What should be borne in mind.
         lineage: What made it.
@@ -83,6 +129,7 @@ class ModelCard(JsonFile):
     disjoint: str
     figures: dict[str, Figure]
     missing: tuple[str, ...]
+    external: tuple[ExternalValidation, ...] = ()
     limits: tuple[str, ...]
     ethics: tuple[str, ...]
     lineage: ModelLineage
@@ -119,6 +166,11 @@ class ModelCard(JsonFile):
             for figure, value in values.items()
         }
         headline = {name.replace("_", " "): value for name, value in figures.headline.items()}
+        sets = {}
+        if figures.sets is not None:
+            share = f"{figures.sets.level:.3g}"
+            sets[f"coverage of prediction sets of level {share}"] = figures.sets.coverage
+            sets["classes in a prediction set, mean"] = figures.sets.size
         return ModelCard(
             name=facts["method"],
             intended_use=stated.intended_use or NOT_STATED,
@@ -132,7 +184,7 @@ class ModelCard(JsonFile):
             contact=stated.contact or NOT_STATED,
             protocol=facts["split"],
             disjoint=facts["disjoint"],
-            figures={**headline, **by_class},
+            figures={**headline, **sets, **by_class},
             missing=figures.missing,
             limits=always["limits"],
             ethics=always["ethics"],
@@ -147,8 +199,25 @@ class ModelCard(JsonFile):
             update={"version": decision.version, "changelog": (*self.changelog, decision)}
         )
 
+    def validated(self, external: Sequence[ExternalValidation]) -> "ModelCard":
+        """The card with what is known of images of other places.
+
+        Args:
+            external: All validations, the oldest first.
+        """
+        if not external:
+            return self
+        numbers = {item.number for item in checklists().claim if "external" in item.facts}
+        words = " ".join(one.words for one in external)
+        claim = tuple(
+            one.model_copy(update={"answer": words}) if one.number in numbers else one
+            for one in self.claim
+        )
+        return self.model_copy(update={"external": tuple(external), "claim": claim})
+
     def write(self, folder: Path) -> None:
         """Writes the card into a folder, as JSON and as Markdown."""
         super().write(folder)
         template = text_environment(_TEMPLATE.parent).get_template(_TEMPLATE.name)
-        (folder / CARD_MARKDOWN).write_text(template.render(card=self), encoding="utf-8")
+        with whole_file(folder / CARD_MARKDOWN) as file:
+            file.write_text(template.render(card=self), encoding="utf-8")

@@ -123,6 +123,24 @@ class RobustnessFigures(StrictConfig):
     left_out: int = 0
 
 
+class SetFigures(StrictConfig):
+    """Whether prediction sets hold the true class as often as they promise.
+
+    Attributes:
+        level: What they promise, 0 to 1.
+        coverage: Share of the images whose set holds the true class.
+        size: Mean number of classes in a set.
+        single: Share of the images whose set is one class.
+        by_class: Coverage of each class's images, by class.
+    """
+
+    level: float
+    coverage: Figure
+    size: Figure
+    single: Figure
+    by_class: dict[str, Figure]
+
+
 class Comparison(StrictConfig):
     """A model against another, image by image.
 
@@ -181,6 +199,7 @@ class Figures(JsonFile):
         slices: Parts of the test images.
         reliability: Bins by name, `uncalibrated` and `calibrated`.
         reasons: Share of the images by the reason why a person must decide; one may have several.
+        sets: Of prediction sets; None if the model's graph gives none.
         coverage: Risk by coverage, for some coverages.
         foreign: Area under the ROC curve of the foreign-image score, by kind of foreign image.
         flagged: Share of the foreign images that is recognised as such, by kind.
@@ -204,6 +223,7 @@ class Figures(JsonFile):
     slices: tuple[SliceFigures, ...] = ()
     reliability: dict[str, tuple[Bin, ...]] = {}
     reasons: dict[str, Figure] = {}
+    sets: SetFigures | None = None
     coverage: dict[str, float] = {}
     foreign: dict[str, Figure] = {}
     flagged: dict[str, Figure] = {}

@@ -18,6 +18,7 @@ from components.evaluate.report.coverage import CoverageRisk
 from components.evaluate.report.figures import TITLES, Figure, Figures, SliceFigures
 from components.evaluate.report.foreign import foreign_figures, in_distribution_figures
 from components.evaluate.report.ranking import Ranking
+from components.evaluate.report.sets import set_figures
 from components.reasons import counted
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -58,6 +59,7 @@ def _missing_outputs(predictions: PredictionTable) -> list[str]:
         "in_distribution": "foreign images (no output `in_distribution`)",
         "refer": "the share that is referred to a reader (no output `refer`)",
         "reasons": "why images are referred (no output `reasons`)",
+        "prediction_set": "prediction sets (no output `prediction_set`)",
     }
     return [
         f"the model's graph does not have the outputs that are needed for {words}"
@@ -94,6 +96,7 @@ def _figures(
         "slices": _slices(predictions, answers, known, bootstrap),
         "reliability": {name: one.curve() for name, one in reliability.items()},
         "reasons": _reasons(predictions, bootstrap),
+        "sets": set_figures(predictions, bootstrap),
         "coverage": {str(c): curve.risk_at(c) for c in COVERAGES} | {"area": curve.area},
     }
 

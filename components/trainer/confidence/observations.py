@@ -25,11 +25,14 @@ class Observations:
         logits: float32 [images, classes], before the softmax.
         features: float32 [images, width], see `observer`.
         labels: int64 [images], class indices.
+        groups: [images]: images of one group show the same picture or patient. None if it is not
+            known, which counts each image as a group of its own.
     """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
+    groups: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         """Refuses what nothing can be fitted on.

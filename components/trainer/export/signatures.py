@@ -26,6 +26,7 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 
 _EVALUATED = (
     *("probabilities", "in_distribution", "ood_score", "refer", "reasons", "uncalibrated"),
+    *("prediction_set", "set_level"),
     *MEASURES,
 )
 
@@ -128,6 +129,8 @@ class ServingModule(tf.Module):
             "classes": self._class_rows(probabilities),
             "label": tf.gather(self.classes, tf.argmax(probabilities, axis=1)),
             "confidence": confidence,
+            "prediction_set": self._confidence.sets(probabilities),
+            "set_level": tf.fill(tf.shape(confidence), self._confidence.sets.level),
             "in_distribution": known,
             "ood_score": foreign,
             "refer": tf.reduce_any(tf.stack(list(referred.values())), axis=0),

@@ -131,6 +131,10 @@ def test_confidence_is_fitted_on_all_classes(ran):
     for observed in ran.observed:
         assert sorted(set(observed.labels)) == [0, 1]
         assert len(observed.labels) == 8
+        assert [int(group) % 2 for group in observed.groups] == observed.labels.tolist()
+        assert len(set(observed.groups)) == 8
+    assert ran.metadata["confidence"]["set_level"] == 0.9
+    assert len(ran.metadata["confidence"]["set_thresholds"]) == 2
 
 
 def test_a_graph_in_bfloat16_answers_and_explains_as_the_one_in_float32(plain, tmp_path):

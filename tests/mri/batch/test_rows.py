@@ -1,8 +1,10 @@
 """A table of results that a spreadsheet may open."""
 
 import csv
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from mri.batch.rows import write_rows
@@ -26,4 +28,16 @@ def test_no_cell_is_a_formula(tmp_path: Path, begin: str) -> None:
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert first["path"] == f"./{text}.png"  # the same file
     assert first["label"] == f"'{text}"
+    assert (first["prediction_set"], first["set_level"]) == ("", "")
     assert second["path"] == f"scans/{text}.png"
+
+
+def test_the_classes_that_remain_possible_are_a_list_in_either_format(tmp_path: Path) -> None:
+    row = Classified("a.png", prediction_set=("notumor", "glioma"), set_level=0.9)
+    write_rows([row], tmp_path / "rows.csv", "csv")
+    write_rows([row], tmp_path / "rows.parquet", "parquet")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        [written] = csv.DictReader(file)
+    assert json.loads(written["prediction_set"]) == ["notumor", "glioma"]
+    [stored] = pq.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert stored["prediction_set"] == ["notumor", "glioma"]

@@ -24,12 +24,20 @@ def test_a_result_has_names_and_types():
     assert (result.label, result.confidence) == ("glioma", 0.75)
     assert result.probabilities == {"glioma": 0.75, "notumor": 0.25}
     assert (result.in_distribution, result.refer, result.version) == (None, None, None)
-    assert result.reasons is None
+    assert (result.reasons, result.prediction_set, result.set_level) == (None, None, None)
     [(path, _, body)] = server.requests
     assert path == "/v1/models/brain_mri:predict"
     sent = json.loads(body)
     assert sent["signature_name"] == "serving_default"
     assert base64.b64decode(sent["instances"][0]["b64"]) == IMAGE
+
+
+def test_a_prediction_set_names_its_classes_the_likeliest_first():
+    row = {**ROW, "probabilities": [0.25, 0.75], "label": "notumor", "prediction_set": [True] * 2,
+           "set_level": 0.8999999761581421}  # fmt: skip
+    with running(says(200, {"predictions": [row]})) as server, Client(server.address) as client:
+        result = client.predict(IMAGE)
+    assert (result.prediction_set, result.set_level) == (("notumor", "glioma"), 0.9)
 
 
 def _columns(png):

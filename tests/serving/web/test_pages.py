@@ -283,3 +283,14 @@ def test_the_reasons_are_the_models_own_where_it_gives_some() -> None:
     with running(model(reasons="")) as server:
         answer = send(page(server.address).test_client(), (png(), "x.png"))
     assert "must decide" not in answer.text
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_classes_that_remain_possible_are_told_unless_the_image_is_foreign(known: bool) -> None:
+    told = {"prediction_set": [True, True, False, False], "set_level": 0.9}
+    with running(model(in_distribution=known, **told)) as server:
+        client = page(server.address).test_client()
+        answer = send(client, (png(), "x.png"))
+        result = client.post("/api/v1/predict", data=png()).json
+    assert ("Possible at a level of 90.0%: Glioma, Meningioma." in answer.text) == known
+    assert (result["prediction_set"], result["set_level"]) == (["glioma", "meningioma"], 0.9)

@@ -67,6 +67,8 @@ class _Brightness(tf.Module):
                 "ood_score": mean,
                 "refer": tf.abs(glioma - 0.5) < 0.1,
                 "reasons": tf.where(mean < 0.5, "", "too bright")[:, tf.newaxis],
+                "prediction_set": tf.stack([glioma > 0.2, glioma < 0.8], axis=1),
+                "set_level": tf.fill(tf.shape(mean), 0.9),
             }
         return outputs
 
@@ -178,6 +180,11 @@ def test_every_test_image_is_answered_once(answered):
     assert (found.probabilities.argmax(1) == found.labels).all()
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(found.uncalibrated[:, 0], found.ood_score)
+    glioma = found.probabilities[:, 0]
+    np.testing.assert_array_equal(
+        found.prediction_set, np.stack([glioma > 0.2, glioma < 0.8], axis=1)
+    )
+    np.testing.assert_allclose(found.set_level, 0.9)
     assert found.header.missing == ()
     assert found.baseline is None
     assert set(found.slices["seen"]) == {"seen", "novel"}
@@ -234,6 +241,7 @@ def test_a_graph_without_the_newer_outputs_is_asked_all_the_same(tmp_path):
     found = _predict(tmp_path, _examples(tmp_path / "e", 5), _model(tmp_path / "m"))
     assert found.header.missing == (
         *("uncalibrated", "in_distribution", "ood_score", "refer", "reasons"),
+        *("prediction_set", "set_level"),
     )
     assert found.ood_score is None
     assert found.reasons is None

@@ -130,7 +130,8 @@ def test_an_older_graph_has_no_figure_for_what_it_does_not_say(tmp_path):
     assert "ece_uncalibrated" not in found.headline
     assert "referred" not in found.headline
     assert found.reasons == {}
-    assert len(found.missing) == 4
+    assert found.sets is None
+    assert len(found.missing) == 5
 
 
 def test_reasons_are_counted_over_all_images(good, figures):
@@ -138,15 +139,30 @@ def test_reasons_are_counted_over_all_images(good, figures):
     assert figures.reasons[UNSURE].value == pytest.approx(good.refer.mean())
 
 
+def test_sets_are_held_to_their_promise(good, figures):
+    held = good.prediction_set[np.arange(400), good.labels]
+    sizes = good.prediction_set.sum(1)
+    sets = figures.sets
+    assert (sets.level, sets.coverage.images) == (0.9, 400)
+    assert sets.coverage.value == pytest.approx(held.mean())
+    assert sets.coverage.low < held.mean() < sets.coverage.high
+    assert sets.size.value == pytest.approx(sizes.mean())
+    assert sets.single.value == pytest.approx((sizes == 1).mean())
+    for index, name in enumerate(CLASSES):
+        assert sets.by_class[name].value == pytest.approx(held[good.labels == index].mean())
+
+
 def test_predictions_from_before_there_were_reasons_are_read(good, tmp_path):
     labels = np.arange(40) % 4
     folder = write_predictions(tmp_path, labels, probabilities(labels, 0.8))
     file = folder / PREDICTIONS_FILE
     table = pq.read_table(file)
-    pq.write_table(table.drop_columns(["reasons"]), file)
+    pq.write_table(table.drop_columns(["reasons", "prediction_set", "set_level"]), file)
     older = PredictionTable.read(folder)
     assert older.reasons is None
+    assert older.prediction_set is None
     assert measure(older, CONFIG).reasons == {}
+    assert measure(older, CONFIG).sets is None
 
 
 def test_nothing_is_invented_where_nothing_can_be_computed(tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from components.reasons import CUT_BLACK, FOREIGN, NO_HEAD, UNSURE
 from components.trainer.confidence.calibration import Calibration
+from components.trainer.confidence.sets import PredictionSets
 from components.trainer.config import ConfidenceConfig, ModelConfig
 from components.trainer.export.signatures import ServingModule, export_saved_model
 from components.trainer.model import build_model
@@ -26,6 +27,7 @@ TRANSFORM = TransformConfig(image_size=32)
 ANSWER = {
     *("probabilities", "classes", "label", "confidence"),
     *("in_distribution", "ood_score", "refer", "reasons"),
+    *("prediction_set", "set_level"),
     *MEASURES,
 }
 IMAGES = [encode(draw(1), "JPEG"), encode(draw(2), "PNG"), encode(draw(3, channels=1), "PNG")]
@@ -40,7 +42,8 @@ def model():
 @pytest.fixture(scope="module")
 def confidence(model):
     fitted = fit_on_noise(model, ConfidenceConfig(refer_below=0.3))
-    return dataclasses.replace(fitted, calibration=Calibration(2.0))
+    sets = PredictionSets(0.9, (0.2, 0.25, 0.3, 0.0))
+    return dataclasses.replace(fitted, calibration=Calibration(2.0), sets=sets)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,10 @@ def test_serving_default_takes_bytes_and_gives_the_contract(served, expected):
     best = expected.argmax(axis=1)
     assert outputs["label"].numpy().tolist() == [CLASSES[index].encode() for index in best]
     np.testing.assert_allclose(outputs["confidence"], expected.max(axis=1), atol=1e-5)
+    possible = expected >= [0.2, 0.25, 0.3, 0.0]
+    possible[np.arange(3), best] = True
+    np.testing.assert_array_equal(outputs["prediction_set"], possible)
+    np.testing.assert_allclose(outputs["set_level"], [0.9] * 3)
     unsure = expected.max(axis=1) < 0.3
     for row, reasons in enumerate(outputs["reasons"].numpy()):
         assert (UNSURE in reasons.decode()) == unsure[row]
@@ -109,10 +116,11 @@ def test_evaluate_gives_what_a_report_needs(served, uncalibrated):
     assert set(outputs) == {
         *("probabilities", "uncalibrated"),
         *("in_distribution", "ood_score", "refer", "reasons"),
+        *("prediction_set", "set_level"),
         *MEASURES,
     }
     np.testing.assert_allclose(outputs["uncalibrated"], uncalibrated, atol=1e-5)
-    for name in ("in_distribution", "ood_score", "refer", *MEASURES):
+    for name in ("in_distribution", "ood_score", "refer", "prediction_set", *MEASURES):
         np.testing.assert_allclose(outputs[name], answer[name], rtol=1e-5)
     assert outputs["reasons"].numpy()[:, 0].tolist() == answer["reasons"].numpy().tolist()
 
