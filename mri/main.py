@@ -34,6 +34,7 @@ class MriCommands(LazyGroup):
         "serve": "Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new "
         "versions.",
         "evaluate": "Evaluate a model on images of another place, which it was not built for.",
+        "pacs": "Answer DICOM studies: take them in, ask the served model, send reports back.",
         "report": "Print where a model's report is, or its figures.",
         "tensorboard": "Show the curves of all trainings in a browser.",
         "models": "Show models, and decide which one is served.",

@@ -1,5 +1,6 @@
 """The synthetic sample, made where it is not there yet, with a progress bar."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from rich.progress import Progress
 
 from components.errors import PipelineError, UsageError, path_error
 from components.whole_file import writing_in
-from samples.synthetic import SampleError, TakenError, write_sample
+from samples.synthetic import SampleError, TakenError, write_patients, write_sample
 
 
 def ensure_sample(
@@ -27,6 +28,40 @@ def ensure_sample(
         UsageError: `out` holds something else, or cannot be written by this user.
         PipelineError: The images cannot be made here and now.
     """
+    _draw(
+        out,
+        console,
+        lambda report: write_sample(out, per_class=per_class, seed=seed, progress=report),
+        in_work=in_work,
+    )
+
+
+def ensure_patients(out: Path, console: Console, *, patients: int, seed: int) -> None:
+    """Makes the synthetic patients, unless the same ones are there already.
+
+    Args:
+        out: Folder to make.
+        console: Where progress goes.
+        patients: How many.
+        seed: The same seed gives the same files.
+
+    Raises:
+        PipelineError: `out` holds something else or cannot be written.
+    """
+    _draw(
+        out,
+        console,
+        lambda report: write_patients(out, patients=patients, seed=seed, progress=report),
+    )
+
+
+def _draw(
+    out: Path,
+    console: Console,
+    write: Callable[[Callable[[int, int], None]], bool],
+    *,
+    in_work: bool = False,
+) -> None:
     with suppress(OSError):  # said below, in a sentence
         out.parent.mkdir(parents=True, exist_ok=True)
     # `mri clean` takes the unfinished folder beside `out` for nobody's unless its parent is held.
@@ -37,7 +72,7 @@ def ensure_sample(
             progress.update(task, completed=done, total=total)
 
         try:
-            write_sample(out, per_class=per_class, seed=seed, progress=report)
+            write(report)
         except TakenError as error:
             advice = f"choose another work folder with --work, or remove {out}"
             said = f"{error.found}: {advice}; nothing in it was changed." if in_work else str(error)

@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.sample import ensure_sample
+from components.errors import PipelineError
+from pipeline.sample import ensure_patients, ensure_sample
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command(epilog="Example:\n\n  mri data sample sample-images --per-class 50 --seed 7")
+@app.command(
+    epilog="Examples:\n\n  mri data sample sample-images --per-class 50 --seed 7\n\n"
+    "  mri data sample patients --dicom --patients 4"
+)
 def sample(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     per_class: Annotated[
@@ -21,9 +25,23 @@ def sample(
         ),
     ] = 160,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
+    dicom: Annotated[
+        bool,
+        typer.Option("--dicom", help="Write patients as DICOM studies instead: whole MR series."),
+    ] = False,
+    patients: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="With --dicom: how many, 4 by default."),
+    ] = None,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
     console = Console(highlight=False, emoji=False)
-    ensure_sample(out, console, per_class=per_class, seed=seed)
-    said = f"Synthetic images in {out}. Try: mri run --data {out}"
+    if dicom:
+        ensure_patients(out, console, patients=patients or 4, seed=seed)
+        said = f"Synthetic patients in {out}. Send them to a node: storescu +sd +r HOST PORT {out}"
+    elif patients is not None:
+        raise PipelineError("--patients goes with --dicom: add it, or use --per-class.")
+    else:
+        ensure_sample(out, console, per_class=per_class, seed=seed)
+        said = f"Synthetic images in {out}. Try: mri run --data {out}"
     console.print(said, soft_wrap=True, markup=False)

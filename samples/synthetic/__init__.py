@@ -5,13 +5,29 @@ nilearn wheel; credit and licence in `anatomy.py` and docs/sample-data.md) are l
 """
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from samples.synthetic.errors import SampleError, TakenError
 from samples.synthetic.labels import CLASSES
 from samples.synthetic.sample import GENERATOR_VERSION, write_sample
 
-__all__ = ["CLASSES", "GENERATOR_VERSION", "SampleError", "TakenError", "write_sample"]
+__all__ = [
+    "CLASSES",
+    "GENERATOR_VERSION",
+    "SampleError",
+    "TakenError",
+    "write_patients",
+    "write_sample",
+]
+
+
+def write_patients(out: Path, **options: Any) -> bool:
+    """Writes synthetic patients as DICOM; see `samples.synthetic.patients.write_patients`."""
+    written: bool = importlib.import_module("samples.synthetic.patients").write_patients(
+        out, **options
+    )
+    return written
 
 
 def __getattr__(name: str) -> Any:

@@ -28,7 +28,7 @@ SMALLEST, LARGEST = 0.030, 0.063
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """Brightness of tumour parts in one contrast: solid or rim, necrosis or cyst, oedema."""
 
     rim: float
@@ -37,11 +37,11 @@ class _Look:
     oedema: float
 
 
-_LOOKS = {
-    "t1": _Look(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
-    "t1c": _Look(rim=0.96, solid=0.94, core=0.12, oedema=0.26),
-    "t2": _Look(rim=0.96, solid=0.96, core=0.22, oedema=0.74),
-    "flair": _Look(rim=0.95, solid=0.95, core=0.10, oedema=0.74),
+LOOKS = {
+    "t1": Look(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
+    "t1c": Look(rim=0.96, solid=0.94, core=0.12, oedema=0.26),
+    "t2": Look(rim=0.96, solid=0.96, core=0.22, oedema=0.74),
+    "flair": Look(rim=0.95, solid=0.95, core=0.10, oedema=0.74),
 }
 
 
@@ -167,7 +167,7 @@ def _grow_glioma(site: _Site) -> tuple[Field, Mask]:
     whole = _piece_around(spread < spread_level, *at)
 
     image = _push(site, (ragged - tumour_level).astype(np.float32), 0.16 * float(radius), 16)
-    look, gain = _LOOKS[site.contrast.name], float(rng.uniform(0.94, 1.1))
+    look, gain = LOOKS[site.contrast.name], float(rng.uniform(0.94, 1.1))
     texture = 1 + 0.06 * site.noise(5)
     oedema = soft_step((spread - spread_level).astype(np.float32), 4.0) * whole
     lay(image, oedema * np.float32(rng.uniform(0.65, 0.95)), look.oedema * texture)
@@ -228,7 +228,7 @@ def _grow_meningioma(site: _Site) -> tuple[Field, Mask]:
     bound = soft_step(depth + 0.1)
     cleft = soft_step(np.abs(ring - 0.9) - 0.7) * bound
     lay(image, cleft * np.float32(0.75), site.contrast.fluid)
-    solid = _LOOKS[site.contrast.name].solid * float(rng.uniform(0.9, 1.08))
+    solid = LOOKS[site.contrast.name].solid * float(rng.uniform(0.9, 1.08))
     tail = soft_step(np.abs(depth + 0.5) - 0.9) * soft_step(ring - 0.45 * radius, 4)
     lay(image, tail * np.float32(0.8), solid * 0.9)
     texture = 1 + 0.025 * site.noise(5) + 0.03 * site.noise(18)
@@ -258,14 +258,14 @@ def _grow_pituitary(site: _Site) -> tuple[Field, Mask]:
 
     ring = (field - level).astype(np.float32)
     image = _push(site, ring, 0.18 * radius, 12)
-    solid = _LOOKS[site.contrast.name].solid * float(rng.uniform(0.86, 1.06))
+    solid = LOOKS[site.contrast.name].solid * float(rng.uniform(0.86, 1.06))
     lay(image, soft_step(np.abs(ring - 0.6) - 0.5) * np.float32(0.6), site.contrast.bone)
     texture = 1 + 0.05 * site.noise(5) + 0.05 * site.noise(12)
     lay(image, soft_step(ring), solid * texture)
     if rng.random() < 0.25:  # a cyst
         hole = site.distance(*at) * (1 + 0.2 * site.noise(14)) - 0.38 * radius
         cyst = soft_step(hole.astype(np.float32), 2) * (
-            0.5 * (_LOOKS[site.contrast.name].core + solid) - image
+            0.5 * (LOOKS[site.contrast.name].core + solid) - image
         )
         image += cyst * np.float32(0.9)
     return image, whole

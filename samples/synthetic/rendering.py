@@ -25,7 +25,7 @@ PLANES = ("axial", "coronal", "sagittal")
 _Range = tuple[int, int]
 
 _CANVAS = 256  # pixels a side while painting; real series are often enlarged from this, too
-_CONTRASTS = (
+CONTRASTS = (
     Contrast("t1", 0.05, 0.40, 0.68, 0.30, 0.12, 0.42, 0.57, 0.40, 0.20),
     Contrast("t1c", 0.05, 0.36, 0.66, 0.30, 0.12, 0.37, 0.49, 0.54, 0.56),
     Contrast("t2", 0.04, 0.26, 0.46, 0.22, 0.64, 0.44, 0.32, 0.40, 0.06),
@@ -185,7 +185,7 @@ def _rotation(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
 def draw_contrast(rng: Generator, *, even: bool = False) -> Contrast:
     """An acquisition: its kind, and each tissue's brightness varied by a tenth."""
     shares = None if even else _CONTRAST_SHARES
-    drawn = _CONTRASTS[int(rng.choice(len(_CONTRASTS), p=shares))]
+    drawn = CONTRASTS[int(rng.choice(len(CONTRASTS), p=shares))]
     name, *levels = astuple(drawn)
     vary = rng.uniform(0.9, 1.1, len(levels))
     return Contrast(name, *(float(level * by) for level, by in zip(levels, vary, strict=True)))

@@ -1,0 +1,152 @@
+"""`mri pacs`: a DICOM node beside the model server, and what is in its spool."""
+
+import json
+import logging
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.disclaimer import DISCLAIMER
+from components.errors import PipelineError
+from mri.options import AsJson, spread
+from serving.pacs.answer import StudyAnswer
+from serving.pacs.config import PacsConfig
+from serving.pacs.journal import Journal, State, Study
+from serving.pacs.node import Node
+from serving.pacs.spool import ANSWER_FILE, JOURNAL_FILE
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Answer DICOM studies: take them in, ask the served model, send reports back.\n\n"
+    "Decision support, never a diagnosis.",
+)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The node's settings, a YAML file.")]
+Key = Annotated[str, typer.Argument(metavar="STUDY", help="The study's key, or its beginning.")]
+_CONFIG = Path("pacs.yaml")
+
+
+@app.command(epilog="Example:\n\n  mri pacs run --config pacs.yaml")
+def run(config: ConfigFile = _CONFIG) -> None:
+    """Start the node; it runs until ctrl-C or SIGTERM, and goes on where it stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
+    settings = PacsConfig.read(config)
+    node = Node(settings)
+    listen = settings.listen
+    logging.getLogger(__name__).info(
+        "%s listens at %s:%d. %s", listen.ae_title, listen.host, listen.port, DISCLAIMER
+    )
+    node.run()
+
+
+@app.command(epilog="Example:\n\n  mri pacs status --config pacs.yaml --json")
+@spread
+def status(
+    console: Console,
+    config: ConfigFile = _CONFIG,
+    most: Annotated[int, typer.Option(min=1, help="Show so many studies, the newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the studies in the spool, and the dead letters."""
+    journal, _ = _open(config)
+    studies, dead = journal.studies(), journal.dead()
+    if as_json:
+        found = {
+            "counts": journal.counts(),
+            "studies": [_plain(one) for one in studies[:most]],
+            "dead_letters": [asdict(one) for one in dead],
+        }
+        console.file.write(json.dumps(found, indent=2) + "\n")
+        return
+    counts = ", ".join(f"{count} {state}" for state, count in journal.counts().items() if count)
+    console.print(counts or "The spool holds no study.")
+    if studies:
+        table = Table("study", "state", "model", "changed", "why")
+        for one in studies[:most]:
+            table.add_row(one.key, one.state.value, one.model, _time(one.changed), Text(one.reason))
+        console.print(table)
+    if dead:
+        console.print(f"{len(dead)} dead letters: `mri pacs retry STUDY` sends them again.")
+
+
+@app.command(epilog="Example:\n\n  mri pacs show 3f2a --config pacs.yaml")
+@spread
+def show(
+    console: Console, study: Key, config: ConfigFile = _CONFIG, as_json: AsJson = False
+) -> None:
+    """Show what was read of a study and why, what the model said, and where answers went."""
+    journal, spool = _open(config)
+    found = journal.find(study)
+    file = spool / "studies" / found.key / ANSWER_FILE
+    answer = StudyAnswer.model_validate_json(file.read_bytes()) if file.is_file() else None
+    deliveries = journal.deliveries(found.key)
+    if as_json:
+        told = {
+            **_plain(found),
+            "answer": None if answer is None else answer.model_dump(),
+            "deliveries": [asdict(one) for one in deliveries],
+        }
+        console.file.write(json.dumps(told, indent=2) + "\n")
+        return
+
+    def line(title: str, words: str) -> None:
+        console.print(f"{title:<12} {words}", soft_wrap=True, markup=False)
+
+    line("study", found.key)
+    line("state", f"{found.state.value}  {found.reason}".strip())
+    if answer is not None:
+        line("model", f"{answer.model.name} {answer.model.version}")
+        for number, series in enumerate(answer.series, start=1):
+            shares = ", ".join(f"{name} {p:.3f}" for name, p in series.probabilities.items())
+            line(f"series {number}", f"{series.label} ({shares}) {series.reasons}".strip())
+        for one in answer.passed_over:
+            line("passed over", one.reason)
+    for sent in deliveries:
+        line("delivery", f"{sent.destination}: {sent.state} {sent.reason}".strip())
+    line("", DISCLAIMER)
+
+
+@app.command(epilog="Example:\n\n  mri pacs retry 3f2a --config pacs.yaml")
+@spread
+def retry(
+    console: Console,
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="The study's key, or its beginning."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All failed studies.")] = False,
+    config: ConfigFile = _CONFIG,
+) -> None:
+    """Try a failed or waiting study again at once; a running node takes it up."""
+    if (study is None) != every:
+        raise PipelineError("Give a study's key, or --all for all failed ones.")
+    journal, _ = _open(config)
+    failed = [one for one in journal.studies() if one.state is State.FAILED]
+    chosen = [journal.find(study)] if study is not None else failed
+    for one in chosen:
+        journal.retry(one.key)
+        console.print(f"{one.key} is tried again.")
+    if not chosen:
+        console.print("No study has failed.")
+
+
+def _open(config: Path) -> tuple[Journal, Path]:
+    spool = PacsConfig.read(config).spool
+    if not (spool / JOURNAL_FILE).is_file():
+        raise PipelineError(f"The spool {spool} is not there yet: start `mri pacs run` first.")
+    return Journal(spool / JOURNAL_FILE), spool
+
+
+def _plain(study: Study) -> dict[str, object]:
+    return {**asdict(study), "state": study.state.value}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,235 @@
+"""The node: takes each study from one state to the next, and never back."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components.whole_file import UNFINISHED
+from serving.pacs.answer import StudyAnswer
+from serving.pacs.capture import capture
+from serving.pacs.config import PacsConfig
+from serving.pacs.delivery import UndeliveredError, destination
+from serving.pacs.headers import read_header
+from serving.pacs.journal import Delivery, State, Study
+from serving.pacs.listener import Listener
+from serving.pacs.monitoring import MonitoringServer, NodeMetrics
+from serving.pacs.objects import Identity, encoded, source
+from serving.pacs.reading import NotNowError, Reader, SkippedError, UnfitError
+from serving.pacs.report import write_report
+from serving.pacs.spool import ANSWER_FILE, Spool, write_whole
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.5
+"""Seconds between two looks at what is due."""
+_SWEEP = 3600.0
+_ANSWERS = "answers"
+
+
+class Node:
+    """A node over one spool.
+
+    Attributes:
+        spool: What it must not lose.
+        listener: Where studies come in.
+        metrics: What is counted.
+    """
+
+    def __init__(self, config: PacsConfig, clock: Callable[[], float] = time.time) -> None:
+        """Opens the spool; nothing listens or is sent yet.
+
+        Args:
+            config: Its settings.
+            clock: The time, seconds since 1970.
+
+        Raises:
+            PipelineError: The spool or a certificate cannot be used.
+        """
+        self._config, self._clock = config, clock
+        self.metrics = NodeMetrics()
+        self.spool = Spool(config.spool, config.keep, clock)
+        self.listener = Listener(config.listen, config.keep, self.spool, self.metrics)
+        self._reader = Reader(config.model, config.series)
+        title = config.listen.ae_title
+        self._destinations = [destination(one, title) for one in config.destinations]
+        self._stopping = threading.Event()
+        self._swept = 0.0
+
+    def run(self) -> None:
+        """Listens and works until `stop` is called or a signal comes.
+
+        Raises:
+            PipelineError: A port is taken.
+        """
+        self.spool.sweep()
+        self.listener.start()
+        port = self._config.http_port
+        http = None if port is None else MonitoringServer(port, self.metrics, self.health)
+        threads = [threading.Thread(target=self._loop, args=(self.deliver,), name="pacs-delivery")]
+        for thread in threads:
+            thread.start()
+        try:
+            self._loop(self.work)
+        finally:
+            self._stopping.set()
+            self.listener.stop()
+            for thread in threads:
+                thread.join()
+            if http is not None:
+                http.stop()
+            self.close()
+
+    def stop(self) -> None:
+        """Ends `run` after what it is doing."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        self._reader.close()
+        self.spool.journal.close()
+
+    def health(self) -> dict[str, Any]:
+        """How many studies are in each state, and how many answers are dead letters."""
+        journal = self.spool.journal
+        return {"studies": journal.counts(), "dead_letters": len(journal.dead())}
+
+    def _loop(self, step: Callable[[], bool]) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = step()
+            except Exception as error:  # noqa: BLE001 - a disk that is full for an hour is no end
+                # The message may quote what was in an image.
+                log.error("the node could not work: %s; it tries again", type(error).__name__)
+                busy = False
+            if not busy:
+                self._stopping.wait(_PAUSE)
+
+    def work(self) -> bool:
+        """Takes each study that is due one state further, but for delivery.
+
+        Returns:
+            Whether there was any.
+        """
+        now, journal = self._clock(), self.spool.journal
+        moved = journal.settle(now - self._config.stable_seconds) > 0
+        for state, step in ((State.READ, self._answer), (State.STABLE, self._read)):
+            for study in journal.next_in(state, now):
+                if self._stopping.is_set():
+                    return False
+                moved = True
+                self._timed(state.value, step, study)
+        self._remove_old(now)
+        self.metrics.studies(journal.counts())
+        return moved
+
+    def _timed(self, name: str, step: Callable[[Study], None], study: Study) -> None:
+        start = time.perf_counter()
+        try:
+            step(study)
+        except OSError as error:
+            wait = self._config.retry.wait(study.attempts + 1)
+            reason = f"the disk of the spool fails ({error.strerror})"
+            self.spool.journal.postpone(study, reason, self._clock() + wait)
+            log.error("study %s: %s", study.key, reason)
+        except Exception as error:  # noqa: BLE001 - one study must not stop the others
+            reason = f"it could not be processed ({type(error).__name__})"
+            self.spool.journal.move(study, State.FAILED, reason)
+            log.error("study %s: %s", study.key, reason)
+        self.metrics.seconds(name, time.perf_counter() - start)
+
+    def _read(self, study: Study) -> None:
+        spool, folder = self.spool, self.spool.folder_of(study.key)
+        try:
+            answer = self._reader.read(spool.images(study.key), folder)
+        except NotNowError as error:
+            wait = self._config.retry.wait(study.attempts + 1)
+            spool.journal.postpone(study, str(error), self._clock() + wait)
+            log.warning("study %s waits: %s", study.key, error)
+            return
+        except (SkippedError, UnfitError) as error:
+            state = State.SKIPPED if isinstance(error, SkippedError) else State.FAILED
+            spool.journal.move(study, state, str(error))
+            log.info("study %s is %s: %s", study.key, state.value, error)
+            return
+        write_whole(folder / ANSWER_FILE, answer.model_dump_json().encode())
+        if spool.journal.move(study, State.READ, model=answer.model.version):
+            self.metrics.answered(answer.model.version)
+
+    def _answer(self, study: Study) -> None:
+        """Makes the objects of what the model said, and files them to be delivered."""
+        folder = self.spool.folder_of(study.key)
+        answer = StudyAnswer.model_validate_json((folder / ANSWER_FILE).read_bytes())
+        identity = Identity.of(answer)
+        read = {one.instance for series in answer.series for one in series.slices}
+        headers = (read_header(path) for path in self.spool.images(study.key))
+        sources = {one.instance: source(one) for one in headers if one.instance in read}
+        (folder / _ANSWERS).mkdir(exist_ok=True)
+        files = []
+        objects = [*capture(answer, identity, sources, folder)]
+        for one in [write_report(answer, identity, sources), *objects]:
+            uid = str(one.SOPInstanceUID)
+            name = f"{_ANSWERS}/{uid}.dcm"
+            write_whole(folder / name, encoded(one))
+            files.append((uid, name))
+        names = [one.name for one in self._destinations]
+        if self.spool.journal.answer(study, files, names):
+            log.info("study %s is answered by model %s", study.key, answer.model.version)
+
+    def deliver(self) -> bool:
+        """Sends what is due.
+
+        Returns:
+            Whether there was anything.
+        """
+        journal, tried = self.spool.journal, False
+        for one in self._destinations:
+            due = journal.due(one.name, self._clock())
+            if not due:
+                continue
+            tried = True
+            left = list(due)
+            try:
+                files = [self.spool.folder_of(to.study) / to.file for to in due]
+                for delivery, reason in zip(due, one.send(files), strict=True):
+                    left.remove(delivery)
+                    if reason is None:
+                        journal.sent(delivery)
+                        self.metrics.delivery(one.name, "sent")
+                    else:
+                        self._missed(delivery, f"{one.name}: {reason}")
+            except UndeliveredError as error:
+                for delivery in left:
+                    self._missed(delivery, str(error))
+            except OSError as error:
+                for delivery in left:
+                    self._missed(delivery, f"the answer cannot be read ({error.strerror})")
+        return tried
+
+    def _missed(self, delivery: Delivery, reason: str) -> None:
+        retry, attempts = self._config.retry, delivery.attempts + 1
+        due = None if attempts >= retry.attempts else self._clock() + retry.wait(attempts)
+        self.spool.journal.missed(delivery, reason, due)
+        self.metrics.delivery(delivery.destination, "dead" if due is None else "missed")
+        log.warning("study %s: %s", delivery.study, reason)
+
+    def _remove_old(self, now: float) -> None:
+        if now - self._swept < _SWEEP:
+            return
+        self._swept = now
+        before = now - self._config.keep.days * 86_400
+        for study in self.spool.journal.studies():
+            if study.changed < before and study.state in (State.DELIVERED, State.SKIPPED):
+                self.spool.remove(study.key)
+                log.info("study %s is removed from the spool", study.key)
+            else:
+                _tidy(self.spool.folder_of(study.key))
+
+
+def _tidy(folder: Path) -> None:
+    """Removes what a kill left half written an hour ago and longer."""
+    for file in folder.rglob(".unfinished-*"):
+        if UNFINISHED.fullmatch(file.name) and time.time() - file.stat().st_mtime > _SWEEP:
+            file.unlink(missing_ok=True)

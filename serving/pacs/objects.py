@@ -1,0 +1,91 @@
+"""What all answers have in common: where they belong, and UIDs that are derived."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import highdicom
+from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_VR
+
+from components.code_version import RELEASE
+from imaging.dicom.elements import value
+from imaging.dicom.uids import derived_uid
+from serving.pacs.answer import StudyAnswer
+from serving.pacs.headers import Header
+
+MANUFACTURER = "brain-mri-pipeline"
+REPORT_SERIES, CAPTURE_SERIES = 9901, 9902
+_MUST = {
+    "PatientID": "", "PatientName": "", "PatientBirthDate": "", "PatientSex": "",
+    "StudyDate": "", "StudyTime": "", "StudyID": "", "AccessionNumber": "",
+    "ReferringPhysicianName": "", "Modality": "MR", "Manufacturer": "",
+}  # fmt: skip
+"""What DICOM wants to be there, if only empty (type 2)."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The UIDs of a study's answers: the same images read by the same model give the same.
+
+    Attributes:
+        seed: What stands for both.
+    """
+
+    seed: str
+
+    @staticmethod
+    def of(answer: StudyAnswer) -> "Identity":
+        """Takes in which slices were read, in which series, by which version with which card."""
+        read = [(one.uid, *(s.instance for s in one.slices)) for one in answer.series]
+        model = answer.model
+        texts = [text for one in read for text in one]
+        return Identity(derived_uid("answer", model.name, model.version, model.card, *texts))
+
+    def uid(self, *what: str) -> str:
+        """The UID of a series or an instance of the answers."""
+        return derived_uid(self.seed, *what)
+
+
+def source(header: Header) -> Dataset:
+    """A source image's elements, as the answers copy them; what is missing stays empty.
+
+    Args:
+        header: The image.
+    """
+    found = Dataset()
+    found.update(header.dataset)
+    for keyword, empty in _MUST.items():
+        if value(found, keyword) is None:
+            found[keyword] = DataElement(keyword, dictionary_VR(keyword), empty)
+    found.file_meta = header.dataset.file_meta
+    return found
+
+
+def stamp(dataset: Any, answer: StudyAnswer, description: str) -> None:
+    """Says when the answer was given and by what.
+
+    The time is that of the model's answer, so that an object made again after a kill is the same.
+
+    Args:
+        dataset: The object.
+        answer: What was said of the study.
+        description: SeriesDescription.
+    """
+    day, time = answer.time[:8], answer.time[8:]
+    dataset.ContentDate = dataset.InstanceCreationDate = dataset.SeriesDate = day
+    dataset.ContentTime = dataset.InstanceCreationTime = dataset.SeriesTime = time
+    dataset.SeriesDescription = description
+    dataset.ManufacturerModelName = answer.model.name[:64]
+    dataset.SoftwareVersions = [RELEASE, f"model {answer.model.version}"[:64]]
+    if "ContributingEquipmentSequence" in dataset:
+        del dataset.ContributingEquipmentSequence
+    dataset.file_meta.ImplementationVersionName = "BRAIN_MRI"
+    dataset.file_meta.ImplementationClassUID = highdicom.UID(derived_uid("node"))
+
+
+def encoded(dataset: Any) -> bytes:
+    """An answer as a DICOM file."""
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()

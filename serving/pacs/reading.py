@@ -1,0 +1,214 @@
+"""Asks the served model about a study's series."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from components.evaluate.report.card import CARD_JSON
+from components.servable import EXTRAS
+from serving.client import (
+    Client,
+    EncodedImage,
+    ImageError,
+    NoVersionError,
+    Prediction,
+    ServingError,
+    inside,
+    open_frames,
+    pool,
+)
+from serving.pacs.answer import (
+    KeySlice,
+    ModelFacts,
+    PassedOver,
+    SeriesAnswer,
+    SliceAnswer,
+    StudyAnswer,
+)
+from serving.pacs.config import ModelConfig, RuleConfig
+from serving.pacs.headers import Header, read_header
+from serving.pacs.rules import Choice, choose
+from serving.pacs.spool import write_whole
+
+_OF_THE_IMAGE = "INVALID_ARGUMENT"
+
+
+class NotNowError(Exception):
+    """The model server gives no answer; it may do so later."""
+
+
+class UnfitError(Exception):
+    """The study cannot be read, now or later; the message names nothing of the patient."""
+
+
+class SkippedError(Exception):
+    """No series of the study fits the rules."""
+
+
+class Reader:
+    """Reads studies with one model server."""
+
+    def __init__(self, config: ModelConfig, rules: Sequence[RuleConfig]) -> None:
+        """Prepares the connection; nothing is asked yet.
+
+        Raises:
+            PipelineError: The address is of another form.
+        """
+        self._config, self._rules = config, rules
+        self._client = Client(
+            config.server, model=config.name, timeout=config.timeout, batch_size=config.batch_size,
+            attempts=2,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
+    def read(self, images: Sequence[Path], folder: Path) -> StudyAnswer:
+        """Reads a study; one version of the model answers for all of it.
+
+        Args:
+            images: Its files.
+            folder: Where the pictures of key slices go.
+
+        Returns:
+            The answer.
+
+        Raises:
+            NotNowError: The model server gives none.
+            UnfitError: The study cannot be read.
+            SkippedError: There is nothing to read in it.
+        """
+        files = [(read_header(path), path) for path in images]
+        if len({header.patient for header, _ in files}) > 1:
+            raise UnfitError("its images are of different patients under one StudyInstanceUID")
+        paths = {header.instance: path for header, path in files}
+        choices = choose((header for header, _ in files), self._rules)
+        if not any(one.taken for one in choices):
+            raise SkippedError("; ".join(dict.fromkeys(one.reason for one in choices)))
+        facts, client = self._model()
+        passed = [PassedOver(uid=one.uid, reason=one.reason) for one in choices if not one.taken]
+        series = []
+        for number, choice in enumerate(one for one in choices if one.taken):
+            answer = _read_series(client, choice, paths)
+            if answer is None:
+                passed.append(PassedOver(uid=choice.uid, reason="no slice of it could be judged"))
+                continue
+            shown = self._key_slices(client, answer, paths, folder, number)
+            series.append(answer.model_copy(update={"key_slices": shown}))
+        if not series:
+            raise UnfitError("no slice of it could be judged")
+        now = datetime.now(timezone.utc).strftime("%Y%m%d%H%M%S")
+        return StudyAnswer(time=now, model=facts, series=tuple(series), passed_over=tuple(passed))
+
+    def _model(self) -> tuple[ModelFacts, Client]:
+        """The newest version that is served, and a client that asks it alone."""
+        try:
+            versions = [one for one in self._client.status() if one.state == "AVAILABLE"]
+        except ServingError as error:
+            raise NotNowError(f"the model server answers {error.code}") from error
+        if not versions:
+            raise NotNowError("the model server serves no version")
+        version = max(one.version for one in versions)
+        card = ""
+        if self._config.folder is not None:
+            file = self._config.folder / str(version) / EXTRAS / CARD_JSON
+            card = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        facts = ModelFacts(name=self._config.name, version=str(version), card=card)
+        return facts, self._client.of_version(version)
+
+    def _key_slices(
+        self, client: Client, answer: SeriesAnswer, paths: dict[str, Path], folder: Path,
+        number: int,
+    ) -> tuple[KeySlice, ...]:  # fmt: skip
+        """Shows the slices that speak most for a finding, or for the answer."""
+        healthy = self._config.healthy_class
+
+        def weight(one: SliceAnswer) -> float:
+            found = one.probabilities or {}
+            if healthy in found:
+                return 1.0 - found[healthy]
+            return found.get(answer.label, 0.0)
+
+        judged = [one for one in answer.slices if one.counts and one.probabilities]
+        chosen = sorted(judged, key=weight, reverse=True)[: self._config.key_slices]
+        shown = []
+        for place, one in enumerate(chosen):
+            [picture] = open_frames(paths[one.instance], one.frame)
+            if isinstance(picture, ImageError):
+                continue
+            try:
+                overlay = client.explain(picture).overlay
+            except ServingError as error:
+                if error.code in (_OF_THE_IMAGE, "NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN"):
+                    break  # a model that explains nothing
+                raise NotNowError(f"the model server answers {error.code}") from error
+            name = f"key-{number}-{place}.png"
+            write_whole(folder / name, overlay)
+            shown.append(KeySlice(instance=one.instance, frame=one.frame, overlay=name))
+        return tuple(shown)
+
+
+def _read_series(client: Client, choice: Choice, paths: dict[str, Path]) -> SeriesAnswer | None:
+    slices = [one for header in choice.headers for one in _frames(header, paths[header.instance])]
+    pictures = [picture for _, picture in slices if picture is not None]
+    told = iter(client.predict_batch(pictures) if pictures else [])
+    answers = [about if picture is None else _told(about, next(told)) for about, picture in slices]
+    judged = [one for one in answers if one.label is not None]
+    heads = [one.head for one in judged]
+    pooled = pool(judged, heads)
+    if pooled is None:
+        return None
+    counted = {
+        (one.instance, one.frame)
+        for one, counts in zip(judged, inside(heads), strict=True)
+        if counts
+    }
+    return SeriesAnswer(
+        uid=choice.uid,
+        label=pooled.label,
+        probabilities=pooled.probabilities,
+        in_distribution=pooled.in_distribution,
+        refer=pooled.refer,
+        reasons=pooled.reasons,
+        words=pooled.words,
+        slices=tuple(
+            one.model_copy(update={"counts": (one.instance, one.frame) in counted})
+            for one in answers
+        ),
+    )
+
+
+def _frames(header: Header, path: Path) -> list[tuple[SliceAnswer, EncodedImage | None]]:
+    """An image's pictures; in the place of one that cannot be read, why."""
+    about = SliceAnswer(instance=header.instance, frames=header.frames)
+    found: list[tuple[SliceAnswer, EncodedImage | None]] = []
+    try:
+        for one in open_frames(path):
+            if isinstance(one, ImageError):
+                frame = one.frame or 0
+                found.append((about.model_copy(update={"frame": frame, "error": str(one)}), None))
+                continue
+            said = {"frame": one.frame, "head": one.head}
+            found.append((about.model_copy(update=said), one))
+    except ImageError as error:
+        found.append((about.model_copy(update={"error": str(error)}), None))
+    return found
+
+
+def _told(about: SliceAnswer, answer: Prediction | ImageError | ServingError) -> SliceAnswer:
+    if isinstance(answer, Prediction):
+        said = {
+            "label": answer.label,
+            "probabilities": answer.probabilities,
+            "in_distribution": answer.in_distribution,
+            "refer": answer.refer,
+            "reasons": answer.reasons,
+        }
+        return about.model_copy(update=said)
+    if isinstance(answer, ServingError) and (
+        answer.code != _OF_THE_IMAGE or isinstance(answer, NoVersionError)
+    ):
+        raise NotNowError(f"the model server answers {answer.code}")
+    return about.model_copy(update={"error": "the model cannot judge it"})
