@@ -2,11 +2,14 @@
 
 import errno
 import os
+import runpy
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from tfx.orchestration.pipeline import Pipeline
+from tfx.utils import dependency_utils
 
 from components.errors import PipelineError
 from components.ingest.component import Ingest
@@ -102,3 +105,14 @@ def test_a_file_that_may_be_read_by_now_is_ingested(launch, make_folder, refusin
     monkeypatch.undo()
     state, report = launch(data)
     assert (state, report.ingested, report.rejected) == ("done", 48, 0)
+
+
+def test_nothing_is_packed_for_the_workers(launch, make_folder, tmp_path, monkeypatch):
+    packing = "make_beam_dependency_flags"
+    as_installed = runpy.run_path(dependency_utils.__file__)[packing]
+    monkeypatch.setattr(dependency_utils, packing, as_installed)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    assert launch(make_folder(train=20, test=4))[0] == "done"
+    assert not list(temporary.iterdir()), "TFX as a source archive is 51 MB a node"
