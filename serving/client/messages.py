@@ -94,6 +94,7 @@ def _classes() -> dict[str, Any]:
 
 
 _CLASS = _classes()
+PredictRequest: Any = _CLASS["PredictRequest"]
 PredictResponse: Any = _CLASS["PredictResponse"]
 GetModelStatusResponse: Any = _CLASS["GetModelStatusResponse"]
 
@@ -109,7 +110,7 @@ def predict_request(spec: Any, signature: str, images: Sequence[bytes]) -> Any:
     Returns:
         A PredictRequest.
     """
-    request = _CLASS["PredictRequest"](model_spec=spec)
+    request = PredictRequest(model_spec=spec)
     request.model_spec.signature_name = signature
     tensor = request.inputs["image_bytes"]
     tensor.dtype = _STRING
