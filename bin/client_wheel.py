@@ -17,12 +17,7 @@ from components.code_version import RELEASE, checkout_version  # noqa: E402 - ne
 from components.source_digest import source_files  # noqa: E402
 
 MODULES = ("serving.client", "serving.client.aio", "serving.client.grpc", "serving.client.rest")
-OTHERS = (
-    "LICENSE",
-    "requirements/client.in",
-    "requirements/client-grpc.in",
-    "requirements/dicom.in",
-)
+OTHERS = ("LICENSE", "requirements/client.in", "requirements/dicom.in")
 
 
 def fill(folder: Path) -> None:

@@ -5,6 +5,9 @@ MODEL_NAME = "brain_mri"
 
 TF_SERVING_IMAGE = "tensorflow/serving:2.19.1"
 
+DEFAULT_SIGNATURE = "serving_default"
+"""What is asked where a request names no signature."""
+
 SAVED_MODEL_FILE = "saved_model.pb"
 """The graph, as TensorFlow names it: a folder without one is no SavedModel."""
 

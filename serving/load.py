@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from itertools import count
 from urllib.parse import quote, urlsplit
 
+import grpc
 import numpy as np
 
 from serving.client.address import Address
 from serving.client.errors import ServingError
 from serving.client.finding import find_protocol
-
-_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+from serving.client.grpc import PREDICT
+from serving.client.messages import model_spec, predict_request
 
 Session = Callable[[int], None]
 """Sends the request of a number over one connection and waits for the answer; raises
@@ -199,19 +200,10 @@ def post_session(url: str, bodies: Sequence[bytes], *, timeout: float) -> Sessio
 
 
 def _grpc_request(model: str, signature: str, batch: Sequence[bytes]) -> bytes:
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2
-
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = signature
-    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(batch), tf.string))
-    return bytes(request.SerializeToString())
+    return bytes(predict_request(model_spec(model), signature, batch).SerializeToString())
 
 
 def _grpc_session(address: Address, requests: Sequence[bytes], timeout: float) -> Session:
-    import grpc
-
     options = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.use_local_subchannel_pool", 1),  # a connection of its own
@@ -222,7 +214,7 @@ def _grpc_session(address: Address, requests: Sequence[bytes], timeout: float) -
         if address.tls
         else grpc.insecure_channel(address.target, options)
     )
-    predict = channel.unary_unary(_PREDICT)
+    predict = channel.unary_unary(PREDICT)
 
     def ask(number: int) -> None:
         try:

@@ -4,7 +4,6 @@ A server is started on the model, which is loaded in process meanwhile; both are
 """
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +29,7 @@ from components.serve_check.wire import (
     UndecidedError,
     no_result,
 )
+from components.tensorflow_words import without_nodes
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,7 +148,4 @@ def _in_process(model: Path, questions: Sequence[Question]) -> list[Probabilitie
 
 def _line(error: BaseException) -> str:
     """What TensorFlow says, on one line and without where in the graph it says so."""
-    message = " ".join(str(getattr(error, "message", None) or error).split())
-    return re.sub(r"^Graph execution error:.*<stack traces unavailable> | \[\[.*$", "", message)[
-        :300
-    ]
+    return " ".join(without_nodes(str(getattr(error, "message", None) or error)).split())[:300]

@@ -24,6 +24,8 @@ class ServeCommands(LazyGroup):
     table = {
         "bench": "Put load on a model server and measure throughput and latency.",
         "files": "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
+        "log": "Stand before TensorFlow Serving, pass on requests, and log predictions for `mri "
+        "monitor`.",
     }
 
 

@@ -8,8 +8,7 @@ Example:
 
 `serving.client.aio` has the same client for coroutines.
 
-The REST half imports no TensorFlow; the gRPC half imports the protocol's stubs, and with them
-TensorFlow, when it is used for the first time.
+Neither half imports TensorFlow.
 """
 
 from serving.client.client import Client

@@ -87,8 +87,8 @@ class BaseClient(ABC):
                 if found.protocol == "rest":
                     raise
                 raise UsageError(
-                    f"gRPC needs the package {error.name}: pip install grpcio "
-                    "tensorflow-serving-api, or use REST (http://HOST:8501)."
+                    f"gRPC needs the package {error.name}: pip install grpcio, or "
+                    "use REST (http://HOST:8501)."
                 ) from error
 
         self._asker = Asker(

@@ -1,10 +1,8 @@
-"""TensorFlow Serving's gRPC; the protocol's stubs, and with them TensorFlow, come with this module.
+"""TensorFlow Serving's gRPC, without TensorFlow.
 
 Imported by the clients when an address asks for gRPC, never before.
 """
 
-import math
-import os
 from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
@@ -14,27 +12,23 @@ from typing import Any
 
 import grpc
 
-# Whoever imports this sees no lines about processors and missing GPUs.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import tensorflow as tf
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
-
 from components.errors import path_error
 from serving.client.address import Address
 from serving.client.errors import ServingError
+from serving.client.messages import (
+    STATES,
+    GetModelStatusResponse,
+    PredictResponse,
+    array_of,
+    model_spec,
+    predict_request,
+    status_request,
+)
 from serving.client.results import Row, VersionStatus
 from serving.client.transport import MOST_ANSWER_BYTES, Access, ModelSpec, Waiting
 
-_State = get_model_status_pb2.ModelVersionStatus.State
-_MOST_VALUES = 16_000_000
-"""Values of a tensor: a message may claim more than it holds, and they are made all the same."""
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 _NO_HTTP_2 = ("http1.x", "Failed parsing HTTP/2")
 """In what gRPC says of an answer that is none of HTTP/2."""
 
@@ -74,19 +68,14 @@ class GrpcTransport:
             self._channel = library.secure_channel(address.target, _tls(access), options)
         else:
             self._channel = library.insecure_channel(address.target, options)
-        self._predict = prediction_service_pb2_grpc.PredictionServiceStub(self._channel).Predict
-        self._status = model_service_pb2_grpc.ModelServiceStub(self._channel).GetModelStatus
+        self._predict = self._method(PREDICT, PredictResponse)
+        self._status = self._method(_STATUS, GetModelStatusResponse)
 
     async def predict(
         self, spec: ModelSpec, signature: str, images: Sequence[bytes], timeout: float
     ) -> tuple[Sequence[Row], int | None]:
         """Asks for one batch; see `Transport`."""
-        request = predict_pb2.PredictRequest(model_spec=_message(spec))
-        request.model_spec.signature_name = signature
-        tensor = request.inputs["image_bytes"]
-        tensor.dtype = tf.string.as_datatype_enum
-        tensor.tensor_shape.dim.add(size=len(images))
-        tensor.string_val.extend(images)
+        request = predict_request(_spec(spec), signature, images)
         response = await self._ask(self._predict, request, timeout)
         rows = await self._waiting.aside(self._rows, response, len(images))
         answered = response.model_spec
@@ -94,19 +83,24 @@ class GrpcTransport:
 
     async def status(self, spec: ModelSpec, timeout: float) -> list[VersionStatus]:
         """Asks for the states of the versions; see `Transport`."""
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_message(spec))
-        response = await self._ask(self._status, request, timeout)
-        names = {number: name for name, number in _State.items()}
+        response = await self._ask(self._status, status_request(_spec(spec)), timeout)
         found = [
             VersionStatus(
                 version=int(one.version),
-                state=names.get(one.state, str(one.state)),
+                state=STATES.get(one.state, str(one.state)),
                 error_code=_code_name(int(one.status.error_code)),
                 error_message=one.status.error_message,
             )
             for one in response.model_version_status
         ]
         return sorted(found, key=lambda one: -one.version)
+
+    def _method(self, path: str, answer: Any) -> Callable[..., Any]:
+        return self._channel.unary_unary(
+            path,
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
 
     async def close(self) -> None:
         """Ends the channel."""
@@ -162,23 +156,15 @@ def _values(tensor: Any) -> Sequence[Any]:
     """A tensor as nested lists; as an array if it has more than two dimensions.
 
     Raises:
-        ValueError: It claims more values than it may have, or has no rows.
+        ValueError, KeyError: As `array_of`.
     """
-    sizes = [one.size for one in tensor.tensor_shape.dim]
-    if not sizes or min(sizes) < 0 or math.prod(sizes) > _MOST_VALUES:
-        raise ValueError(sizes)
-    array = tf.make_ndarray(tensor)
+    array = array_of(tensor)
     rows: Sequence[Any] = array if array.ndim > 2 else array.tolist()
     return rows
 
 
-def _message(spec: ModelSpec) -> Any:
-    message = model_pb2.ModelSpec(name=spec.model)
-    if spec.version is not None:
-        message.version.value = spec.version
-    elif spec.label is not None:
-        message.version_label = spec.label
-    return message
+def _spec(spec: ModelSpec) -> Any:
+    return model_spec(spec.model, spec.version, spec.label)
 
 
 def _code_name(number: int) -> str:

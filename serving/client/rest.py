@@ -108,7 +108,7 @@ class _Rest(ABC):
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise self._wrong("the answer has no predictions by name")
         try:
-            return [{name: _decoded(value) for name, value in row.items()} for row in rows], (
+            return [{name: decoded(value) for name, value in row.items()} for row in rows], (
                 spec.version
             )
         except ValueError as error:
@@ -231,7 +231,8 @@ def _body(signature: str, images: Sequence[bytes]) -> bytes:
     return json.dumps({"signature_name": signature, "instances": rows}).encode()
 
 
-def _decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:
+    """A value of JSON; that of bytes is decoded. A ValueError: it is not base64."""
     if isinstance(value, dict) and set(value) == {"b64"}:
         return base64.b64decode(str(value["b64"]), validate=True)
     return value

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from components.errors import PipelineError
 from serving.server.flags import Flags, parse_flags, usage
@@ -63,9 +65,22 @@ def import_server() -> Callable[..., Awaitable[None]]:
     # TensorFlow imports a Keras at once: the old one comes without scikit-learn and Matplotlib, and
     # so in a third of the time.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    from serving.server.serve import serve
+    with _without_stderr():
+        from serving.server.serve import serve
 
     return serve
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Loses what TensorFlow says of this machine while it is imported, whatever its log level."""
+    sys.stderr.flush()
+    with os.fdopen(os.dup(2), "wb") as saved, Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved.fileno(), 2)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
+from components.servable import DEFAULT_SIGNATURE
 from serving.server.errors import Code, StatusError, invalid_argument
 from serving.server.predict import fill_model_spec
-from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
+from serving.server.servable import Call, Servable
 from serving.server.tensors import MOST_FILLED, Array
 
 CLASSIFY = "tensorflow/serving/classify"

@@ -5,8 +5,9 @@ from typing import Any
 
 from tensorflow_serving.apis import predict_pb2
 
+from components.servable import DEFAULT_SIGNATURE
 from serving.server.errors import Code, StatusError, invalid_argument
-from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
+from serving.server.servable import Call, Servable
 from serving.server.tensors import Array, to_array, to_proto, type_name
 
 _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))

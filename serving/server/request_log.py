@@ -11,43 +11,61 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.errors import path_error
+from components.servable import DEFAULT_SIGNATURE
 from components.whole_file import whole_file
 from imaging.config import ReadConfig
 from imaging.picture import ReadFailedError, RejectedImageError
 from imaging.quality import Quality, measure
 from imaging.reader import read_content
-from serving.server.servable import DEFAULT_SIGNATURE, Call, Servable
-from serving.server.tensors import Array
+
+if TYPE_CHECKING:
+    from serving.server.servable import Call, Servable
 
 _WAITING = 1000
 """Requests that wait to be measured; what comes beyond is not logged."""
 _WAITING_BYTES = 2**28
 """The same of their images, of which one request may bring many and large ones."""
+_LOGGED = {"label", "confidence"}
 _LIMITS = ReadConfig(max_pixels=2**26)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Prediction:
-    """What a thread makes rows of."""
+class Answered:
+    """A request that was answered: what a thread makes rows of.
 
-    servable: Servable
-    images: Array
-    outputs: dict[str, Array]
+    Attributes:
+        model: The model's name.
+        version: Its version.
+        images: Their bytes; dtype object.
+        outputs: Values by the name of the output, a row an image.
+        time: When it was answered.
+        seconds: How long that took.
+    """
+
+    model: str
+    version: int
+    images: NDArray[Any]
+    outputs: Mapping[str, NDArray[Any]]
     time: datetime
     seconds: float
-    size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the images."""
+        return sum(map(len, self.images.flat))
 
 
 class RequestLog:
@@ -65,7 +83,7 @@ class RequestLog:
             ) from error
         self._folder, self._sampling = folder, sampling
         self._most_rows, self._seconds = rows, seconds
-        self._queue: queue.Queue[_Prediction | None] = queue.Queue()
+        self._queue: queue.Queue[Answered | None] = queue.Queue()
         self._held = 0
         self._holding = threading.Lock()
         self._lost = False
@@ -73,25 +91,40 @@ class RequestLog:
         self._thread.start()
 
     def observe(
-        self, servable: Servable, request: Any, call: Call, outputs: Sequence[Array], seconds: float
+        self,
+        servable: "Servable",
+        request: Any,
+        call: "Call",
+        outputs: Sequence[NDArray[Any]],
+        seconds: float,
     ) -> None:
-        """Takes note of one request, if it is sampled and has something to log."""
-        if call.api != "Predict" or random.random() >= self._sampling:
+        """Takes note of one request of this server's, if it has something to log."""
+        if call.api != "Predict":
             return
         signature = servable.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
         fetched = dict(zip(call.fetches, outputs, strict=True))
         wanted = signature.outputs.items()
         named = {alias: fetched[info.name] for alias, info in wanted if info.name in fetched}
         one_string = len(call.arrays) == 1 and call.arrays[0].dtype == object
-        if not one_string or not {"label", "confidence"} <= set(named):
+        if not one_string:
             return
-        images = call.arrays[0]
-        now, size = datetime.now(timezone.utc), sum(map(len, images.flat))
+        now = datetime.now(timezone.utc)
+        self.take(Answered(servable.name, servable.version, call.arrays[0], named, now, seconds))
+
+    def take(self, answered: Answered) -> None:
+        """Takes note of one request, if it is sampled and says what the model answered.
+
+        Args:
+            answered: The request and its answer.
+        """
+        if random.random() >= self._sampling or not set(answered.outputs) >= _LOGGED:
+            return
+        size = answered.size
         with self._holding:
             few = self._queue.qsize() < _WAITING
             if few and (not self._held or self._held + size <= _WAITING_BYTES):
                 self._held += size
-                self._queue.put(_Prediction(servable, images, named, now, seconds, size))
+                self._queue.put(answered)
                 return
         self._say_lost("more requests arrive than can be measured")
 
@@ -141,7 +174,7 @@ class RequestLog:
             log.error("Predictions are not logged: %s", why)
 
 
-def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
+def rows_of(prediction: Answered) -> list[dict[str, Any]]:
     """Measures each image of a request: a row for each, by column."""
     images = prediction.images
     unsaid = np.full(len(images), None)
@@ -151,8 +184,8 @@ def rows_of(prediction: _Prediction) -> list[dict[str, Any]]:
     return [
         {
             "time": prediction.time,
-            "model": prediction.servable.name,
-            "version": prediction.servable.version,
+            "model": prediction.model,
+            "version": prediction.version,
             "label": label.decode(errors="replace"),
             "confidence": float(confidence),
             "in_distribution": None if known is None else bool(known),

@@ -19,13 +19,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from components.servable import DEFAULT_SIGNATURE
 from serving.server.configuration import Configuration
 from serving.server.errors import Code, StatusError, as_status_error, invalid_argument
 from serving.server.inference import REQUESTS, SIGNATURE_DEF, Inference
 from serving.server.json_document import parse_object, signature_name
 from serving.server.json_responses import WRITERS, error_json, metadata_json, status_json
 from serving.server.json_tensors import fill_example_request, fill_predict_request
-from serving.server.servable import DEFAULT_SIGNATURE
 
 _MODEL = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)

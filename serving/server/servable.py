@@ -19,7 +19,6 @@ from components.plain_path import plain_path
 from serving.server.errors import Code, StatusError, as_status_error
 from serving.server.tensors import Array
 
-DEFAULT_SIGNATURE = "serving_default"
 _CALLABLES = 64
 """Combinations of inputs and outputs that are kept ready; an output filter can ask for any."""
 

@@ -1,0 +1,304 @@
+"""Stands before a model server, passes on what it is asked, and logs predictions for `mri monitor`.
+
+TensorFlow Serving has a request log in its protocol, and none in the programs that are released.
+Whatever comes over gRPC or REST is passed on as it is, and so is its answer, errors included. A log
+row is what the embedded server writes: it holds no image and no name.
+"""
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import uvicorn
+from google.protobuf.message import DecodeError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from components.errors import PipelineError
+from serving.client.address import Address
+from serving.client.grpc import PREDICT
+from serving.client.messages import PredictRequest, PredictResponse, array_of
+from serving.client.rest import decoded
+from serving.server.flags import Flags
+from serving.server.listeners import open_grpc, open_rest
+from serving.server.request_log import Answered, RequestLog
+
+_PREDICTED = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/[^/:]+)?:predict")
+_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+_PASSED = ("accept", "authorization", "content-encoding", "content-type")
+"""Headers that a model server, or what stands before it, looks at."""
+_MOST_BYTES = 2**28
+"""Of a request over REST."""
+_VERSION_SECONDS = 5.0
+"""For how long it is believed which version answers, which REST does not say."""
+_DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ProxyConfig:
+    """Where the proxy listens, and what it stands before.
+
+    Attributes:
+        server: The model server's address for gRPC; None to pass on REST alone.
+        rest_server: Its URL for REST; None to pass on gRPC alone.
+        log: The folder of the log.
+        bind: Where to listen.
+        port: Port for gRPC.
+        rest_port: Port for REST.
+        sampling: Share of requests that is logged, 0 to 1.
+    """
+
+    server: Address | None
+    rest_server: Address | None
+    log: Path
+    bind: str = "127.0.0.1"
+    port: int = 9500
+    rest_port: int = 9501
+    sampling: float = 1.0
+
+
+async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
+    """Passes on requests until SIGTERM or SIGINT; those on their way then come to their end.
+
+    Args:
+        config: What it stands before.
+        ready: Called when it listens.
+
+    Raises:
+        PipelineError: It cannot listen, or the folder of the log cannot be made.
+    """
+    flags = Flags(
+        bind_address=config.bind,
+        port=config.port if config.server else 0,
+        rest_api_port=config.rest_port if config.rest_server else 0,
+    )
+    rest_socket, grpc_server = open_rest(flags), open_grpc(flags)
+    log = RequestLog(config.log, config.sampling)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    rest = None
+    if config.server:
+        grpc_server.add_generic_rpc_handlers((_Forwarder(config.server, log),))
+    await grpc_server.start()
+    if config.rest_server:
+        rest = _Server(_RestProxy(config.rest_server, log).app())
+        serving = asyncio.create_task(rest.serve([rest_socket] if rest_socket else None))
+    ready()
+    await stop.wait()
+    await grpc_server.stop(_DRAIN_SECONDS)
+    if rest:
+        rest.should_exit = True
+        await serving
+    await asyncio.to_thread(log.close)
+
+
+class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Passes on every method of gRPC, whose messages stay bytes."""
+
+    def __init__(self, server: Address, log: RequestLog) -> None:
+        options = [
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.enable_http_proxy", int(not server.local)),
+        ]
+        self._channel = (
+            grpc.aio.secure_channel(server.target, grpc.ssl_channel_credentials(), options)
+            if server.tls
+            else grpc.aio.insecure_channel(server.target, options)
+        )
+        self._log = log
+
+    def service(self, details: Any) -> Any:
+        """What answers a method."""
+
+        async def forward(request: bytes, context: Any) -> bytes:
+            return await self._forward(details.method, request, context)
+
+        return grpc.unary_unary_rpc_method_handler(forward)
+
+    async def _forward(self, method: str, request: bytes, context: Any) -> bytes:
+        began = time.monotonic()
+        passed = [
+            (key, value)
+            for key, value in context.invocation_metadata() or ()
+            if not key.startswith(("grpc-", "user-agent", ":"))
+        ]
+        try:
+            answer: bytes = await self._channel.unary_unary(method)(
+                request, timeout=context.time_remaining(), metadata=passed
+            )
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "", error.trailing_metadata())
+            raise  # abort does
+        if method == PREDICT:
+            self._take(request, answer, time.monotonic() - began)
+        return answer
+
+    def _take(self, request: bytes, answer: bytes, seconds: float) -> None:
+        try:
+            asked, said = PredictRequest.FromString(request), PredictResponse.FromString(answer)
+            inputs = [array_of(one) for one in asked.inputs.values()]
+            outputs = {name: array_of(one) for name, one in said.outputs.items()}
+        except (DecodeError, KeyError, ValueError):
+            return  # another model's
+        if len(inputs) == 1 and inputs[0].dtype == object:
+            spec, now = said.model_spec, datetime.now(timezone.utc)
+            name = spec.name or asked.model_spec.name
+            version = int(spec.version.value)
+            self._log.take(Answered(name, version, inputs[0], outputs, now, seconds))
+
+
+class _RestProxy:
+    """Passes on what comes over REST."""
+
+    def __init__(self, server: Address, log: RequestLog) -> None:
+        self._server, self._log = server.target, log
+        self._http = httpx.AsyncClient(timeout=None, trust_env=not server.local)  # noqa: S113 - the client has a deadline
+        self._versions: dict[str, tuple[float, int]] = {}
+
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(routes=[Route("/{path:path}", self._forward, methods=_METHODS)])
+
+    async def _forward(self, request: Request) -> Response:
+        began, body = time.monotonic(), bytearray()
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > _MOST_BYTES:
+                    return _error(413, f"The request has more than {_MOST_BYTES:,} bytes.")
+        except ClientDisconnect:
+            return Response(status_code=499)
+        path = request.scope["raw_path"].decode("latin-1")
+        query = f"?{request.url.query}" if request.url.query else ""
+        headers = {name: value for name, value in request.headers.items() if name in _PASSED}
+        try:
+            answer = await self._http.request(
+                request.method, f"{self._server}{path}{query}", content=bytes(body), headers=headers
+            )
+        except httpx.HTTPError as error:
+            return _error(502, f"No model server answers behind the log: {error}")
+        seconds = time.monotonic() - began
+        if answer.status_code == httpx.codes.OK and (found := _PREDICTED.fullmatch(path)):
+            await self._take(found, bytes(body), answer.content, seconds)
+        kind = answer.headers.get("content-type")
+        return Response(answer.content, answer.status_code, {"content-type": kind} if kind else {})
+
+    async def _take(self, found: re.Match[str], body: bytes, answer: bytes, seconds: float) -> None:
+        try:
+            images, outputs = _rows(json.loads(body), json.loads(answer))
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            return  # packed, in columns, or another model's
+        version = int(found[2]) if found[2] else await self._version(found[0].rpartition(":")[0])
+        if version is not None:
+            now = datetime.now(timezone.utc)
+            self._log.take(Answered(found[1], version, images, outputs, now, seconds))
+
+    async def _version(self, path: str) -> int | None:
+        """The version that answers at a path: the highest that is available."""
+        known = self._versions.get(path)
+        if known is None or time.monotonic() - known[0] > _VERSION_SECONDS:
+            try:
+                status = (await self._http.get(f"{self._server}{path}")).json()
+                states = status["model_version_status"]
+                there = [int(one["version"]) for one in states if one["state"] == "AVAILABLE"]
+                known = time.monotonic(), max(there)
+            except (httpx.HTTPError, KeyError, TypeError, ValueError):
+                return None
+            self._versions = {**dict(list(self._versions.items())[-100:]), path: known}
+        return known[1]
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, with the signals left to us."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(_DRAIN_SECONDS),
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes no signal."""
+        yield
+
+
+def _rows(request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Images and outputs of a request and an answer in row format."""
+    instances: Sequence[Any] = request["instances"]
+    images = np.empty(len(instances), object)
+    for row, instance in enumerate(instances):
+        [value] = [instance] if set(instance) == {"b64"} else instance.values()
+        images[row] = decoded(value)
+        if not isinstance(images[row], bytes):
+            raise TypeError(instance)
+    rows: Sequence[Mapping[str, Any]] = answer["predictions"]
+    if len(rows) != len(images):
+        raise ValueError(len(rows))
+    outputs = {}
+    for name in rows[0]:
+        column = np.empty(len(rows), object)
+        column[:] = [_as_bytes(row[name]) for row in rows]
+        outputs[name] = column
+    return images, outputs
+
+
+def _as_bytes(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _error(status: int, words: str) -> Response:
+    return JSONResponse({"error": words}, status)
+
+
+def parse_servers(grpc_server: str | None, rest_server: str | None) -> list[Address | None]:
+    """Reads the addresses of what the proxy stands before.
+
+    Args:
+        grpc_server: The model server's address for gRPC, or None.
+        rest_server: Its URL for REST, or None.
+
+    Returns:
+        Both, where they are given.
+
+    Raises:
+        PipelineError: Neither is given, or one is not an address of its protocol.
+    """
+    found: list[Address | None] = []
+    for protocol, text, form in (
+        ("grpc", grpc_server, "--server HOST:8500"),
+        ("rest", rest_server, "--rest-server http://HOST:8501"),
+    ):
+        address = Address.parse(text) if text else None
+        if address is not None and address.protocol is None:
+            address = address.speaking("grpc" if protocol == "grpc" else "rest")
+        if address is not None and address.protocol != protocol:
+            raise PipelineError(f"{text!r} is an address of the other protocol: give {form}.")
+        found.append(address)
+    if found == [None, None]:
+        raise PipelineError(
+            "Name the model server: --server HOST:8500 for gRPC, --rest-server http://HOST:8501 "
+            "for REST, or both."
+        )
+    return found
