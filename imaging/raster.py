@@ -55,9 +55,8 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
             return deep
         with Image.open(io.BytesIO(content), formats=[source_format]) as image:
             check_size(image.width * image.height, max_pixels)
-            levels = _levels(image)
+            levels, channels = _levels(image), len(image.getbands())
             left_out = _LEFT_OUT[source_format] if _has_more(image) else None
-            channels = len(image.getbands())
             return Picture(levels, 0, channels, TechnicalTags(), left_out=left_out)
     except (RejectedImageError, MemoryError):
         raise

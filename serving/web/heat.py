@@ -10,6 +10,8 @@ from serving.client import Explanation
 
 _SIDE = 224
 """Pixels of the heat's picture, as many as the model sees."""
+_FINE = 2
+"""Parts of a pixel, along each side, by which the head's edge is smooth where it is enlarged."""
 _LEVELS = 64
 """Steps of its colours: the eye sees none, and its file has some kilobytes."""
 _OPACITY = 0.75
@@ -38,12 +40,13 @@ def heat_picture(result: Explanation, outline: Outline) -> bytes:
     heat = Image.fromarray(np.clip(result.heatmap, 0, 1).astype(np.float32))
     heat = heat.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     top, left, bottom, right = box(result)
-    middles = (np.arange(_SIDE) + 0.5) / _SIDE
+    middles = (np.arange(_FINE * _SIDE) + 0.5) / (_FINE * _SIDE)
     rows, is_row = _places(top + middles * (bottom - top))
     columns, is_column = _places(left + middles * (right - left))
     is_head = outline.mask(_MASK_SIDE, _MASK_SIDE)[np.ix_(rows, columns)]
     is_head = is_head & is_row[:, None] & is_column
-    steps = np.rint(np.asarray(heat) * (_LEVELS - 1)).astype(np.uint8) * is_head
+    covered = is_head.reshape(_SIDE, _FINE, _SIDE, _FINE).mean(axis=(1, 3))
+    steps = np.rint(np.asarray(heat) * covered * (_LEVELS - 1)).astype(np.uint8)
     picture = Image.fromarray(steps, "P")
     shares = np.arange(_LEVELS) / (_LEVELS - 1)
     greens = np.rint(255 * shares).astype(np.uint8)

@@ -8,9 +8,10 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from dicom_files import file
+from dicom_files import compressed, dataset, file
 from drawing import draw, encode
 from PIL import Image
+from pydicom.uid import JPEGBaseline8Bit
 
 from components.disclaimer import DISCLAIMER
 
@@ -249,12 +250,15 @@ def test_the_files_of_a_series_are_one_stack(site: Site, open_tab: Tab) -> None:
     judged(tab, site(), scans[0], of_another, *scans[1:])
     tab.locator("#status", has_text=f"{SLICES - 1} results.").wait_for()
     series = tab.get_by_role("region", name="Series of 18 files")
-    expect(series.get_by_role("heading", name="Series of 18 files")).to_be_focused()
+    expect(series.get_by_role("heading", name="Glioma 75.0%").first).to_be_focused()
+    expect(series).to_contain_text("Mean of the probabilities over the 18 slices")
+    expect(series.locator("> .pictures .legend")).to_be_visible()
+    assert series.locator("> .pictures svg").first.bounding_box()["width"] > 300
     expect(series.locator(".strip .slice")).to_have_count(18)
     assert "1.2.777" not in tab.content()
-    assert tab.evaluate("document.getElementById('results').scrollHeight") < 1000
-    expect(series).to_contain_text("Glioma 18.")
+    assert tab.evaluate("document.getElementById('results').scrollHeight") < 1200
     series.get_by_role("button", name="Open the viewer").click()
+    expect(tab.get_by_text("All slices: Glioma 75.0%")).to_be_visible()
     shown(tab)
     tab.keyboard.press("Home")  # 17.dcm lies lowest
     expect(corner(tab, "nw")).to_contain_text("1 of 18: 17.dcm")
@@ -364,6 +368,28 @@ def test_a_frame_that_does_not_come_is_told(site: Site, open_tab: Tab) -> None:
     tab.evaluate("() => sources.delete(files.get(document.querySelector('.card')))")
     tab.get_by_role("button", name="Open the viewer").click()
     expect(tab.locator(".pane-error").first).to_be_visible()
+
+
+def test_a_damaged_frame_is_shown_as_such_and_the_others_go_on(site: Site, open_tab: Tab) -> None:
+    levels = (slices(4) / 3).astype(np.uint8)
+    frames = [encode(one, "JPEG") for one in levels]
+    frames[2] = frames[2][:300]
+    made = dataset(levels, WindowCenter=128, WindowWidth=256)
+    content = compressed(made, JPEGBaseline8Bit, frames)
+    tab = open_tab(viewport={"width": 1440, "height": 900})
+    judged(tab, site(), {"name": "d.dcm", "mimeType": "application/dicom", "buffer": content})
+    expect(tab.locator(".strip .slice")).to_have_count(4)
+    opened(tab)
+    tab.keyboard.press("Home")
+    for _ in range(2):
+        tab.keyboard.press("ArrowDown")
+    expect(corner(tab, "nw")).to_contain_text("Frame 2")
+    expect(tab.locator(".pane-error").first).to_contain_text("cannot be used")
+    tab.keyboard.press("ArrowDown")
+    expect(corner(tab, "nw")).to_contain_text("Frame 3")
+    expect(tab.locator(".pane-error").first).to_be_hidden()
+    tab.keyboard.press("h")
+    assert grey(tab)[0] > 50
 
 
 def test_the_viewer_is_loaded_when_it_is_opened(site: Site, open_tab: Tab, examples: Any) -> None:

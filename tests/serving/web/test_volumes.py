@@ -320,6 +320,7 @@ def test_the_answer_for_files_is_pooled_as_that_for_slices(client: FlaskClient) 
     said = _of_series(client, [_answer(), _answer(**other), _answer(head=0.05)])
     assert 'Glioma <span class="share">55.0%' in said.text
     assert "its slices differ" in said.text
+    assert said.headers["Cache-Control"] == "no-store"
     assert 'data-best="0" data-counted="110"' in said.text
     mixed = _of_series(client, [_answer(), _answer(version=8)]).text
     assert "No answer for the series" in mixed
