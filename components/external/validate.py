@@ -33,6 +33,7 @@ from components.schema_gen.curated import curated_schema
 
 _BATCH = 16
 _KNOWN = "known_to_model"
+_NOTHING = "the model was trained on a match of every image, so figures cannot be computed"
 
 _LOG = logging.getLogger(__name__)
 
@@ -147,7 +148,11 @@ def validate(
         images=len(answered),
         set_aside=int((~new).sum()),
         training_unknown=training_unknown,
-        figures=figures.model_copy(update={"missing": tuple(map(_of_folder, figures.missing))}),
+        figures=figures.model_copy(
+            update={
+                "missing": tuple(map(_of_folder, figures.missing)) if new.any() else (_NOTHING,)
+            }
+        ),
         own=own.headline if own else {},
         distances=distances,
         drift_missing=drift_missing,

@@ -190,8 +190,10 @@ def test_figures_are_scikit_learns_on_what_is_left(trained, report):
 
 
 def test_other_levels_are_drift(report):
-    assert "image/mean" in report.drifted
-    assert "image/aspect" not in report.drifted
+    distances = {one.feature: one for one in report.distances}
+    assert distances["image/mean"].mean < distances["image/mean"].previous_mean
+    assert "image/foreground" in report.drifted
+    assert "image/label" not in report.drifted
 
 
 def test_the_report_is_recorded_and_told_by_page_card_and_models_show(trained, report):
@@ -263,6 +265,16 @@ def test_what_cannot_be_evaluated_is_said_and_leaves_nothing(
     assert len(_made(trained)) == before
     assert sorted(trained.work.artifacts.glob("ExternalValidation/report/*")) == folders
     assert list(trained.work.temporary.iterdir()) == []
+
+
+def test_of_its_own_training_images_nothing_is_measured(trained, tmp_path):
+    own = trained.work.root.parent / "own" / "Training"
+    for label in CLASSES:
+        (tmp_path / "again" / label).mkdir(parents=True)
+        shutil.copy(own / label / "1.png", tmp_path / "again" / label / "1.png")
+    said = _evaluate(trained, tmp_path / "again")
+    assert "again: 2 images, 0 evaluated" in said
+    assert "trained on a match of every image" in said
 
 
 def test_without_the_record_of_its_training_images_the_figures_are_doubted(trained, tmp_path):
