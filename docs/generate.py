@@ -38,6 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         "configuration": configuration(),
         "presets": presets(),
+        "pacs": node_settings(),
         "command-line": command_line(),
         "exit-codes": exit_codes(),
         "artifacts": artifacts(),
@@ -58,6 +59,22 @@ def configuration() -> str:
         "Every setting, with what it is when nobody says otherwise. Set it with",
         "`--set PATH=VALUE`, as in `--set train.epochs=8`, or in a preset. Values are YAML; an",
         "unknown setting or a bad value is refused.",
+        "",
+        *_section("", schema, schema["$defs"]),
+    ]
+    return "\n".join(lines)
+
+
+def node_settings() -> str:
+    """Returns the page of the DICOM node's settings, likewise."""
+    from serving.pacs.config import PacsConfig
+
+    schema = PacsConfig.model_json_schema()
+    lines = [
+        "# Settings of the DICOM node",
+        "",
+        "What stands in the file that `mri pacs` is given by `--config`, as YAML. A path that is",
+        "relative begins where that file lies.",
         "",
         *_section("", schema, schema["$defs"]),
     ]
@@ -186,7 +203,8 @@ def _section(
     for name, field in schema["properties"].items():
         full = name if listed or not path else f"{path}.{name}"
         entry = field.get("items", {}).get("$ref")
-        if reference := field.get("$ref") or entry:
+        optional = next((one["$ref"] for one in field.get("anyOf", ()) if "$ref" in one), None)
+        if reference := field.get("$ref") or entry or optional:
             inner.append((full, known[reference.rsplit("/", 1)[-1]], bool(entry)))
         kind = f"[section](#{_anchor(full)})" if "$ref" in field else _kind(field)
         default = "" if "$ref" in field else _default(field, name in schema.get("required", ()))
@@ -208,7 +226,8 @@ def _default(field: Mapping[str, Any], required: bool) -> str:
 def _kind(field: Mapping[str, Any]) -> str:
     """A JSON schema's type and limits in words."""
     if "anyOf" in field:
-        return " or ".join(_kind(kind) for kind in field["anyOf"])
+        kinds = field["anyOf"]
+        return " or ".join("section" if "$ref" in kind else _kind(kind) for kind in kinds)
     if "enum" in field or "const" in field:
         values = field.get("enum") or [field["const"]]
         return " or ".join(f"`{value}`" for value in values)

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from components.disclaimer import DISCLAIMER
-from imaging.dicom.elements import functional, numbers
+from imaging.dicom.elements import functional, numbers, value
 from serving.pacs.answer import SeriesAnswer, StudyAnswer
 from serving.pacs.objects import CAPTURE_SERIES, MANUFACTURER, Identity, stamp
 
@@ -61,7 +61,10 @@ def capture(
             if _letters(header) is None:
                 image.PatientOrientation = ""  # highdicom takes none that is empty
             image.ImageType = ["DERIVED", "SECONDARY"]
-            image.Laterality = ""  # a brain is not one of a pair
+            if part := value(header, "BodyPartExamined"):
+                image.BodyPartExamined = part
+            else:
+                image.Laterality = ""  # not known, as the part is not
             image.BurnedInAnnotation = "NO"  # nothing that is written in names the patient
             image.DerivationDescription = f"Model heat over the slice. {DISCLAIMER}"
             reference = Dataset()

@@ -176,6 +176,24 @@ class DestinationConfig(StrictConfig):
         raise ValueError("must have either ae_title, host and port, or url")
 
 
+class PollConfig(StrictConfig):
+    """A DICOMweb server that is asked for new studies, and whose MR images are fetched.
+
+    Attributes:
+        url: Its address.
+        token: Bearer token for it.
+        seconds: How often it is asked.
+        days: Studies of so many days, up to today, are looked at.
+        filters: More of the question (QIDO-RS), such as `ModalitiesInStudy: MR`.
+    """
+
+    url: Url
+    token: SecretStr | None = None
+    seconds: float = Field(60.0, gt=0)
+    days: int = Field(2, ge=1, le=36_500)
+    filters: dict[str, str] = {"ModalitiesInStudy": "MR"}
+
+
 class KeepConfig(StrictConfig):
     """How much the spool may hold.
 
@@ -202,6 +220,7 @@ class PacsConfig(StrictConfig):
         model: The model server.
         series: Rules that choose series.
         destinations: Where answers go.
+        poll: Servers that are asked for studies, beside those that are sent.
         retry: How deliveries are tried again.
         keep: How much the spool holds.
         http_port: Port on this machine for `/metrics` and `/healthz`; default: none.
@@ -213,6 +232,7 @@ class PacsConfig(StrictConfig):
     model: ModelConfig = ModelConfig()
     series: tuple[RuleConfig, ...] = Field((RuleConfig(),), min_length=1)
     destinations: tuple[DestinationConfig, ...] = Field(min_length=1)
+    poll: tuple[PollConfig, ...] = ()
     retry: RetryConfig = RetryConfig()
     keep: KeepConfig = KeepConfig()
     http_port: int | None = Field(None, ge=0, le=65_535)
@@ -236,6 +256,6 @@ class PacsConfig(StrictConfig):
         except YamlTextError as error:
             raise PipelineError(f"{path}{error}") from error
         except ValidationError as error:
-            wrong = refusals(error, cls, secret=("destinations.token",))
+            wrong = refusals(error, cls, secret=("destinations.token", "poll.token"))
             raise PipelineError(f"{path}: {wrong}") from None
         return found.model_copy(update={"spool": path.absolute().parent / found.spool})

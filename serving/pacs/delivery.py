@@ -1,13 +1,11 @@
 """Sends answers: by C-STORE, or by STOW-RS."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
 import pydicom
 import requests
-from dicomweb_client.api import DICOMwebClient
 from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
@@ -18,6 +16,7 @@ from pynetdicom import AE
 
 from serving.pacs.config import DestinationConfig
 from serving.pacs.tls import client_context
+from serving.pacs.web import web_client
 
 SENT = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 """The kinds of answers."""
@@ -116,13 +115,7 @@ class _Web:
 
     def send(self, files: Sequence[Path]) -> Iterator[str | None]:
         """See `Destination`."""
-        with closing(requests.Session()) as session:
-            session.request = _with_timeout(session.request)  # type: ignore[method-assign]
-            if self._config.token is not None:
-                secret = self._config.token.get_secret_value()
-                session.headers["Authorization"] = f"Bearer {secret}"
-            client = DICOMwebClient(str(self._config.url), session=session)
-            client.set_http_retry_params(retry=False)
+        with web_client(str(self._config.url), self._config.token) as client:
             for file in files:
                 try:
                     answer = client.store_instances([pydicom.dcmread(file)])
@@ -133,11 +126,3 @@ class _Web:
                 except requests.RequestException:
                     raise UndeliveredError(f"{self.name} is not reached") from None
                 yield "it reports the object as failed" if "FailedSOPSequence" in answer else None
-
-
-def _with_timeout(send: Any) -> Any:
-    def request(*arguments: Any, **options: Any) -> Any:
-        options.setdefault("timeout", _TIMEOUT)
-        return send(*arguments, **options)
-
-    return request

@@ -17,6 +17,7 @@ from serving.pacs.journal import Delivery, State, Study
 from serving.pacs.listener import Listener
 from serving.pacs.monitoring import MonitoringServer, NodeMetrics
 from serving.pacs.objects import Identity, encoded, source
+from serving.pacs.poll import Poll
 from serving.pacs.reading import NotNowError, Reader, SkippedError, UnfitError
 from serving.pacs.report import write_report
 from serving.pacs.spool import ANSWER_FILE, Spool, write_whole
@@ -55,6 +56,7 @@ class Node:
         self._reader = Reader(config.model, config.series)
         title = config.listen.ae_title
         self._destinations = [destination(one, title) for one in config.destinations]
+        self._polls = [Poll(one, self.spool, clock) for one in config.poll]
         self._stopping = threading.Event()
         self._swept = 0.0
 
@@ -68,7 +70,12 @@ class Node:
         self.listener.start()
         port = self._config.http_port
         http = None if port is None else MonitoringServer(port, self.metrics, self.health)
-        threads = [threading.Thread(target=self._loop, args=(self.deliver,), name="pacs-delivery")]
+        steps = {"delivery": self.deliver}
+        steps |= {f"poll-{number}": one.poll for number, one in enumerate(self._polls)}
+        threads = [
+            threading.Thread(target=self._loop, args=(step,), name=f"pacs-{name}")
+            for name, step in steps.items()
+        ]
         for thread in threads:
             thread.start()
         try:

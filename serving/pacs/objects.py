@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import highdicom
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
 
 from components.code_version import RELEASE
@@ -16,11 +16,20 @@ from serving.pacs.headers import Header
 
 MANUFACTURER = "brain-mri-pipeline"
 REPORT_SERIES, CAPTURE_SERIES = 9901, 9902
-_MUST = {
-    "PatientID": "", "PatientName": "", "PatientBirthDate": "", "PatientSex": "",
-    "StudyDate": "", "StudyTime": "", "StudyID": "", "AccessionNumber": "",
-    "ReferringPhysicianName": "", "Modality": "MR", "Manufacturer": "",
-}  # fmt: skip
+_COPIED = (
+    # Whose it is, and of which study (PS3.3 C.7.1.1, C.7.2.1).
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex",
+    "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription",
+    "AccessionNumber", "ReferringPhysicianName",
+    # What the answers refer to.
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+    "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
+    "ImageOrientationPatient", "SharedFunctionalGroupsSequence",
+)  # fmt: skip
+_MUST = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
+    "StudyID", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
 """What DICOM wants to be there, if only empty (type 2)."""
 
 
@@ -48,16 +57,20 @@ class Identity:
 
 
 def source(header: Header) -> Dataset:
-    """A source image's elements, as the answers copy them; what is missing stays empty.
+    """A source image's elements that the answers copy; what is missing stays empty.
 
     Args:
         header: The image.
     """
     found = Dataset()
-    found.update(header.dataset)
-    for keyword, empty in _MUST.items():
-        if value(found, keyword) is None:
-            found[keyword] = DataElement(keyword, dictionary_VR(keyword), empty)
+    found.SpecificCharacterSet = "ISO_IR 192"  # whatever the source's is: UTF-8 has all names
+    for keyword in _COPIED:
+        copied = value(header.dataset, keyword)
+        if copied is not None:
+            name = dictionary_VR(keyword) == "PN"  # which knows how it was encoded
+            setattr(found, keyword, str(copied) if name else copied)
+        elif keyword in _MUST:
+            setattr(found, keyword, "")
     found.file_meta = header.dataset.file_meta
     return found
 

@@ -1,9 +1,12 @@
 """Asks the served model about a study's series."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+
+import PIL.Image
 
 from components.evaluate.report.card import CARD_JSON
 from components.servable import EXTRAS
@@ -31,6 +34,7 @@ from serving.pacs.headers import Header, read_header
 from serving.pacs.rules import Choice, choose
 from serving.pacs.spool import write_whole
 
+_LONGEST_SIDE = 4096
 _OF_THE_IMAGE = "INVALID_ARGUMENT"
 
 
@@ -144,6 +148,8 @@ class Reader:
                 if error.code in (_OF_THE_IMAGE, "NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN"):
                     break  # a model that explains nothing
                 raise NotNowError(f"the model server answers {error.code}") from error
+            if not _is_picture(overlay):
+                continue
             name = f"key-{number}-{place}.png"
             write_whole(folder / name, overlay)
             shown.append(KeySlice(instance=one.instance, frame=one.frame, overlay=name))
@@ -178,6 +184,18 @@ def _read_series(client: Client, choice: Choice, paths: dict[str, Path]) -> Seri
             for one in answers
         ),
     )
+
+
+def _is_picture(encoded: bytes) -> bool:
+    """Whether a server's overlay can be shown."""
+    try:
+        with PIL.Image.open(io.BytesIO(encoded), formats=["PNG", "JPEG"]) as image:
+            if max(image.size) > _LONGEST_SIDE:
+                return False
+            image.load()
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return False
+    return True
 
 
 def _frames(header: Header, path: Path) -> list[tuple[SliceAnswer, EncodedImage | None]]:

@@ -1,0 +1,38 @@
+"""Sessions with a DICOMweb server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from dicomweb_client.api import DICOMwebClient
+from pydantic import SecretStr
+
+_TIMEOUT = 30
+
+
+class _Session(requests.Session):
+    """Waits no longer than `_TIMEOUT` for the next bytes."""
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        options.setdefault("timeout", _TIMEOUT)
+        return super().request(*arguments, **options)
+
+
+@contextmanager
+def web_client(url: str, token: SecretStr | None) -> Iterator[DICOMwebClient]:
+    """Opens a session.
+
+    Args:
+        url: The server's DICOMweb address.
+        token: Sent as a bearer token.
+
+    Yields:
+        A client; what it raises if the server does not answer is a `requests.RequestException`.
+    """
+    with _Session() as session:
+        if token is not None:
+            session.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        client = DICOMwebClient(url, session=session)
+        client.set_http_retry_params(retry=False)
+        yield client
