@@ -41,7 +41,7 @@ def test_killed_under_load_every_study_is_answered_once(tmp_path):
     port, model = free_port(), pacs.Model()
     config = tmp_path / "pacs.yaml"
     with fake_server.running(model) as server, pacs.archive() as archive:
-        settings = pacs.settings(Path("."), server.address, archive.port, stable_seconds=0.1)
+        settings = pacs.settings(Path(), server.address, archive.port, stable_seconds=0.1)
         described = settings.model_dump(mode="json", exclude_none=True)
         described["listen"]["port"] = port
         config.write_text(yaml.safe_dump(described))
