@@ -3,7 +3,10 @@
 import re
 import warnings
 
-_LIBRARIES = re.compile(r"(PIL|gdcm|imagecodecs|nibabel|pydicom|pylibjpeg|openjpeg|tifffile)(\.|$)")
+_LIBRARIES = re.compile(
+    r"(PIL|dicomweb_client|gdcm|highdicom|imagecodecs|nibabel|pydicom|pylibjpeg|pynetdicom|openjpeg"
+    r"|tifffile)(\.|$)"
+)
 _FILTER = ("ignore", None, Warning, _LIBRARIES, 0)
 
 

@@ -10,6 +10,7 @@ import pydicom
 from pydicom.uid import UID
 
 from imaging.dicom.elements import functional, number, numbers, value, words
+from imaging.quiet import hush
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def read_header(file: bytes | Path) -> Header:
 
 
 def _read(stream: BinaryIO) -> Header:
+    hush()
     try:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True)
         uids = [str(value(dataset, f"{of}InstanceUID") or "") for of in ("Study", "Series", "SOP")]

@@ -43,8 +43,6 @@ OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND, DIFFERENT = 0xA700, 0xA900, 0xC00
 _TIMEOUT = 60
 
 log = logging.getLogger(__name__)
-# It quotes what is sent, patients' names included.
-logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
 
 class Listener:

@@ -89,7 +89,8 @@ class MonitoringServer:
 
         def answer(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             if environ.get("PATH_INFO") == "/metrics":
-                return app(environ, start)
+                counted: Iterable[bytes] = app(environ, start)
+                return counted
             if environ.get("PATH_INFO") != "/healthz":
                 start("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"/metrics and /healthz are here.\n"]

@@ -23,6 +23,9 @@ from serving.pacs.report import write_report
 from serving.pacs.spool import ANSWER_FILE, Spool, write_whole
 
 log = logging.getLogger(__name__)
+for _library in ("dicomweb_client", "highdicom", "httpx", "pydicom", "pynetdicom", "urllib3"):
+    # They quote what is sent, and ask for: UIDs, and names of patients.
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 _PAUSE = 0.5
 """Seconds between two looks at what is due."""

@@ -8,6 +8,7 @@ from itertools import count
 import fake_server
 import pacs
 import pytest
+from prometheus_client import generate_latest
 from pydicom.uid import ComprehensiveSRStorage, RLELossless, SecondaryCaptureImageStorage
 
 from serving.pacs import node as node_module
@@ -286,7 +287,6 @@ def test_nothing_of_a_patient_is_in_a_log_a_metric_or_a_file_name(
     finish(node, clock, 3600)
     archive.status = 0
     finish(node, clock, 3600)
-    from prometheus_client import generate_latest
 
     seen = caplog.text + generate_latest(node.metrics.registry).decode()
     seen += "\n".join(str(path) for path in node.spool.folder.rglob("*"))
@@ -349,9 +349,10 @@ def test_killed_at_any_point_each_answer_is_delivered_exactly_once(
             settings = pacs.settings(tmp_path / str(point), server, archive.port)
             fuse.left, was_killed, acknowledged = point, False, 0
             for _ in range(3):
-                node = Node(settings, clock)
-                node.spool.sweep()
+                node = None
                 try:
+                    node = Node(settings, clock)
+                    node.spool.sweep()
                     while acknowledged < len(series):  # a sender sends until it is answered
                         receive(node, [series[acknowledged]])
                         acknowledged += 1
@@ -360,7 +361,8 @@ def test_killed_at_any_point_each_answer_is_delivered_exactly_once(
                     was_killed = True
                     continue
                 finally:
-                    node.close()
+                    if node is not None:
+                        node.close()
                 break
             node = Node(settings, clock)
             assert states(node) == [State.DELIVERED], point
