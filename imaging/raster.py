@@ -1,4 +1,4 @@
-"""BMP, GIF and TIFF: pixels, never the file itself, as no model is sent one of these."""
+"""BMP, GIF, TIFF, WebP, JPEG 2000: pixels, never the file, as no model is sent one of these."""
 
 import io
 import logging
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import GifImagePlugin, Image
+from PIL import GifImagePlugin, Image, features
 
 from imaging import exif
 from imaging.picture import (
@@ -19,15 +19,19 @@ from imaging.picture import (
     full_range,
     on_black,
 )
+from imaging.whole import is_whole
 
 # They log what they find in files.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
+_CODECS = {"WEBP": "webp", "JPEG2000": "jpg_2000"}
+"""What Pillow may have been built without, by its own name."""
 _GREY = {"1", "L"}
 _LEFT_OUT = {
     "TIFF": "The first page is judged, and no other",
     "GIF": "The first frame is judged, and no other",
+    "WEBP": "The first frame is judged, and no other",
 }
 _WITH_ALPHA = {"LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """Modes whose last channel is opacity, and what they are read as."""
@@ -41,7 +45,7 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
 
     Args:
         content: The file.
-        source_format: `BMP`, `GIF` or `TIFF`.
+        source_format: `BMP`, `GIF`, `TIFF`, `WEBP` or `JPEG2000`.
         max_pixels: The most pixels that it may have.
 
     Returns:
@@ -50,14 +54,26 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
     Raises:
         RejectedImageError: It cannot be read, or has more pixels.
     """
+    if (codec := _CODECS.get(source_format)) is not None:
+        if not features.check(codec):
+            raise RejectedImageError(f"{source_format}, which Pillow does not read on this machine")
+        if not is_whole(content):
+            raise RejectedImageError(f"damaged, truncated or unsupported {source_format}")
     try:
         if source_format == "TIFF" and (deep := _deep_tiff(content, max_pixels)):
             return deep
         with Image.open(io.BytesIO(content), formats=[source_format]) as image:
             check_size(image.width * image.height, max_pixels)
-            levels, channels = _levels(image), len(image.getbands())
-            left_out = _LEFT_OUT[source_format] if _has_more(image) else None
-            return Picture(levels, 0, channels, TechnicalTags(), left_out=left_out)
+            turn = exif.orientation(_exif(image)) if source_format == "WEBP" else exif.UPRIGHT
+            values: Values | None = None
+            channels = len(image.getbands())
+            if image.mode.startswith("I"):  # JPEG 2000 of more than 8 bits
+                values = exif.turned(np.asarray(image), turn)
+                levels, channels = full_range(values), 1
+            else:
+                levels = exif.turned(_levels(image), turn)
+            left_out = _LEFT_OUT.get(source_format) if _has_more(image) else None
+            return Picture(levels, 0, channels, TechnicalTags(), values=values, left_out=left_out)
     except (RejectedImageError, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -74,6 +90,11 @@ def _has_more(image: Image.Image) -> bool:
     except Exception:  # noqa: BLE001 - as above: what is damaged behind the first is no picture
         return False
     return image.size == first
+
+
+def _exif(image: Image.Image) -> bytes:
+    """EXIF data from its TIFF header on."""
+    return bytes(image.info.get("exif", b"")).removeprefix(b"Exif\0\0")
 
 
 def _levels(image: Image.Image) -> Levels:

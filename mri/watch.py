@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mri.options import Metadata, WorkFolder, spread
 from mri.run_flags import RunFlags
+from mri.terminal import PlainConsole
 from mri.unattended import OnFailure, run_command
 from pipeline.scheduling.watch import Pace, watch_folder
 from pipeline.work import Work
@@ -46,7 +46,7 @@ def watch(
         Work(work.absolute()),
         folder.absolute(),
         run_command(flags, work, metadata, data=folder),
-        Console(highlight=False, emoji=False),
+        PlainConsole(),
         on_failure=on_failure,
         pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
         once=once,

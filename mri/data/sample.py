@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from components.errors import PipelineError
+from components.errors import UsageError
+from mri.terminal import PlainConsole
 from pipeline.sample import ensure_patients, ensure_sample
 
 app = typer.Typer(add_completion=False)
@@ -35,12 +35,12 @@ def sample(
     ] = None,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
-    console = Console(highlight=False, emoji=False)
+    console = PlainConsole()
     if dicom:
         ensure_patients(out, console, patients=patients or 4, seed=seed)
         said = f"Synthetic patients in {out}. Send them to a node: storescu +sd +r HOST PORT {out}"
     elif patients is not None:
-        raise PipelineError("--patients goes with --dicom: add it, or use --per-class.")
+        raise UsageError("--patients goes with --dicom: add it, or use --per-class.")
     else:
         ensure_sample(out, console, per_class=per_class, seed=seed)
         said = f"Synthetic images in {out}. Try: mri run --data {out}"
