@@ -70,7 +70,7 @@ def _refusal(
         return f"{name(path)} is missing."
     expected = [_expected(problem) for problem in problems]
     if None in expected:  # a sentence of ours
-        reason = str(first["msg"]).removeprefix("Value error, ")
+        reason = str(problems[expected.index(None)]["msg"]).removeprefix("Value error, ")
     else:
         reason = f"it must be {', or '.join(dict.fromkeys(filter(None, expected)))}"
     if not reason.endswith(("?", ".")):

@@ -1,6 +1,7 @@
 """Groups of commands whose modules are imported when one of them is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -51,6 +52,7 @@ class LazyGroup(TyperGroup):
         # One that has no commands but those of its table is no group to typer.
         is_lazy = isinstance(app.info.cls, type)
         command = typer.main.get_group(app) if is_lazy else typer.main.get_command(app)
+        refuse_empty(command)
         self.add_command(command, name)
         command.name = name
 
@@ -60,3 +62,27 @@ class LazyGroup(TyperGroup):
             self.load(name)
             if isinstance(command := self.commands[name], LazyGroup):
                 command.load_all()
+
+
+def refuse_empty(command: Any) -> None:
+    """Has a command refuse each argument and each flag of its own that is given no text.
+
+    `--data "$UNSET"` would otherwise read the current folder.
+
+    Args:
+        command: The command; of a group, its commands too.
+    """
+    for parameter in command.params:
+        # What was written, before a path is made of it: the current folder, of an empty text.
+        parameter.type_cast_value = partial(_cast, parameter, parameter.type_cast_value)
+    for one in getattr(command, "commands", {}).values():
+        refuse_empty(one)
+
+
+def _cast(parameter: Any, cast: Callable[..., Any], context: typer.Context, value: Any) -> Any:
+    source = context.get_parameter_source(parameter.name)
+    is_given = source is not None and source.name == "COMMANDLINE"
+    values = value if isinstance(value, list | tuple) else [value]
+    if is_given and any(isinstance(one, str) and not one.strip() for one in values):
+        raise typer.BadParameter("it is empty.", context, parameter)
+    return cast(context, value)

@@ -11,6 +11,7 @@ from components.errors import PipelineError
 from mri.lazy import LazyGroup
 from pipeline.environment import DEBUG_VARIABLE
 from pipeline.exit_code import ExitCode
+from pipeline.paths import harmless
 from pipeline.termination import STOPPED, Terminated, raise_at_sigterm
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -85,7 +86,7 @@ def main() -> None:
     except PipelineError as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        sys.stderr.write(f"mri: {error}\n")
+        sys.stderr.write(f"mri: {harmless(str(error))}\n")
         sys.exit(error.exit_code)
     except STOPPED as error:
         sys.stderr.write("mri: stopped; the next run continues from what is complete.\n")

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mri.options import Metadata, WorkFolder, spread
 from mri.run_flags import Data, RunFlags, Span
+from mri.terminal import PlainConsole
 from mri.unattended import OnFailure, run_command
 from pipeline.scheduling.timetable import schedule_runs
 from pipeline.work import Work
@@ -36,6 +36,6 @@ def schedule(
         Work(work.absolute()),
         cron,
         run_command(flags, work, metadata, data=data, span=span),
-        Console(highlight=False, emoji=False),
+        PlainConsole(),
         on_failure=on_failure,
     )

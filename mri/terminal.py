@@ -7,11 +7,33 @@ C++. While a run is on, both go to a log file, and the terminal belongs to the `
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from pipeline.paths import harmless
+
+
+class PlainConsole(Console):
+    """A console that prints text as it is: no emoji, and nothing that the terminal would obey.
+
+    Names of files, folders and classes come from whoever made the data.
+    """
+
+    def __init__(self, file: IO[str] | None = None) -> None:
+        """Prints to a file, or to standard output."""
+        super().__init__(file=file, highlight=False, emoji=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Makes what is shown of something, as Console does."""
+        for one in super().render(renderable, options):
+            yield one if one.control else Segment(harmless(one.text), one.style)
 
 
 @contextmanager
@@ -36,7 +58,7 @@ def libraries_to(log_file: Path = Path(os.devnull)) -> Iterator[Console]:
         os.dup2(log.fileno(), 2)
         root.handlers, root.level = [handler], logging.INFO
         try:
-            yield Console(file=terminal, highlight=False, emoji=False)
+            yield PlainConsole(terminal)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

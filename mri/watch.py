@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mri.options import Metadata, WorkFolder, spread
 from mri.run_flags import RunFlags
+from mri.terminal import PlainConsole
 from mri.unattended import OnFailure, run_command
 from pipeline.scheduling.watch import Pace, watch_folder
 from pipeline.work import Work
@@ -18,8 +18,8 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Example:\n\n"
     "  mri watch incoming --preset notebook --on-failure 'notify-team brain-mri'\n\n"
-    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; 2 usage; with --once those of mri run: 1 if "
-    "the run for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
+    "Exit codes: 0 done, or ended by SIGTERM; 1 failed; 2 usage; with --once those of mri run: 1 "
+    "if the run for a span failed, 3 if one was stopped by the gate, 4 if a model was not blessed."
 )
 @spread
 def watch(
@@ -46,7 +46,7 @@ def watch(
         Work(work.absolute()),
         folder.absolute(),
         run_command(flags, work, metadata, data=folder),
-        Console(highlight=False, emoji=False),
+        PlainConsole(),
         on_failure=on_failure,
         pace=Pace(poll=min(5.0, max(settle, 0.2)), settle=settle),
         once=once,

@@ -18,7 +18,7 @@ from components.push.pushed import Push
 from components.robustness.config import RobustnessConfig
 from components.servable import MODEL_NAME
 from components.serve_check.config import ServeCheckConfig
-from components.strict_config import StrictConfig
+from components.strict_config import GivenPath, StrictConfig
 from components.trainer.config import (
     ConfidenceConfig,
     ExportConfig,
@@ -89,7 +89,7 @@ class Config(StrictConfig):
     """
 
     name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
-    data: BucketUri | Path | None = Field(None, union_mode="left_to_right")
+    data: BucketUri | GivenPath | None = Field(None, union_mode="left_to_right")
     sample: SampleConfig = SampleConfig()
     ingest: IngestConfig = IngestConfig()
     gate: GateConfig = GateConfig()

@@ -10,9 +10,30 @@ _LONGEST = 3_000
 """Bytes: systems allow some 4,000 to what lies below."""
 
 
+_CONTROLS = (*range(9), *range(11, 32), *range(0x7F, 0xA0))
+_TURNS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x2028, 0x2029)
+"""What makes a terminal show a text in another order, or break its line."""
+_ESCAPES = {
+    code: ascii(chr(code))[1:-1]  # as in \x1b
+    for code in (*_CONTROLS, *_TURNS)
+}
+
+
 def printable(path: str) -> str:
     """A path as text that any file and terminal can hold."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def harmless(text: str) -> str:
+    r"""A text without the characters that a terminal obeys, as in `\x1b`; lines and tabs stay."""
+    return text.translate(_ESCAPES)
+
+
+def shorter(path: Path | str) -> str:
+    """A path as it is, or from the current folder if that contains it."""
+    folder = Path.cwd()
+    is_below = folder != Path(folder.anchor) and Path(path).is_relative_to(folder)
+    return str(Path(path).relative_to(folder) if is_below else path)
 
 
 def demand_text(path: Path, what: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from components.strict_config import StrictConfig
+from components.strict_config import GivenPath, StrictConfig
 from imaging.config import ReadConfig
 
 SALT_VARIABLE = "MRI_PATIENT_SALT"
@@ -68,9 +68,9 @@ class IngestConfig(ReadConfig):
     """
 
     classes: tuple[str, ...] = Field(("glioma", "meningioma", "notumor", "pituitary"), min_length=2)
-    labels: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    labels: Annotated[GivenPath, AfterValidator(Path.absolute)] | None = None
     split_policy: Literal["leak_free", "group", "as_is"] = "leak_free"
-    split_file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    split_file: Annotated[GivenPath, AfterValidator(Path.absolute)] | None = None
     eval_share: float = Field(0.1, gt=0, lt=0.5)
     test_share: float = Field(0.2, gt=0, lt=0.5)
     unlinked_history: Literal["refuse", "accept"] = "refuse"

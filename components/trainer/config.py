@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from components.errors import UsageError
-from components.strict_config import StrictConfig
+from components.strict_config import GivenPath, StrictConfig
 from components.trainer.layers import VGG16, Widths
 from components.transform.config import TransformConfig
+from components.validation import refusals
 
 _StepSize = Annotated[float, Field(gt=0)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,7 +35,7 @@ class ModelConfig(StrictConfig):
         dense_dropout: Dropout between the hidden layer and the softmax.
     """
 
-    weights: Literal["imagenet", "random"] | Path = "imagenet"
+    weights: Literal["imagenet", "random"] | GivenPath = "imagenet"
     input_scaling: Literal["imagenet", "unit"] = "imagenet"
     widths: Widths = VGG16.widths
     trainable_convolutions: _Depth = 3
@@ -255,8 +256,9 @@ class Recipe(StrictConfig):
             fields[section][name] = value
         try:
             return Recipe.model_validate(fields)
-        except ValueError as error:
-            raise UsageError(f"The hyperparameters cannot be used: {error}") from error
+        except ValidationError as error:
+            said = refusals(error, Recipe)
+            raise UsageError(f"The hyperparameters cannot be used: {said}") from error
 
 
 class Training(StrictConfig):

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from components.errors import PipelineError, UsageError, path_error
-from samples.kaggle import EXPECTED, PAGE, FetchError, TakenError, fetch
+from mri.terminal import PlainConsole
+from samples.kaggle import EXPECTED, PAGE, FetchError, FolderTakenError, fetch
 
 app = typer.Typer(add_completion=False)
 
@@ -18,11 +18,11 @@ def fetch_images(
     out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
 ) -> None:
     """Fetch the 7,023 public images from Kaggle; an interrupted download is resumed."""
-    console = Console(highlight=False, emoji=False)
+    console = PlainConsole()
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     try:
         fetched = fetch(out.absolute())
-    except TakenError as error:
+    except FolderTakenError as error:
         raise UsageError(str(error)) from error
     except FetchError as error:
         cause = error.__cause__

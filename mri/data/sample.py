@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from mri.terminal import PlainConsole
 from pipeline.sample import ensure_sample
 
 app = typer.Typer(add_completion=False)
@@ -23,7 +23,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
 ) -> None:
     """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
-    console = Console(highlight=False, emoji=False)
+    console = PlainConsole()
     ensure_sample(out, console, per_class=per_class, seed=seed)
     said = f"Synthetic images in {out}. Try: mri run --data {out}"
     console.print(said, soft_wrap=True, markup=False)

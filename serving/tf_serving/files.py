@@ -1,8 +1,9 @@
 """The files that production needs, made from one configuration."""
 
+import hashlib
 from pathlib import Path
 
-from components.errors import path_error
+from components.errors import UsageError, path_error
 from components.pages.templates import text_environment
 from components.whole_file import whole_file
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
@@ -35,17 +36,22 @@ def batching_config(config: BatchingConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
+def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> list[Path]:
     """Writes all files into a folder.
+
+    Their first line has a digest of the rest, by which a file that was edited is told.
 
     Args:
         config: The deployment.
-        out: The folder; made where it is not there. Files of these names are replaced.
+        out: The folder; made where it is not there.
+        force: Whether files of these names are replaced even if they were edited, or came from
+            elsewhere.
 
     Returns:
         The files.
 
     Raises:
+        UsageError: Files there were edited, and nothing was written; or `out` cannot be used.
         PipelineError: They cannot be written.
     """
     paths = [
@@ -53,12 +59,34 @@ def write_files(config: DeploymentConfig, out: Path) -> list[Path]:
         *(out / name for name in ("prometheus.yml", "docker-compose.yaml")),
     ]
     try:
+        if not force and (edited := [str(path) for path in paths if _is_edited(path)]):
+            raise UsageError(
+                f"{' and '.join(edited)} would be replaced, and what is there was edited or was "
+                "not written by this command: name another folder, or give --force. Nothing was "
+                "written."
+            )
         (out / "config").mkdir(parents=True, exist_ok=True)
         for path in paths:
+            text = deployment_file(path.name, config)
             with whole_file(path) as file:
-                file.write_text(deployment_file(path.name, config), encoding="utf-8")
+                file.write_text(f"{_first_line(text)}\n{text}", encoding="utf-8")
     except OSError as error:
         raise path_error(error)(
             f"{out} cannot be written ({error.strerror}): name another folder."
         ) from error
     return paths
+
+
+def _first_line(text: str) -> str:
+    return f"# mri serve files {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _is_edited(path: Path) -> bool:
+    """Whether a file holds anything but what this command once wrote there."""
+    try:
+        first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return False
+    except UnicodeDecodeError:
+        return True
+    return first != _first_line(rest)

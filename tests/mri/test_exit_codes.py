@@ -34,6 +34,9 @@ WRONG = {
         ([*_RUN, "--from", "Pusher", "--to", "Ingest"], "nothing would run"),
         ([*_RUN, "--hyperparameters", "nowhere"], "holds no hyperparameters"),
         ([*_RUN, "--set", "train.epochs=many"], "train.epochs"),
+        ([*_RUN, "--set", "data=''"], "data='' is refused: it is empty"),
+        ([*_RUN, "--set", "model.weights=''"], "model.weights='' is refused: it is empty"),
+        ([*_RUN, "--data", "nowhere\x1b[2J"], r"nowhere\x1b[2J"),
         (["run", "--preset", "file.yaml"], "file.yaml"),
         ([*_RUN, "--work", "file"], "--work"),
     ],
@@ -47,7 +50,7 @@ WRONG = {
         (["predict", "scan.png", "--model", "empty"], "holds no SavedModel"),
         (["predict", "scan.png", "--frame", "first"], "--frame takes"),
         (["predict", "scan.png", "--server", "ftp://server"], "ftp://server"),
-        (["predict", "scan.png", "--server", _SILENT, "--ca", "file"], "certificate"),
+        (["predict", "scan.png", "--server", "https://127.0.0.1:1", "--ca", "file"], "certificate"),
     ],
     "batch": [(["batch", "nowhere", "out"], "There is no nowhere")],
     "web": [(["web", "--server", "ftp://server", "--port", "0"], "MRI_WEB_SERVER is refused")],
@@ -100,6 +103,25 @@ WRONG = {
 }  # fmt: skip
 
 
+EMPTY = [
+    ["run", "--data", ""],
+    ["run", "--work", " "],
+    ["run", "--set", ""],
+    ["models", "list", "--work", ""],
+    ["models", "show", ""],
+    ["report", "--compare", "a", ""],
+    ["predict", ""],
+    ["batch", "images", ""],
+    ["serve", "--request-log", ""],
+    ["serve", "files", ""],
+    ["data", "sample", ""],
+    ["data", "inspect", ""],
+    ["kubeflow", "compile", "--image", "x", "--out", ""],
+    ["kubeflow", "runs", "show", ""],
+]
+"""What a shell makes of a variable that is not set."""
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with a file, an empty folder, and two class folders of one image each."""
@@ -120,6 +142,15 @@ def test_a_wrong_value_is_exit_code_2(place, words, says):
     assert result.returncode == ExitCode.USAGE, result.stderr
     assert says in " ".join(result.stderr.replace("│", " ").split())
     assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("words", EMPTY, ids=str)
+def test_an_empty_value_is_refused_by_name(place, words):
+    before = sorted(place.rglob("*"))
+    result = mri(*words, folder=place)
+    assert result.returncode == ExitCode.USAGE, result.stderr
+    assert re.search(r"Invalid value for '\S+.*': it is empty", result.stderr)
+    assert sorted(place.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

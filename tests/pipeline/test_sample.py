@@ -1,7 +1,7 @@
 import pytest
 from rich.console import Console
 
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.whole_file import is_written_in
 from pipeline import sample
 from samples.synthetic import SampleError
@@ -30,3 +30,11 @@ def test_a_parent_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PipelineError, match="could not be written"):
         sample.ensure_sample(tmp_path / "file" / "sample", Console(), per_class=1, seed=0)
+
+
+@pytest.mark.parametrize(("in_work", "says"), [(True, "with --work, or remove"), (False, "name")])
+def test_another_sample_there_names_the_flag_that_chose_the_place(tmp_path, in_work, says):
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "sample.json").write_text("{}")
+    with pytest.raises(UsageError, match=rf"{says}.*nothing in it was changed"):
+        sample.ensure_sample(tmp_path / "sample", Console(), per_class=1, seed=0, in_work=in_work)

@@ -107,3 +107,17 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PipelineError, match="cannot be written"):
         write_files(DeploymentConfig(models=tmp_path), tmp_path / "file")
+
+
+def test_what_was_edited_is_kept_and_what_was_not_is_replaced(files, tmp_path):
+    other = DeploymentConfig(name="other", models=tmp_path / "other")
+    write_files(other, tmp_path / "out")
+    assert "other" in files["models.config"].read_text()
+    for content in ("mine", files["prometheus.yml"].read_text() + "# mine\n"):
+        files["prometheus.yml"].write_text(content)
+        before = {path: path.read_bytes() for path in files.values()}
+        with pytest.raises(PipelineError, match=r"out/prometheus\.yml would be replaced.*--force"):
+            write_files(DeploymentConfig(models=tmp_path / "third"), tmp_path / "out")
+        assert {path: path.read_bytes() for path in files.values()} == before
+    write_files(other, tmp_path / "out", force=True)
+    assert "mine" not in files["prometheus.yml"].read_text()
