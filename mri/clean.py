@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from rich.table import Table
 
+from components.counted import counted
 from components.errors import PipelineError, UsageError
 from mri.options import Metadata, WorkFolder, spread
 from pipeline.database import connect, connection_config
@@ -27,6 +28,7 @@ from pipeline.orphans import remove_orphans
 from pipeline.registry import Model, read_models
 from pipeline.removal import Removal
 from pipeline.retention import kept_artifacts
+from pipeline.tables import print_table
 from pipeline.work import Work
 
 app = typer.Typer(add_completion=False)
@@ -224,9 +226,9 @@ def _print(console: Console, removal: Removal) -> None:
         total = sum(freed.size for freed in removal.freed.values())
         table.add_section()
         table.add_row("all", f"{count:,}", f"{total:,}")
-        console.print(table)
+        print_table(console, table)
         said = "would be freed; nothing was removed" if removal.dry_run else "freed"
-        console.print(f"{total:,} bytes {said}")
+        console.print(f"{counted(total, 'byte')} {said}")
     elif not removal.failures:
         console.print("There is nothing to remove.")
     lines = [f"left alone, behind a symbolic link: {path}" for path in removal.links]

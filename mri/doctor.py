@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from components.errors import PipelineError
@@ -18,6 +18,7 @@ from components.trainer.weights.vgg16 import resolve_weights
 from mri.options import WorkFolder, spread
 from mri.served import newest_version, served_models
 from pipeline.exit_code import ExitCode
+from pipeline.tables import print_table
 
 _PACKAGES = (
     "tensorflow",
@@ -56,11 +57,11 @@ def doctor(console: Console, work: WorkFolder = Path("work")) -> None:
     """Check what this machine has: versions, processor, memory, disk, weights, pushed model."""
     work = work.absolute()
     checks = [*_software(), *_machine(), *_disk(work), *_models(work)]
-    table = Table(show_header=False, box=None)
+    table = Table(Column(), Column(), Column(overflow="fold"), show_header=False, box=None)
     for check in checks:
         mark = "[green]ok[/]" if check.well else "[red]--[/]"
         table.add_row(mark, check.subject, Text(check.detail))
-    console.print(table)
+    print_table(console, table)
     if not all(check.well for check in checks):
         raise typer.Exit(ExitCode.FAILED)
 

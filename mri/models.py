@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from components.disclaimer import DISCLAIMER
 from components.errors import PipelineError, UsageError
@@ -21,6 +20,7 @@ from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.states import Event
+from pipeline.tables import Listed, print_list
 from pipeline.work import Work
 
 app = typer.Typer(
@@ -38,6 +38,9 @@ def list_models(
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
     as_json: AsJson = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Show all columns, however long the lines become.")
+    ] = False,
 ) -> None:
     """List all models: versions, state, figures, data."""
     folder = Work(work.absolute())
@@ -46,23 +49,23 @@ def list_models(
     if as_json:
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
-    table = Table()
-    for heading in ("run", "versions"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("state", overflow="fold")
-    for heading in ("accuracy", "sensitivity"):
-        table.add_column(heading, justify="right")
-    table.add_column("data", overflow="fold")
-    for one in described:
-        table.add_row(
-            one["run"],
-            ", ".join(one["versions"]),
-            one["state"],
-            _number(one["accuracy"]),
-            _number(one["tumour_sensitivity"]),
-            one["data"],
-        )
-    console.print(table if described else "There is no model yet: run `mri run` first.")
+    if described:
+        columns = [
+            Listed("run", [one["run"] for one in described]),
+            Listed("state", [one["state"] for one in described]),
+            Listed("versions", [", ".join(one["versions"]) for one in described]),
+            Listed("accuracy", [_number(one["accuracy"]) for one in described], right=True),
+            Listed(
+                "sensitivity",
+                [_number(one["tumour_sensitivity"]) for one in described],
+                right=True,
+            ),
+            Listed("data", [one["data"] for one in described]),
+        ]
+        left_out = ("data", "sensitivity", "versions", "accuracy")
+        print_list(console, columns, left_out, wide=wide)
+    else:
+        console.print("There is no model yet: run `mri run` first.")
     for name in served_models(folder.serving):
         if (publication := read_publication(folder.serving / name)) is not None:
             console.print(

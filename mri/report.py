@@ -21,6 +21,7 @@ from components.pages.numbers import fraction
 from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
+from pipeline.tables import print_table
 from pipeline.work import Work
 
 app = typer.Typer(add_completion=False)
@@ -98,7 +99,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
             *(_words(one.headline.get(name)) for one in figures),
             *_difference(comparison, name),
         )
-    console.print(table)
+    print_table(console, table)
     if comparison is None:
         console.print(f"No paired test: {missing}.")
         return

@@ -1,4 +1,4 @@
-"""The table at the end of a run: where time went, how good the model is, where it is now."""
+"""The end of a run: how good the model is, how long it took, where everything is now."""
 
 import resource
 import sys
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.files import PAGE_FILE, TEXT_FILE
 from components.evaluate.verdict import ModelVerdict
@@ -19,7 +19,7 @@ from components.serve_check.verdict import ServeVerdict
 from pipeline import node_ids
 from pipeline.launch import is_blessed, is_withdrawn
 from pipeline.local_runner import RunResult
-from pipeline.outcome import describe
+from pipeline.paths import shorter
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,7 @@ class Summary:
         return self.result.artifact(node_ids.PUSHER, "pushed_model")
 
     def print(self, console: Console) -> None:
-        """Prints the table and the lines below it."""
-        table = Table("node", "state", title=f"run {self.result.run_id}", title_justify="left")
-        table.add_column("seconds", justify="right")
-        table.add_column("outcome", overflow="fold")
-        for node in self.result.nodes:
-            table.add_row(node.node_id, node.state, f"{node.seconds:.1f}", Text(describe(node)))
-        table.add_section()
-        table.add_row("all", "", f"{self.result.seconds:.1f}", "")
-        console.print(table)
+        """Prints the figures, the verdict, and where everything is; each node has had its line."""
         report = self.result.artifact(node_ids.REPORT, "model_report")
         if report:
             console.print(Path(report.uri, TEXT_FILE).read_text(encoding="utf-8"), markup=False)
@@ -87,9 +79,10 @@ class Summary:
                 f"an earlier one; `mri models show {run}` says more"
             )
         lines = {
-            "report": report and Path(report.uri, PAGE_FILE),
-            "pushed": self.pushed,
-            "log": self.log_file,
+            "run": f"{run}, {self.result.seconds:,.1f} s",
+            "report": report and shorter(Path(report.uri, PAGE_FILE)),
+            "pushed": self.pushed and shorter(self.pushed),
+            "log": shorter(self.log_file),
             "memory": f"{_peak_gigabytes():.1f} GB at most",
         }
         for name, value in lines.items():
@@ -110,7 +103,7 @@ def _print_verdict(verdict: ModelVerdict, console: Console) -> None:
         by_class = ", ".join(
             f"{label} {accuracy:.3f}" for label, accuracy in verdict.accuracy_by_class.items()
         )
-        rest = f" on {verdict.examples:,} images ({by_class})"
+        rest = f" on {counted(verdict.examples, 'image')} ({by_class})"
         say(Text.assemble("test accuracy  ", (f"{verdict.accuracy:.3f}", "bold"), rest))
     if (sensitivity := verdict.figures.get("tumour sensitivity")) is not None:
         say(f"{below}a tumour is found in {sensitivity:.1%} of the images with one")

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.gate.verdict import DataVerdict
+from pipeline.tables import print_table
 
 _STYLES = {"stop": "bold red", "warn": "yellow", "pass": "dim"}
 
@@ -30,4 +31,4 @@ def print_findings(verdict: DataVerdict, console: Console) -> None:
             Text(finding.found),
             Text(finding.action),
         )
-    console.print(table)
+    print_table(console, table)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
+from components.counted import counted
 from components.evaluate.report.files import PAGE_FILE as REPORT_PAGE
 from components.evaluate.verdict import ModelVerdict
 from components.gate.verdict import PAGE_FILE, DataVerdict
@@ -18,6 +19,7 @@ from components.serve_check.verdict import ServeVerdict
 from components.trainer.history import HISTORY_FILE, kept_epoch
 from pipeline.launch import NodeResult
 from pipeline.orchestration import path_utils
+from pipeline.paths import shorter
 
 Outputs = dict[str, list[pb.Artifact]]
 
@@ -33,7 +35,8 @@ def describe(result: NodeResult) -> str:
     """
     for output, words in _WORDS.items():
         if output in result.outputs:
-            return words(result.outputs)
+            said = words(result.outputs)
+            return said.removeprefix("stopped ") if result.state == "stopped" else said
     return ""
 
 
@@ -66,7 +69,7 @@ def _ingested(outputs: Outputs) -> str:
     if unlinked := outputs["splits"][0].custom_properties["unlinked"].int_value:
         words += f", {unlinked:,} of earlier runs not linked by patient"
     count = rejected.custom_properties["rejected"].int_value
-    return f"{words}; {count:,} rejected, see {rejected.uri}" if count else words
+    return f"{words}; {count:,} rejected, see {shorter(rejected.uri)}" if count else words
 
 
 def _anomalies(outputs: Outputs) -> str:
@@ -87,7 +90,7 @@ def _verdict(outputs: Outputs) -> str:
     verdict = outputs["verdict"][0]
     words = str(verdict.custom_properties["outcome"].string_value)
     if names := [finding.name for finding in DataVerdict.read(Path(verdict.uri)).findings]:
-        words += f" ({', '.join(names)}), see {verdict.uri}/{PAGE_FILE}"
+        words += f" ({', '.join(names)}), see {shorter(verdict.uri)}/{PAGE_FILE}"
     return words
 
 
@@ -99,7 +102,8 @@ def _baseline(outputs: Outputs) -> str:
 
 def _model(outputs: Outputs) -> str:
     figures = training_figures(outputs["model"][0].uri)
-    return f"eval accuracy {figures['val_accuracy']:.3f} after {figures['epochs']:.0f} epochs"
+    epochs = counted(int(figures["epochs"]), "epoch")
+    return f"eval accuracy {figures['val_accuracy']:.3f} after {epochs}"
 
 
 def _evaluation(outputs: Outputs) -> str:
@@ -116,17 +120,18 @@ def _served(outputs: Outputs) -> str:
 
 
 def _predictions(outputs: Outputs) -> str:
-    return f"{outputs['predictions'][0].custom_properties['images'].int_value:,} test images"
+    images = outputs["predictions"][0].custom_properties["images"].int_value
+    return counted(images, "test image")
 
 
 def _changed(outputs: Outputs) -> str:
     properties = outputs["changed"][0].custom_properties
     images, answers = (properties[name].int_value for name in ("images", "answers"))
-    return f"{answers:,} answers about {images:,} images in all variants"
+    return f"{counted(answers, 'answer')} about {counted(images, 'image')} in all variants"
 
 
 def _report(outputs: Outputs) -> str:
-    return f"{outputs['model_report'][0].uri}/{REPORT_PAGE}"
+    return f"{shorter(outputs['model_report'][0].uri)}/{REPORT_PAGE}"
 
 
 def _pushed(outputs: Outputs) -> str:

@@ -55,7 +55,7 @@ class NodeProgress(logging.Handler):
         self._ending = Text.assemble(
             (f"{self._title:<24} ", "bold"),
             (f"{seconds:7.1f} s  ", "dim"),
-            (f"{state:<7}", "green" if state == "done" else "cyan"),
+            (f"{state:<6} ", "green" if state == "done" else "cyan"),
             outcome,
         )
 

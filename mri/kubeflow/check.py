@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mri.kubeflow.options import Compiled, ServerFlags, ServiceAccount
 from mri.options import spread
 from pipeline.exit_code import ExitCode
+from pipeline.tables import print_table
 
 app = typer.Typer(add_completion=False)
 
@@ -47,11 +48,11 @@ def check(
         context=context,
         inside=inside,
     )
-    table = Table(show_header=False, box=None)
+    table = Table(Column(), Column(), Column(overflow="fold"), show_header=False, box=None)
     states = {}
     for one in findings:
         table.add_row(_MARKS[one.state], Text(one.subject), Text(one.sentence))
         states[one.subject] = one.state
-    console.print(table)
+    print_table(console, table)
     if "missing" in states.values() or {"Kubeflow", "Kubernetes"} <= states.keys():
         raise typer.Exit(ExitCode.FAILED)

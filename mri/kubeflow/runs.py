@@ -11,6 +11,7 @@ from rich.text import Text
 from kubeflow import runs
 from mri.kubeflow.options import ServerFlags
 from mri.options import AsJson, spread
+from pipeline.tables import print_table
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show and stop runs on Kubeflow."
@@ -59,7 +60,7 @@ def print_run(console: Console, run: runs.KubeflowRun, as_json: bool) -> None:
         cells = (str(one.tries or ""), _text(one.began), _lasted(one.began, one.ended))
         table.add_row(*map(Text, (one.name, one.state, *cells)))  # names are no markup
     if run.tasks:
-        console.print(table)
+        print_table(console, table)
     for one in run.tasks:
         if one.look:
             console.print(f"{one.name} {one.state}: {one.look}", soft_wrap=True, markup=False)

@@ -15,6 +15,7 @@ from components.errors import PipelineError
 from components.servable import MODEL_NAME
 from mri.options import AsJson, spread
 from pipeline.exit_code import ExitCode
+from pipeline.tables import print_table
 from serving.client import Client, encode_image
 from serving.load import LoadReport, generate_load, sessions
 
@@ -69,7 +70,7 @@ def bench(
     if as_json:
         console.print(json.dumps([asdict(report) for report in reports], indent=2), soft_wrap=True)
     else:
-        console.print(_table(reports))
+        print_table(console, _table(reports))
     if any(report.errors for report in reports):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -78,7 +79,7 @@ def _table(reports: Sequence[LoadReport]) -> Table:
     table = Table()
     for column in ("in flight", "images/s", "p50 ms", "p95 ms", "p99 ms", "requests"):
         table.add_column(column, justify="right")
-    table.add_column("errors")
+    table.add_column("errors", overflow="fold")
     for report in reports:
         latencies = (report.p50_ms, report.p95_ms, report.p99_ms)
         table.add_row(
