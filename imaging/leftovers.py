@@ -62,7 +62,9 @@ class Leftovers:
         *,
         without: str | None = None,
     ) -> Iterator[str]:
-        """Walks through all files below a folder; links to folders are not followed.
+        """Walks through all files below a folder, and below the folders that links lead to.
+
+        A folder is listed once, wherever links to it are, so that there is no way in circles.
 
         Args:
             root: The folder.
@@ -72,8 +74,18 @@ class Leftovers:
         Yields:
             Paths, beginning with `root`.
         """
+        seen = set[tuple[int, int]]()
         # Plain strings: a folder may hold a million files.
-        for place, folders, names in os.walk(root, onerror=refuse):
+        for place, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+            try:
+                status = os.stat(place)  # noqa: PTH116 - millions of names
+            except OSError as error:  # gone since it was listed
+                refuse(error)
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
             folders[:] = sorted(
                 name
                 for name in folders

@@ -1,4 +1,4 @@
-"""BMP, GIF and TIFF: pixels, never the file itself, as no model is sent one of these."""
+"""BMP, GIF, TIFF, WebP, JPEG 2000: pixels, never the file, as no model is sent one of these."""
 
 import io
 import logging
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import GifImagePlugin, Image
+from PIL import GifImagePlugin, Image, features
 
 from imaging import exif
 from imaging.picture import (
@@ -19,11 +19,14 @@ from imaging.picture import (
     full_range,
     on_black,
 )
+from imaging.whole import is_whole
 
 # They log what they find in files.
 for _library in ("PIL", "tifffile"):
     logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
+_CODECS = {"WEBP": "webp", "JPEG2000": "jpg_2000"}
+"""What Pillow may have been built without, by its own name."""
 _GREY = {"1", "L"}
 _WITH_ALPHA = {"LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """Modes whose last channel is opacity, and what they are read as."""
@@ -37,7 +40,7 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
 
     Args:
         content: The file.
-        source_format: `BMP`, `GIF` or `TIFF`.
+        source_format: `BMP`, `GIF`, `TIFF`, `WEBP` or `JPEG2000`.
         max_pixels: The most pixels that it may have.
 
     Returns:
@@ -46,12 +49,21 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
     Raises:
         RejectedImageError: It cannot be read, or has more pixels.
     """
+    if (codec := _CODECS.get(source_format)) is not None:
+        if not features.check(codec):
+            raise RejectedImageError(f"{source_format}, which Pillow does not read on this machine")
+        if not is_whole(content):
+            raise RejectedImageError(f"damaged, truncated or unsupported {source_format}")
     try:
         if source_format == "TIFF" and (deep := _deep_tiff(content, max_pixels)):
             return deep
         with Image.open(io.BytesIO(content), formats=[source_format]) as image:
             check_size(image.width * image.height, max_pixels)
-            levels = _levels(image)
+            turn = exif.orientation(_exif(image)) if source_format == "WEBP" else exif.UPRIGHT
+            if image.mode.startswith("I"):  # JPEG 2000 of more than 8 bits
+                values: Values = exif.turned(np.asarray(image), turn)
+                return Picture(full_range(values), 0, 1, TechnicalTags(), values=values)
+            levels = exif.turned(_levels(image), turn)
             return Picture(levels, 0, len(image.getbands()), TechnicalTags())
     except (RejectedImageError, MemoryError):
         raise
@@ -59,6 +71,11 @@ def read_raster(content: bytes, source_format: str, max_pixels: int) -> Picture:
         raise RejectedImageError("a header that claims more pixels than can be decoded") from None
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
         raise RejectedImageError(f"damaged, truncated or unsupported {source_format}") from None
+
+
+def _exif(image: Image.Image) -> bytes:
+    """EXIF data from its TIFF header on."""
+    return bytes(image.info.get("exif", b"")).removeprefix(b"Exif\0\0")
 
 
 def _levels(image: Image.Image) -> Levels:

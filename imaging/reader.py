@@ -36,10 +36,11 @@ from imaging.png import read_png
 from imaging.quiet import hush
 from imaging.raster import read_raster
 from imaging.viewing import Viewer
+from imaging.whole import CODESTREAM, JP2, is_webp
 
 BLANK = "blank: every pixel has the same value"
 """Why a file without any image is refused."""
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "DICOM", "NIFTI")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "JPEG2000", "DICOM", "NIFTI")
 
 _SIGNATURES = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -47,6 +48,7 @@ _SIGNATURES = {
     "BMP": (b"BM",),
     "GIF": (b"GIF87a", b"GIF89a"),
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG2000": (JP2, CODESTREAM),
 }
 _PNG_LEVEL = 2
 """Of compression: higher ones take several times as long for a few percent."""
@@ -407,6 +409,8 @@ def file_format(content: bytes, name: str | None = None) -> str | None:
     for known, starts in _SIGNATURES.items():
         if content.startswith(starts):
             return known
+    if is_webp(content):
+        return "WEBP"
     if _is_nifti(content[:_NIFTI_BYTES]) or _is_nifti(_unpack_start(content)):
         return "NIFTI"
     is_bare = content.startswith(_BARE_DICOM) and (name is None or _may_be_bare(Path(name).suffix))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.counted import counted
 from components.errors import UsageError, path_error
 from components.gate.verdict import PASSING, STATISTICS_ID
 from components.monitor.report import LABEL, MonitorReport
@@ -23,6 +24,7 @@ from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.database import connect, connection_config
 from pipeline.exit_code import ExitCode
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME, GateVerdict, PushedModel
+from pipeline.tables import print_table
 from pipeline.work import Work
 from schema.statistics import STATISTICS_FILE
 
@@ -174,11 +176,11 @@ def _write(path: Path, text: str) -> None:
 def _print(report: MonitorReport, console: Console) -> None:
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
     console.print(
-        f"{report.images:,} images from {first} to {last} UTC, beside "
-        f"{report.training_images:,} training images"
+        f"{counted(report.images, 'image')} from {first} to {last} UTC, beside "
+        f"{counted(report.training_images, 'training image')}"
     )
     if report.left_out:
-        images = "1 image" if report.left_out == 1 else f"{report.left_out:,} images"
+        images = counted(report.left_out, "image")
         console.print(f"left out: {images} that other models or versions answered")
     numbers = ("mean", "in training", "divergence", "allowed")
     table = Table("feature", *(Column(name, justify="right") for name in numbers))
@@ -186,7 +188,7 @@ def _print(report: MonitorReport, console: Console) -> None:
         means = ("" if mean is None else f"{mean:.4g}" for mean in (one.mean, one.previous_mean))
         style = "red" if one.value > one.allowed else None
         table.add_row(one.feature, *means, f"{one.value:.3f}", f"{one.allowed:.3f}", style=style)
-    console.print(table)
+    print_table(console, table)
     if LABEL in report.drifted:
         console.print(
             "the answers are distributed differently from the classes of the training images"

@@ -64,7 +64,8 @@ class _Read(NamedTuple):
 def predict(
     console: Console,
     images: Annotated[
-        list[Path], typer.Argument(help="JPEG, PNG, GIF, BMP, TIFF, DICOM or NIfTI files.")
+        list[Path],
+        typer.Argument(help="JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI files."),
     ],
     work: WorkFolder = Path("work"),
     model: Annotated[

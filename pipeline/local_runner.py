@@ -11,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from rich.console import Console
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.counted import counted
 from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
 from pipeline.database import PATIENCE, connect, connection_config
@@ -151,7 +152,7 @@ def _recover(store: mlmd.MetadataStore, work: Work, console: Console) -> None:
         )
     if missing := forget_missing(store, work):
         console.print(
-            f"{missing} earlier outputs are no longer on disk and will be produced again."
+            f"No longer on disk, and produced again: {counted(missing, 'earlier output')}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from components.counted import counted
 from components.gate.config import GateConfig
 from components.gate.verdict import Finding
 from components.ingest.evidence.table import told_words
@@ -162,7 +163,8 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Iterator[Findin
     if report.label_conflicts:
         yield config.finding(
             "label_conflicts",
-            found=f"{report.label_conflicts:,} groups of matching images carry different labels.",
+            found="Different labels are carried by the images of "
+            f"{counted(report.label_conflicts, 'matching group')}.",
             expected="One label per group.",
             action="Look at them with mri data inspect, and correct the labels.",
             figures={"groups": report.label_conflicts},
@@ -201,7 +203,8 @@ def shrunk(report: IngestReport, previous: IngestReport, config: GateConfig) -> 
     if report.source == previous.source and now < config.min_previous_share * before:
         yield config.finding(
             "shrunk",
-            found=f"There are {now:,} images, {now / before:.0%} of the {before:,} before.",
+            found=f"The data holds {counted(now, 'image')}, {now / before:.0%} of the {before:,} "
+            "before.",
             expected=f"At least {config.min_previous_share:g} times as many.",
             action="Make sure that the data is complete.",
             figures={"images": now, "previous": before},

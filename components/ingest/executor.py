@@ -175,7 +175,7 @@ def _check_usable(found: Survey) -> None:
             counts["not named in the label table"] = unnamed
         reasons = counts.most_common(3)
         raise PipelineError(
-            f"None of the {counts.total():,} files in {found.folder.root} can be used "
+            f"None of {counted(counts.total(), 'file')} in {found.folder.root} can be used "
             f"({'; '.join(f'{count:,} x {reason}' for reason, count in reasons)})."
         )
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.contents import read_digests
+from components.counted import counted
 from components.errors import UsageError, path_error
 from components.ingest.config import IngestConfig
 from components.ingest.labels import Labels, read_labels
@@ -211,7 +212,7 @@ def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFold
     labels.check(root, named)
     if not any(files):
         raise UsageError(
-            f"The label table {labels.source} names none of the {unnamed:,} files in {root}."
+            f"The label table {labels.source} names none of {counted(unnamed, 'file')} in {root}."
         )
     return ImageFolder(
         root=str(root),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.counted import counted
 from components.errors import UsageError, path_error
 from components.ingest.split_names import SPLIT_OF
 from imaging.identity import PATIENT, STUDY, Key, hashed
@@ -101,9 +102,10 @@ class Labels:
         if wrong:
             lines = [f"line {line}: {wrong[line]}" for line in sorted(wrong)]
             more = len(lines) - _SHOWN
+            shown = lines[:_SHOWN] + ([f"and {counted(more, 'row')} more"] if more > 0 else [])
             raise UsageError(
-                f"The label table {self.source} has {_rows(len(lines))} that cannot be used:\n  "
-                + "\n  ".join(lines[:_SHOWN] + ([f"and {_rows(more)} more"] if more > 0 else []))
+                f"The label table {self.source} has {counted(len(lines), 'row')} that cannot be "
+                "used:\n  " + "\n  ".join(shown)
             )
         if len(self.classes) < 2:
             raise UsageError(
@@ -209,7 +211,7 @@ def _add(
 ) -> None:
     """Adds a row; ValueError says what is wrong with it."""
     if any(values[len(columns) :]):
-        raise ValueError(f"{len(values)} cells, but {len(columns)} columns")
+        raise ValueError(f"{counted(len(values), 'cell')}, but {counted(len(columns), 'column')}")
     cells = dict.fromkeys(_COLUMNS, "") | dict(zip(columns, values, strict=False))
     kind = next((kind for kind in _KEYS if cells[kind]), None)
     if kind is None:
@@ -243,7 +245,3 @@ def _name(path: str) -> str:
     if "\0" in name:
         raise ValueError("not a path")
     return name
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"

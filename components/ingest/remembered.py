@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from components.counted import counted
 from components.errors import PipelineError
 from components.ingest.config import SALT_VARIABLE
 from components.ingest.duplicates import Signatures
@@ -59,7 +60,7 @@ def unlinked_error(count: int) -> PipelineError:
         count: Remembered images that would be.
     """
     return PipelineError(
-        f"The patients of {count:,} {'image' if count == 1 else 'images'} from earlier runs cannot "
+        f"The patients of {counted(count, 'image')} from earlier runs cannot "
         "be matched with those of new images, so a patient of the test set could be trained on: "
         "their ids were hashed with another salt, or with ingest.dicom.patient_ids=ignore. Set "
         f"{SALT_VARIABLE} to the salt of those runs, or restore the file patient-salt of their "

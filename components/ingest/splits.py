@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.counted import counted
 from components.errors import PipelineError, UsageError, path_error
 from components.ingest.config import IngestConfig
 from components.ingest.duplicates import Indices
@@ -265,6 +266,6 @@ def _check(splits: Sequence[str], survey: Survey) -> None:
                 "place of all, set ingest.dicom.patient_ids=ignore."
             )
         raise PipelineError(
-            f"The {split} split is empty: {len(splits):,} images are too few, or resemble each "
-            "other too much, to fill it; add images."
+            f"The {split} split is empty: {counted(len(splits), 'image')} cannot fill it, being "
+            "too few or too much alike; add images."
         )

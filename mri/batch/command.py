@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from imaging.leftovers import Leftovers
 from mri.batch.inputs import list_files
@@ -32,7 +33,7 @@ def batch(
         typer.Argument(
             metavar="INPUT",
             help="Folder, glob pattern in quotes, or .txt file with one path on each line. "
-            "JPEG, PNG, GIF, BMP, TIFF, DICOM or NIfTI.",
+            "JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the results.")],
@@ -72,12 +73,13 @@ def batch(
     rows, errors, skipped = map(sum, zip(*done, strict=True))
     if leftovers.count:
         console.print(
-            f"{leftovers.count:,} files and folders that systems left behind were skipped"
+            "skipped, as systems left them behind: "
+            f"{counted(leftovers.count, 'file or folder', 'files and folders')}"
         )
     if skipped:
-        console.print(f"{skipped:,} of {len(done):,} shards were there already")
+        console.print(f"there already: {skipped:,} of {counted(len(done), 'shard')}")
     console.print(
-        f"{rows:,} files, {rows - errors:,} classified, {errors:,} with an error; model "
+        f"{counted(rows, 'file')}, {rows - errors:,} classified, {errors:,} with an error; model "
         f"{saved_model.name}; results in {out}",
         soft_wrap=True,
         markup=False,

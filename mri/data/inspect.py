@@ -18,6 +18,7 @@ from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.errors import UsageError, path_error
 from components.ingest.config import IngestConfig
@@ -31,10 +32,11 @@ from components.ingest.inspection.verdicts import judge
 from components.ingest.labels import read_labels
 from components.whole_file import whole_file
 from mri.run_flags import Labels
-from mri.terminal import libraries_to
+from mri.terminal import PlainConsole, libraries_to
 from pipeline.config import LOCAL_BEAM
 from pipeline.exit_code import ExitCode
 from pipeline.paths import demand_plain
+from pipeline.tables import print_table
 
 _ROWS = 8
 _CLASSES = 32
@@ -75,7 +77,7 @@ def inspect_folder(
     with os.fdopen(os.dup(2), "w") as terminal, libraries_to() as console:
         if html is not None:
             _demand_writable(html)
-        with _status(Console(file=terminal, emoji=False)):
+        with _status(PlainConsole(terminal)):
             findings, page, names = _inspect(folder, classes, labels, with_page=html is not None)
         if html is not None:
             _write(html, names, page)
@@ -192,10 +194,10 @@ def _print(findings: Findings, html: Path | None, console: Console) -> None:
 
     line(
         (findings.folder, "bold"),
-        f"  {findings.found:,} files, {findings.ingested:,} usable, "
-        f"{findings.rejected:,} rejected; {findings.images:,} images{_aside(findings)}",
+        f"  {counted(findings.found, 'file')}, {findings.ingested:,} usable, "
+        f"{findings.rejected:,} rejected; {counted(findings.images, 'image')}{_aside(findings)}",
     )
-    console.print(_classes(findings))
+    print_table(console, _classes(findings))
     for title, counts in (
         ("formats", findings.formats),
         ("sizes", findings.sizes),
@@ -206,13 +208,13 @@ def _print(findings: Findings, html: Path | None, console: Console) -> None:
     if findings.images:
         line(
             ("duplicates ", "bold"),
-            f"{findings.groups:,} groups of {findings.grouped:,} images, "
+            f"{counted(findings.groups, 'group')} of {counted(findings.grouped, 'image')}, "
             f"the largest of {findings.largest_group:,}",
         )
     if findings.shortcuts.features:
-        console.print(_shortcuts(findings.shortcuts))
+        print_table(console, _shortcuts(findings.shortcuts))
     if findings.evidence.looks:
-        console.print(_looks(findings.evidence))
+        print_table(console, _looks(findings.evidence))
     for verdict in judge(findings):
         mark = ("✓ ", "green") if verdict.good else ("! ", "bold red")
         line(mark, f"{verdict.title}. ", (verdict.advice, "dim"))

@@ -28,9 +28,9 @@ class Client(BaseClient):
         """Classifies one image.
 
         Args:
-            image: A file (JPEG, PNG, GIF, BMP, TIFF, DICOM or NIfTI): its path, its bytes, or an
-                object that reads it; a Pillow image; pixels, uint8 [rows, columns] or
-                [rows, columns, 3]; or what `read_frames` gives.
+            image: A file (JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI): its path,
+                its bytes, or an object that reads it; a Pillow image; pixels, uint8 [rows, columns]
+                or [rows, columns, 3]; or what `read_frames` gives.
 
         Returns:
             The result.

@@ -16,7 +16,7 @@ from imaging.thumbnail import thumbnail
 from serving.web.config import WebConfig
 from serving.web.problems import ProblemError
 
-FORMATS = "JPEG, PNG, BMP, GIF, TIFF, DICOM or NIfTI"
+FORMATS = "JPEG, PNG, BMP, GIF, TIFF, WebP, JPEG 2000, DICOM or NIfTI"
 _LONGEST_SHOWN_EDGE = 1024
 _MOST_SHOWN_BYTES = 1_000_000
 """Of a picture that is shown just as the model is sent it; a slice of 512 x 512 has 200,000."""

@@ -141,6 +141,39 @@ _HOLED = _FLOAT.copy()
 _HOLED[0, :3] = np.nan, np.inf, -np.inf
 
 
+_WEB = {
+    "WEBP": _saved(Image.fromarray(draw(1)), "WEBP", lossless=True),
+    "JPEG2000": _saved(Image.fromarray(draw(1)), "JPEG2000"),
+}
+_CODESTREAM = _saved(Image.fromarray(draw(1)), "JPEG2000", no_jp2=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [*((content, format) for format, content in _WEB.items()), (_CODESTREAM, "JPEG2000")],
+)
+def test_webp_and_jpeg_2000_are_read_and_never_in_part(read_one, monkeypatch, content, format):
+    image = read_one(content)
+    assert (image.source_format, image.format) == (format, "PNG")
+    np.testing.assert_array_equal(image.pixels, draw(1))
+    for cut in (40, len(content) // 2, len(content) - 3):
+        with pytest.raises(RejectedImageError, match=f"damaged, truncated or unsupported {format}"):
+            read_one(content[:cut])
+    monkeypatch.setattr("imaging.raster.features.check", lambda _: False)
+    with pytest.raises(RejectedImageError, match=f"{format}, which Pillow does not read"):
+        read_one(content)
+
+
+def test_webp_is_turned_and_deep_jpeg_2000_is_scaled(read_one):
+    turn = Image.Exif()
+    turn[0x0112] = 6
+    turned_ = _saved(Image.fromarray(draw(1)), "WEBP", lossless=True, exif=turn)
+    np.testing.assert_array_equal(read_one(turned_).pixels, np.rot90(draw(1), -1))
+    deep = np.linspace(100, 4000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    levels = read_one(_saved(Image.fromarray(deep), "JPEG2000")).pixels
+    assert (int(levels.min()), int(levels.max())) == (0, 255)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -201,6 +234,7 @@ def test_the_content_says_what_a_file_is_not_the_name(read_one):
         "BMP": _saved(COLOUR, "BMP"),
         "TIFF": _saved(COLOUR, "TIFF"),
         "GIF": _saved(GREY, "GIF"),
+        **_WEB,
         "DICOM": dicom_files.file(),
         "NIFTI": volume.to_bytes(),
     }
@@ -252,7 +286,7 @@ _TIFF = _saved(COLOUR, "TIFF", compression="tiff_lzw")
         (encode(np.zeros((32, 32, 3), np.uint8)), "blank"),
         (encode(np.full((32, 32, 3), (200, 10, 10), np.uint8)), "blank"),
         (_saved(Image.new("L", (32, 32)), "TIFF"), "blank"),
-        (_saved(COLOUR, "WEBP"), "not an image of a known format"),
+        (_saved(COLOUR, "PPM"), "not an image of a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "not an image"),
         (b"PK\x03\x04" + bytes(100), "not an image"),
         (b"\x1f\x8b" + bytes(100), "not an image"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from components.counted import counted
 from components.ingest.evidence.table import told_words
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.shortcuts import ALL_TOGETHER
@@ -57,7 +58,8 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
 
 def _files(findings: Findings) -> FolderVerdict:
     if not findings.rejected:
-        return FolderVerdict(True, f"All {findings.found:,} files can be used", "")
+        every = "All " if findings.found > 1 else ""
+        return FolderVerdict(True, f"{every}{counted(findings.found, 'file')} can be used", "")
     return FolderVerdict(
         False,
         f"{findings.rejected:,} of {findings.found:,} files cannot be used",
@@ -112,10 +114,11 @@ def _leak(findings: Findings) -> FolderVerdict:
 def _conflicts(findings: Findings) -> FolderVerdict:
     if not findings.label_conflicts:
         return FolderVerdict(True, "No picture carries two labels", "")
-    groups = "group" if findings.label_conflicts == 1 else "groups"
+    groups = counted(findings.label_conflicts, "group")
     return FolderVerdict(
         False,
-        f"{findings.label_conflicts:,} {groups} of matching images carry different labels",
+        f"{groups} of matching images {'carries' if groups == '1 group' else 'carry'} different "
+        "labels",
         "Either a label is wrong, or two different images look alike: check them.",
     )
 

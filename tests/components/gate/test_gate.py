@@ -51,7 +51,7 @@ def test_what_is_accepted_lets_the_data_pass_and_is_written_down(tmp_path):
 
 
 def test_anomalies_of_every_split_are_judged(tmp_path):
-    verdict, _ = judge(tmp_path, report(), heads(60, 1), format=b"WEBP")
+    verdict, _ = judge(tmp_path, report(), heads(60, 1), format=b"AVIF")
     [finding] = verdict.findings
     assert finding.name == "schema:image/format"
     assert all(f"{split}: " in finding.found for split in ("train", "eval", "test"))

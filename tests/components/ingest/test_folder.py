@@ -47,13 +47,18 @@ def test_names_may_be_unicode_long_or_no_utf8(tmp_path):
     assert listing.fingerprint
 
 
-def test_links_to_files_are_followed_and_loops_are_not(tmp_path):
-    _touch(tmp_path, "a/1.jpg", "b/1.jpg")
+def test_links_are_followed_and_loops_are_not(tmp_path):
+    _touch(tmp_path, "data/a/1.jpg", "data/b/1.jpg", "disk/2.jpg", "disk/Thumbs.db")
+    (tmp_path / "data" / "a" / "disk").symlink_to(tmp_path / "disk", target_is_directory=True)
+    (tmp_path / "data" / "a" / "same").symlink_to(tmp_path / "disk", target_is_directory=True)
+    tmp_path = tmp_path / "data"
     (tmp_path / "a" / "again.jpg").symlink_to(tmp_path / "b" / "1.jpg")
     (tmp_path / "a" / "loop").symlink_to(tmp_path / "a", target_is_directory=True)
     (tmp_path / "a" / "dangling.jpg").symlink_to(tmp_path / "nowhere")
-    names = [file.name for file in list_images(tmp_path).files]
-    assert names == ["a/1.jpg", "a/again.jpg", "a/dangling.jpg", "b/1.jpg"]
+    listing = list_images(tmp_path)
+    names = [file.name for file in listing.files]
+    assert names == ["a/1.jpg", "a/again.jpg", "a/dangling.jpg", "a/disk/2.jpg", "b/1.jpg"]
+    assert listing.passed_over == 1
 
 
 def test_names_in_the_folder_one_stands_in_are_whole(tmp_path, monkeypatch):
@@ -165,7 +170,7 @@ def test_a_very_large_folder_is_listed(tmp_path, monkeypatch):
     _touch(tmp_path, "a/1.jpg", "b/1.jpg")
     real, one = os.stat, (tmp_path / "a" / "1.jpg").stat()
     names = [f"{number}.jpg" for number in range(25_000)]
-    monkeypatch.setattr(os, "walk", lambda folder, onerror=None: [(str(folder), [], names)])
+    monkeypatch.setattr(os, "walk", lambda folder, **_: [(str(folder), [], names)])
     monkeypatch.setattr(
         os, "stat", lambda path, **how: one if str(path).endswith(".jpg") else real(path, **how)
     )

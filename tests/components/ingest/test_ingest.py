@@ -82,7 +82,7 @@ def test_a_folder_without_one_usable_image_is_refused(make_folder, tmp_path):
     root = make_folder(train=2, test=1)
     for file in root.glob("*/*/*"):
         file.write_bytes(b"")
-    with pytest.raises(PipelineError, match=r"None of the 6 files .*6 x empty file"):
+    with pytest.raises(PipelineError, match=r"None of 6 files .*6 x empty file"):
         ingest(root, tmp_path / "out")
 
 

@@ -103,7 +103,7 @@ def test_a_killed_run_goes_on_with_what_is_left(images, model, whole, tmp_path):
     done = {path.name: path.stat().st_mtime_ns for path in out.glob("shard-*")}
     assert len(done) == 1
     result = _batch(images, out, model, "--shard-size", "4")
-    assert "1 of 3 shards were there already" in result.stdout
+    assert "there already: 1 of 3 shards" in result.stdout
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done
     assert _rows(out) == _rows(whole[1])
 

@@ -42,7 +42,7 @@ def test_a_run_killed_half_way_ends_with_the_same_rows(real_images: Path, tmp_pa
 
     result = mri("batch", words[0], str(out), *words[1:], "--shard-size", str(_SHARD_SIZE))
     assert result.returncode == 0, result.stderr
-    assert f"{len(done)} of {shards} shards were there already" in result.stdout
+    assert f"there already: {len(done)} of {shards} shards" in result.stdout
     assert done.items() <= _shards(out).items()  # not written again
     rows = ds.dataset(out).to_table().to_pylist()
     assert rows == ds.dataset(whole).to_table().to_pylist()

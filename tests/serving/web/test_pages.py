@@ -49,7 +49,10 @@ def test_several_images_are_one_page_of_results_and_a_bad_one_ends_nothing(
     answer = send(client, (png(1), "a.png"), (b"no image", "b.png"), (png(2), "c.png"))
     assert answer.status_code == 200
     assert answer.text.count("model version 7") == 2
-    assert "This is not a JPEG, PNG, BMP, GIF, TIFF, DICOM or NIfTI image." in answer.text
+    assert (
+        "This is not a JPEG, PNG, BMP, GIF, TIFF, WebP, JPEG 2000, DICOM or NIfTI image."
+        in answer.text
+    )
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "TIFF"])
