@@ -51,7 +51,7 @@ class FetchError(Exception):
     """
 
 
-class TakenError(FetchError):
+class FolderTakenError(FetchError):
     """There is something else where the images should go."""
 
 
@@ -73,7 +73,9 @@ def fetch(out: Path) -> bool:
     try:
         if _is_taken(out):
             if problem := _problem(out):
-                raise TakenError(f"{out} exists and {problem}: name another folder, or remove it.")
+                raise FolderTakenError(
+                    f"{out} exists and {problem}: name another folder, or remove it."
+                )
             return False
         with _exclusive(download):
             images = _download(download)

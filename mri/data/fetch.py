@@ -8,7 +8,7 @@ from rich.text import Text
 
 from components.errors import PipelineError, UsageError, path_error
 from mri.terminal import PlainConsole
-from samples.kaggle import EXPECTED, PAGE, FetchError, TakenError, fetch
+from samples.kaggle import EXPECTED, PAGE, FetchError, FolderTakenError, fetch
 
 app = typer.Typer(add_completion=False)
 
@@ -22,7 +22,7 @@ def fetch_images(
     total = sum(sum(labels.values()) for labels in EXPECTED.values())
     try:
         fetched = fetch(out.absolute())
-    except TakenError as error:
+    except FolderTakenError as error:
         raise UsageError(str(error)) from error
     except FetchError as error:
         cause = error.__cause__
