@@ -4,6 +4,7 @@ An address that is taken is a PipelineError.
 """
 
 import socket
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -31,7 +32,7 @@ class Places(Protocol):
         """A Unix socket for gRPC; empty: none."""
 
     @property
-    def channel_arguments(self) -> tuple[tuple[str, int | str], ...]:
+    def channel_arguments(self) -> Sequence[tuple[str, int | str]]:
         """More options of the gRPC server."""
 
     @property
