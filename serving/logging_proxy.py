@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from serving.client.address import Address
 from serving.client.grpc import PREDICT
 from serving.client.messages import PredictRequest, PredictResponse, array_of
 from serving.client.rest import decoded
-from serving.server.flags import Flags
 from serving.server.listeners import open_grpc, open_rest
 from serving.server.request_log import Answered, RequestLog
 
@@ -55,19 +54,21 @@ class ProxyConfig:
         server: The model server's address for gRPC; None to pass on REST alone.
         rest_server: Its URL for REST; None to pass on gRPC alone.
         log: The folder of the log.
-        bind: Where to listen.
+        bind_address: Where to listen.
         port: Port for gRPC.
-        rest_port: Port for REST.
+        rest_api_port: Port for REST.
         sampling: Share of requests that is logged, 0 to 1.
     """
 
     server: Address | None
     rest_server: Address | None
     log: Path
-    bind: str = "127.0.0.1"
+    bind_address: str = "127.0.0.1"
     port: int = 9500
-    rest_port: int = 9501
+    rest_api_port: int = 9501
     sampling: float = 1.0
+    grpc_socket_path = ""
+    channel_arguments = ()
 
 
 async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
@@ -80,12 +81,8 @@ async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
     Raises:
         PipelineError: It cannot listen, or the folder of the log cannot be made.
     """
-    flags = Flags(
-        bind_address=config.bind,
-        port=config.port if config.server else 0,
-        rest_api_port=config.rest_port if config.rest_server else 0,
-    )
-    rest_socket, grpc_server = open_rest(flags), open_grpc(flags)
+    rest_socket = open_rest(config) if config.rest_server else None
+    grpc_server = open_grpc(config if config.server else replace(config, port=0))
     log = RequestLog(config.log, config.sampling)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

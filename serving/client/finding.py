@@ -98,6 +98,8 @@ class FindingTransport:
         if self._found is None:
             protocol = await self._waiting.aside(find_protocol, self._place, timeout)
             with self._turn:  # nothing is awaited here
+                if self.closed:
+                    raise ServingError("CANCELLED", "the client was closed", self.address)
                 if self._found is None:
                     self._found = self._connect(self._place.speaking(protocol))
         return self._found

@@ -4,19 +4,43 @@ An address that is taken is a PipelineError.
 """
 
 import socket
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import grpc
 
 from components.errors import PipelineError
-from serving.server.flags import Flags
 
 _UNLIMITED = 2**31 - 1
 _MOST_PENDING = 100_000
 """Calls that have come and wait to be taken; beyond 1,000 gRPC would begin to refuse them."""
 
 
-def open_grpc(flags: Flags) -> Any:
+class Places(Protocol):
+    """Where to listen, named as the server's flags are."""
+
+    @property
+    def bind_address(self) -> str:
+        """The address of both ports."""
+
+    @property
+    def port(self) -> int:
+        """For gRPC; 0: none."""
+
+    @property
+    def grpc_socket_path(self) -> str:
+        """A Unix socket for gRPC; empty: none."""
+
+    @property
+    def channel_arguments(self) -> Sequence[tuple[str, int | str]]:
+        """More options of the gRPC server."""
+
+    @property
+    def rest_api_port(self) -> int:
+        """For REST; 0: none."""
+
+
+def open_grpc(flags: Places) -> Any:
     """A gRPC server that has its addresses and does not yet answer."""
     options: list[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", _UNLIMITED),
@@ -36,7 +60,7 @@ def open_grpc(flags: Flags) -> Any:
     return server
 
 
-def open_rest(flags: Flags) -> socket.socket | None:
+def open_rest(flags: Places) -> socket.socket | None:
     """The socket for REST; None where there is to be none."""
     if not flags.rest_api_port:
         return None

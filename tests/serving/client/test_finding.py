@@ -56,6 +56,6 @@ def test_where_nothing_listens_there_is_no_protocol():
     assert raised.value.unavailable
 
 
-def test_names_of_nodes_are_not_shown():
+def test_a_graph_is_not_shown_to_who_asks():
     said = "{{function_node __inference_f_91}} {{node Assert}} Not an image. [[{{node Assert}}]]"
     assert ServingError("INVALID_ARGUMENT", said).detail == "Not an image."
