@@ -198,13 +198,15 @@ class KeepConfig(StrictConfig):
     """How much the spool may hold.
 
     Attributes:
-        days: Days after which a delivered or passed-over study is removed.
+        days: Days after which a delivered or skipped study is removed.
+        failed_days: Days after which a failed study is removed, for which nobody cared.
         bytes: Most bytes of all studies together; beyond, new images are refused (A700).
         instances: Most images of one study; more are refused.
         instance_bytes: Most bytes of one image.
     """
 
     days: float = Field(7.0, gt=0)
+    failed_days: float = Field(90.0, gt=0)
     bytes: int = Field(50_000_000_000, ge=1)
     instances: int = Field(10_000, ge=1)
     instance_bytes: int = Field(2_000_000_000, ge=1)

@@ -76,7 +76,7 @@ class _Store:
         """See `Destination`."""
         config = self._config
         association = self._entity.associate(
-            config.host, config.port, ae_title=config.ae_title, tls_args=self._tls  # type: ignore[arg-type]
+            config.host, config.port, ae_title=config.ae_title, tls_args=self._tls
         )  # fmt: skip
         if not association.is_established:
             refused = " refuses the association" if association.is_rejected else " is not reached"

@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import Verification
 
 from components.errors import PipelineError
 from serving.pacs.config import KeepConfig, ListenConfig
@@ -91,7 +91,7 @@ class Listener:
             self._server = entity.start_server(
                 (config.host, config.port),
                 block=False,
-                evt_handlers=handlers,  # type: ignore[arg-type]
+                evt_handlers=handlers,
                 ssl_context=self._tls,
             )
         except OSError as error:

@@ -1,6 +1,7 @@
 """The node: takes each study from one state to the next, and never back."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -229,9 +230,14 @@ class Node:
         if now - self._swept < _SWEEP:
             return
         self._swept = now
-        before = now - self._config.keep.days * 86_400
+        keep = self._config.keep
+        days = {
+            State.DELIVERED: keep.days,
+            State.SKIPPED: keep.days,
+            State.FAILED: keep.failed_days,
+        }
         for study in self.spool.journal.studies():
-            if study.changed < before and study.state in (State.DELIVERED, State.SKIPPED):
+            if now - study.changed > days.get(study.state, math.inf) * 86_400:
                 self.spool.remove(study.key)
                 log.info("study %s is removed from the spool", study.key)
             else:

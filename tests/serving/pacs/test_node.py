@@ -297,10 +297,14 @@ def test_nothing_of_a_patient_is_in_a_log_a_metric_or_a_file_name(
 
 def test_an_old_study_is_removed_and_an_unfinished_one_is_not(node, archive, clock, model):
     receive(node, pacs.mr_series())
+    receive(node, pacs.mr_series(study="3"))
+    receive(node, pacs.mr_series(study="3", series="2", PatientID="another"))
     finish(node, clock)
     model.version = None
     receive(node, pacs.mr_series(study="2"))
     finish(node, clock, 8 * 86_400)
+    assert states(node) == [State.STABLE, State.FAILED]
+    finish(node, clock, 90 * 86_400)
     [left] = node.spool.journal.studies()
     assert left.state is State.STABLE
     assert [one.name for one in (node.spool.folder / "studies").iterdir()] == [left.key]

@@ -20,10 +20,11 @@ from small_model import SmallModel
 from imaging.dicom.uids import derived_uid
 from samples.synthetic import write_patients
 
+_ORTHANC = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not all(map(shutil.which, ("Orthanc", "storescu", "dsrdump", "dciodvfy"))),
+        not (_ORTHANC and all(map(shutil.which, ("storescu", "dsrdump", "dciodvfy")))),
         reason="orthanc, dcmtk and dicom3tools are not installed",
     ),
 ]
@@ -85,7 +86,7 @@ class Orthanc:
         file.write_text(json.dumps(settings))
         self.log = folder / "orthanc.log"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(["Orthanc", file], stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(_ORTHANC), file], stdout=log, stderr=log)
         self.web = DICOMwebClient(f"http://127.0.0.1:{self.http}/dicom-web")
         wait_until(self._is_there, say=self.log.read_text)
 
