@@ -74,15 +74,17 @@ def refuse_empty(command: Any) -> None:
     """
     for parameter in command.params:
         # What was written, before a path is made of it: the current folder, of an empty text.
-        parameter.type_cast_value = partial(_cast, parameter, parameter.type_cast_value)
+        parameter.process_value = partial(_process, parameter, parameter.process_value)
     for one in getattr(command, "commands", {}).values():
         refuse_empty(one)
 
 
-def _cast(parameter: Any, cast: Callable[..., Any], context: typer.Context, value: Any) -> Any:
+def _process(
+    parameter: Any, process: Callable[..., Any], context: typer.Context, value: Any
+) -> Any:
     source = context.get_parameter_source(parameter.name)
     is_given = source is not None and source.name == "COMMANDLINE"
     values = value if isinstance(value, list | tuple) else [value]
     if is_given and any(isinstance(one, str) and not one.strip() for one in values):
         raise typer.BadParameter("it is empty.", context, parameter)
-    return cast(context, value)
+    return process(context, value)

@@ -7,6 +7,7 @@ import pytest
 from bucket_server import BUCKET, cut_off, refuse
 
 from components.bucket import BucketError, BucketFolder, client, is_uri
+from components.errors import UsageError
 
 pytestmark = pytest.mark.long
 
@@ -30,7 +31,7 @@ def test_what_names_a_folder_in_a_bucket(uri, bucket, prefix, shown):
     "uri", ["s3:/hospital/x", "s3://", "s3://A_B/x", "gs://hospital", "/x", ""]
 )
 def test_what_does_not(uri):
-    with pytest.raises(BucketError, match=r"names no bucket: write s3://BUCKET/FOLDER\."):
+    with pytest.raises(UsageError, match=r"names no bucket: write s3://BUCKET/FOLDER\."):
         BucketFolder.of(uri)
 
 
@@ -168,7 +169,7 @@ def test_an_endpoint_that_refuses_is_named_without_its_password(bucket_server, m
 def test_an_endpoint_that_is_none_is_said_without_it(bucket_server, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "admin:hunter2")
     client.cache_clear()
-    with pytest.raises(BucketError, match="cannot be used.*: check AWS_ENDPOINT_URL") as failed:
+    with pytest.raises(UsageError, match="cannot be used.*: check AWS_ENDPOINT_URL") as failed:
         FOLDER.objects()
     assert "hunter2" not in str(failed.value)
 

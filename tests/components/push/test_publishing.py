@@ -8,6 +8,7 @@ from bucket_server import BUCKET, refuse
 
 from components.bucket import BucketError, BucketFolder
 from components.bucket_versions import FILES, list_versions
+from components.errors import UsageError
 from components.push.publishing import behind, publish, read_publication, set_bucket
 
 pytestmark = pytest.mark.long
@@ -156,7 +157,7 @@ def test_an_object_that_does_not_belong_to_a_version_is_removed(bucket_server, b
 def test_a_version_that_somebody_else_is_sending_is_refused(bucket_server, base):
     bucket_server.put("models/brain_mri/1/variables/variables.index", b"theirs")
     add(base, 1)
-    with pytest.raises(BucketError, match="holds another version 1, which is not from this work"):
+    with pytest.raises(UsageError, match="holds another version 1, which is not from this work"):
         sent(base)
     assert len(bucket_server.listed()) == 1
 
@@ -194,7 +195,7 @@ def test_what_others_have_sent_stays(bucket_server, base):
 def test_a_folder_where_somebody_else_publishes_is_refused(bucket_server, base, theirs, says):
     bucket_server.put(f"models/brain_mri/{theirs}/saved_model.pb", b"theirs")
     add(base, 2)
-    with pytest.raises(BucketError, match=says):
+    with pytest.raises(UsageError, match=says):
         sent(base)
     assert len(bucket_server.listed()) == 1
 
