@@ -5,31 +5,35 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from drawing import draw, encode
 from fake_server import running, says
-from model_server import HANGS, free_port, running_server
 from mri_command import mri
-from small_model import save
 
 from components.errors import PipelineError
+from components.free_ports import free_ports
 from components.monitor.window import one_version, read_window
 from serving.client import Client, ServingError
+from serving.client.messages import PredictRequest, PredictResponse, model_spec
 from serving.logging_proxy import parse_servers
 
 pytestmark = pytest.mark.long
 
 IMAGE = encode(draw(1))
+HANGS = 300
+"""Seconds after which a process is taken to hang."""
 
 
 class _Proxy:
     """`mri serve log` in a process of its own."""
 
     def __init__(self, folder: Path, *servers: str) -> None:
-        self.log, self.port, self.rest_port = folder / "log", free_port(), free_port()
+        self.log, (self.port, self.rest_port) = folder / "log", free_ports(2)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mri", "serve", "log", *servers, "--log", self.log,
              "--port", str(self.port), "--rest-port", str(self.rest_port)],
@@ -48,6 +52,10 @@ class _Proxy:
 
 @pytest.fixture
 def proxy(tmp_path) -> Iterator[_Proxy]:
+    # Here: what needs no TensorFlow is tested without it.
+    from model_server import running_server
+    from small_model import save
+
     save(tmp_path / "models" / "7", reasons="because")
     flags = ("--model_name=brain_mri", f"--model_base_path={tmp_path / 'models'}")
     with running_server(tmp_path, *flags) as server:
@@ -130,8 +138,55 @@ def test_what_is_no_prediction_of_ours_is_passed_on_and_not_logged(tmp_path, ask
     assert json.loads(body) == asked
 
 
+class _Model(grpc.GenericRpcHandler):
+    """Answers any Predict as version 4 would; refuses what names another model."""
+
+    def service(self, details):
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _answer(self, request, context):
+        asked = PredictRequest.FromString(request)
+        if asked.model_spec.name != "brain_mri":
+            context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found")
+        assert dict(context.invocation_metadata())["authorization"] == "Bearer secret"
+        assert context.time_remaining() < HANGS
+        answer = PredictResponse(model_spec=model_spec("brain_mri", 4))
+        for name, strings in (("label", [b"x"]), ("classes", [b"x"])):
+            tensor = answer.outputs[name]
+            tensor.dtype, shape = 7, [1, 1] if name == "classes" else [1]
+            for size in shape:
+                tensor.tensor_shape.dim.add(size=size)
+            tensor.string_val.extend(strings)
+        for name, shape in (("confidence", [1]), ("probabilities", [1, 1])):
+            tensor = answer.outputs[name]
+            tensor.dtype = 1
+            for size in shape:
+                tensor.tensor_shape.dim.add(size=size)
+            tensor.float_val.append(1.0)
+        return answer.SerializeToString()
+
+
+def test_grpc_is_passed_on_with_its_deadline_and_token(tmp_path):
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Model()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    proxy = _Proxy(tmp_path, "--server", f"127.0.0.1:{port}")
+    try:
+        access = {"token": "secret", "timeout": HANGS - 1}
+        with Client(f"127.0.0.1:{proxy.port}", **access) as client:
+            assert client.predict(IMAGE).version == 4
+        with pytest.raises(ServingError, match="Servable not found") as raised:
+            Client(f"127.0.0.1:{proxy.port}", model="other", **access).predict(IMAGE)
+        assert raised.value.code == "NOT_FOUND"
+    finally:
+        assert proxy.end() == 0
+        server.stop(0).wait()
+    logged = read_window(proxy.log, None)
+    assert logged[["model", "version", "label"]].to_numpy().tolist() == [["brain_mri", 4, "x"]]
+
+
 def test_where_no_server_answers_the_client_is_told(tmp_path):
-    nobody = free_port()
+    [nobody] = free_ports(1)
     proxy = _Proxy(
         tmp_path, "--server", f"127.0.0.1:{nobody}", "--rest-server", f"http://127.0.0.1:{nobody}"
     )
