@@ -1,7 +1,7 @@
 """What there is to do, in files: a job's graph holds their paths, however much it is."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,9 +33,10 @@ def write_plan(folder: Path, name: str, parts: Iterable[pa.Table]) -> list[Path]
     Raises:
         OSError: There is no room.
     """
-    files = []
-    for number, some in enumerate(batched(parts, PARTS, strict=False)):
-        path = folder / f"{name}-{number:05}.parquet"
+    files: list[Path] = []
+    left = iter(parts)
+    while some := list(islice(left, PARTS)):
+        path = folder / f"{name}-{len(files):05}.parquet"
         with whole_file(path) as unfinished, pq.ParquetWriter(unfinished, some[0].schema) as writer:
             for part in some:
                 writer.write_table(part, row_group_size=part.num_rows)

@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import batched
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,6 +176,7 @@ class _ShardHandler(ModelHandler[Place, None, Any]):
         model: Any,
         inference_args: Mapping[str, Any] | None = None,  # noqa: ARG002 - Beam's
     ) -> Iterator[None]:
+        at_once = self._files.batch_size
         for place in batch:
             path, files = _planned(read_part(place))
             places = [where for _, _, where in files]
@@ -184,8 +184,8 @@ class _ShardHandler(ModelHandler[Place, None, Any]):
             before = _contents(places)
             rows = [
                 row
-                for some in batched(files, self._files.batch_size, strict=False)
-                for _, of_file in self._files.run_inference(some, model)
+                for start in range(0, len(files), at_once)
+                for _, of_file in self._files.run_inference(files[start : start + at_once], model)
                 for row in of_file
             ]
             write_rows(rows, path, self._format)
