@@ -75,6 +75,7 @@ def _figures(way: str, idle: dict[str, Any], busy: dict[str, Any]) -> dict[str, 
 def _run(data: Path, root: Path, options: tuple[str, ...]) -> dict[str, Any]:
     from components.gate.rules import RULES
     from mri.terminal import libraries_to
+    from pipeline.beam_config import BeamConfig
     from pipeline.config import load_config
     from pipeline.local_runner import run_locally
     from pipeline.work import LOG_FILE, Work
@@ -95,7 +96,9 @@ def _run(data: Path, root: Path, options: tuple[str, ...]) -> dict[str, Any]:
         with libraries_to(run / LOG_FILE) as console:
             console.quiet = True
             result = run_locally(
-                config.model_copy(update={"data": data, "beam": options}),
+                config.model_copy(
+                    update={"data": data, "beam": BeamConfig(runner=None, options=options)}
+                ),
                 work,
                 run,
                 console,

@@ -151,7 +151,7 @@ def _import(ours: Path, out: Path) -> dict[str, Any]:
 def _context(out: Path) -> Any:
     from tfx.dsl.components.base import base_beam_executor
 
-    from components.beam_packages import leave_out_tfx
+    from components.beam_nodes import leave_out_tfx
 
     leave_out_tfx()
     return base_beam_executor.BaseBeamExecutor.Context(

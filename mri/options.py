@@ -24,6 +24,15 @@ Metadata = Annotated[
         "--work.",
     ),
 ]
+Beam = Annotated[
+    str,
+    typer.Option(
+        "--beam",
+        metavar="ENGINE",
+        help="Where Apache Beam's work is done: local, local?workers=2, flink://HOST:8081, "
+        "spark://HOST:7077 or dataflow://PROJECT/REGION?temp=...&image=...",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

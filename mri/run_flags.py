@@ -54,6 +54,14 @@ class RunFlags:
     reason: Annotated[
         str, typer.Option("--reason", help="Why the findings are accepted; kept in the metadata.")
     ] = ""
+    beam: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINE",
+            help="Where Apache Beam's work is done: local, local?workers=2, flink://HOST:8081, "
+            "spark://HOST:7077 or dataflow://PROJECT/REGION?temp=...&image=...; default: local.",
+        ),
+    ] = None
     tune: Annotated[
         bool,
         typer.Option(
@@ -89,6 +97,8 @@ class RunFlags:
         if is_uri(data):
             flags["data"] = str(BucketFolder.of(str(data)))
             data = None
+        if self.beam is not None:
+            flags["beam"] = {"runner": self.beam}
         paths = {"data": data, "ingest.labels": labels, "model.weights": self.weights}
         for key, named in paths.items():
             if named is not None:
@@ -113,6 +123,7 @@ class RunFlags:
             "weights": self.weights and self.weights.absolute(),
             "accept-anomalies": self.accept_anomalies,
             "reason": self.reason or None,
+            "beam": self.beam,
             **more,
         }
         words = [f"--{name}={value}" for name, value in given.items() if value is not None]

@@ -9,7 +9,7 @@ import typer
 
 from components.trainer.weights.vgg16 import resolve_weights
 from mri.run_flags import RunFlags
-from pipeline.config import LOCAL_BEAM
+from pipeline.beam_config import BeamConfig
 from pipeline.environment import METADATA_VARIABLE
 
 OnFailure = Annotated[
@@ -46,11 +46,11 @@ def run_command(
     config = flags.config(data=data, span=span)
     if isinstance(config.model.weights, Path):
         resolve_weights(config.model.weights)
-    if config.beam != LOCAL_BEAM:
+    if config.beam != BeamConfig():
         # Beam is large for a process that only waits.
         from pipeline.beam_options import checked_beam_options
 
-        checked_beam_options(config.beam)
+        checked_beam_options(config.beam.arguments)
     if metadata is not None:
         os.environ[METADATA_VARIABLE] = metadata
     # A folder by the path that it has from anywhere, as the run's own is.

@@ -29,16 +29,10 @@ from components.trainer.config import (
 from components.transform.config import TransformConfig
 from components.validation import nearest_name, refusals
 from components.yaml_text import YamlTextError, parse_yaml, read_mapping_of
-
-BeamOption = Annotated[str, StringConstraints(pattern=r"^--[A-Za-z][\w-]*(=.+)?$")]
-"""As in `--direct_num_workers=2`: a name and its value in one."""
+from pipeline.beam_config import BeamConfig
 
 BucketUri = Annotated[str, StringConstraints(pattern=URI)]
 """A folder in a bucket, `s3://BUCKET/FOLDER`."""
-
-# Not the DirectRunner: it may hand over to Prism, which downloads a binary.
-LOCAL_BEAM: tuple[BeamOption, ...] = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
-"""Options with which Beam works in this process."""
 
 Setting: TypeAlias = tuple[str, Any]
 """A field's path, such as `train.epochs`, and its value."""
@@ -85,7 +79,7 @@ class Config(StrictConfig):
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component whose inputs have not changed is answered from its earlier
             outputs.
-        beam: Options for Apache Beam, which every component that uses it gets; docs/scale.md.
+        beam: Where Apache Beam's work is done, of every component that uses it.
     """
 
     name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
@@ -109,7 +103,7 @@ class Config(StrictConfig):
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True
-    beam: tuple[BeamOption, ...] = LOCAL_BEAM
+    beam: BeamConfig = BeamConfig()
 
     @model_validator(mode="after")
     def _acceptance_has_a_reason(self) -> "Config":

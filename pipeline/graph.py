@@ -238,7 +238,7 @@ def create_pipeline(config: Config, work: Work, data_note: str = "") -> Pipeline
         pipeline_root=str(work.artifacts),
         components=nodes,
         enable_cache=config.cache,
-        beam_pipeline_args=checked_beam_options(config.beam),
+        beam_pipeline_args=checked_beam_options(config.beam.arguments),
     )
 
 

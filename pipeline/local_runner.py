@@ -16,6 +16,7 @@ from components.gate.verdict import StoppedByGate
 from pipeline.config import Config
 from pipeline.database import PATIENCE, connect, connection_config
 from pipeline.decisions.decide import finish_what_was_cut_off
+from pipeline.engine_check import ready_engine
 from pipeline.findings import print_findings
 from pipeline.launch import (
     NodeResult,
@@ -87,6 +88,7 @@ def run_locally(
         StoppedByGate: The data must not be used.
     """
     started = time.monotonic()
+    config = config.model_copy(update={"beam": ready_engine(config.beam)})
     connection = connection_config(metadata_url, work)
     store = connect(connection)
     _recover(store, work, console)

@@ -95,10 +95,12 @@ class DeferredExecutorOperator(BaseExecutorOperator):
         execution_info.exec_properties.update(data_types_utils.build_parsed_value_dict(declared))
         from tfx.orchestration.portable.launcher import DEFAULT_EXECUTOR_OPERATORS
 
-        from components.beam_packages import leave_out_tfx
-
-        leave_out_tfx()
         spec = self._executor_spec
+        if isinstance(spec, _BEAM):
+            from components.beam_nodes import leave_out_tfx, spread_records
+
+            leave_out_tfx()
+            spread_records()
         operator = DEFAULT_EXECUTOR_OPERATORS[type(spec)](spec, self._platform_config)
         operator.with_execution_watcher(self._execution_watcher_address)
         return operator.run_executor(execution_info)

@@ -1,6 +1,8 @@
 """The Evaluator component: predictions in, TFMA's figures and a blessing out."""
 
 import logging
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from components.evaluate.judgement import BySlice, judge, read_results
 from components.evaluate.predictions.table import PredictionTable
 from components.evaluate.robustness import robustness_checks
 from components.evaluate.thresholds import BASELINE, COMPARED, LABEL_KEY, NO, PREDICTION_KEY, YES
+from components.plans import Parts, Place, read_part, write_plan
 from components.robustness.artifacts import ChangedAnswersFile
 from components.robustness.table import ChangedAnswers
 
@@ -66,10 +69,14 @@ def Evaluator(
     folder = Path(evaluation.uri)
 
     def measure(settings: config_pb2.EvalConfig) -> tuple[BySlice, Any]:
-        with beam_pipeline as pipeline:
+        with (
+            tempfile.TemporaryDirectory(prefix=".plan-", dir=folder) as scratch,
+            beam_pipeline as pipeline,
+        ):
             _ = (
                 pipeline
-                | beam.Create(_batches(made))
+                | "Plan" >> Parts(write_plan(Path(scratch), "predictions", _parts(made)))
+                | "Predictions" >> beam.Map(_batch)
                 | tfma.ExtractEvaluateAndWriteResults(
                     eval_shared_model=[_answered(spec) for spec in settings.model_specs],
                     eval_config=settings,
@@ -96,7 +103,7 @@ def _answered(spec: config_pb2.ModelSpec) -> tfma.types.EvalSharedModel:
     )
 
 
-def _batches(predictions: PredictionTable) -> list[pa.RecordBatch]:
+def _parts(predictions: PredictionTable) -> Iterator[pa.Table]:
     """The columns that TFMA reads, some rows at a time."""
     columns = {
         LABEL_KEY: pa.array([[int(label)] for label in predictions.labels]),
@@ -109,7 +116,13 @@ def _batches(predictions: PredictionTable) -> list[pa.RecordBatch]:
     if predictions.baseline is not None:
         columns[BASELINE] = pa.array(predictions.baseline.tolist())
         columns[COMPARED] = pa.array([[YES if new else NO] for new in predictions.new_to_both])
-    return list(pa.table(columns).to_batches(max_chunksize=_ROWS))
+    table = pa.table(columns)
+    return (table.slice(start, _ROWS) for start in range(0, len(table), _ROWS))
+
+
+def _batch(place: Place) -> pa.RecordBatch:
+    [batch] = read_part(place).combine_chunks().to_batches()
+    return batch
 
 
 def _bless(

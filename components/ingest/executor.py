@@ -5,11 +5,12 @@ import json
 import logging
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import tensorflow as tf
 from tfx import types
 from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME
@@ -28,7 +29,7 @@ from components.ingest.folder import ImageFolder, list_data
 from components.ingest.history import History
 from components.ingest.kept import kept_picture
 from components.ingest.looks import Rejection
-from components.ingest.records import ImageRecord
+from components.ingest.planned import Chosen, images_to_write, written
 from components.ingest.report import IngestReport
 from components.ingest.sides import Sides
 from components.ingest.split_names import SPLITS
@@ -42,6 +43,7 @@ from components.ingest.splits import (
 )
 from components.ingest.survey import Survey, survey
 from components.ingest.workers import on_workers
+from components.plans import write_plan
 from components.spreadsheet import harmless, harmless_path
 from components.whole_file import whole_file
 
@@ -109,10 +111,6 @@ class IngestExecutor(base_beam_executor.BaseBeamExecutor):
         _describe(outputs, report, exec_properties)
 
 
-_Chosen = tuple[ImageRecord, str, bool]
-"""A record, its group, and whether it was seen in the training folder."""
-
-
 def _write_examples(
     found: Survey,
     splits: Sequence[str],
@@ -121,32 +119,28 @@ def _write_examples(
     examples: types.Artifact,
     beam_options: Sequence[str],
 ) -> None:
-    chosen: dict[str, list[_Chosen]] = defaultdict(list)
+    chosen: dict[str, list[Chosen]] = defaultdict(list)
     for record, split, group, seen in zip(
         found.records, splits, found.grouping.groups, found.seen, strict=False
     ):
-        chosen[split].append((record, group, seen))
-    shards = []
-    for split in SPLITS:
-        folder = Path(artifact_utils.get_split_uri([examples], split))
-        folder.mkdir()
-        starts = range(0, len(chosen[split]), _SHARD)
-        shards += [
-            (
-                folder / f"{DEFAULT_TF_RECORD_FILE_NAME}-{number:05}-of-{len(starts):05}.gz",
-                chosen[split][start : start + _SHARD],
-            )
-            for number, start in enumerate(starts)
-        ]
+        chosen[split].append(Chosen(record, group, seen))
+    shards = (part for split in SPLITS for part in _shards(chosen[split], split, examples))
     write = partial(_write_shard, config=config, source=found.folder.name, scratch=scratch)
-    on_workers(write, shards, beam_options)
+    on_workers(write, write_plan(scratch, "examples", shards), beam_options)
 
 
-def _write_shard(
-    shard: tuple[Path, Sequence[_Chosen]], config: IngestConfig, source: str, scratch: Path
-) -> None:
+def _shards(images: Sequence[Chosen], split: str, examples: types.Artifact) -> Iterator[pa.Table]:
+    folder = Path(artifact_utils.get_split_uri([examples], split))
+    folder.mkdir()
+    starts = range(0, len(images), _SHARD)
+    for number, start in enumerate(starts):
+        name = f"{DEFAULT_TF_RECORD_FILE_NAME}-{number:05}-of-{len(starts):05}.gz"
+        yield images_to_write(folder / name, images[start : start + _SHARD])
+
+
+def _write_shard(part: pa.Table, config: IngestConfig, source: str, scratch: Path) -> None:
     """Writes a file of tf.Examples. Nothing reads them by their order, so it is that of names."""
-    path, images = shard
+    path, images = written(part)
     with whole_file(path) as file, tf.io.TFRecordWriter(str(file), "GZIP") as writer:
         for record, group, seen in images:
             assert record.kept is not None

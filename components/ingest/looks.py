@@ -23,8 +23,10 @@ from components.ingest.folder import FoundFile, ImageFolder
 from components.ingest.history import joined
 from components.ingest.kept import PictureWriter
 from components.ingest.labels import Row
+from components.ingest.planned import files_to_look_at, looked_at
 from components.ingest.records import ImageRecord
 from components.ingest.workers import on_workers
+from components.plans import write_plan
 from components.whole_file import whole_file
 from imaging.appearance import NAMES, Vectors, appearance
 from imaging.head import find_head
@@ -115,9 +117,11 @@ def look_at(
     """
     named = folder.labels.hashed(salt) if folder.labels else {}
     look = _Look(config, salt, named, len(folder.files), scratch, keep)
-    starts = range(0, len(folder.files), _AT_ONCE)
-    parts = [(start, folder.files[start : start + _AT_ONCE]) for start in starts]
-    on_workers(look.at_files, parts, beam_options)
+    parts = (
+        files_to_look_at(start, folder.files[start : start + _AT_ONCE])
+        for start in range(0, len(folder.files), _AT_ONCE)
+    )
+    on_workers(look.at_files, write_plan(scratch, "files", parts), beam_options)
     return _read_looks(sorted(scratch.glob("looks-*")), folder.files)
 
 
@@ -174,9 +178,9 @@ class _Look:
     done: int = 0
     told: float = 0.0
 
-    def at_files(self, part: tuple[int, Sequence[FoundFile]]) -> None:
+    def at_files(self, part: pa.Table) -> None:
         """Writes what files are, in their order; the number of the first names the file."""
-        start, files = part
+        start, files = looked_at(part)
         rows = []
         with (
             closing(PictureWriter(self.scratch)) if self.keep else nullcontext() as pictures,

@@ -1,18 +1,19 @@
 """Runs a step of ingest on Beam's workers."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from pathlib import Path
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.errors import through_beam
-
-_Part = TypeVar("_Part")
+from components.plans import Parts, Place, read_part
 
 
 def on_workers(
-    work: Callable[[_Part], None], parts: Sequence[_Part], beam_options: Sequence[str]
+    work: Callable[[pa.Table], None], plan: Sequence[Path], beam_options: Sequence[str]
 ) -> None:
     """Does each part of some work, in any order.
 
@@ -21,11 +22,15 @@ def on_workers(
 
     Args:
         work: Does a part; it is pickled.
-        parts: What there is to do.
+        plan: What there is to do, from `components.plans.write_plan`.
         beam_options: Options for Apache Beam.
 
     Raises:
         PipelineError: A worker raised it.
     """
     with through_beam(), beam.Pipeline(options=PipelineOptions(list(beam_options))) as pipeline:
-        _ = pipeline | "Parts" >> beam.Create(parts) | "Work" >> beam.Map(work)
+        _ = pipeline | "Plan" >> Parts(plan) | "Work" >> beam.Map(partial(_do, work=work))
+
+
+def _do(place: Place, work: Callable[[pa.Table], None]) -> None:
+    work(read_part(place))

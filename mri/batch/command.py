@@ -11,8 +11,9 @@ from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from imaging.leftovers import Leftovers
 from mri.batch.inputs import list_files
-from mri.options import WorkFolder, spread
+from mri.options import Beam, WorkFolder, spread
 from mri.served import find_saved_model
+from pipeline.engine_check import ready_options
 from pipeline.exit_code import ExitCode
 
 app = typer.Typer(add_completion=False)
@@ -53,15 +54,23 @@ def batch(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images that the model takes at once.")
     ] = 16,
+    beam: Beam = "local",
 ) -> None:
     """Classify many images into Parquet or CSV, frame by frame; a bad file gets an error."""
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
     saved_model = find_saved_model(model, work).absolute()
+    beam_options = ready_options(beam)
     with console.status("starting TensorFlow and Beam"):
         from mri.batch.shards import run_batch
     shards = run_batch(
-        out, files, saved_model, shard_size=shard_size, format=format, batch_size=batch_size
+        out,
+        files,
+        saved_model,
+        shard_size=shard_size,
+        format=format,
+        batch_size=batch_size,
+        beam_options=beam_options,
     )
     columns = TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

@@ -1,6 +1,5 @@
 """A SavedModel behind Beam's RunInference: files in, rows out, whatever is in them."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
@@ -20,8 +19,8 @@ from mri.predictor import classify, load_saved_model
 from pipeline.paths import printable
 from serving.client import EncodedImage, encoded_image
 
-Numbered: TypeAlias = tuple[int, bytes]
-"""A file, and its number in the listing; bytes, as Beam's coder for text takes UTF-8 only."""
+Numbered: TypeAlias = tuple[int, str, str]
+"""A file's number in the listing, its name there, and the path that leads to it from anywhere."""
 
 _UNREADABLE = "the model cannot decode it"
 _load = lru_cache(maxsize=1)(load_saved_model)
@@ -43,7 +42,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, list[Classified]], Any
         """
         super().__init__()
         self._model = model
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     def load_model(self) -> Any:
         """Loads the model, once in a process.
@@ -55,7 +54,7 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, list[Classified]], Any
 
     def batch_elements_kwargs(self) -> Mapping[str, int]:
         """Batches of one size, as the model's speed is known."""
-        return {"min_batch_size": self._batch_size, "max_batch_size": self._batch_size}
+        return {"min_batch_size": self.batch_size, "max_batch_size": self.batch_size}
 
     def run_inference(
         self,
@@ -79,11 +78,11 @@ class SavedModelHandler(ModelHandler[Numbered, tuple[int, list[Classified]], Any
                 it, or too little memory: that is no result of the file.
         """
         frames = (
-            (number, printable(os.fsdecode(name)), one)
-            for number, name in batch
-            for one in _frames(os.fsdecode(name))
+            (number, printable(name), one)
+            for number, name, path in batch
+            for one in _frames(name, path)
         )
-        answered = _classified(model, frames, self._batch_size)
+        answered = _classified(model, frames, self.batch_size)
         for number, rows in groupby(answered, key=lambda one: one[0]):
             found = [(row, head) for _, row, head in rows]
             each = [row for row, _ in found]
@@ -95,9 +94,9 @@ _Frame: TypeAlias = EncodedImage | Classified
 """A frame of a file, or why there is none."""
 
 
-def _frames(path: str) -> Iterator[_Frame]:
+def _frames(name: str, path: str) -> Iterator[_Frame]:
     """The frames of a file, one at a time, without those of a single colour."""
-    name = printable(path)
+    name = printable(name)
     try:
         file = open_file(path, EVERY_PICTURE, most=MOST_FRAMES)
         for number, found in file.shown():

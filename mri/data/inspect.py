@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -31,9 +31,10 @@ from components.ingest.inspection.shortcuts import Shortcuts
 from components.ingest.inspection.verdicts import judge
 from components.ingest.labels import read_labels
 from components.whole_file import whole_file
+from mri.options import Beam
 from mri.run_flags import Labels
 from mri.terminal import PlainConsole, libraries_to
-from pipeline.config import LOCAL_BEAM
+from pipeline.engine_check import ready_options
 from pipeline.exit_code import ExitCode
 from pipeline.paths import demand_plain
 from pipeline.tables import print_table
@@ -70,6 +71,7 @@ def inspect_folder(
         str | None, typer.Option(metavar="NAME,...", help="Class folders to read; default: all.")
     ] = None,
     labels: Labels = None,
+    beam: Beam = "local",
 ) -> None:
     """Report what a folder of images holds, and whether figures measured on it can be trusted."""
     if html is None and not as_json:
@@ -78,7 +80,9 @@ def inspect_folder(
         if html is not None:
             _demand_writable(html)
         with _status(PlainConsole(terminal)):
-            findings, page, names = _inspect(folder, classes, labels, with_page=html is not None)
+            findings, page, names = _inspect(
+                folder, classes, labels, ready_options(beam), with_page=html is not None
+            )
         if html is not None:
             _write(html, names, page)
         if as_json:
@@ -95,7 +99,12 @@ def inspect_folder(
 
 
 def _inspect(
-    folder: Path, classes: str | None, labels: Path | None, *, with_page: bool
+    folder: Path,
+    classes: str | None,
+    labels: Path | None,
+    beam_options: Sequence[str],
+    *,
+    with_page: bool,
 ) -> tuple[Findings, str, str]:
     from components.ingest.evidence.find import find_evidence
     from components.ingest.survey import survey
@@ -103,7 +112,7 @@ def _inspect(
     listing, config = _listing(folder, classes, labels)
     demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
-        found = survey(listing, config, LOCAL_BEAM, Path(scratch))
+        found = survey(listing, config, beam_options, Path(scratch))
     training = [n for n, record in enumerate(found.records) if record.folder_split == "train"]
     evidence = find_evidence(found, config, training)
     findings = Findings.of(found, config.classes, evidence)

@@ -8,8 +8,10 @@ from tfx.proto.orchestration.executable_spec_pb2 import BeamExecutableSpec
 from tfx.proto.orchestration.pipeline_pb2 import IntermediateDeploymentConfig
 
 from components.errors import UsageError
+from pipeline.beam_config import BeamConfig
 from pipeline.beam_options import checked_beam_options
 from pipeline.config import Config, load_config
+from pipeline.engines import LOCAL_BEAM
 from pipeline.graph import create_pipeline
 from pipeline.launch import compile_pipeline
 from pipeline.work import Work
@@ -21,7 +23,7 @@ WORKERS = ("--runner=FnApiRunner", "--direct_running_mode=multi_processing",
 @pytest.mark.parametrize(
     "options",
     [
-        Config().beam,
+        LOCAL_BEAM,
         WORKERS,
         ("--runner=FlinkRunner", "--flink_master=flink:8081", "--parallelism=8",
          "--checkpointing_interval=60000"),
@@ -58,12 +60,12 @@ def test_what_beam_would_drop_or_die_of_is_refused(options, says):
 
 @pytest.mark.parametrize("option", ["runner=FnApiRunner", "--", "-r=1", "--runner FnApiRunner"])
 def test_an_option_is_a_name_and_its_value_in_one(option):
-    with pytest.raises(UsageError, match=r"beam\.0="):
+    with pytest.raises(UsageError, match=r"beam\.options\.0="):
         load_config("sample", [("beam", [option])])
 
 
 def test_every_component_that_uses_beam_gets_them(tmp_path: Path):
-    config = Config(data=tmp_path, beam=WORKERS, bulk_inference=True)
+    config = Config(data=tmp_path, beam=BeamConfig(runner="local?workers=2"), bulk_inference=True)
     pipeline = create_pipeline(config, Work(tmp_path))
     using = {one.id for one in pipeline.components if isinstance(one, BaseBeamComponent)}
     assert using >= {"Ingest", "StatisticsGen", "Transform", "Evaluator", "BulkInferrer"}

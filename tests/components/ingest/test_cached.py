@@ -15,8 +15,8 @@ from components.errors import PipelineError
 from components.ingest.component import Ingest
 from components.ingest.config import IngestConfig
 from components.ingest.report import IngestReport
-from pipeline.config import Config
 from pipeline.database import connection_config
+from pipeline.engines import LOCAL_BEAM
 from pipeline.launch import NodeResult, compile_pipeline, launch_node, set_run_id
 from pipeline.work import Work
 
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:label:DeprecationWarning"),
 ]
 
-BEAM = Config().beam
+BEAM = LOCAL_BEAM
 
 
 @pytest.fixture

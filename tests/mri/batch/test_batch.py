@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.dataset as ds
 import pytest
+import recorded_graphs
 from dicom_files import dataset, encoded, head
 from drawing import draw, encode
+from recorded_graphs import RECORDING
 from small_model import brightness_answer, save
 from toy_run import mri
 
@@ -123,11 +125,31 @@ def test_it_fails_where_not_one_file_could_be_classified(model, tmp_path, good, 
         assert len(_rows(tmp_path / "out")) == 2 + good
 
 
-def _here(source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv"):
+def _here(
+    source: object, out: Path, model: Path, shard_size: int = 256, format: str = "csv", **more
+):
     """The same without the command."""
     files = list_files(str(source), out)
-    given = {"shard_size": shard_size, "format": format, "batch_size": 16}
+    given = {"shard_size": shard_size, "format": format, "batch_size": 16, **more}
     return list(run_batch(out, files, model, **given))
+
+
+def test_an_engine_does_all_shards_in_one_job_and_those_that_are_there_not_again(
+    images, model, whole, tmp_path, monkeypatch
+):
+    sizes: list[int] = []
+    monkeypatch.setattr(recorded_graphs, "SIZES", sizes)
+    monkeypatch.chdir(images.parent)
+    given = {"shard_size": 4, "format": "parquet", "beam_options": RECORDING}
+    done = _here(images, tmp_path / "out", model, **given)
+    assert [shard.there for shard in done] == [False] * 3
+    assert len(sizes) == 1
+    assert _rows(tmp_path / "out") == _rows(whole[1])
+    next((tmp_path / "out").glob("shard-00001-*")).unlink()
+    again = _here(images, tmp_path / "out", model, **given)
+    assert sorted(shard.there for shard in again) == [False, True, True]
+    assert _rows(tmp_path / "out") == _rows(whole[1])
+    assert not list((tmp_path / "out").glob("_plan*"))
 
 
 def test_other_results_in_the_folder_are_not_mixed_with(images, model, tmp_path):

@@ -10,7 +10,7 @@ from components.ingest.config import IngestConfig
 from components.ingest.evidence.find import find_evidence
 from components.ingest.folder import list_images
 from components.ingest.survey import survey
-from pipeline.config import LOCAL_BEAM
+from pipeline.engines import LOCAL_BEAM
 
 pytestmark = pytest.mark.long
 
