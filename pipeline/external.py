@@ -23,7 +23,7 @@ from components.ingest.config import IngestConfig
 from components.monitor.training import read_statistics
 from components.properties import number_of, parameter_of, text_of
 from components.servable import EXTRAS, SAVED_MODEL_FILE
-from pipeline.config import LOCAL_BEAM
+from pipeline.engines import LOCAL_BEAM
 from pipeline.orchestration import (
     MODEL_ID,
     PIPELINE_CONTEXT_TYPE_NAME,

