@@ -34,11 +34,13 @@ class Framed(NamedTuple):
         box: The part of the picture that is shown, float32 [4]: top, left, bottom, right as shares
             of height and width, beyond [0, 1] where it is padded.
         measures: float32 [4], `components.transform.measures.MEASURES` of the picture.
+        head: Which of the pixels belong to the head, bool [image_size, image_size].
     """
 
     pixels: tf.Tensor
     box: tf.Tensor
     measures: tf.Tensor
+    head: tf.Tensor
 
 
 def frame(pixels: tf.Tensor, config: TransformConfig) -> Framed:
@@ -66,7 +68,9 @@ def frame(pixels: tf.Tensor, config: TransformConfig) -> Framed:
     within = tf.cast(inner, tf.float32)[..., tf.newaxis]
     sharp = sharpness(seen, _cut_out(within, box, shape, config.image_size)[..., 0] > 0.5)
     measures = tf.stack([*cut, sharp, tf.reduce_mean(tf.cast(mask, tf.float32))])
-    return Framed(seen, box, tf.ensure_shape(measures, [len(MEASURES)]))
+    is_head = tf.cast(mask, tf.float32)[..., tf.newaxis]
+    head = _cut_out(is_head, box, shape, config.image_size)[..., 0] > 0.5
+    return Framed(seen, box, tf.ensure_shape(measures, [len(MEASURES)]), head)
 
 
 def _square(box: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -136,6 +140,7 @@ def _preprocess(
             tf.TensorSpec(shape, tf.uint8),
             tf.TensorSpec([4], tf.float32),
             tf.TensorSpec([len(MEASURES)], tf.float32),
+            tf.TensorSpec(shape[:2], tf.bool),
         ),
     )
     return seen

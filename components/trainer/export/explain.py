@@ -88,18 +88,19 @@ def _heat(coarse: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     ]
 
 
-def overlay(pixels: tf.Tensor, heat: tf.Tensor) -> tf.Tensor:
-    """Paints heat over images, red to yellow, and encodes them.
+def overlay(pixels: tf.Tensor, heat: tf.Tensor, head: tf.Tensor) -> tf.Tensor:
+    """Paints heat over the heads in images, red to yellow, and encodes them.
 
     Args:
         pixels: uint8 [batch, side, side, 3].
         heat: float32 [batch, side, side] in [0, 1].
+        head: bool [batch, side, side]; where it is not, an image stays as it is.
 
     Returns:
         string [batch], PNG files.
     """
     colour = 255.0 * tf.stack([tf.ones_like(heat), heat, tf.zeros_like(heat)], axis=-1)
-    share = _OPACITY * heat[..., tf.newaxis]
+    share = _OPACITY * (heat * tf.cast(head, tf.float32))[..., tf.newaxis]
     painted = tf.cast(pixels, tf.float32) * (1.0 - share) + colour * share
     return tf.map_fn(
         tf.io.encode_png, tf.cast(tf.round(painted), tf.uint8), fn_output_signature=tf.string

@@ -85,7 +85,7 @@ class ServingModule(tf.Module):
             **self._answer(explanation.logits, explanation.features, framed.measures),
             "heatmap": explanation.heat,
             "crop_box": framed.box,
-            "overlay_bytes": overlay(framed.pixels, explanation.heat),
+            "overlay_bytes": overlay(framed.pixels, explanation.heat, framed.head),
         }
 
     @_serving("inputs")

@@ -23,7 +23,7 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
 def _seen(*pictures: np.ndarray, **settings: object) -> tuple[np.ndarray, np.ndarray]:
     """What the network sees of pictures, and the boxes."""
     files = tf.constant([encode(_rgb(picture)) for picture in pictures])
-    pixels, boxes, _ = preprocess_and_measure(files, TransformConfig(image_size=SIDE, **settings))
+    pixels, boxes, *_ = preprocess_and_measure(files, TransformConfig(image_size=SIDE, **settings))
     return pixels.numpy(), boxes.numpy()
 
 

@@ -93,9 +93,11 @@ def test_heat_is_about_what_was_learnt_and_not_the_image_alone(model):
 def test_the_overlay_is_the_image_where_it_is_cold_and_coloured_where_it_is_hot(tmp_path):
     pixels = np.full((1, 4, 4, 3), 100, np.uint8)
     heat = np.zeros((1, 4, 4), np.float32)
-    heat[0, 0, 0] = 1
+    heat[0, 0, 0] = heat[0, 3, 3] = 1
+    head = np.ones((1, 4, 4), bool)
+    head[0, 3, 3] = False
     path = tmp_path / "overlay.png"
-    path.write_bytes(overlay(tf.constant(pixels), tf.constant(heat)).numpy()[0])
+    path.write_bytes(overlay(*map(tf.constant, (pixels, heat, head))).numpy()[0])
     painted = np.asarray(Image.open(path))
     assert painted[1:].tolist() == pixels[0, 1:].tolist()
     red, green, blue = painted[0, 0]
