@@ -29,7 +29,7 @@ def spread_records() -> None:
 
 
 @beam.typehints.with_output_types(bytes)
-class ReadSpread(beam.PTransform):  # type: ignore[misc]
+class ReadSpread(beam.PTransform):
     """Reads TFRecord files; in the place of `tfx_bsl.tfxio.record_based_tfxio.ReadTfRecord`."""
 
     def __init__(self, file_pattern: list[str]) -> None:

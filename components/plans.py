@@ -44,7 +44,7 @@ def write_plan(folder: Path, name: str, parts: Iterable[pa.Table]) -> list[Path]
     return files
 
 
-class Parts(beam.PTransform):  # type: ignore[misc]
+class Parts(beam.PTransform):
     """The places of a plan's parts, spread over the workers."""
 
     def __init__(self, plan: Sequence[Path]) -> None:

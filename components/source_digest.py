@@ -12,7 +12,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[1]
-_PACKAGES = ("components", "imaging", "mri", "pipeline", "schema", "serving")
+_PACKAGES = ("components", "imaging", "mri", "pipeline", "samples", "schema", "serving")
 _NO_DATA = (".md", ".py", ".pyc")
 
 

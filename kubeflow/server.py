@@ -96,7 +96,7 @@ class Server:
         # The user interface answers this itself, in its own words.
         self.version = str(healthz.get("tag_name") or healthz.get("apiServerTagName") or "unknown")
         own = _OWN_NAMESPACE if healthz.get("multi_user") and _OWN_NAMESPACE.is_file() else None
-        self.namespace = namespace or (own and own.read_text(encoding="utf-8").strip())
+        self.namespace = namespace or (own.read_text(encoding="utf-8").strip() if own else None)
 
     def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any

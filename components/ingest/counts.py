@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from components.ingest.survey import Survey
 
 
-def counted(
+def folder_counts(
     survey: Survey, classes: Sequence[str], shown: Callable[[str], str] = str
 ) -> dict[str, Any]:
     """Counts what a survey found.

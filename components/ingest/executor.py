@@ -19,11 +19,12 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
+from components.counted import counted
 from components.errors import PipelineError
 from components.ingest.artifacts import HISTORY, REJECTED_FILE
 from components.ingest.bucket_data import data_folder
 from components.ingest.config import IngestConfig, settings_digest
-from components.ingest.counts import counted
+from components.ingest.counts import folder_counts
 from components.ingest.evidence.find import find_evidence
 from components.ingest.folder import ImageFolder, list_data
 from components.ingest.history import History
@@ -187,7 +188,7 @@ def _report(found: Survey, assignment: Assignment, config: IngestConfig) -> Inge
     images = Counter(zip(assignment.splits, labels, strict=True))
     training = [index for index, split in enumerate(assignment.splits) if split == "train"]
     return IngestReport(
-        **counted(found, config.classes),
+        **folder_counts(found, config.classes),
         evidence=find_evidence(found, config, training),
         source=found.folder.name,
         span=found.folder.spans[-1],

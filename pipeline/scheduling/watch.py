@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.errors import PipelineError, UsageError
+from components.errors import PipelineError, UsageError, path_error
 from pipeline.exit_code import ExitCode
 from pipeline.scheduling.hook import parse_hook
 from pipeline.scheduling.record import SpanRecord, State, WatchRecord, read_record, write_record
@@ -114,11 +114,12 @@ class _Watcher:
                 # All are looked at, so that they settle side by side; the lowest goes first.
                 whole = [one for one in waiting if self._arrivals.is_whole(one)]
             except (OSError, PipelineError) as error:
-                words = str(error)
+                words, kind = str(error), type(error)
                 if isinstance(error, OSError):
                     words = f"{self._arrivals.folder} cannot be listed ({error.strerror})."
+                    kind = path_error(error)
                 if once:
-                    raise PipelineError(words) from error
+                    raise kind(words) from error
                 self._runs.wait(f"{words.removesuffix('.')}: waiting", self._pace.poll)
                 continue
             if waiting and waiting[0] in whole:

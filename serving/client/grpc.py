@@ -159,7 +159,7 @@ def _values(tensor: Any) -> Sequence[Any]:
         ValueError, KeyError: As `array_of`.
     """
     array = array_of(tensor)
-    rows: Sequence[Any] = array if array.ndim > 2 else array.tolist()
+    rows: Any = array if array.ndim > 2 else array.tolist()
     return rows
 
 

@@ -13,6 +13,7 @@ from serving.client import VolumeAnswer, inside, pool
 from serving.web.finding import FileFinding
 from serving.web.judging import Judged
 from serving.web.problems import ProblemError, of_status
+from serving.web.security import limiter, sending_rate
 from serving.web.state import state
 
 series = Blueprint("series", __name__)
@@ -68,6 +69,7 @@ _ANSWERS = TypeAdapter(list[FileAnswer])
 
 
 @series.post("/results/series")
+@limiter.limit(sending_rate)
 def answer() -> Response:
     """The answer for files of a series, by what their cards say: no image is sent again."""
     if (request.content_length or 0) > _MOST_BYTES:

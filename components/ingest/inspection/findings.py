@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.ingest.counts import counted, ranked
+from components.ingest.counts import folder_counts, ranked
 from components.ingest.evidence.table import Evidence
 from components.ingest.inspection.matches import groups_of_several
 from components.ingest.inspection.shortcuts import Shortcuts, find_shortcuts
@@ -61,7 +61,7 @@ class Findings(FolderCounts):
         by_split = Counter((record.folder_split, record.label) for record in records)
         came_in = {record.folder_split for record in records}
         return Findings(
-            **counted(survey, classes, shown),
+            **folder_counts(survey, classes, shown),
             evidence=evidence or Evidence(),
             folder=shown(survey.folder.name),
             images=len(records),
