@@ -96,11 +96,12 @@ class GrpcTransport:
         return sorted(found, key=lambda one: -one.version)
 
     def _method(self, path: str, answer: Any) -> Callable[..., Any]:
-        return self._channel.unary_unary(
+        method: Callable[..., Any] = self._channel.unary_unary(
             path,
             request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=answer.FromString,
         )
+        return method
 
     async def close(self) -> None:
         """Ends the channel."""
@@ -159,7 +160,7 @@ def _values(tensor: Any) -> Sequence[Any]:
         ValueError, KeyError: As `array_of`.
     """
     array = array_of(tensor)
-    rows: Sequence[Any] = array if array.ndim > 2 else array.tolist()
+    rows: Any = array if array.ndim > 2 else array.tolist()
     return rows
 
 
