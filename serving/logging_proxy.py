@@ -103,7 +103,7 @@ async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
     await asyncio.to_thread(log.close)
 
 
-class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
+class _Forwarder(grpc.GenericRpcHandler):
     """Passes on every method of gRPC, whose messages stay bytes."""
 
     def __init__(self, server: Address, log: RequestLog) -> None:
@@ -139,7 +139,8 @@ class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
                 request, timeout=context.time_remaining(), metadata=passed
             )
         except grpc.aio.AioRpcError as error:
-            await context.abort(error.code(), error.details() or "", error.trailing_metadata())
+            trailing = tuple(error.trailing_metadata() or ())
+            await context.abort(error.code(), error.details() or "", trailing)
             raise  # abort does
         if method == PREDICT:
             self._take(request, answer, time.monotonic() - began)
@@ -198,7 +199,7 @@ class _RestProxy:
     async def _take(self, found: re.Match[str], body: bytes, answer: bytes, seconds: float) -> None:
         try:
             images, outputs = _rows(json.loads(body), json.loads(answer))
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
             return  # packed, in columns, or another model's
         version = int(found[2]) if found[2] else await self._version(found[0].rpartition(":")[0])
         if version is not None:

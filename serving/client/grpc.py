@@ -96,11 +96,12 @@ class GrpcTransport:
         return sorted(found, key=lambda one: -one.version)
 
     def _method(self, path: str, answer: Any) -> Callable[..., Any]:
-        return self._channel.unary_unary(
+        method: Callable[..., Any] = self._channel.unary_unary(
             path,
             request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=answer.FromString,
         )
+        return method
 
     async def close(self) -> None:
         """Ends the channel."""
