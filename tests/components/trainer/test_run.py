@@ -86,9 +86,9 @@ def _run(folder: Path, trainable: int, **settings) -> Ran:
             for record in sorted(records, key=_label):
                 writer.write(record)
 
-    def fit(train, held_out, measures, config):
+    def fit(train, held_out, measures, config, classes):
         ran.observed.extend([train, held_out])
-        return fit_confidence(train, held_out, measures, config)
+        return fit_confidence(train, held_out, measures, config, classes)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run, "_OBSERVED", 8)
