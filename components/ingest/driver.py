@@ -52,11 +52,11 @@ class IngestDriver(Driver):
         with self._mlmd_connection as handle:
             known = handle.store.get_artifacts_by_type(SplitAssignment.TYPE_NAME)
         splits = {
-            artifact.uri: artifact
+            uri: artifact
             for artifact in sorted(known, key=lambda artifact: artifact.id)
             if artifact.state == pb.Artifact.LIVE
             and text_of(artifact, "policy") == policy
-            and _lies_in(place, artifact)
+            and (uri := _uri_here(artifact.uri, place))
         }
         again = [split for split in splits.values() if _ingestion(split) == itself]
         if again and HISTORY in again[-1].custom_properties:
@@ -71,9 +71,16 @@ def _ingestion(splits: pb.Artifact) -> tuple[str, str]:
     return text_of(splits, "fingerprint"), text_of(splits, "settings")
 
 
-def _lies_in(place: Path | None, splits: pb.Artifact) -> bool:
-    """Whether splits are this work folder's, of several that may share a database."""
-    return place is None or Path(splits.uri).parent.resolve() == place.resolve()
+def _uri_here(uri: str, place: Path | None) -> str:
+    """Where splits are in this work folder; nothing if they are of another one.
+
+    Several folders may share a database. In one that was moved, what was recorded before paths
+    became portable still names where it was.
+    """
+    if place is None or Path(uri).parent.resolve() == place.resolve():
+        return uri
+    moved = place / Path(uri).name
+    return str(moved) if moved.is_dir() else ""
 
 
 def _digest(file: Path | None) -> str:

@@ -19,6 +19,8 @@ from samples.synthetic import CLASSES
 from samples.synthetic.rendering import render
 
 _LOG = logging.getLogger(__name__)
+_APART = 2**64
+"""Added to the seed, so that no image has the anatomy of one of the sample's, whose are smaller."""
 _SIZE = (200, 256)
 """Smallest and largest longer side in pixels: what the network sees is smaller."""
 
@@ -57,8 +59,8 @@ def _drawn(recipe: Recipe, count: int) -> Iterable[TransformedImage]:
 
 
 def _file(label: str, seed: int, index: int) -> bytes:
-    """A PNG file of an image of the training half, which the sample's test images are not in."""
+    """A PNG file."""
     file = io.BytesIO()
-    rendering = render(label, seed=seed, index=index, size=_SIZE, even=True)
+    rendering = render(label, seed=_APART + seed, index=index, size=_SIZE, even=True)
     Image.fromarray(rendering.image).save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -181,9 +181,14 @@ def test_another_policy_remembers_nothing_of_it(ingestions):
     assert ingestions.begin(split_policy="as_is")["history"] == ""
 
 
-def test_other_work_folders_of_one_database_are_not_remembered(ingestions, tmp_path):
+def test_other_work_folders_of_one_database_are_not_remembered_and_a_moved_one_is(
+    ingestions, tmp_path
+):
     splits = tmp_path / "work" / "artifacts" / "Ingest" / "splits" / "7"
     splits.mkdir(parents=True)
     ingestions.end(str(splits), ingestions.begin())
     assert ingestions.begin("2", work=tmp_path / "work")["history"] == str(splits)
     assert ingestions.begin("2", work=tmp_path / "other")["history"] == ""
+    (tmp_path / "work").rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / "artifacts" / "Ingest" / "splits" / "7"
+    assert ingestions.begin("2", work=tmp_path / "moved")["history"] == str(moved)

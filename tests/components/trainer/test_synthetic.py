@@ -9,8 +9,9 @@ import tensorflow as tf
 from components.trainer.config import ModelConfig, Recipe, TrainConfig
 from components.trainer.synthetic import synthetic_images
 from components.transform.config import TransformConfig
-from components.transform.preprocessing import unpack
+from components.transform.preprocessing import preprocess, unpack
 from samples.synthetic import CLASSES
+from samples.synthetic.rendering import render
 
 pytestmark = pytest.mark.long
 
@@ -42,6 +43,18 @@ def test_the_same_seed_draws_the_same_images_and_another_seed_draws_others():
     ]
     assert digests[0] == digests[1]
     assert not digests[0] & digests[2]
+
+
+def test_no_image_of_the_sample_is_among_them():
+    drawn = {}
+    for seed in (0, 2**64):
+        drawn[seed] = render("notumor", seed=seed, index=0, size=(200, 256), even=True).image
+    [first] = [one for one in synthetic_images(_recipe(1))() if one.label == 2]
+    seen = unpack(tf.constant(first.png)).numpy()
+    for seed, is_same in ((0, False), (2**64, True)):
+        file = tf.io.encode_png(drawn[seed][..., np.newaxis])
+        same = preprocess(file[tf.newaxis], _recipe(1).transform)[0].numpy()
+        assert np.array_equal(same, seen) is is_same
 
 
 def test_nothing_is_drawn_if_not_asked_for_and_unknown_classes_are_named(caplog):
