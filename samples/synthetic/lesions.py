@@ -28,7 +28,7 @@ SMALLEST, LARGEST = 0.030, 0.063
 
 
 @dataclass(frozen=True)
-class Look:
+class LesionLook:
     """Brightness of tumour parts in one contrast: solid or rim, necrosis or cyst, oedema."""
 
     rim: float
@@ -38,10 +38,10 @@ class Look:
 
 
 LOOKS = {
-    "t1": Look(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
-    "t1c": Look(rim=0.96, solid=0.94, core=0.12, oedema=0.26),
-    "t2": Look(rim=0.96, solid=0.96, core=0.22, oedema=0.74),
-    "flair": Look(rim=0.95, solid=0.95, core=0.10, oedema=0.74),
+    "t1": LesionLook(rim=0.92, solid=0.95, core=0.14, oedema=0.24),
+    "t1c": LesionLook(rim=0.96, solid=0.94, core=0.12, oedema=0.26),
+    "t2": LesionLook(rim=0.96, solid=0.96, core=0.22, oedema=0.74),
+    "flair": LesionLook(rim=0.95, solid=0.95, core=0.10, oedema=0.74),
 }
 
 

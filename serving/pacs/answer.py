@@ -17,7 +17,7 @@ class ModelFacts(StrictConfig):
     card: str = ""
 
 
-class SliceAnswer(StrictConfig):
+class SliceRecord(StrictConfig):
     """What the model said of one slice, or why it said nothing.
 
     Attributes:
@@ -83,7 +83,7 @@ class SeriesAnswer(StrictConfig):
     refer: bool
     reasons: str
     words: str
-    slices: tuple[SliceAnswer, ...]
+    slices: tuple[SliceRecord, ...]
     key_slices: tuple[KeySlice, ...] = ()
 
 

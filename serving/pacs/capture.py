@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from components.disclaimer import DISCLAIMER
 from imaging.dicom.elements import functional, numbers, value
 from serving.pacs.answer import SeriesAnswer, StudyAnswer
-from serving.pacs.objects import CAPTURE_SERIES, MANUFACTURER, Identity, stamp
+from serving.pacs.objects import CAPTURE_SERIES, MANUFACTURER, AnswerUids, stamp
 
 _SIDE = 512
 """Pixels of the shorter side that a picture is enlarged to: what is written must be readable."""
@@ -24,7 +24,7 @@ _DIRECTIONS = ("LR", "PA", "HF")
 
 
 def capture(
-    answer: StudyAnswer, identity: Identity, sources: Mapping[str, Dataset], folder: Path
+    answer: StudyAnswer, identity: AnswerUids, sources: Mapping[str, Dataset], folder: Path
 ) -> Iterator[SCImage]:
     """Makes the captures of a study.
 

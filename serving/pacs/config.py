@@ -76,7 +76,7 @@ class ListenConfig(StrictConfig):
     associations: int = Field(32, ge=1, le=500)
 
 
-class ModelConfig(StrictConfig):
+class ModelServerConfig(StrictConfig):
     """The model server.
 
     Attributes:
@@ -231,7 +231,7 @@ class PacsConfig(StrictConfig):
     spool: Path
     stable_seconds: float = Field(60.0, gt=0)
     listen: ListenConfig
-    model: ModelConfig = ModelConfig()
+    model: ModelServerConfig = ModelServerConfig()
     series: tuple[RuleConfig, ...] = Field((RuleConfig(),), min_length=1)
     destinations: tuple[DestinationConfig, ...] = Field(min_length=1)
     poll: tuple[PollConfig, ...] = ()

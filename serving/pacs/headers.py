@@ -14,7 +14,7 @@ from imaging.quiet import hush
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """An image without its pixels.
 
     Attributes:
@@ -78,7 +78,7 @@ class UnreadableHeaderError(ValueError):
     """Bytes that are no image that can be kept; the message quotes none of them."""
 
 
-def read_header(file: bytes | Path) -> Header:
+def read_header(file: bytes | Path) -> ImageHeader:
     """Reads a DICOM file up to its pixels.
 
     Args:
@@ -94,7 +94,7 @@ def read_header(file: bytes | Path) -> Header:
     return _read(io.BytesIO(file))
 
 
-def _read(stream: BinaryIO) -> Header:
+def _read(stream: BinaryIO) -> ImageHeader:
     hush()
     try:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True)
@@ -108,4 +108,4 @@ def _read(stream: BinaryIO) -> Header:
     for name, uid in zip(("Study", "Series", "SOP"), uids, strict=True):
         if not UID(uid).is_valid:
             raise UnreadableHeaderError(f"its {name}InstanceUID is missing or not a UID")
-    return Header(uids[0], uids[1], uids[2], (who[0], issuer, who[1]), dataset)
+    return ImageHeader(uids[0], uids[1], uids[2], (who[0], issuer, who[1]), dataset)

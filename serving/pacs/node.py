@@ -17,7 +17,7 @@ from serving.pacs.headers import read_header
 from serving.pacs.journal import Delivery, State, Study
 from serving.pacs.listener import Listener
 from serving.pacs.monitoring import MonitoringServer, NodeMetrics
-from serving.pacs.objects import Identity, encoded, source
+from serving.pacs.objects import AnswerUids, encoded, source
 from serving.pacs.poll import Poll
 from serving.pacs.reading import NotNowError, Reader, SkippedError, UnfitError
 from serving.pacs.report import write_report
@@ -173,7 +173,7 @@ class Node:
         """Makes the objects of what the model said, and files them to be delivered."""
         folder = self.spool.folder_of(study.key)
         answer = StudyAnswer.model_validate_json((folder / ANSWER_FILE).read_bytes())
-        identity = Identity.of(answer)
+        identity = AnswerUids.of(answer)
         read = {one.instance for series in answer.series for one in series.slices}
         headers = (read_header(path) for path in self.spool.images(study.key))
         sources = {one.instance: source(one) for one in headers if one.instance in read}

@@ -12,7 +12,7 @@ from components.code_version import RELEASE
 from imaging.dicom.elements import value
 from imaging.dicom.uids import derived_uid
 from serving.pacs.answer import StudyAnswer
-from serving.pacs.headers import Header
+from serving.pacs.headers import ImageHeader
 
 MANUFACTURER = "brain-mri-pipeline"
 REPORT_SERIES, CAPTURE_SERIES = 9901, 9902
@@ -34,7 +34,7 @@ _MUST = (
 
 
 @dataclass(frozen=True)
-class Identity:
+class AnswerUids:
     """The UIDs of a study's answers: the same images read by the same model give the same.
 
     Attributes:
@@ -44,19 +44,19 @@ class Identity:
     seed: str
 
     @staticmethod
-    def of(answer: StudyAnswer) -> "Identity":
+    def of(answer: StudyAnswer) -> "AnswerUids":
         """Takes in which slices were read, in which series, by which version with which card."""
         read = [(one.uid, *(s.instance for s in one.slices)) for one in answer.series]
         model = answer.model
         texts = [text for one in read for text in one]
-        return Identity(derived_uid("answer", model.name, model.version, model.card, *texts))
+        return AnswerUids(derived_uid("answer", model.name, model.version, model.card, *texts))
 
     def uid(self, *what: str) -> str:
         """The UID of a series or an instance of the answers."""
         return derived_uid(self.seed, *what)
 
 
-def source(header: Header) -> Dataset:
+def source(header: ImageHeader) -> Dataset:
     """A source image's elements that the answers copy; what is missing stays empty.
 
     Args:

@@ -26,11 +26,11 @@ from serving.pacs.answer import (
     ModelFacts,
     PassedOver,
     SeriesAnswer,
-    SliceAnswer,
+    SliceRecord,
     StudyAnswer,
 )
-from serving.pacs.config import ModelConfig, RuleConfig
-from serving.pacs.headers import Header, read_header
+from serving.pacs.config import ModelServerConfig, RuleConfig
+from serving.pacs.headers import ImageHeader, read_header
 from serving.pacs.rules import Choice, choose
 from serving.pacs.spool import write_whole
 
@@ -53,7 +53,7 @@ class SkippedError(Exception):
 class Reader:
     """Reads studies with one model server."""
 
-    def __init__(self, config: ModelConfig, rules: Sequence[RuleConfig]) -> None:
+    def __init__(self, config: ModelServerConfig, rules: Sequence[RuleConfig]) -> None:
         """Prepares the connection; nothing is asked yet.
 
         Raises:
@@ -129,7 +129,7 @@ class Reader:
         """Shows the slices that speak most for a finding, or for the answer."""
         healthy = self._config.healthy_class
 
-        def weight(one: SliceAnswer) -> float:
+        def weight(one: SliceRecord) -> float:
             found = one.probabilities or {}
             if healthy in found:
                 return 1.0 - found[healthy]
@@ -198,10 +198,10 @@ def _is_picture(encoded: bytes) -> bool:
     return True
 
 
-def _frames(header: Header, path: Path) -> list[tuple[SliceAnswer, EncodedImage | None]]:
+def _frames(header: ImageHeader, path: Path) -> list[tuple[SliceRecord, EncodedImage | None]]:
     """An image's pictures; in the place of one that cannot be read, why."""
-    about = SliceAnswer(instance=header.instance, frames=header.frames)
-    found: list[tuple[SliceAnswer, EncodedImage | None]] = []
+    about = SliceRecord(instance=header.instance, frames=header.frames)
+    found: list[tuple[SliceRecord, EncodedImage | None]] = []
     try:
         for one in open_frames(path):
             if isinstance(one, ImageError):
@@ -215,7 +215,7 @@ def _frames(header: Header, path: Path) -> list[tuple[SliceAnswer, EncodedImage 
     return found
 
 
-def _told(about: SliceAnswer, answer: Prediction | ImageError | ServingError) -> SliceAnswer:
+def _told(about: SliceRecord, answer: Prediction | ImageError | ServingError) -> SliceRecord:
     if isinstance(answer, Prediction):
         said = {
             "label": answer.label,

@@ -30,8 +30,8 @@ from pydicom.sr.codedict import codes
 
 from components.disclaimer import DISCLAIMER
 from imaging.dicom.uids import derived_uid
-from serving.pacs.answer import KeySlice, SeriesAnswer, SliceAnswer, StudyAnswer
-from serving.pacs.objects import MANUFACTURER, REPORT_SERIES, Identity, stamp
+from serving.pacs.answer import KeySlice, SeriesAnswer, SliceRecord, StudyAnswer
+from serving.pacs.objects import MANUFACTURER, REPORT_SERIES, AnswerUids, stamp
 
 SCHEME = "99BRAINMRI"
 _LONGEST_MEANING = 64
@@ -41,7 +41,7 @@ _CLASS = CodedConcept("class", SCHEME, "Likeliest class")
 
 
 def write_report(
-    answer: StudyAnswer, identity: Identity, sources: Mapping[str, Dataset]
+    answer: StudyAnswer, identity: AnswerUids, sources: Mapping[str, Dataset]
 ) -> ComprehensiveSR:
     """Makes the report of a study.
 
@@ -95,7 +95,7 @@ def write_report(
 
 
 def _group(
-    series: SeriesAnswer, number: int, answer: StudyAnswer, identity: Identity,
+    series: SeriesAnswer, number: int, answer: StudyAnswer, identity: AnswerUids,
     sources: Mapping[str, Dataset],
 ) -> MeasurementsAndQualitativeEvaluations:  # fmt: skip
     """What was said of one series (TID 1501)."""
@@ -137,7 +137,7 @@ def _group(
 
 
 def _images(
-    slices: Sequence[SliceAnswer], sources: Mapping[str, Dataset]
+    slices: Sequence[SliceRecord], sources: Mapping[str, Dataset]
 ) -> list[SourceImageForMeasurementGroup]:
     frames: dict[str, list[int]] = {}
     for one in slices:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imaging.dicom.elements import value, words
 from serving.pacs.config import RuleConfig
-from serving.pacs.headers import Header
+from serving.pacs.headers import ImageHeader
 
 _OPPOSITE = {"original": "DERIVED", "derived": "ORIGINAL"}
 
@@ -26,23 +26,23 @@ class Choice:
     uid: str
     taken: bool
     reason: str
-    headers: tuple[Header, ...]
+    headers: tuple[ImageHeader, ...]
 
 
-def choose(headers: Iterable[Header], rules: Sequence[RuleConfig]) -> list[Choice]:
+def choose(headers: Iterable[ImageHeader], rules: Sequence[RuleConfig]) -> list[Choice]:
     """Decides about all series of a study, in the order of their UIDs.
 
     Args:
         headers: The study's images.
         rules: A series that fits one of them is taken.
     """
-    by_series: dict[str, list[Header]] = defaultdict(list)
+    by_series: dict[str, list[ImageHeader]] = defaultdict(list)
     for header in headers:
         by_series[header.series].append(header)
     return [_choice(uid, by_series[uid], rules) for uid in sorted(by_series)]
 
 
-def _choice(uid: str, headers: list[Header], rules: Sequence[RuleConfig]) -> Choice:
+def _choice(uid: str, headers: list[ImageHeader], rules: Sequence[RuleConfig]) -> Choice:
     ordered = tuple(sorted(headers, key=lambda one: (one.along, one.instance)))
     against = []
     for rule in rules:
@@ -53,7 +53,7 @@ def _choice(uid: str, headers: list[Header], rules: Sequence[RuleConfig]) -> Cho
     return Choice(uid, False, "; ".join(against), ordered)
 
 
-def _misfits(headers: Sequence[Header], rule: RuleConfig) -> Iterator[str]:
+def _misfits(headers: Sequence[ImageHeader], rule: RuleConfig) -> Iterator[str]:
     """Why a series does not fit a rule."""
     first = headers[0]
     if rule.modality not in words(value(first.dataset, "Modality")):

@@ -13,7 +13,7 @@ from components.errors import PipelineError
 from components.whole_file import whole_file
 from imaging.identity import STUDY, hashed
 from serving.pacs.config import KeepConfig
-from serving.pacs.headers import Header
+from serving.pacs.headers import ImageHeader
 from serving.pacs.journal import Journal
 
 ANSWER_FILE, JOURNAL_FILE = "answer.json", "journal.sqlite"
@@ -62,7 +62,7 @@ class Spool:
         """The folder of a study."""
         return self.folder / "studies" / key
 
-    def add(self, header: Header, content: bytes) -> bool:
+    def add(self, header: ImageHeader, content: bytes) -> bool:
         """Keeps an image; it is on the disk when this returns.
 
         Args:

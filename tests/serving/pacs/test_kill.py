@@ -62,4 +62,5 @@ def test_killed_under_load_every_study_is_answered_once(tmp_path):
         for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
             assert len(archive.of_class(kind)) == STUDIES
         again = [uid for uid, times in archive.arrivals.items() if times > 1]
-        assert len(again) <= KILLS  # that were under way when it was killed
+        unsure = (tmp_path / "node.log").read_text().count("it gives no answer")
+        assert len(again) <= KILLS + unsure  # that were under way, and sent under the same UID

@@ -20,11 +20,12 @@ from small_model import SmallModel
 from imaging.dicom.uids import derived_uid
 from samples.synthetic import write_patients
 
+_STORESCU = shutil.which("storescu", path="/usr/bin")  # dcmtk's; pynetdicom has one, too
 _ORTHANC = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not (_ORTHANC and all(map(shutil.which, ("storescu", "dsrdump", "dciodvfy")))),
+        not (_ORTHANC and _STORESCU and all(map(shutil.which, ("dsrdump", "dciodvfy")))),
         reason="orthanc, dcmtk and dicom3tools are not installed",
     ),
 ]
@@ -135,7 +136,7 @@ def test_answers_to_a_study_are_found_in_orthanc(tmp_path, patient, server, way)
         )  # fmt: skip
     try:
         to = ["127.0.0.1", str(orthanc.port), str(patient)]
-        subprocess.run(["storescu", "-aec", "ORTHANC", "+sd", "+r", *to], check=True)
+        subprocess.run([_STORESCU, "-aec", "ORTHANC", "+sd", "+r", *to], check=True)
         [study] = json.loads(orthanc.ask("/studies"))
         uid = json.loads(orthanc.ask(f"/studies/{study}"))["MainDicomTags"]["StudyInstanceUID"]
         if way == "store":
