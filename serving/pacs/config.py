@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.servable import MODEL_NAME
 from components.strict_config import StrictConfig
 from components.validation import refusals
@@ -251,13 +251,13 @@ class PacsConfig(StrictConfig):
         """Reads the file; relative paths in it start at its folder.
 
         Raises:
-            PipelineError: It cannot be read, or a setting is wrong.
+            UsageError: It cannot be read, or a setting is wrong.
         """
         try:
             found = cls.model_validate(read_mapping_of(path))
         except YamlTextError as error:
-            raise PipelineError(f"{path}{error}") from error
+            raise UsageError(f"{path}{error}") from error
         except ValidationError as error:
             wrong = refusals(error, cls, secret=("destinations.token", "poll.token"))
-            raise PipelineError(f"{path}: {wrong}") from None
+            raise UsageError(f"{path}: {wrong}") from None
         return found.model_copy(update={"spool": path.absolute().parent / found.spool})
