@@ -160,7 +160,7 @@ def _values(tensor: Any) -> Sequence[Any]:
         ValueError, KeyError: As `array_of`.
     """
     array = array_of(tensor)
-    rows: Any = array if array.ndim > 2 else array.tolist()
+    rows: Sequence[Any] = array if array.ndim > 2 else array.tolist()  # type: ignore[assignment]
     return rows
 
 

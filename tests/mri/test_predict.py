@@ -63,7 +63,7 @@ def test_of_several_models_none_is_picked_by_any_command(two_models):
     for command in ("predict", "batch", "serve", "web"):
         arguments = {"predict": ["x.png"], "batch": [str(two_models), "out"]}.get(command, [])
         result = mri(command, *arguments, "--work", str(two_models))
-        assert (result.returncode, words in result.stderr) == (1, True), result.stderr
+        assert (result.returncode, words in result.stderr) == (2, True), result.stderr
 
 
 def test_a_model_is_chosen_by_its_name_or_where_it_lies(two_models):
