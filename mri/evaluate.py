@@ -8,13 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.figures import TITLES, Figure
 from components.external.report import PAGE_FILE, ExternalReport
 from mri.options import AsJson, Metadata, WorkFolder, spread
 from mri.run_flags import Labels
 from pipeline.metadata import open_records
+from pipeline.paths import shorter
 from pipeline.registry import find_model, read_models
+from pipeline.tables import print_table
 from pipeline.work import Work
 
 app = typer.Typer(add_completion=False)
@@ -23,7 +26,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri evaluate --data other-hospital\n\n"
     "  mri evaluate 1795450816 --data scans --labels labels.csv --json\n\n"
-    "Exit codes: 0 evaluated, whatever came of it; 1 failed."
+    "Exit codes: 0 evaluated, whatever came of it; 1 failed; 2 usage."
 )
 @spread
 def evaluate(
@@ -60,7 +63,7 @@ def evaluate(
         console.file.write(found.model_dump_json(indent=2) + "\n")
         return
     _print(found, console)
-    console.file.write(f"{made / PAGE_FILE}\n")
+    console.file.write(f"{shorter(made / PAGE_FILE)}\n")
     console.print(DISCLAIMER, style="dim")
 
 
@@ -68,7 +71,8 @@ def _print(found: ExternalReport, console: Console) -> None:
     def say(words: str, style: str = "") -> None:
         console.print(Text(words, style), soft_wrap=True)
 
-    say(f"{found.source}: {found.images:,} images, {found.figures.images:,} evaluated", "bold")
+    images = counted(found.images, "image")
+    say(f"{found.source}: {images}, {found.figures.images:,} evaluated", "bold")
     if found.training_unknown:
         say(
             "It is not known which of them the model was trained on, because "
@@ -78,7 +82,8 @@ def _print(found: ExternalReport, console: Console) -> None:
     elif found.set_aside:
         say(f"{found.set_aside:,} set aside: the model was trained on images that match them")
     for label, count in found.unknown_classes.items():
-        say(f"the model does not know the class {label}: {count:,} files left out", "yellow")
+        files = counted(count, "file")
+        say(f"the model does not know the class {label}: {files} left out", "yellow")
     for reason, count in found.rejected.items():
         say(f"rejected: {count:,} x {reason}")
     for words in found.figures.missing:
@@ -87,7 +92,7 @@ def _print(found: ExternalReport, console: Console) -> None:
     for name, figure in found.figures.headline.items():
         table.add_row(TITLES[name], _words(figure), _words(found.own.get(name)))
     if found.figures.headline:
-        console.print(table)
+        print_table(console, table)
     if found.drifted:
         say(f"drift from the training images: {', '.join(found.drifted)}", "yellow")
     elif found.drift_missing:

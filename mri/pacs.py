@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError
+from components.errors import UsageError
 from mri.options import AsJson, spread
+from pipeline.tables import print_table
 from serving.pacs.answer import StudyAnswer
 from serving.pacs.config import PacsConfig
 from serving.pacs.journal import Journal, State, Study
@@ -71,7 +72,7 @@ def status(
         table = Table("study", "state", "model", "changed", "why")
         for one in studies[:most]:
             table.add_row(one.key, one.state.value, one.model, _time(one.changed), Text(one.reason))
-        console.print(table)
+        print_table(console, table)
     if dead:
         console.print(f"{len(dead)} dead letters: `mri pacs retry STUDY` sends them again.")
 
@@ -126,7 +127,7 @@ def retry(
 ) -> None:
     """Try a failed or waiting study again at once; a running node takes it up."""
     if (study is None) != every:
-        raise PipelineError("Give a study's key, or --all for all failed ones.")
+        raise UsageError("Give a study's key, or --all for all failed ones.")
     journal, _ = _open(config)
     failed = [one for one in journal.studies() if one.state is State.FAILED]
     chosen = [journal.find(study)] if study is not None else failed
@@ -140,7 +141,7 @@ def retry(
 def _open(config: Path) -> tuple[Journal, Path]:
     spool = PacsConfig.read(config).spool
     if not (spool / JOURNAL_FILE).is_file():
-        raise PipelineError(f"The spool {spool} is not there yet: start `mri pacs run` first.")
+        raise UsageError(f"The spool {spool} is not there yet: start `mri pacs run` first.")
     return Journal(spool / JOURNAL_FILE), spool
 
 

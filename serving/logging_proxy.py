@@ -210,13 +210,6 @@ class _RestProxy:
         response = Response(given, answer.status_code, {"content-type": kind} if kind else {})
         if answer.status_code == httpx.codes.OK and (found := _PREDICTED.fullmatch(path)):
 
-<<<<<<< HEAD
-    async def _take(self, found: re.Match[str], body: bytes, answer: bytes, seconds: float) -> None:
-        try:
-            images, outputs = _rows(json.loads(body), json.loads(answer))
-        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
-            return  # packed, in columns, or another model's
-=======
             async def decode() -> Answered | None:
                 return await self._answered(found, body, given, seconds)
 
@@ -242,7 +235,6 @@ class _RestProxy:
         """What was asked and answered; None: it is not known by which version."""
         now = datetime.now(timezone.utc)
         images, outputs = await self._log.in_thread(lambda: rest_rows(body, answer))
->>>>>>> fixp
         version = int(found[2]) if found[2] else await self._version(found[0].rpartition(":")[0])
         if version is None or version >= 2**63:
             return None

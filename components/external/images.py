@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from components.evaluate.predictions.seen_before import Record, known_groups
 from components.ingest.config import DuplicatesConfig
 from components.ingest.counts import ranked
@@ -35,14 +35,14 @@ def list_known(
         class.
 
     Raises:
-        PipelineError: The folder or the table cannot be used, or no file is of a known class.
+        UsageError: The folder or the table cannot be used, or no file is of a known class.
     """
     listing = list_images(data, window=sys.maxsize, labels=read_labels(labels))
     # What a table says of a study or a patient is known when a file is read.
     unknown = Counter(file.label for file in listing.files if file.label not in ("", *classes))
     files = tuple(file for file in listing.files if file.label not in unknown)
     if not files:
-        raise PipelineError(
+        raise UsageError(
             f"{data} holds no image of a class that the model knows: it has "
             f"{', '.join(listing.classes)}, and the model knows {', '.join(classes)}. Name the "
             "folders as the model does, or give a table with --labels."

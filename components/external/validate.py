@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from components.counted import counted
 from components.errors import PipelineError
 from components.evaluate.config import EvaluateConfig
 from components.evaluate.predictions.rows import prediction_rows
@@ -107,7 +108,7 @@ def validate(
     images = [(one, group) for one, group in everything if one.label in model.classes]
     if not images:
         raise PipelineError(
-            f"None of the {len(listing.files):,} files in {data} can be used"
+            f"None of {counted(len(listing.files), 'file')} in {data} can be used"
             + "".join(f"; {number:,} x {reason}" for reason, number in [*rejected.items()][:3])
             + "."
         )

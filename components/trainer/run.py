@@ -64,7 +64,7 @@ def run_fn(fn_args: FnArgs) -> None:
     _LOG.info("fitting calibration, prediction sets, the foreign-image score and picture limits")
     confidence = fit_confidence(
         _observe(trained.model, trained.cut, trained.train, fn_args.train_files),
-        _observe(trained.model, trained.cut, trained.held_out, fn_args.eval_files),
+        _observe(trained.model, trained.cut, trained.held_out, fn_args.eval_files, grouped=True),
         read_measures([*fn_args.train_files, *fn_args.eval_files]),
         config.confidence,
         recipe.classes,
@@ -84,9 +84,14 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def _observe(
-    model: keras.Model, cut: str, features: FrozenFeatures, file_patterns: list[str]
+    model: keras.Model,
+    cut: str,
+    features: FrozenFeatures,
+    file_patterns: list[str],
+    *,
+    grouped: bool = False,
 ) -> Observations:
-    """What the trained network makes of a sample of a split."""
+    """What the trained network makes of a sample of a split, and which images belong together."""
     names = [layer.name for layer in model.layers]
     digests: list[bytes] = []
     if not cut or names.index(cut) <= names.index(FEATURE_LAYER):
@@ -96,6 +101,8 @@ def _observe(
         images = _drawn(features, file_patterns)
         batches = iter(lambda: list(islice(images, _BATCH)), [])
         observed = observe(model, map(partial(_pixels, digests), batches))
+    if not grouped:
+        return observed
     groups = read_groups(file_patterns)
     return replace(observed, groups=np.array([groups[digest] for digest in digests]))
 

@@ -69,6 +69,10 @@ WRONG = {
         (["serve", "log"], "Name the model server"),
         (["serve", "log", "--server", "http://server:8501"], "address of the other protocol"),
     ],
+    "evaluate": [
+        (["evaluate", "--data", "images"], "No run was recorded"),
+        (["evaluate", "--data", ""], "it is empty"),
+    ],
     "pacs run": [(["pacs", "run", "--config", "nowhere.yaml"], "nowhere.yaml")],
     "pacs status": [(["pacs", "status", "--config", "file.yaml"], "file.yaml")],
     "pacs show": [(["pacs", "show", "x"], "pacs.yaml")],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.evaluate.report.checklists import Answer, answer, checklists
 from components.evaluate.report.config import CardConfig
@@ -68,7 +69,7 @@ class ExternalValidation(StrictConfig):
     @property
     def words(self) -> str:
         """What came of it, in a few sentences."""
-        said = f"{self.source}, {self.time}: {self.images:,} images"
+        said = f"{self.source}, {self.time}: {counted(self.images, 'image')}"
         if self.set_aside:
             said += f", {self.set_aside:,} more set aside because it was trained on a match"
         shown = ("accuracy", "tumour sensitivity", "ece")

@@ -81,7 +81,7 @@ def fit_sets(
     for index in range(probabilities.shape[1]):
         own = labels == index
         threshold, count = _threshold(probabilities[own, index], groups[own], level)
-        if not threshold:
+        if count < _fewest(level):
             name = classes[index] if classes else str(index)
             _LOG.info(
                 "%s is in every prediction set: eval has %d groups of images of it, and a level of "
