@@ -63,7 +63,7 @@ def test_missed_times_make_one_run_and_its_failure_is_told(tmp_path):
     assert sum("running" in line for line in said) == 1
     assert "There is no folder" in "".join(said)
     facts = json.loads(told.read_text())
-    assert facts["exit_code"] == 1
+    assert facts["exit_code"] == 2
     assert "There is no folder" in facts["reason"]
     last = json.loads((work / "schedule" / "schedule.json").read_text())["last"]
     assert datetime.fromisoformat(last) >= begun
@@ -88,8 +88,8 @@ def test_wrong_options_are_refused_before_anything_runs(tmp_path):
         (["--preset", "smaple"], 2, "did you mean"),
         (["--on-failure", "no-such-program"], 2, "--on-failure"),
         (["--set", "beam=[--runner=Foo]"], 2, "there is no runner 'Foo'"),
-        (["--weights", str(tmp_path / "nowhere.h5")], 1, "nowhere.h5 cannot be read"),
-        (["--weights", str(weights)], 1, "weights.h5 "),
+        (["--weights", str(tmp_path / "nowhere.h5")], 2, "nowhere.h5 cannot be read"),
+        (["--weights", str(weights)], 2, "weights.h5 "),
     ):
         cron = [] if "--cron" in more else ["--cron", "0 3 * * *"]
         result = mri("schedule", *cron, *more, "--work", str(tmp_path / "work"))
