@@ -73,7 +73,10 @@ def test_a_version_or_a_label_of_a_server_is_asked(server, images, protocol):
 
 def test_a_port_of_the_other_protocol_is_told(server, images):
     right = f"http://127.0.0.1:{server.rest_port}"
-    address = f"127.0.0.1:{server.rest_port}"
+    assert (
+        mri("predict", "--server", f"127.0.0.1:{server.rest_port}", str(images[0])).returncode == 0
+    )
+    address = f"grpc://127.0.0.1:{server.rest_port}"
     for command in (("predict", "--server", address, str(images[0])), ("serve", "bench", address)):
         result = mri(*command)
         assert result.returncode == 1
@@ -114,7 +117,8 @@ def test_it_is_said_which_frame_was_judged(server, tmp_path):
     for wrong in ("-1", "first", "1.5", "", "9" * 5000):
         result = mri(*ask, str(scan), f"--frame={wrong}")
         assert result.returncode == 2
-        assert "--frame takes a number from 0, middle or all" in result.stderr
+        said = " ".join(result.stderr.replace("│", " ").split())
+    assert "--frame takes a number from 0, middle or all" in said
 
 
 def test_where_no_server_answers_it_says_what_to_do(images):

@@ -307,7 +307,8 @@ def _blurting(content):
 def test_what_speaks_another_protocol(ask):
     with _blurting(b"SSH-2.0-OpenSSH_9.6\r\n\r\n") as address:
         assert "does not speak REST" in str(_refused(ask, f"http://{address}", attempts=1))
-        assert "does not speak gRPC" in str(_refused(ask, f"grpc://{address}", attempts=1))
+        with pytest.raises(ServingError, match="does not speak gRPC"):
+            ask(f"grpc://{address}", _predict, attempts=1)
 
 
 def test_bad_images_are_never_sent(ask):
