@@ -37,6 +37,8 @@ _WAITING = 1000
 _WAITING_BYTES = 2**28
 """The same of their images, of which one request may bring many and large ones."""
 _LOGGED = {"label", "confidence"}
+OUTPUTS = ("label", "confidence", "in_distribution", "reasons")
+"""A model's outputs of which there is a column."""
 _LIMITS = ReadConfig(max_pixels=2**26)
 
 log = logging.getLogger(__name__)
@@ -126,7 +128,7 @@ class RequestLog:
                 self._held += size
                 self._queue.put(answered)
                 return
-        self._say_lost("more requests arrive than can be measured")
+        self.say_lost("more requests arrive than can be measured")
 
     def close(self, seconds: float = 10.0) -> None:
         """Writes what is there and ends; is waited for so long."""
@@ -148,8 +150,8 @@ class RequestLog:
                 due = due if rows else time.monotonic() + self._seconds
                 try:
                     rows += rows_of(prediction)
-                except (ValueError, TypeError, AttributeError) as error:
-                    self._say_lost(f"a prediction does not have the expected form: {error}")
+                except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+                    self.say_lost(f"a prediction does not have the expected form: {error}")
                 with self._holding:
                     self._held -= prediction.size
             if len(rows) >= self._most_rows or (rows and time.monotonic() >= due):
@@ -166,9 +168,10 @@ class RequestLog:
                 _write_parquet(rows, file)
             self._lost = False
         except OSError as error:
-            self._say_lost(f"{path} cannot be written: {error.strerror or error}")
+            self.say_lost(f"{path} cannot be written: {error.strerror or error}")
 
-    def _say_lost(self, why: str) -> None:
+    def say_lost(self, why: str) -> None:
+        """Says that requests are not logged, and why; once, until some are written again."""
         if not self._lost:
             self._lost = True
             log.error("Predictions are not logged: %s", why)
@@ -178,8 +181,7 @@ def rows_of(prediction: Answered) -> list[dict[str, Any]]:
     """Measures each image of a request: a row for each, by column."""
     images = prediction.images
     unsaid = np.full(len(images), None)
-    names = ("label", "confidence", "in_distribution", "reasons")
-    columns = (prediction.outputs.get(name, unsaid).tolist() for name in names)
+    columns = (prediction.outputs.get(name, unsaid).tolist() for name in OUTPUTS)
     rows = zip(*columns, strict=True)
     return [
         {

@@ -84,11 +84,18 @@ def asked_of(images):
 
 
 @pytest.mark.parametrize(
-    "labels", [np.float32([1.0]), strings(b"n", b"n"), np.array(b"n", object), strings([b"n"])]
+    ("labels", "wrong"),
+    [
+        (np.float32([1.0]), None),
+        (strings(b"n", b"n"), None),
+        (np.array(b"n", object), None),
+        (strings([b"n"]), None),
+        (strings(b"n"), np.array([10**400], object)),
+    ],
 )
-def test_an_answer_of_another_form_is_said_and_the_next_is_logged(tmp_path, caplog, labels):
+def test_an_answer_of_another_form_is_said_and_the_next_is_logged(tmp_path, caplog, labels, wrong):
     log, asked, confidences = RequestLog(tmp_path), asked_of(strings(b"x")), np.float32([0.5])
-    log.observe(*asked, (labels, confidences), 0.1)
+    log.observe(*asked, (labels, confidences if wrong is None else wrong), 0.1)
     log.observe(*asked, (strings(b"n"), confidences), 0.1)
     log.close(HANGS)
     assert "a prediction does not have the expected form" in caplog.text
