@@ -6,32 +6,31 @@ row is what the embedded server writes: it holds no image and no name.
 """
 
 import asyncio
-import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
-import numpy as np
 import uvicorn
-from google.protobuf.message import DecodeError
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from components.errors import PipelineError
+from components.errors import UsageError
 from serving.client.address import Address
 from serving.client.grpc import PREDICT
-from serving.client.messages import PredictRequest, PredictResponse, array_of
-from serving.client.rest import decoded
+from serving.proxy_log import OF_ANOTHER_FORM, ProxyLog, grpc_answered, rest_rows
 from serving.server.listeners import open_grpc, open_rest
 from serving.server.request_log import Answered, RequestLog
 
@@ -41,8 +40,12 @@ _PASSED = ("accept", "authorization", "content-encoding", "content-type")
 """Headers that a model server, or what stands before it, looks at."""
 _MOST_BYTES = 2**28
 """Of a request over REST."""
+_MOST_HELD = 2**28
+"""Bytes of all requests over REST that are not yet answered."""
+_WAITS = httpx.Timeout(600, connect=10)
+"""Seconds; a client usually gives up sooner."""
 _VERSION_SECONDS = 5.0
-"""For how long it is believed which version answers, which REST does not say."""
+"""For how long it is believed which version answers, which REST does not say; and waited for it."""
 _DRAIN_SECONDS = 30.0
 
 
@@ -83,7 +86,7 @@ async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
     """
     rest_socket = open_rest(config) if config.rest_server else None
     grpc_server = open_grpc(config if config.server else replace(config, port=0))
-    log = RequestLog(config.log, config.sampling)
+    log = ProxyLog(RequestLog(config.log, config.sampling))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -100,13 +103,13 @@ async def run_proxy(config: ProxyConfig, ready: Callable[[], None]) -> None:
     if rest:
         rest.should_exit = True
         await serving
-    await asyncio.to_thread(log.close)
+    await log.close()
 
 
 class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Passes on every method of gRPC, whose messages stay bytes."""
 
-    def __init__(self, server: Address, log: RequestLog) -> None:
+    def __init__(self, server: Address, log: ProxyLog) -> None:
         options = [
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", -1),
@@ -142,79 +145,105 @@ class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort(error.code(), error.details() or "", error.trailing_metadata())
             raise  # abort does
         if method == PREDICT:
-            self._take(request, answer, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            decode = partial(grpc_answered, request, answer, seconds)
+            await self._log.start(len(request) + len(answer), partial(self._log.in_thread, decode))
         return answer
-
-    def _take(self, request: bytes, answer: bytes, seconds: float) -> None:
-        try:
-            asked, said = PredictRequest.FromString(request), PredictResponse.FromString(answer)
-            inputs = [array_of(one) for one in asked.inputs.values()]
-            outputs = {name: array_of(one) for name, one in said.outputs.items()}
-        except (DecodeError, KeyError, ValueError):
-            return  # another model's
-        if len(inputs) == 1 and inputs[0].dtype == object:
-            spec, now = said.model_spec, datetime.now(timezone.utc)
-            name = spec.name or asked.model_spec.name
-            version = int(spec.version.value)
-            self._log.take(Answered(name, version, inputs[0], outputs, now, seconds))
 
 
 class _RestProxy:
     """Passes on what comes over REST."""
 
-    def __init__(self, server: Address, log: RequestLog) -> None:
+    def __init__(self, server: Address, log: ProxyLog) -> None:
         self._server, self._log = server.target, log
-        self._http = httpx.AsyncClient(timeout=None, trust_env=not server.local)  # noqa: S113 - the client has a deadline
+        self._http = httpx.AsyncClient(
+            timeout=_WAITS,
+            limits=httpx.Limits(max_connections=None),
+            trust_env=not server.local,
+        )
+        self._held = 0
         self._versions: dict[str, tuple[float, int]] = {}
 
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(routes=[Route("/{path:path}", self._forward, methods=_METHODS)])
+        return Starlette(routes=[Route("/{path:path}", self, methods=_METHODS)])
 
-    async def _forward(self, request: Request) -> Response:
-        began, body = time.monotonic(), bytearray()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request; what is held of it is let go when its client has the answer."""
+        chunks: list[bytes] = []
         try:
-            async for piece in request.stream():
-                body += piece
-                if len(body) > _MOST_BYTES:
-                    return _error(413, f"The request has more than {_MOST_BYTES:,} bytes.")
+            response = await self._forward(Request(scope, receive), chunks)
+            await response(scope, receive, send)
+        finally:
+            self._held -= sum(map(len, chunks))
+
+    async def _forward(self, request: Request, chunks: list[bytes]) -> Response:
+        began = time.monotonic()
+        path = request.scope["raw_path"].decode("latin-1")
+        if not path.startswith("/"):
+            # After a host and port, anything else may name another host.
+            return _error(400, "The request's path must begin with a slash.")
+        try:
+            if refused := await self._read(request, chunks):
+                return refused
         except ClientDisconnect:
             return Response(status_code=499)
-        path = request.scope["raw_path"].decode("latin-1")
-        query = f"?{request.url.query}" if request.url.query else ""
+        chunks[:] = [b"".join(chunks)]
+        [body] = chunks
+        asked = request.scope["query_string"].decode("latin-1")
+        query = f"?{asked}" if asked else ""
         headers = {name: value for name, value in request.headers.items() if name in _PASSED}
         try:
             answer = await self._http.request(
-                request.method, f"{self._server}{path}{query}", content=bytes(body), headers=headers
+                request.method, f"{self._server}{path}{query}", content=body, headers=headers
             )
+        except httpx.InvalidURL as error:
+            return _error(400, f"The request's path cannot be passed on: {error}")
         except httpx.HTTPError as error:
-            return _error(502, f"No model server answers behind the log: {error}")
-        seconds = time.monotonic() - began
-        if answer.status_code == httpx.codes.OK and (found := _PREDICTED.fullmatch(path)):
-            await self._take(found, bytes(body), answer.content, seconds)
+            why = str(error) or type(error).__name__
+            return _error(502, f"No model server answers behind the log: {why}")
+        seconds, given = time.monotonic() - began, answer.content
         kind = answer.headers.get("content-type")
-        return Response(answer.content, answer.status_code, {"content-type": kind} if kind else {})
+        response = Response(given, answer.status_code, {"content-type": kind} if kind else {})
+        if answer.status_code == httpx.codes.OK and (found := _PREDICTED.fullmatch(path)):
+            decode = partial(self._answered, found, body, given, seconds)
+            response.background = BackgroundTask(self._log.start, len(body) + len(given), decode)
+        return response
 
-    async def _take(self, found: re.Match[str], body: bytes, answer: bytes, seconds: float) -> None:
-        try:
-            images, outputs = _rows(json.loads(body), json.loads(answer))
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-            return  # packed, in columns, or another model's
+    async def _read(self, request: Request, chunks: list[bytes]) -> Response | None:
+        """Reads a body, as long as there is room for it; what is answered where there is none."""
+        size = 0
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            self._held += len(chunk)
+            if size > _MOST_BYTES:
+                return _error(413, f"The request has more than {_MOST_BYTES:,} bytes.")
+            if self._held > _MOST_HELD:
+                return _error(503, "Too many bytes wait to be answered.", {"retry-after": "1"})
+        return None
+
+    async def _answered(
+        self, found: re.Match[str], body: bytes, answer: bytes, seconds: float
+    ) -> Answered | None:
+        """What was asked and answered; None: it is not known by which version."""
+        now = datetime.now(timezone.utc)
+        images, outputs = await self._log.in_thread(partial(rest_rows, body, answer))
         version = int(found[2]) if found[2] else await self._version(found[0].rpartition(":")[0])
-        if version is not None:
-            now = datetime.now(timezone.utc)
-            self._log.take(Answered(found[1], version, images, outputs, now, seconds))
+        if version is None or version >= 2**63:
+            return None
+        return Answered(found[1], version, images, outputs, now, seconds)
 
     async def _version(self, path: str) -> int | None:
         """The version that answers at a path: the highest that is available."""
         known = self._versions.get(path)
         if known is None or time.monotonic() - known[0] > _VERSION_SECONDS:
             try:
-                status = (await self._http.get(f"{self._server}{path}")).json()
-                states = status["model_version_status"]
+                status = await self._http.get(f"{self._server}{path}", timeout=_VERSION_SECONDS)
+                states = status.json()["model_version_status"]
                 there = [int(one["version"]) for one in states if one["state"] == "AVAILABLE"]
                 known = time.monotonic(), max(there)
-            except (httpx.HTTPError, KeyError, TypeError, ValueError):
+            except (httpx.HTTPError, *OF_ANOTHER_FORM):
                 return None
             self._versions = {**dict(list(self._versions.items())[-100:]), path: known}
         return known[1]
@@ -241,32 +270,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _rows(request: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Images and outputs of a request and an answer in row format."""
-    instances: Sequence[Any] = request["instances"]
-    images = np.empty(len(instances), object)
-    for row, instance in enumerate(instances):
-        [value] = [instance] if set(instance) == {"b64"} else instance.values()
-        images[row] = decoded(value)
-        if not isinstance(images[row], bytes):
-            raise TypeError(instance)
-    rows: Sequence[Mapping[str, Any]] = answer["predictions"]
-    if len(rows) != len(images):
-        raise ValueError(len(rows))
-    outputs = {}
-    for name in rows[0]:
-        column = np.empty(len(rows), object)
-        column[:] = [_as_bytes(row[name]) for row in rows]
-        outputs[name] = column
-    return images, outputs
-
-
-def _as_bytes(value: Any) -> Any:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _error(status: int, words: str) -> Response:
-    return JSONResponse({"error": words}, status)
+def _error(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": words}, status, headers)
 
 
 def parse_servers(grpc_server: str | None, rest_server: str | None) -> list[Address | None]:
@@ -280,7 +285,7 @@ def parse_servers(grpc_server: str | None, rest_server: str | None) -> list[Addr
         Both, where they are given.
 
     Raises:
-        PipelineError: Neither is given, or one is not an address of its protocol.
+        UsageError: Neither is given, or one is not an address of its protocol.
     """
     found: list[Address | None] = []
     for protocol, text, form in (
@@ -291,10 +296,10 @@ def parse_servers(grpc_server: str | None, rest_server: str | None) -> list[Addr
         if address is not None and address.protocol is None:
             address = address.speaking("grpc" if protocol == "grpc" else "rest")
         if address is not None and address.protocol != protocol:
-            raise PipelineError(f"{text!r} is an address of the other protocol: give {form}.")
+            raise UsageError(f"{text!r} is an address of the other protocol: give {form}.")
         found.append(address)
     if found == [None, None]:
-        raise PipelineError(
+        raise UsageError(
             "Name the model server: --server HOST:8500 for gRPC, --rest-server http://HOST:8501 "
             "for REST, or both."
         )
