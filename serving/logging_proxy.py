@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,8 @@ class _Forwarder(grpc.GenericRpcHandler):
             raise  # abort does
         if method == PREDICT:
             seconds = time.monotonic() - began
-
-            async def decode() -> Answered | None:
-                return await self._log.in_thread(lambda: grpc_answered(request, answer, seconds))
-
-            await self._log.start(len(request) + len(answer), decode)
+            decode = partial(grpc_answered, request, answer, seconds)
+            await self._log.start(len(request) + len(answer), partial(self._log.in_thread, decode))
         return answer
 
 
@@ -209,10 +207,7 @@ class _RestProxy:
         kind = answer.headers.get("content-type")
         response = Response(given, answer.status_code, {"content-type": kind} if kind else {})
         if answer.status_code == httpx.codes.OK and (found := _PREDICTED.fullmatch(path)):
-
-            async def decode() -> Answered | None:
-                return await self._answered(found, body, given, seconds)
-
+            decode = partial(self._answered, found, body, given, seconds)
             response.background = BackgroundTask(self._log.start, len(body) + len(given), decode)
         return response
 
@@ -234,7 +229,7 @@ class _RestProxy:
     ) -> Answered | None:
         """What was asked and answered; None: it is not known by which version."""
         now = datetime.now(timezone.utc)
-        images, outputs = await self._log.in_thread(lambda: rest_rows(body, answer))
+        images, outputs = await self._log.in_thread(partial(rest_rows, body, answer))
         version = int(found[2]) if found[2] else await self._version(found[0].rpartition(":")[0])
         if version is None or version >= 2**63:
             return None

@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent import futures
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -179,7 +180,7 @@ def test_the_answer_does_not_wait_for_the_log(tmp_path):
     assert _versions(tmp_path) == [3]
 
 
-@pytest.mark.parametrize("target", ["%2F@{evil}/x", "@{evil}/x", "http://{evil}/x", "0/x", "*"])
+@pytest.mark.parametrize("target", ["%2F@{evil}/x", "%2f.{evil}/x", "@{evil}/x", "http://{evil}/x"])
 def test_a_path_that_names_another_host_is_refused(tmp_path, target):
     async def ask(address, evil):
         async with _rest_proxy(address, tmp_path) as client:
@@ -193,7 +194,8 @@ def test_a_path_that_names_another_host_is_refused(tmp_path, target):
 
     with running(says(200, {})) as server, running(says(200, {})) as evil:
         line = asyncio.run(ask(server.address, evil.address.removeprefix("http://")))
-    assert line.split()[1] == b"400"
+    # Where even the decoded path has no slash, there is nothing.
+    assert line.split()[1] == (b"400" if target.startswith("%") else b"404")
     assert server.requests == evil.requests == []
 
 
@@ -267,12 +269,8 @@ def test_over_grpc_what_is_no_prediction_of_ours_is_not_logged(tmp_path, caplog)
     async def log():
         proxy_log = ProxyLog(RequestLog(tmp_path))
         for answer in answers:
-
-            async def decode(answer=answer):
-                asked = request.SerializeToString()
-                return await proxy_log.in_thread(lambda: grpc_answered(asked, answer, 0.1))
-
-            await proxy_log.start(1, decode)
+            decode = partial(grpc_answered, request.SerializeToString(), answer, 0.1)
+            await proxy_log.start(1, partial(proxy_log.in_thread, decode))
         await proxy_log.close()
 
     asyncio.run(log())
