@@ -26,11 +26,10 @@ from components.servable import EXTRAS, SAVED_MODEL_FILE
 from pipeline.engines import LOCAL_BEAM
 from pipeline.orchestration import (
     MODEL_ID,
-    PIPELINE_CONTEXT_TYPE_NAME,
     PIPELINE_RUN_CONTEXT_TYPE_NAME,
     GateVerdict,
 )
-from pipeline.registry import EXTERNAL_REPORT, Model, contexts_of
+from pipeline.registry import EXTERNAL_REPORT, Model, contexts_of, contexts_of_model, event_of
 from pipeline.work import Work
 
 EXTERNAL_TYPE = "ExternalValidation"
@@ -167,21 +166,12 @@ def _record(
     for name, figure in report.figures.headline.items():
         if figure.value is not None:
             made.custom_properties[name].double_value = figure.value
-    kinds = (PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME)
-    contexts = [one for kind in kinds for one in contexts_of(store, model.artifact.id, kind)]
     events = [
-        (model.artifact, _event(pb.Event.INPUT, "model")),
-        (made, _event(pb.Event.OUTPUT, _OUTPUT)),
+        (model.artifact, event_of(pb.Event.INPUT, "model")),
+        (made, event_of(pb.Event.OUTPUT, _OUTPUT)),
     ]
-    store.put_execution(execution, events, contexts)
+    store.put_execution(execution, events, contexts_of_model(store, model.artifact.id))
     return made
-
-
-def _event(kind: int, name: str) -> pb.Event:
-    event = pb.Event(type=kind)
-    event.path.steps.add().key = name
-    event.path.steps.add().index = 0
-    return event
 
 
 def _tell_versions(work: Work, model: Model, made: pb.Artifact) -> None:

@@ -300,6 +300,33 @@ def contexts_of(store: mlmd.MetadataStore, model_id: int, kind: str) -> list[pb.
     return [found[identity] for identity in sorted(found)]
 
 
+def contexts_of_model(store: mlmd.MetadataStore, model_id: int) -> list[pb.Context]:
+    """The pipeline and the runs that a model belongs to, with all that is recorded about it.
+
+    Args:
+        store: ML Metadata.
+        model_id: The model.
+
+    Returns:
+        The contexts.
+    """
+    kinds = (PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME)
+    return [context for kind in kinds for context in contexts_of(store, model_id, kind)]
+
+
+def event_of(kind: int, name: str) -> pb.Event:
+    """An event by which an execution takes in an artifact, or puts one out.
+
+    Args:
+        kind: `pb.Event.INPUT` or `pb.Event.OUTPUT`.
+        name: What the execution calls the artifact.
+    """
+    event = pb.Event(type=kind)
+    event.path.steps.add().key = name
+    event.path.steps.add().index = 0
+    return event
+
+
 def _names(store: mlmd.MetadataStore, model_id: int, kind: str) -> list[str]:
     return [context.name for context in contexts_of(store, model_id, kind)] or [""]
 

@@ -20,7 +20,7 @@ from components.contents import read_digests
 from components.counted import counted
 from components.errors import UsageError, path_error
 from components.ingest.config import IngestConfig
-from components.ingest.labels import Labels, read_labels
+from components.ingest.labels import Labels, demand_of, read_labels
 from components.ingest.split_names import SPLIT_OF
 from imaging.config import ReadConfig
 from imaging.leftovers import Leftovers, is_leftover
@@ -135,7 +135,12 @@ def list_data(root: Path, config: IngestConfig) -> ImageFolder:
 
 
 def list_images(
-    root: Path, *, span: int | None = None, window: int = 1, labels: Labels | None = None
+    root: Path,
+    *,
+    span: int | None = None,
+    window: int = 1,
+    labels: Labels | None = None,
+    least: int = 2,
 ) -> ImageFolder:
     """Lists the class folders below a data folder, or all files that a table may name.
 
@@ -147,13 +152,14 @@ def list_images(
         span: The newest `span-NNN` folder to list; None for the newest there is.
         window: How many spans are listed, up to that one.
         labels: A table that decides instead of class folders.
+        least: How many classes there must be: two to train on, one to evaluate on.
 
     Returns:
         Its files and classes.
 
     Raises:
-        PipelineError: The folder is missing, unreadable or empty, has fewer than two classes, or
-            not the span that is asked for; or the table has wrong rows.
+        PipelineError: The folder is missing, unreadable or empty, has fewer than `least` classes,
+            or not the span that is asked for; or the table has wrong rows.
     """
     # By whatever path a folder is reached, it is the same one.
     root = Path(os.path.realpath(root))
@@ -161,7 +167,7 @@ def list_images(
         raise UsageError(f"There is no folder {root}; --data takes a folder of class folders.")
     spans = _spans(root, span, window)
     if labels is not None:
-        return _list_named(root, spans, labels)
+        return _list_named(root, spans, labels, least)
     files: list[FoundFile | None] = []
     classes: set[str] = set()
     leftovers = Leftovers()
@@ -174,10 +180,10 @@ def list_images(
                 classes.add(label)
                 for path, name in _files(root, class_folder, leftovers):
                     files.append(_found(path, name, label, split, number))
-    if len(classes) < 2:
+    if len(classes) < least:
         found = f"1 class folder ({classes.pop()})" if classes else "0 class folders"
         raise UsageError(
-            f"{root} has {found}, and a classifier needs at least two: expected "
+            f"{root} has {found}, and {demand_of(least)}: expected "
             "Training/CLASS/*.jpg and Testing/CLASS/*.jpg, CLASS/*.jpg, or a table of labels "
             "(--labels)."
         )
@@ -192,7 +198,7 @@ def list_images(
     )
 
 
-def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFolder:
+def _list_named(root: Path, spans: dict[int, Path], labels: Labels, least: int) -> ImageFolder:
     """Lists the files that a table of labels names, or may name by what is in them."""
     files: list[FoundFile | None] = []
     named: set[str] = set()
@@ -209,7 +215,7 @@ def _list_named(root: Path, spans: dict[int, Path], labels: Labels) -> ImageFold
                 files.append(_found(path, name, "", split, number))
             else:
                 unnamed += 1
-    labels.check(root, named)
+    labels.check(root, named, least=least)
     if not any(files):
         raise UsageError(
             f"The label table {labels.source} names none of {counted(unnamed, 'file')} in {root}."

@@ -84,15 +84,16 @@ class Labels:
         """The rows about studies and patients, by salted hashes of their numbers."""
         return {hashed(kind, number, salt): row for (kind, number), row in self.ids.items()}
 
-    def check(self, root: Path, found: Iterable[str]) -> None:
+    def check(self, root: Path, found: Iterable[str], *, least: int = 2) -> None:
         """Refuses a table with wrong rows, all of them at once.
 
         Args:
             root: The data folder.
             found: Paths of rows about files that were found.
+            least: How many classes it must name.
 
         Raises:
-            PipelineError: Rows are wrong, or name files that are not there.
+            PipelineError: Rows are wrong, name files that are not there, or too few classes.
         """
         wrong = dict(self.wrong)
         known = set(found)
@@ -107,11 +108,16 @@ class Labels:
                 f"The label table {self.source} has {counted(len(lines), 'row')} that cannot be "
                 "used:\n  " + "\n  ".join(shown)
             )
-        if len(self.classes) < 2:
+        if len(self.classes) < least:
             raise UsageError(
-                f"The label table {self.source} names {len(self.classes)} of the classes, and a "
-                "classifier needs at least two."
+                f"The label table {self.source} names {len(self.classes)} of the classes, and "
+                f"{demand_of(least)}."
             )
+
+
+def demand_of(least: int) -> str:
+    """Why there must be so many classes."""
+    return "a classifier needs at least two" if least > 1 else "at least one is needed"
 
 
 def _within(name: str) -> Iterator[str]:

@@ -23,7 +23,6 @@ from pipeline.decisions.journal import (
     WORDS,
     Entry,
     close,
-    contexts_of_model,
     mark_told,
     record,
     unfinished,
@@ -32,7 +31,7 @@ from pipeline.decisions.journal import (
     write_down,
 )
 from pipeline.decisions.pushes import finish_pushes
-from pipeline.registry import Model, find_model, read_models
+from pipeline.registry import Model, contexts_of_model, find_model, read_models
 from pipeline.states import TRANSITIONS, Event, ModelState
 from pipeline.work import Work
 

@@ -24,9 +24,10 @@ from pipeline.registry import (
     DECISION_PROPERTIES,
     DECISION_TYPE,
     Model,
-    contexts_of,
+    contexts_of_model,
     decision_executions,
     decision_of,
+    event_of,
     models_of,
 )
 from pipeline.states import Event
@@ -114,20 +115,6 @@ def untold(store: mlmd.MetadataStore, work: Work) -> Entry | None:
     """
     last = next(reversed(_entries(store, work)), None)
     return last if last is not None and number_of(last.execution, _UNTOLD) else None
-
-
-def contexts_of_model(store: mlmd.MetadataStore, model_id: int) -> list[pb.Context]:
-    """The pipeline and the runs that a model belongs to, and what is decided about it.
-
-    Args:
-        store: ML Metadata.
-        model_id: The model.
-
-    Returns:
-        The contexts.
-    """
-    kinds = (PIPELINE_CONTEXT_TYPE_NAME, PIPELINE_RUN_CONTEXT_TYPE_NAME)
-    return [context for kind in kinds for context in contexts_of(store, model_id, kind)]
 
 
 def mark_told(entry: Entry, *, told: bool) -> None:
@@ -230,7 +217,7 @@ def record(
     if destination is not None:
         made.custom_properties[PUSHED_DESTINATION].string_value = str(destination)
         made.custom_properties[PUSHED_VERSION].string_value = destination.name
-    store.put_execution(execution, [(made, _event(pb.Event.OUTPUT, PUSHED))], contexts)
+    store.put_execution(execution, [(made, event_of(pb.Event.OUTPUT, PUSHED))], contexts)
 
 
 def _changes(
@@ -259,7 +246,7 @@ def _changes(
 def _inputs(model: Model) -> Iterator[tuple[int, None, pb.Event]]:
     for name, artifact in (("model", model.artifact), ("report", model.report)):
         if artifact is not None:
-            event = _event(pb.Event.INPUT, name)
+            event = event_of(pb.Event.INPUT, name)
             event.artifact_id = artifact.id
             yield 0, None, event
 
@@ -291,10 +278,3 @@ def _entry(store: mlmd.MetadataStore, work: Work, execution: pb.Execution) -> En
     run = names.get(PIPELINE_RUN_CONTEXT_TYPE_NAME, "")
     destination = work.serving / pipeline / decision.version if decision.version else None
     return Entry(execution, decision, run, destination)
-
-
-def _event(kind: int, name: str) -> pb.Event:
-    event = pb.Event(type=kind)
-    event.path.steps.add().key = name
-    event.path.steps.add().index = 0
-    return event

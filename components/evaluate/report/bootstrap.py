@@ -37,14 +37,17 @@ class Statistic:
     hits: Flags | None = None
 
 
-def share_of(about: Flags, hits: Flags) -> Statistic:
+def share_of(about: Flags, hits: Flags, worth: Floats | None = None) -> Statistic:
     """The share of some images that count; NaN where their weight is nothing.
 
     Args:
         about: Some images.
         hits: Those that count, among others.
+        worth: How much each image weighs; default: all the same.
     """
     inside, counted = about.astype(np.float64), (about & hits).astype(np.float64)
+    if worth is not None:
+        inside, counted = inside * worth, counted * worth
 
     def of(weights: Floats) -> Floats:
         return ratio(weights @ counted, weights @ inside)

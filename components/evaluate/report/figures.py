@@ -129,6 +129,8 @@ class SetFigures(StrictConfig):
     Attributes:
         level: What they promise, 0 to 1.
         coverage: Share of the images whose set holds the true class.
+        promised: The same share where the images of a class in a group weigh as one, as the promise
+            counts them; None in reports from before it was measured.
         size: Mean number of classes in a set.
         single: Share of the images whose set is one class.
         by_class: Coverage of each class's images, by class.
@@ -136,6 +138,7 @@ class SetFigures(StrictConfig):
 
     level: float
     coverage: Figure
+    promised: Figure | None = None
     size: Figure
     single: Figure
     by_class: dict[str, Figure]

@@ -7,7 +7,7 @@ from components.evaluate.predictions.table import Floats, PredictionTable
 from components.evaluate.report.bootstrap import GroupBootstrap, Statistic, share_of
 from components.evaluate.report.figures import SetFigures
 
-_COVERAGE, _SIZE, _SINGLE = "coverage", "size", "single"
+_COVERAGE, _PROMISED, _SIZE, _SINGLE = "coverage", "promised", "size", "single"
 
 
 def set_figures(predictions: PredictionTable, bootstrap: GroupBootstrap) -> SetFigures | None:
@@ -33,6 +33,7 @@ def set_figures(predictions: PredictionTable, bootstrap: GroupBootstrap) -> SetF
     found = bootstrap.figures(
         {
             (_COVERAGE, None): share_of(everything, held),
+            (_PROMISED, None): share_of(everything, held, _worth(predictions)),
             (_SIZE, None): Statistic(mean_size, everything),
             (_SINGLE, None): share_of(everything, sizes == 1),
             **{
@@ -44,7 +45,17 @@ def set_figures(predictions: PredictionTable, bootstrap: GroupBootstrap) -> SetF
     return SetFigures(
         level=round(float(levels[0]), 6),  # stored with the digits of a float32
         coverage=found[_COVERAGE, None],
+        promised=found[_PROMISED, None],
         size=found[_SIZE, None],
         single=found[_SINGLE, None],
         by_class={name: found[_COVERAGE, name] for name in predictions.classes},
     )
+
+
+def _worth(predictions: PredictionTable) -> Floats:
+    """What each image weighs if those of a class in a group weigh as one: float64 [images]."""
+    _, group_of = np.unique(predictions.groups, return_inverse=True)
+    _, which, sizes = np.unique(
+        np.stack([group_of, predictions.labels]), axis=1, return_inverse=True, return_counts=True
+    )
+    return 1.0 / sizes[np.ravel(which)]

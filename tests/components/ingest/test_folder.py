@@ -93,6 +93,13 @@ def test_too_few_classes_are_refused(tmp_path, names, says):
         list_images(tmp_path)
 
 
+def test_one_class_is_enough_to_evaluate_on(tmp_path):
+    with pytest.raises(PipelineError, match="0 class folders, and at least one is needed"):
+        list_images(tmp_path, least=1)
+    _touch(tmp_path, "a/1.jpg")
+    assert list_images(tmp_path, least=1).classes == ("a",)
+
+
 def test_missing_file_or_empty_folders_are_refused(tmp_path):
     with pytest.raises(PipelineError, match="There is no folder"):
         list_images(tmp_path / "nowhere")

@@ -1,6 +1,7 @@
 """The figures of the report are scikit-learn's."""
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from predicting import CLASSES, cut, predictions, probabilities, write_predictions
@@ -150,6 +151,19 @@ def test_sets_are_held_to_their_promise(good, figures):
     assert sets.single.value == pytest.approx((sizes == 1).mean())
     for index, name in enumerate(CLASSES):
         assert sets.by_class[name].value == pytest.approx(held[good.labels == index].mean())
+
+
+def test_the_promise_counts_the_images_of_a_class_in_a_group_as_one(good, figures):
+    held = good.prediction_set[np.arange(400), good.labels]
+    frame = pd.DataFrame({"held": held, "group": good.groups, "label": good.labels})
+    # One group has its first class ten times more, which is no further evidence.
+    more = np.r_[np.arange(400), np.repeat(int(np.flatnonzero(~held)[0]), 10)]
+    expected = frame.groupby(["group", "label"])["held"].mean().mean()
+    sets = measure(good.only(more), CONFIG).sets
+    assert figures.sets.promised.value == pytest.approx(expected)
+    assert sets.coverage.value == pytest.approx(held[more].mean())
+    again = frame.loc[more].groupby(["group", "label"])["held"].mean().mean()
+    assert sets.promised.value == pytest.approx(again) != sets.coverage.value
 
 
 def test_predictions_from_before_there_were_reasons_are_read(good, tmp_path):

@@ -72,6 +72,15 @@ def test_a_class_of_too_few_groups_is_in_every_set_and_the_log_says_so(caplog):
     assert "glioma is in" not in caplog.text.replace("meningioma is in", "")
 
 
+def test_a_probability_of_zero_is_not_taken_for_too_few_groups(caplog):
+    caplog.set_level("INFO")
+    labels = np.repeat([0, 1], 20)
+    probabilities = np.tile(np.float32([1, 0, 0]), (40, 1))
+    fitted = fit_sets(probabilities, labels, np.arange(40).astype(str), 0.9, CLASSES)
+    assert fitted.thresholds[:2] == (1, 0)
+    assert "meningioma is in every" not in caplog.text
+
+
 def test_the_answer_is_in_its_set_however_unlikely_it_is():
     sets = PredictionSets(0.9, (0.9, 0.9, 0.4))(tf.constant([[0.5, 0.1, 0.4], [0.2, 0.6, 0.2]]))
     np.testing.assert_array_equal(sets, [[True, False, True], [False, True, False]])
