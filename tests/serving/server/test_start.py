@@ -135,7 +135,7 @@ def test_wrong_files(tmp_path, capsys, name, text):
     path = tmp_path / "file.config"
     path.write_text(text)
     base = () if "model" in name else ("--model_base_path=/m",)
-    assert main([*base, *name.split(), str(path)]) == 1
+    assert main([*base, *name.split(), str(path)]) == 2
     said = capsys.readouterr().err
     assert "Failed to start server. Error: " in said
     if "improperly" in text:
