@@ -26,6 +26,7 @@ from toy_weights import (
     write_wheel,
 )
 
+from components.errors import UsageError
 from components.trainer.weights import files
 from components.trainer.weights.files import IMAGENET_VGG16, WeightsError, digest, load_weights
 from components.trainer.weights.vgg16 import resolve_weights
@@ -94,7 +95,7 @@ def test_other_numbers_under_a_published_name_are_refused(
     name: str, published: Published, tmp_path: Path
 ) -> None:
     file = write_npz(tmp_path / getattr(published.spec, name), make_tensors(seed=1))
-    with pytest.raises(WeightsError, match=rf"digest .* not {published.spec.digest}.*rename"):
+    with pytest.raises(UsageError, match=rf"digest .* not {published.spec.digest}.*rename"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -105,7 +106,7 @@ def test_another_width_is_refused_with_the_layer_and_both_shapes(
     wider = make_tensors(widths=(2, 3, 4, 6, 6))
     file = WRITERS[kind](tmp_path / "wider", wider)
     expected = r"does not fit VGG16: block4_conv1/\w+ is (3x3x4x6, expected 3x3x4x5|6, expected 5)"
-    with pytest.raises(WeightsError, match=expected):
+    with pytest.raises(UsageError, match=expected):
         resolve_weights(file, spec=published.spec)
 
 
@@ -117,7 +118,7 @@ def test_a_network_with_fewer_layers_is_refused(
         name: values for name, values in published.tensors.items() if "block5_conv3" not in name
     }
     file = WRITERS[kind](tmp_path / "shorter", tensors)
-    with pytest.raises(WeightsError, match="does not fit VGG16: it has no block5_conv3/kernel"):
+    with pytest.raises(UsageError, match="does not fit VGG16: it has no block5_conv3/kernel"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -127,7 +128,7 @@ def test_vgg19_is_not_taken_for_vgg16(kind: str, published: Published, tmp_path:
     deeper["block3_conv4/kernel"] = np.zeros((3, 3, 4, 4), np.float32)
     deeper["block3_conv4/bias"] = np.zeros(4, np.float32)
     file = WRITERS[kind](tmp_path / "vgg19", deeper)
-    with pytest.raises(WeightsError, match="it has a layer block3_conv4, as VGG19 has"):
+    with pytest.raises(UsageError, match="it has a layer block3_conv4, as VGG19 has"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -138,7 +139,7 @@ def test_numbers_that_are_not_finite_are_refused(
     diverged = make_tensors()
     diverged["block2_conv1/bias"][0] = np.nan
     file = WRITERS[kind](tmp_path / "diverged", diverged)
-    with pytest.raises(WeightsError, match="block2_conv1/bias that are not finite"):
+    with pytest.raises(UsageError, match="block2_conv1/bias that are not finite"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -146,7 +147,7 @@ def test_numbers_that_are_not_finite_are_refused(
 def test_integers_are_refused(kind: str, published: Published, tmp_path: Path) -> None:
     integers: Any = {name: values.astype(np.int32) for name, values in published.tensors.items()}
     file = WRITERS[kind](tmp_path / "integers", integers)
-    with pytest.raises(WeightsError, match="float32"):
+    with pytest.raises(UsageError, match="float32"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -171,7 +172,7 @@ def test_what_is_no_weights_file_is_refused(
 ) -> None:
     file = tmp_path / "given.h5"
     file.write_bytes(content)
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(UsageError, match=message):
         resolve_weights(file, spec=published.spec)
 
 
@@ -187,14 +188,14 @@ def test_a_missing_file_a_directory_and_a_pipe_are_refused(
         (pipe, "is not a file"),
         (Path("/dev/zero"), "is not a file"),
     ):
-        with pytest.raises(WeightsError, match=message):
+        with pytest.raises(UsageError, match=message):
             resolve_weights(path, spec=published.spec)
 
 
 def test_a_file_without_permission_is_refused(published: Published, tmp_path: Path) -> None:
     file = write_npz(tmp_path / "secret.npz", published.tensors)
     file.chmod(0)
-    with permissions_hold(), pytest.raises(WeightsError, match="cannot be read .Permission denied"):
+    with permissions_hold(), pytest.raises(UsageError, match="cannot be read .Permission denied"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -204,7 +205,7 @@ def test_a_truncated_file_is_refused(kind: str, published: Published, tmp_path: 
     file = tmp_path / "cut"
     for size in (20, len(whole) // 10, len(whole) // 2, len(whole) - 1000, len(whole) - 1):
         file.write_bytes(whole[:size])
-        with pytest.raises(WeightsError, match=r"damaged|does not fit"):
+        with pytest.raises(UsageError, match=r"damaged|does not fit"):
             resolve_weights(file, spec=published.spec)
 
 
@@ -230,13 +231,13 @@ def test_a_huge_file_costs_no_memory(published: Published, tmp_path: Path) -> No
     file = tmp_path / "huge.h5"
     with h5py.File(file, "w") as content:
         content.create_dataset("block1_conv1/kernel:0", (3, 3, 3, 1 << 40), "f4", chunks=True)
-    with pytest.raises(WeightsError, match="block1_conv1/kernel is 3x3x3x1099511627776"):
+    with pytest.raises(UsageError, match="block1_conv1/kernel is 3x3x3x1099511627776"):
         resolve_weights(file, spec=published.spec)
     array = io.BytesIO()
     np.save(array, np.zeros(1 << 20, np.float32))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("block1_conv1/kernel.npy", array.getvalue())
-    with pytest.raises(WeightsError, match="block1_conv1/kernel has 4,194,432 bytes"):
+    with pytest.raises(UsageError, match="block1_conv1/kernel has 4,194,432 bytes"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -245,10 +246,10 @@ def test_an_onnx_file_beyond_protobufs_limit_is_refused(
 ) -> None:
     monkeypatch.setattr(files, "_ONNX_MAX_BYTES", 1000)
     file = write_onnx(tmp_path / "huge.onnx", published.tensors)
-    with pytest.raises(WeightsError, match="does not fit VGG16: its graph has"):
+    with pytest.raises(UsageError, match="does not fit VGG16: its graph has"):
         resolve_weights(file, spec=published.spec)
     write_wheel(file, published.tensors)
-    with pytest.raises(WeightsError, match="does not fit VGG16: its graph has"):
+    with pytest.raises(UsageError, match="does not fit VGG16: its graph has"):
         resolve_weights(file, spec=published.spec)
 
 
@@ -261,5 +262,5 @@ def test_a_graph_reads_no_other_file(published: Published, tmp_path: Path) -> No
     kernel.ClearField("raw_data")
     file = tmp_path / "given.onnx"
     file.write_bytes(graph.SerializeToString())
-    with pytest.raises(WeightsError, match=r"the values of .*block1_conv1.* lie in another file"):
+    with pytest.raises(UsageError, match=r"the values of .*block1_conv1.* lie in another file"):
         resolve_weights(file, spec=published.spec)
