@@ -59,4 +59,4 @@ def test_a_command_is_loaded_with_no_other():
         "except SystemExit: pass\n"
         "print(*sorted(name for name in sys.modules if name.startswith('mri.')))"
     )
-    assert said.splitlines()[-1] == "mri.data mri.data.sample mri.lazy mri.main"
+    assert said.splitlines()[-1] == "mri.data mri.data.sample mri.lazy mri.main mri.terminal"
