@@ -5,7 +5,7 @@ import logging
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -32,6 +32,17 @@ app = typer.Typer(
 ConfigFile = Annotated[Path, typer.Option("--config", help="The node's settings, a YAML file.")]
 Key = Annotated[str, typer.Argument(metavar="STUDY", help="The study's key, or its beginning.")]
 _CONFIG = Path("pacs.yaml")
+_OF_THE_SOURCE: Any = {
+    "series": {
+        "__all__": {
+            "uid": True,
+            "slices": {"__all__": {"instance"}},
+            "key_slices": {"__all__": {"instance"}},
+        }
+    },
+    "passed_over": {"__all__": {"uid"}},
+}
+"""UIDs, which tell whose study it is to whoever has the archive."""
 
 
 @app.command(epilog="Example:\n\n  mri pacs run --config pacs.yaml")
@@ -91,7 +102,7 @@ def show(
     if as_json:
         told = {
             **_plain(found),
-            "answer": None if answer is None else answer.model_dump(),
+            "answer": None if answer is None else answer.model_dump(exclude=_OF_THE_SOURCE),
             "deliveries": [asdict(one) for one in deliveries],
         }
         console.file.write(json.dumps(told, indent=2) + "\n")

@@ -246,6 +246,27 @@ class PacsConfig(StrictConfig):
             raise ValueError("destinations must have different names")
         return self
 
+    def below(self, folder: Path) -> "PacsConfig":
+        """The same settings, in which relative paths start at a folder."""
+
+        def placed(tls: TlsConfig | None) -> TlsConfig | None:
+            files = {} if tls is None else {n: folder / p for n, p in tls if p is not None}
+            return None if tls is None else tls.model_copy(update=files)
+
+        model = self.model
+        if model.folder is not None:
+            model = model.model_copy(update={"folder": folder / model.folder})
+        return self.model_copy(
+            update={
+                "spool": folder / self.spool,
+                "model": model,
+                "listen": self.listen.model_copy(update={"tls": placed(self.listen.tls)}),
+                "destinations": tuple(
+                    one.model_copy(update={"tls": placed(one.tls)}) for one in self.destinations
+                ),
+            }
+        )
+
     @classmethod
     def read(cls, path: Path) -> "PacsConfig":
         """Reads the file; relative paths in it start at its folder.
@@ -260,4 +281,4 @@ class PacsConfig(StrictConfig):
         except ValidationError as error:
             wrong = refusals(error, cls, secret=("destinations.token", "poll.token"))
             raise UsageError(f"{path}: {wrong}") from None
-        return found.model_copy(update={"spool": path.absolute().parent / found.spool})
+        return found.below(path.absolute().parent)

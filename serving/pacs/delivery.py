@@ -20,6 +20,8 @@ from serving.pacs.web import web_client
 
 SENT = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 """The kinds of answers."""
+_IS_THERE = 0x0111
+"""Duplicate SOP instance: an archive's word for what it has, after an answer that was lost."""
 _TIMEOUT = 30
 
 
@@ -101,7 +103,7 @@ class _Store:
         status = answer.get("Status")
         if status is None:
             return "it gives no answer"
-        if status == 0x0000 or status & 0xF000 == 0xB000:  # a warning: it is stored
+        if status in (0x0000, _IS_THERE) or status & 0xF000 == 0xB000:  # a warning: it is stored
             return None
         return f"it refuses the object with status {status:04X}"
 

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -32,7 +31,6 @@ SYNTAXES = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
     RLELossless,
     *JPEGTransferSyntaxes,
     *JPEGLSTransferSyntaxes,

@@ -68,8 +68,12 @@ class Node:
         """Listens and works until `stop` is called or a signal comes.
 
         Raises:
-            PipelineError: A port is taken.
+            PipelineError: A port is taken, or another node works on this spool.
         """
+        with self.spool.exclusively():
+            self._run()
+
+    def _run(self) -> None:
         self.spool.sweep()
         self.listener.start()
         port = self._config.http_port

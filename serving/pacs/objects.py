@@ -7,6 +7,7 @@ from typing import Any
 import highdicom
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR
+from pydicom.valuerep import DA, TM
 
 from components.code_version import RELEASE
 from imaging.dicom.elements import value
@@ -66,6 +67,8 @@ def source(header: ImageHeader) -> Dataset:
     found.SpecificCharacterSet = "ISO_IR 192"  # whatever the source's is: UTF-8 has all names
     for keyword in _COPIED:
         copied = value(header.dataset, keyword)
+        if copied is not None and not _may_stand(keyword, copied):
+            copied = None  # an object that cannot be written would tell nobody anything
         if copied is not None:
             name = dictionary_VR(keyword) == "PN"  # which knows how it was encoded
             setattr(found, keyword, str(copied) if name else copied)
@@ -73,6 +76,17 @@ def source(header: ImageHeader) -> Dataset:
             setattr(found, keyword, "")
     found.file_meta = header.dataset.file_meta
     return found
+
+
+def _may_stand(keyword: str, copied: Any) -> bool:
+    """Whether an element's value is one that the standard, and so an object's writer, knows."""
+    kind = {"DA": DA, "TM": TM}.get(dictionary_VR(keyword))
+    try:
+        if kind is not None:
+            kind(str(copied))
+    except ValueError:
+        return False
+    return keyword != "PatientSex" or str(copied) in ("", "M", "F", "O")
 
 
 def stamp(dataset: Any, answer: StudyAnswer, description: str) -> None:

@@ -1,12 +1,14 @@
 """The folder that holds what came and what was made of it, each file whole and on the disk."""
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from components.errors import PipelineError
@@ -44,7 +46,8 @@ class Spool:
         """
         self.folder, self._keep, self._clock = folder, keep, clock
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
             self._salt = _salt(folder / "salt")
         except OSError as error:
             raise PipelineError(
@@ -53,6 +56,23 @@ class Spool:
             ) from error
         self.journal = Journal(folder / JOURNAL_FILE)
         self._held = self.journal.held()
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """For the node alone, as long as it runs.
+
+        Raises:
+            PipelineError: Another one works on this folder.
+        """
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PipelineError(
+                    f"Another node works on the spool {self.folder}: stop it, or name another "
+                    "folder."
+                ) from None
+            yield
 
     def key(self, study: str) -> str:
         """What stands for a StudyInstanceUID in logs, metrics and file names."""

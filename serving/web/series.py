@@ -47,7 +47,7 @@ class FileAnswer(BaseModel):
 
 
 @dataclass(frozen=True)
-class SeriesAnswer:
+class PooledAnswer:
     """What is said of a series.
 
     Attributes:
@@ -84,7 +84,7 @@ def answer() -> Response:
     return Response(body, headers=of_status(200))
 
 
-def pooled(answers: Sequence[FileAnswer]) -> SeriesAnswer:
+def pooled(answers: Sequence[FileAnswer]) -> PooledAnswer:
     """Makes one answer of those for the files of a series, as for the slices of a volume.
 
     Args:
@@ -104,12 +104,12 @@ def pooled(answers: Sequence[FileAnswer]) -> SeriesAnswer:
         return counted[index], found[volume.label] if volume else max(found.values())
 
     best = max(range(len(answers)), key=shows)
-    return SeriesAnswer(len(answers), volume, counted, best, versions)
+    return PooledAnswer(len(answers), volume, counted, best, versions)
 
 
 def together(
     findings: Sequence[FileFinding],
-) -> list[tuple[SeriesAnswer | None, list[FileFinding]]]:
+) -> list[tuple[PooledAnswer | None, list[FileFinding]]]:
     """Puts results of one patient beside each other, and files of a series in their order.
 
     Args:

@@ -73,7 +73,7 @@ def test_a_wrong_setting_is_named(tmp_path, change, said):
     file = tmp_path / "pacs.yaml"
     file.write_text(yaml.safe_dump({**SETTINGS, **change}))
     told = mri("pacs", "status", "--config", str(file))
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert said in told.stderr
     assert "pacs.yaml" in told.stderr
 

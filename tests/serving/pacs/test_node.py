@@ -11,8 +11,10 @@ import pytest
 from prometheus_client import generate_latest
 from pydicom.uid import ComprehensiveSRStorage, RLELossless, SecondaryCaptureImageStorage
 
+from components.errors import PipelineError
 from serving.pacs import node as node_module
 from serving.pacs import reading, spool
+from serving.pacs.config import PacsConfig
 from serving.pacs.headers import read_header
 from serving.pacs.journal import Journal, State
 from serving.pacs.node import Node
@@ -262,6 +264,42 @@ def test_images_without_patient_and_date_leave_those_empty(node, archive, clock)
     finish(node, clock)
     [report] = archive.of_class(ComprehensiveSRStorage)
     assert not any(report[keyword].value for keyword in absent)
+
+
+def test_values_that_no_object_may_hold_are_left_empty(node, archive, clock):
+    odd = {"PatientSex": "U", "PatientBirthDate": "19500000", "StudyTime": "noon"}
+    series = pacs.mr_series()
+    for one in series:
+        for keyword, value in odd.items():
+            setattr(one, keyword, value)
+    receive(node, series)
+    finish(node, clock)
+    [report] = archive.of_class(ComprehensiveSRStorage)
+    assert not any(report[keyword].value for keyword in odd)
+
+
+def test_what_an_archive_has_already_counts_as_delivered(node, archive, clock):
+    archive.status = 0x0111
+    receive(node, pacs.mr_series())
+    finish(node, clock)
+    assert states(node) == [State.DELIVERED]
+
+
+def test_two_nodes_never_work_on_one_spool(node):
+    with node.spool.exclusively(), pytest.raises(PipelineError, match="Another node works on"):
+        node.run()
+
+
+def test_paths_in_the_settings_start_at_their_file(tmp_path, server, archive):
+    tls = {"certificate": "node.pem", "ca": "/etc/ca.pem"}
+    settings = pacs.settings(tmp_path, server, archive.port).model_dump(mode="json")
+    settings |= {"spool": "spool", "model": {"folder": "models"}}
+    settings["listen"]["tls"] = settings["destinations"][0]["tls"] = tls
+    found = PacsConfig.model_validate(settings).below(tmp_path)
+    assert (found.spool, found.model.folder) == (tmp_path / "spool", tmp_path / "models")
+    for placed in (found.listen.tls, found.destinations[0].tls):
+        assert (placed.certificate, placed.key) == (tmp_path / "node.pem", None)
+        assert str(placed.ca) == "/etc/ca.pem"
 
 
 def test_a_damaged_slice_leaves_the_others(node, archive, clock):
