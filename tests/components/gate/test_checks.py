@@ -103,7 +103,7 @@ def test_a_leak_that_was_asked_for_can_be_made_to_stop():
 def test_different_labels_in_one_group_warn():
     found, words = _found(label_conflicts=4)
     assert found == {"label_conflicts": "warn"}
-    assert "4 groups" in words
+    assert "4 matching groups" in words
 
 
 def test_far_fewer_images_than_before_warn():
