@@ -94,7 +94,7 @@ def test_the_page_shows_what_was_found(make_record, make_survey):
         "identical glioma",
         "0.931",
         "glioma / notumor",
-        "1 group of matching images carry different labels",
+        "1 group of matching images carries different labels",
         "3 images",
         "file 1 not an image",
         DISCLAIMER,
