@@ -131,8 +131,10 @@ def test_confidence_is_fitted_on_all_classes(ran):
     for observed in ran.observed:
         assert sorted(set(observed.labels)) == [0, 1]
         assert len(observed.labels) == 8
-        assert [int(group) % 2 for group in observed.groups] == observed.labels.tolist()
-        assert len(set(observed.groups)) == 8
+    train, held_out = ran.observed
+    assert train.groups is None
+    assert [int(group) % 2 for group in held_out.groups] == held_out.labels.tolist()
+    assert len(set(held_out.groups)) == 8
     assert ran.metadata["confidence"]["set_level"] == 0.9
     assert len(ran.metadata["confidence"]["set_thresholds"]) == 2
 
