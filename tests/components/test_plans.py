@@ -66,4 +66,4 @@ def test_an_evaluations_graph_does_not_grow_with_its_images(tmp_path, sizes):
         verdict, _ = evaluate(folder, tmp_path / f"out {count}", beam=RECORDING)
         assert verdict.examples == count
     few, many = sizes
-    assert abs(many - few) < 100
+    assert abs(many - few) < 1000, "rows have hundreds of bytes each"

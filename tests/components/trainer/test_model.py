@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from keras.applications import vgg16
 
+from components.errors import UsageError
 from components.trainer.config import ModelConfig
 from components.trainer.model import build_model
-from components.trainer.weights.files import WeightsError
 
 TOY = ModelConfig(weights="random", widths=(2, 3, 4, 5, 6), dense_units=7)
 
@@ -63,5 +63,5 @@ def test_weights_of_another_width_are_refused():
         "block1_conv1/kernel": np.zeros((3, 3, 3, 64), "float32"),
         "block1_conv1/bias": np.zeros(64, "float32"),
     }
-    with pytest.raises(WeightsError, match=r"block1_conv1 .*\(3, 3, 3, 2\)"):
+    with pytest.raises(UsageError, match=r"block1_conv1 .*\(3, 3, 3, 2\)"):
         _build(weights=weights)
