@@ -59,7 +59,7 @@ class BucketError(PipelineError):
 
 
 class NoBucketError(BucketError, UsageError):
-    """There is no bucket of this name."""
+    """No bucket has this name."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class ExternalReport(JsonFile):
         figures: On the images that are not set aside.
         own: The headline figures of the model's own test, by name; empty where its report is gone.
         distances: How far the images lie from those that the model was trained on, by feature.
-        drift_missing: Why there are no distances; empty where there are.
+        drift_missing: Why distances are missing; empty if they are there.
     """
 
     FILE = "external.json"

@@ -211,5 +211,5 @@ def _drift(
 
 
 def _of_folder(words: str) -> str:
-    """What is said of the test split holds of the folder here."""
+    """Words a sentence about the test split for this folder."""
     return words.replace("the test split", "the folder").replace("test images", "images")

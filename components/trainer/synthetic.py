@@ -4,9 +4,8 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 
 import tensorflow as tf
 from PIL import Image
@@ -14,6 +13,7 @@ from PIL import Image
 from components.trainer.config import Recipe
 from components.trainer.healthy import Images
 from components.trainer.inputs import TransformedImage
+from components.transform.config import TransformConfig
 from components.transform.preprocessing import preprocess
 from samples.synthetic import CLASSES
 from samples.synthetic.rendering import render
@@ -43,19 +43,23 @@ def synthetic_images(recipe: Recipe) -> Images | None:
             "the generator draws no %s, so train.synthetic adds nothing", " and no ".join(unknown)
         )
         return None
-    _LOG.info("drawing %s synthetic images", f"{count * len(recipe.classes):,}")
-    drawn = list(_drawn(recipe, count))
+    drawn = _draw(count, recipe.classes, recipe.transform, recipe.train.augment.seed)
     return lambda: drawn
 
 
-def _drawn(recipe: Recipe, count: int) -> Iterable[TransformedImage]:
-    see = tf.function(partial(preprocess, config=recipe.transform), autograph=False)
+@lru_cache(maxsize=1)  # a search trains on the same ones in every trial
+def _draw(
+    count: int, classes: tuple[str, ...], transform: TransformConfig, seed: int
+) -> tuple[TransformedImage, ...]:
+    _LOG.info("drawing %s synthetic images", f"{count * len(classes):,}")
+    see = tf.function(partial(preprocess, config=transform), autograph=False)
+    drawn = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for label, name in enumerate(recipe.classes):
-            draw = partial(_file, name, recipe.train.augment.seed)
-            for file in pool.map(draw, range(count)):
+        for label, name in enumerate(classes):
+            for file in pool.map(partial(_file, name, seed), range(count)):
                 png = tf.io.encode_png(see(tf.constant([file]))[0]).numpy()
-                yield TransformedImage(png, label, hashlib.sha256(png).digest())
+                drawn.append(TransformedImage(png, label, hashlib.sha256(png).digest()))
+    return tuple(drawn)
 
 
 def _file(label: str, seed: int, index: int) -> bytes:

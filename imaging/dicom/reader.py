@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pydicom
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -26,6 +25,7 @@ from imaging.dicom.grey import COLOURS, GreyFrames, PaletteFrames
 from imaging.dicom.layout import Layout, read_layout
 from imaging.dicom.patient import ELEMENTS as _IDENTIFYING
 from imaging.dicom.patient import identify
+from imaging.dicom.place import plane
 from imaging.dicom.viewing import ELEMENTS as _VIEWED
 from imaging.dicom.viewing import DicomViewer
 from imaging.identity import Identity
@@ -143,8 +143,8 @@ def read_dicom(
         found = _picture(dataset, layout, number, show(number), identity, config.max_pixels)
         return replace(found, burnt_in=burnt_in)
 
-    plane, modality = _plane(dataset, numbers[0]), _text(value(dataset, "Modality"), _MODALITY)
-    viewer = DicomViewer(dataset, layout, grey, show, plane=plane, modality=modality)
+    lies, modality = plane(dataset, numbers[0]), _text(value(dataset, "Modality"), _MODALITY)
+    viewer = DicomViewer(dataset, layout, grey, show, plane=lies, modality=modality)
     return Pictures(layout.frames, numbers, make, pixels, lambda: viewer)
 
 
@@ -210,7 +210,7 @@ def _picture(
         channels=layout.samples,
         tags=TechnicalTags(
             modality=_text(value(dataset, "Modality"), _MODALITY),
-            plane=_plane(dataset, frame),
+            plane=plane(dataset, frame),
             pixel_spacing=round(min(rows, columns), 4) if known else None,
             slice_thickness=round(thickness, 4) if thickness and _is_length(thickness) else None,
             field_strength=round(field, 4) if field and 0 < field < _MOST_TESLA else None,
@@ -228,14 +228,3 @@ def _is_length(millimetres: float) -> bool:
 def _text(said: Any, pattern: re.Pattern[str]) -> str | None:
     text = str(said).strip() if said else ""
     return text if pattern.fullmatch(text) else None
-
-
-def _plane(dataset: Any, frame: int) -> str | None:
-    """The plane nearest to the image's (PS3.3 C.7.6.2.1.1): x to the left, y back, z up."""
-    cosines = numbers(
-        functional(dataset, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
-    )
-    if len(cosines) != 6:
-        return None
-    normal = np.abs(np.cross(cosines[:3], cosines[3:]))
-    return ("sagittal", "coronal", "axial")[int(normal.argmax())] if normal.max() > 0.5 else None

@@ -1,18 +1,16 @@
 """A DICOM file's frames for a person who looks at them."""
 
 import hmac
-import math
 import re
 import secrets
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from imaging.dicom.elements import functional, item, number, numbers, several, value, words
 from imaging.dicom.grey import GreyFrames, is_inverted, scaling
 from imaging.dicom.layout import Layout
 from imaging.dicom.patient import identify
+from imaging.dicom.place import along_normal
 from imaging.picture import Levels, Values
 from imaging.viewing import OPPOSITES, FileView, FrameView, Scale, between, letters, orientation
 
@@ -92,6 +90,7 @@ class DicomViewer:
         spacing = numbers(functional(data, 0, "PixelMeasuresSequence", "PixelSpacing"))
         known = len(spacing) == 2 and all(1e-3 < one < 1e3 for one in spacing)
         thickness = number(functional(data, 0, "PixelMeasuresSequence", "SliceThickness"))
+        along = along_normal(data)
         side = "".join(words(value(data, "ImageLaterality")) or words(value(data, "Laterality")))
         return FileView(
             width=layout.columns,
@@ -108,7 +107,7 @@ class DicomViewer:
             series=_stand_in(data, "SeriesInstanceUID"),
             study=_stand_in(data, "StudyInstanceUID"),
             patient=identify(data, _SALT).patient,
-            position_mm=_position(data),
+            position_mm=None if along is None else round(along, 4),
         )
 
     def frame(self, number: int) -> FrameView:
@@ -169,15 +168,6 @@ def _stand_in(dataset: Any, keyword: str) -> str | None:
     return (
         hmac.new(_SALT, f"{keyword} {text}".encode(), "sha256").hexdigest()[:16] if text else None
     )
-
-
-def _position(dataset: Any) -> float | None:
-    place = numbers(functional(dataset, 0, "PlanePositionSequence", "ImagePositionPatient"))
-    lies = numbers(functional(dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient"))
-    if len(place) != 3 or len(lies) != 6:
-        return None
-    across = float(np.dot(np.cross(lies[:3], lies[3:]), place))
-    return round(across, 4) if math.isfinite(across) else None
 
 
 def _orientation(dataset: Any, frame: int) -> Any:

@@ -1,4 +1,4 @@
-"""Secondary captures: key slices under their heat, with what they are written into the picture."""
+"""Secondary captures: key slices under their heat, with the answer written below."""
 
 import io
 from collections.abc import Iterator, Mapping

@@ -199,7 +199,7 @@ class KeepConfig(StrictConfig):
 
     Attributes:
         days: Days after which a delivered or skipped study is removed.
-        failed_days: Days after which a failed study is removed, for which nobody cared.
+        failed_days: Days after which a failed study is removed, that nobody has dealt with.
         bytes: Most bytes of all studies together; beyond, new images are refused (A700).
         instances: Most images of one study; more are refused.
         instance_bytes: Most bytes of one image.

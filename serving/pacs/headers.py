@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pydicom
 from pydicom.uid import UID
 
-from imaging.dicom.elements import functional, number, numbers, value, words
+from imaging.dicom.elements import number, value, words
+from imaging.dicom.place import along_normal, plane
 from imaging.quiet import hush
 
 
@@ -51,27 +51,12 @@ class ImageHeader:
     @property
     def plane(self) -> str | None:
         """The plane nearest to its own; None if it says none."""
-        cosines = numbers(
-            functional(self.dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient")
-        )
-        if len(cosines) != 6:
-            return None
-        normal = np.abs(np.cross(cosines[:3], cosines[3:]))
-        if not normal.max() > 0.5:
-            return None
-        return ("sagittal", "coronal", "axial")[int(normal.argmax())]
+        return plane(self.dataset, 0)
 
     @property
     def along(self) -> float:
         """Where it lies along the normal of its plane, mm; 0 if it does not say."""
-        dataset = self.dataset
-        cosines = numbers(
-            functional(dataset, 0, "PlaneOrientationSequence", "ImageOrientationPatient")
-        )
-        place = numbers(functional(dataset, 0, "PlanePositionSequence", "ImagePositionPatient"))
-        if len(cosines) != 6 or len(place) != 3:
-            return 0.0
-        return float(np.cross(cosines[:3], cosines[3:]) @ np.asarray(place))
+        return along_normal(self.dataset) or 0.0
 
 
 class UnreadableHeaderError(ValueError):

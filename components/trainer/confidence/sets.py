@@ -1,9 +1,9 @@
 """Prediction sets: the classes that remain possible, with the true one among them at a set rate.
 
 Split-conformal and class-conditional (Sadinle, Lei and Wasserman, "Least Ambiguous Set-Valued
-Classifiers with Bounded Error Levels", 2019). Images of one group are no independent evidence, so a
-group counts as one (Lee, Barber and Willett, "Distribution-free inference with hierarchical data",
-2023).
+Classifiers with Bounded Error Levels", 2019). Images of one group are not independent evidence, so
+a group counts as one (Lee, Barber and Willett, "Distribution-free inference with hierarchical
+data", 2023).
 """
 
 import logging
