@@ -84,7 +84,7 @@ sbom: ## Write what is locked as a CycloneDX bill of materials into dist/
 
 lock: ## Make the lock files anew from requirements/*.in, with the versions kept that still fit
 	@cd requirements && ../$(LOCK) --output-file=lock.txt \
-		base.in kubeflow.in web.in dicom.in s3.in sample.in pacs.in dev.in
+		base.in kubeflow.in web.in dicom.in s3.in sample.in pacs.in mlflow.in signing.in dev.in
 	@cd requirements && ../$(LOCK) --output-file=lock-gpu.txt --constraints=lock.txt gpu.in
 
 wheel: ## Build the source distributions and wheels, of all and of the client alone, into dist/
