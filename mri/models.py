@@ -1,6 +1,7 @@
 """`mri models`: which there are, what each is, and what people decide about them."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,13 +9,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
-from components.errors import PipelineError, UsageError
-from components.evaluate.report.card import ModelCard
+from components.errors import PipelineError, UsageError, path_error
+from components.evaluate.report.card import CARD_JSON, ModelCard
 from components.push.publishing import publish as publish_versions
 from components.push.publishing import read_publication, set_bucket
+from components.servable import EXTRAS
+from components.signature import CERTIFICATE_VARIABLE, KEY_VARIABLE, Signer
+from components.signature import verify as verify_version
 from mri.options import AsJson, Metadata, WorkFolder, spread
-from mri.served import served_model, served_models
+from mri.served import find_saved_model, served_model, served_models
 from pipeline.decisions.decide import decide as take_decision
 from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
@@ -194,6 +199,85 @@ def publish(
         publish_versions(base, say)
     if not said:
         console.file.write(f"{publication.bucket} holds all versions already\n")
+
+
+SavedModel = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model's name, or the folder of its versions or of one; default: the only one.",
+    ),
+]
+Version = Annotated[int | None, typer.Option(help="The version; default: the newest.")]
+
+
+@app.command(
+    epilog="Examples:\n\n  mri models sign --key signer.pem\n\n"
+    "  mri models sign --version 1795450816 --key signer.pem --certificate chain.pem"
+)
+@spread
+def sign(
+    console: Console,
+    model: SavedModel = None,
+    version: Version = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help=f"Private key in PEM; default: {KEY_VARIABLE}."),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help=f"Its certificate chain in PEM; default: {CERTIFICATE_VARIABLE}."),
+    ] = None,
+    work: WorkFolder = Path("work"),
+) -> None:
+    """Sign all files of a pushed version, in OpenSSF's model-signing format."""
+    given = {KEY_VARIABLE: key, CERTIFICATE_VARIABLE: certificate}
+    named = {name: str(path) for name, path in given.items() if path is not None}
+    signer = Signer.from_environment({**os.environ, **named})
+    if signer is None:
+        raise UsageError(f"There is no key to sign with: give --key, or set {KEY_VARIABLE}.")
+    folder = find_saved_model(model, work.absolute(), version)
+    try:
+        signer.sign(folder)
+    except OSError as error:
+        raise path_error(error)(f"{folder} cannot be signed: {error.strerror}.") from error
+    console.print(f"{folder} is signed", soft_wrap=True, markup=False)
+
+
+@app.command(
+    epilog="Examples:\n\n  mri models verify --trusted signer.pub\n\n"
+    "  mri models verify /models/brain_mri/1795450816 --trusted hospital-ca.pem"
+)
+@spread
+def verify(
+    console: Console,
+    trusted: Annotated[
+        Path,
+        typer.Option(
+            metavar="PEM", help="The signer's public key, or certificates of its authorities."
+        ),
+    ],
+    model: SavedModel = None,
+    version: Version = None,
+    work: WorkFolder = Path("work"),
+) -> None:
+    """Check who signed a pushed version, and that none of its files has changed since."""
+    folder = find_saved_model(model, work.absolute(), version)
+    signed = verify_version(folder, trusted)
+    lines = [
+        f"{folder} is as it was signed",
+        f"signed by {signed.by}",
+        counted(signed.files, "file"),
+    ]
+    extras = folder / EXTRAS
+    if (extras / CARD_JSON).is_file():
+        lineage = ModelCard.read(extras).lineage
+        lines += [
+            f"data      {lineage.data_fingerprint}",
+            f"code      {lineage.code_version}, {lineage.code_digest}",
+        ]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def decide(

@@ -13,6 +13,7 @@ from components.bucket import is_uri
 from components.errors import PipelineError
 from components.ingest.bucket_data import lend_data
 from components.ingest.folder import list_data
+from components.signature import Signer
 from components.trainer.config import ModelConfig
 from components.trainer.weights.vgg16 import progress_bar, resolve_weights
 from mri.options import Metadata, WorkFolder, spread
@@ -112,6 +113,7 @@ def run_pipeline(
         PipelineError: It cannot go on.
     """
     check_ends(from_nodes, to_nodes)
+    Signer.from_environment()  # what is wrong with it is said before anything is trained
     work = Work(root)
     with work.exclusively(typer.echo if wait else None):
         run = work.new_run()

@@ -10,6 +10,7 @@ from pathlib import Path
 from components.evaluate.report.card import Decision, ModelCard
 from components.evaluate.report.files import PAGE_FILE
 from components.servable import EXTRAS, METADATA_FILE, REPORT_FILE
+from components.signature import Signer
 
 _ORIGIN = "origin"
 
@@ -72,7 +73,7 @@ def add_extras(card: ModelCard, report: Path, origin: Origin) -> Callable[[Path]
     Returns:
         A function of the copy's folder. It writes the card and the report's page, and into
         `metadata.json` the version, its origin, the data's fingerprint, the split policy and the
-        test figures.
+        test figures; where the environment names a key, it signs the copy at the end.
     """
 
     def complete(copy: Path) -> None:
@@ -93,5 +94,7 @@ def add_extras(card: ModelCard, report: Path, origin: Origin) -> Callable[[Path]
         file.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
         card.write(folder)
         shutil.copyfile(report / PAGE_FILE, folder / REPORT_FILE)
+        if (signer := Signer.from_environment()) is not None:
+            signer.sign(copy)  # last: all files are signed
 
     return complete

@@ -20,6 +20,7 @@ from components.errors import UsageError
 from components.free_ports import free_ports
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.wire import MODEL, Endpoints, GrpcWire, UndecidedError, no_result
+from components.signature import Signer
 
 _SECONDS_BETWEEN_POLLS = 0.1
 _FLAGS = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
@@ -90,7 +91,14 @@ def start_server(
 def _embedded_command(base: Path, model: Path, grpc_port: int, rest_port: int) -> list[str]:
     models = base / "models"
     models.mkdir()
-    (models / "1").symlink_to(model.absolute(), target_is_directory=True)
+    signer = Signer.from_environment()
+    trusted = base / "trusted.pem"
+    if signer is None:
+        (models / "1").symlink_to(model.absolute(), target_is_directory=True)
+    else:  # as it will be served: signed, by a server that asks for it
+        shutil.copytree(model, models / "1")
+        signer.sign(models / "1")
+        signer.write_trusted(trusted)
     return [
         sys.executable,
         *("-m", "serving.server"),
@@ -98,6 +106,7 @@ def _embedded_command(base: Path, model: Path, grpc_port: int, rest_port: int) -
         f"--rest_api_port={rest_port}",
         f"--model_name={MODEL}",
         f"--model_base_path={models}",
+        *([f"--require_signature={trusted}"] if signer else []),
         *_FLAGS,
     ]
 

@@ -38,6 +38,7 @@ app = typer.Typer(cls=ServeCommands, add_completion=False, invoke_without_comman
 @app.callback(
     epilog="Examples:\n\n  mri serve\n\n  mri serve --port 9500 --rest-port 9501\n\n"
     "  mri serve --base-path s3://hospital/models/brain_mri\n\n"
+    "  mri serve --require-signature signer.pub\n\n"
     "  mri serve --flag bind_address=0.0.0.0 --flag max_num_load_retries=0"
 )
 def serve(
@@ -60,6 +61,14 @@ def serve(
     batching: Annotated[
         bool, typer.Option(help="Merge requests that arrive together into batches.")
     ] = True,
+    require_signature: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Load only versions that were signed by this public key, or under these "
+            "certificates.",
+        ),
+    ] = None,
     request_log: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Log each prediction here, without the image."),
@@ -100,6 +109,8 @@ def serve(
         except OSError as error:
             raise path_error(error)(f"{parameters} cannot be written: {error.strerror}.") from error
         arguments += ["--enable_batching", f"--batching_parameters_file={parameters}"]
+    if require_signature is not None:
+        arguments.append(f"--require_signature={require_signature.absolute()}")
     if request_log is not None:
         arguments.append(f"--request_log_dir={request_log.absolute()}")
     serve_with([*arguments, *(f"--{one.removeprefix('--')}" for one in flag or ())])

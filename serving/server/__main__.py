@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.errors import PipelineError
+from components.signature import check_trusted
 from serving.server.flags import Flags, parse_flags, usage
 from serving.server.logs import set_up_logging
 
@@ -53,6 +54,8 @@ async def _serve(flags: Flags) -> None:
 
     # What is wrong is said at once; importing TensorFlow takes seconds.
     configuration = read_configuration(flags)
+    if flags.require_signature:
+        check_trusted(Path(flags.require_signature))
     rest_socket = open_rest(flags)
     grpc_server = open_grpc(flags)
 

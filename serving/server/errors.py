@@ -10,6 +10,7 @@ from typing import TypeAlias
 import grpc
 
 from components.errors import PipelineError
+from components.signature import SignatureError
 from components.tensorflow_words import without_nodes
 
 _LONGEST = 1024
@@ -69,6 +70,8 @@ def as_status_error(error: BaseException) -> StatusError:
     code = _BY_NUMBER.get(getattr(error, "error_code", None))
     if code:  # tf.errors.OpError
         return StatusError(code, without_nodes(str(getattr(error, "message", error))))
+    if isinstance(error, SignatureError):  # trying again does not help
+        return StatusError(Code.FAILED_PRECONDITION, str(error))
     if isinstance(error, PipelineError):
         return StatusError(Code.UNAVAILABLE, str(error))
     if isinstance(error, MemoryError):

@@ -87,6 +87,9 @@ class Flags:
     model_cache_dir: str = _flag(
         "", "Where versions from s3:// are kept; empty: nowhere for longer than a start; ours."
     )
+    require_signature: str = _flag(
+        "", "PEM file of who may sign: versions that they did not sign are not loaded; ours."
+    )
     request_log_dir: str = _flag("", "Where requests are logged, a row each; empty: nowhere; ours.")
     request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
     request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")

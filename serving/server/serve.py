@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.bucket_versions import VersionCache
+from components.signature import verify
 from serving.server.admission import Admission
 from serving.server.batching import BatchingRunner, Runner, Workers
 from serving.server.configuration import Configuration
@@ -157,6 +158,8 @@ def _loader(flags: Flags, cache: VersionCache) -> Callable[[str, int, Place], Se
             nullcontext(place) if isinstance(place, Path) else cache.fetched(place.listed_again())
         )
         with here as path:
+            if flags.require_signature:
+                verify(path, Path(flags.require_signature))
             servable = Servable(name, version, path, options)
             try:
                 warm_up(servable, iterations)

@@ -84,6 +84,14 @@ WRONG = {
     "models approve": [(["models", "approve", "x", "--reason", "x"], "No run was recorded")],
     "models reject": [(["models", "reject", "x", "--reason", "x"], "No run was recorded")],
     "models rollback": [(["models", "rollback", "--reason", "x"], "No run was recorded")],
+    "models sign": [
+        (["models", "sign"], "There is no key to sign with"),
+        (["models", "sign", "--key", "file"], "cannot be used for signing"),
+    ],
+    "models verify": [
+        (["models", "verify", "--trusted", "file"], "There is no pushed model"),
+        (["models", "verify", "empty", "--trusted", "file"], "holds no SavedModel"),
+    ],
     "models publish": [(["models", "publish", "--model", "other"], "no pushed model other")],
     "data sample": [
         (["data", "sample", "file"], "is a file"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from carding import card
+from signing_keys import make_key
 from tfx.types import standard_artifacts
 
 from components.evaluate.artifacts import ModelReport
@@ -11,6 +12,7 @@ from components.evaluate.report.card import ModelCard
 from components.evaluate.report.files import PAGE_FILE
 from components.push.executor import AtomicPushExecutor
 from components.push.versions import copy_whole, next_version, pushed_versions
+from components.signature import KEY_VARIABLE, verify
 
 MADE = 1_700_000_000
 
@@ -195,3 +197,12 @@ def test_a_copy_that_fails_half_way_leaves_nothing(model, tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space"):
         copy_whole(model, tmp_path / "serving" / "1", lambda copy: None)
     assert os.listdir(tmp_path / "serving") == []
+
+
+def test_a_version_is_signed_with_all_that_was_added_to_it(model, tmp_path, monkeypatch):
+    pytest.importorskip("model_signing", reason="model-signing needs Python 3.11 or later")
+    monkeypatch.setenv(KEY_VARIABLE, str(make_key(tmp_path, "ours")))
+    _push(model, tmp_path / "serving")
+    version = tmp_path / "serving" / str(MADE)
+    there = sum(file.is_file() for file in version.rglob("*"))
+    assert verify(version, tmp_path / "ours.pub").files == there - 1  # the signature itself

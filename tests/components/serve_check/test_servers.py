@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from descendants import all_end_with
+from signing_keys import make_key
 
 from components.serve_check import servers
 from components.serve_check.config import ServeCheckConfig
 from components.serve_check.servers import _docker_command
+from components.signature import KEY_VARIABLE, verify
 
 pytestmark = pytest.mark.long
 
@@ -65,3 +67,15 @@ def test_docker_gets_the_model_read_only_and_both_ports(monkeypatch, tmp_path: P
     mount = command[command.index("--mount") + 1]
     assert f'"source={tmp_path}/a, b"' in mount
     assert mount.endswith("target=/models/candidate/1,readonly")
+
+
+def test_a_candidate_is_checked_as_it_will_be_served_signed(monkeypatch, tmp_path: Path) -> None:
+    """The server asks for the signature, and would find a file that was changed."""
+    pytest.importorskip("model_signing", reason="model-signing needs Python 3.11 or later")
+    (tmp_path / "model" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "model" / "saved_model.pb").write_text("graph")
+    monkeypatch.setenv(KEY_VARIABLE, str(make_key(tmp_path, "ours")))
+    command = servers._embedded_command(tmp_path, tmp_path / "model", 1, 2)
+    [trusted] = [word.partition("=")[2] for word in command if "require_signature" in word]
+    assert verify(tmp_path / "models" / "1", Path(trusted)).files == 1
+    assert not list((tmp_path / "model" / "assets.extra").iterdir())
