@@ -28,6 +28,7 @@ from pipeline.metadata import SUCCESSFUL, abandon, outputs, run_executions
 from pipeline.node_ids import PUSHER
 from pipeline.orchestration import PIPELINE_RUN_CONTEXT_TYPE_NAME
 from pipeline.outcome import describe
+from pipeline.tracking.sending import track, tracking_uri
 from pipeline.work import ENDED_FILE, GRAPH_FILE, PAGE_FILE, Work
 
 RunState = Literal["completed", "not blessed", "stopped", "interrupted", "failed"]
@@ -218,10 +219,19 @@ def _print(end: RunEnd, page: Path) -> None:
     sys.stdout.write("\n".join([*lines, f"{EXIT_TASK}: {end.state}{reason}"]) + "\n")
 
 
+def _show(work: Work, uri: str | None) -> None:
+    """Lets an MLflow server show the run, if one is named."""
+    if uri is not None:
+        store = connect(connection_config(os.environ.get(METADATA_VARIABLE), work), patience())
+        with work.node_turn("tracking"):  # of runs that end at once
+            track(store, work, uri, _say)
+
+
 def main() -> None:
     """Tells how the run ended; that it did not end well is not a failure of this task."""
     parser = parse("Tidy up after a run, and tell how it ended.", "kubeflow.ending")
     parser.add_argument("--run-name", default="", help="what people call the run")
+    parser.add_argument("--tracking-uri", help="address of an MLflow server that shows all runs")
     parser.add_argument("--status", default="{}", help="the final state as Kubeflow gives it, JSON")
     given = parser.parse_args()
     log_to_stderr()
@@ -232,6 +242,7 @@ def main() -> None:
         end = end_run(given.run_id, given.run_name, told, work)
         end.write(work)
         _print(end, work.runs / end.run_id / PAGE_FILE)
+        _show(work, tracking_uri(given.tracking_uri))
         if given.executor_input:
             outputs_of = ExecutorOutputs.read(given.executor_input)
             outputs_of.page(render(end))

@@ -1,6 +1,7 @@
 """The tasks of a compiled pipeline: a container a node, and what it is told."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ class NodeSpec:
     def exit_component(self) -> Any:
         """The container component that runs at the end."""
         takes = {"run_id": str, "run_name": str, "status": dsl.PipelineTaskFinalStatus}
-        return self._component(EXIT_TASK, EXIT_MODULE, [], takes)
+        uri = json.loads(self.config)["tracking_uri"]
+        words = [f"--tracking-uri={uri}"] if uri else []
+        return self._component(EXIT_TASK, EXIT_MODULE, words, takes)
 
     def place(self, task: dsl.PipelineTask, node_id: str) -> dsl.PipelineTask:
         """Gives a task its name, resources, storage, secrets and place on the cluster."""

@@ -26,6 +26,7 @@ from pipeline.metadata import open_records
 from pipeline.registry import Model, find_model, read_models
 from pipeline.states import Event
 from pipeline.tables import Listed, print_list
+from pipeline.tracking.sending import track, tracking_uri
 from pipeline.work import Work
 
 app = typer.Typer(
@@ -302,7 +303,7 @@ def decide(
     Raises:
         PipelineError: It cannot be carried out.
     """
-    folder = Work(work.absolute())
+    folder, uri = Work(work.absolute()), tracking_uri()
     store = open_records(metadata, folder)
 
     def say(line: str) -> None:
@@ -318,6 +319,7 @@ def decide(
                 f"The decision is carried out, and {folder.serving} is as it says. The bucket is "
                 f"not yet: {error} When that is corrected, give `mri models publish`."
             ) from error
+        track(store, folder, uri, say)
 
 
 def _publish(work: Work, say: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 import errno
 import logging
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 
 from components.bucket import is_uri
-from components.errors import PipelineError
+from components.errors import PipelineError, UsageError
 from components.ingest.bucket_data import lend_data
 from components.ingest.folder import list_data
 from components.signature import Signer
@@ -24,8 +25,10 @@ from pipeline.classes import check_classes
 from pipeline.config import Config, tuned_settings
 from pipeline.exit_code import ExitCode
 from pipeline.local_runner import run_locally
+from pipeline.metadata import open_records
 from pipeline.partial_run import check_ends
 from pipeline.sample import ensure_sample
+from pipeline.tracking.sending import track, tracking_uri
 from pipeline.work import LOG_FILE, Work
 
 app = typer.Typer(add_completion=False)
@@ -113,7 +116,9 @@ def run_pipeline(
         PipelineError: It cannot go on.
     """
     check_ends(from_nodes, to_nodes)
-    Signer.from_environment()  # what is wrong with it is said before anything is trained
+    # What is wrong with these is said before anything is trained.
+    Signer.from_environment()
+    uri = tracking_uri(config.tracking_uri)
     work = Work(root)
     with work.exclusively(typer.echo if wait else None):
         run = work.new_run()
@@ -131,23 +136,38 @@ def run_pipeline(
                 check_classes(config, list_data(folder, config.ingest))
                 work.lend_patient_salt()
                 _fetch_weights(config.model, console)
-                result = run_locally(
-                    config.model_copy(update={"data": data}),
-                    work,
-                    run,
-                    console,
-                    metadata_url=metadata_url,
-                    from_nodes=from_nodes,
-                    to_nodes=to_nodes,
-                )
+                show = partial(_show, work, metadata_url, uri, console)
+                try:
+                    result = run_locally(
+                        config.model_copy(update={"data": data}),
+                        work,
+                        run,
+                        console,
+                        metadata_url=metadata_url,
+                        from_nodes=from_nodes,
+                        to_nodes=to_nodes,
+                    )
+                except PipelineError:
+                    show()
+                    raise
                 summary = Summary(result, log_file)
                 summary.print(console)
+                show()
             except PipelineError:
                 raise
             except Exception as error:
                 _LOG.exception("the run failed")
                 raise PipelineError(_explain(error, work, log_file)) from error
     return summary.blessed
+
+
+def _show(work: Work, metadata_url: str | None, uri: str | None, console: Console) -> None:
+    """Lets an MLflow server show the run, if one is named."""
+    try:
+        store = open_records(metadata_url, work)
+    except UsageError:  # not a single node has begun
+        return
+    track(store, work, uri, partial(console.print, soft_wrap=True, markup=False))
 
 
 def _fetch_weights(config: ModelConfig, console: Console) -> None:

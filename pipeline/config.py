@@ -30,6 +30,7 @@ from components.transform.config import TransformConfig
 from components.validation import nearest_name, refusals
 from components.yaml_text import YamlTextError, parse_yaml, read_mapping_of
 from pipeline.beam_config import BeamConfig
+from pipeline.tracking_config import TrackingUri
 
 BucketUri = Annotated[str, StringConstraints(pattern=URI)]
 """A folder in a bucket, `s3://BUCKET/FOLDER`."""
@@ -75,6 +76,7 @@ class Config(StrictConfig):
             it.
         bucket: `s3://BUCKET/FOLDER` that also holds all versions in `serving/`, as `NAME/VERSION`;
             default: the last one that was named, if any; docs/s3.md.
+        tracking_uri: Address of an MLflow server that shows all runs; docs/tracking.md.
         serve_check: The server in which a candidate is tested, and its limits.
         bulk_inference: Whether TFX's BulkInferrer runs a blessed model on the test split.
         cache: Whether a component whose inputs have not changed is answered from its earlier
@@ -100,6 +102,7 @@ class Config(StrictConfig):
     card: CardConfig = CardConfig()
     push: Push = "auto"
     bucket: BucketUri | None = None
+    tracking_uri: TrackingUri | None = None
     serve_check: ServeCheckConfig = ServeCheckConfig()
     bulk_inference: bool = False
     cache: bool = True
