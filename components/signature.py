@@ -313,8 +313,7 @@ def _signer(bundle: Mapping[str, Any]) -> str:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _readable(file: Path, what: str) -> Path:

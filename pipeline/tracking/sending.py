@@ -194,8 +194,9 @@ class _Sender:
         inputs, outputs = _signature(run.saved_model)
 
         def schema(tensors: Mapping[str, Any]) -> Any:
-            specs = [TensorSpec(kind, shape, name) for name, (kind, shape) in tensors.items()]
-            return Schema(specs)
+            return Schema(
+                [TensorSpec(kind, shape, name) for name, (kind, shape) in tensors.items()]
+            )
 
         described = Model(
             artifact_path="model",
