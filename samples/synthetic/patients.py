@@ -144,10 +144,7 @@ def _is_there(out: Path, parameters: _Parameters) -> bool:
         found = None
     if found == parameters.manifest():
         return True
-    raise SampleError(
-        f"{out} is there already and is not these synthetic patients: name another folder, or "
-        "remove this one; nothing in it was changed."
-    )
+    raise TakenError(out, "is there already and is not these synthetic patients")
 
 
 def _name(index: int) -> str:
