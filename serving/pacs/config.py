@@ -287,11 +287,4 @@ class PacsConfig(StrictConfig):
         except ValidationError as error:
             wrong = refusals(error, cls, secret=("destinations.token", "poll.token"))
             raise UsageError(f"{path}: {wrong}") from None
-        settings = found.below(path.absolute().parent)
-        folder = settings.model.folder
-        if folder is not None and not folder.is_dir():
-            raise UsageError(
-                f"{path}: model.folder: {folder} is not a folder: name the one that holds the "
-                "model's versions, or leave the setting out."
-            )
-        return settings
+        return found.below(path.absolute().parent)

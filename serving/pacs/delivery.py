@@ -157,9 +157,10 @@ class _Web:
             reason = f"it refuses the object with HTTP status {code}"
             if code != _CONFLICT:
                 return reason
-        except requests.RequestException:
-            raise
-        except Exception as error:  # noqa: BLE001 - one answer must not stop the others
+        except Exception as error:
+            lost = isinstance(error, requests.RequestException)
+            if lost and not isinstance(error, requests.exceptions.InvalidJSONError):
+                raise
             return f"its answer cannot be read ({type(error).__name__})"
         return None if _has(client, answer) else reason
 

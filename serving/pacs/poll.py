@@ -10,10 +10,10 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset
 
 from serving.pacs.config import PollConfig
-from serving.pacs.headers import UnreadableHeaderError, read_header
+from serving.pacs.headers import read_header
 from serving.pacs.listener import STORED
 from serving.pacs.objects import encoded
-from serving.pacs.spool import DifferentError, Spool
+from serving.pacs.spool import FullError, Spool
 from serving.pacs.web import web_client
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,9 @@ class Poll:
         try:
             content = encoded(dataset)
             return self._spool.add(read_header(content), content)
-        except (UnreadableHeaderError, DifferentError, ValueError) as error:
+        except FullError:
+            raise
+        except Exception as error:  # noqa: BLE001 - other images may be well
             _tell("an image is not taken", error)
             return False
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import PIL.Image
 
+from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON
 from components.servable import EXTRAS
 from serving.client import (
@@ -34,6 +36,8 @@ from serving.pacs.config import ModelServerConfig, RuleConfig
 from serving.pacs.headers import ImageHeader, read_header
 from serving.pacs.rules import Choice, choose
 from serving.pacs.spool import write_whole
+
+log = logging.getLogger(__name__)
 
 _LONGEST_SIDE = 4096
 _OF_THE_IMAGE = "INVALID_ARGUMENT"
@@ -75,9 +79,10 @@ class Reader:
             stopping: No further series is read once it is set.
 
         Raises:
-            PipelineError: The address is of another form.
+            PipelineError: The address is of another form, or the folder cannot be the model's.
         """
         self._config, self._rules, self._stopping = config, rules, stopping
+        _check_folder(config.folder)
         self._client = Client(
             config.server, model=config.name, timeout=config.timeout, batch_size=config.batch_size,
             attempts=2,
@@ -242,6 +247,18 @@ def _frames(header: ImageHeader, path: Path) -> list[tuple[SliceRecord, EncodedI
         _check_lasting(error)
         found.append((about.model_copy(update={"error": str(error)}), None))
     return found
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Lets a folder pass that is there, or may be once the first version is pushed."""
+    if folder is None or folder.is_dir():
+        return
+    if folder.exists() or not folder.parent.is_dir():
+        raise PipelineError(
+            f"model.folder: {folder} is not a folder: name the one that holds the model's "
+            "versions, or leave the setting out."
+        )
+    log.warning("model.folder %s is not there yet; until it is, answers name no card", folder)
 
 
 def _check_lasting(error: ImageError) -> None:

@@ -146,10 +146,11 @@ class Spool:
 
     def made(self, key: str) -> None:
         """Counts what was made of a study, too."""
-        files = self.folder_of(key).rglob("*")
-        images = {*self.images(key)}
-        size = sum(one.stat().st_size for one in files if one.is_file() and one not in images)
-        self._count(self.journal.made(key, size))
+        with self._lock(key):
+            images = {*self.images(key)}
+            files = [one for one in self.folder_of(key).rglob("*") if one not in images]
+            size = sum(one.stat().st_size for one in files if one.is_file())
+            self._count(self.journal.made(key, size))
 
     def remove(self, study: Study) -> bool:
         """Forgets a study and removes its files, if it stands as it is known here.
