@@ -50,7 +50,7 @@ class Poll:
         if now < self._due:
             return False
         self._due = now + self._config.seconds
-        new, listed = False, {}
+        new, listed = False, dict[str, int]()
         try:
             with web_client(self._config.url, self._config.token) as client:
                 for study, series, size in self._series(client, now):

@@ -21,7 +21,7 @@ from components.free_ports import free_ports
 from serving.pacs.journal import Journal
 from serving.pacs.spool import JOURNAL_FILE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 STUDIES = int(os.environ.get("MRI_TEST_STUDIES", "200"))
 _TIMES = 5
