@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from imaging.dicom.uids import derived_uid
 from samples.synthetic.anatomy import load_template
-from samples.synthetic.errors import SampleError
+from samples.synthetic.errors import SampleError, TakenError
 from samples.synthetic.head import SELLA, Contrast
 from samples.synthetic.labels import CLASSES
 from samples.synthetic.rendering import CONTRASTS

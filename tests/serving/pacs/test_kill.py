@@ -14,8 +14,8 @@ import killed_node
 import pacs
 import pytest
 import yaml
-from model_server import wait_until
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from waiting import wait_until
 
 from components.free_ports import free_ports
 from serving.pacs.journal import Journal
