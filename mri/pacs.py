@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.errors import UsageError
 from mri.options import AsJson, spread
@@ -49,12 +50,8 @@ _OF_THE_SOURCE: Any = {
 def run(config: ConfigFile = _CONFIG) -> None:
     """Start the node; it runs until ctrl-C or SIGTERM, and goes on where it stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
-    settings = PacsConfig.read(config)
-    node = Node(settings)
-    listen = settings.listen
-    logging.getLogger(__name__).info(
-        "%s listens at %s:%d. %s", listen.ae_title, listen.host, listen.port, DISCLAIMER
-    )
+    node = Node(PacsConfig.read(config))
+    logging.getLogger(__name__).info(DISCLAIMER)
     node.run()
 
 
@@ -67,7 +64,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """List the studies in the spool, and the dead letters."""
-    journal, _ = _open(config)
+    journal, _ = _open(PacsConfig.read(config))
     studies, dead = journal.studies(), journal.dead()
     if as_json:
         found = {
@@ -85,7 +82,8 @@ def status(
             table.add_row(one.key, one.state.value, one.model, _time(one.changed), Text(one.reason))
         print_table(console, table)
     if dead:
-        console.print(f"{len(dead)} dead letters: `mri pacs retry STUDY` sends them again.")
+        letters = counted(len(dead), "dead letter")
+        console.print(f"{letters}: `mri pacs retry STUDY` sends again what a study has.")
 
 
 @app.command(epilog="Example:\n\n  mri pacs show 3f2a --config pacs.yaml")
@@ -94,7 +92,7 @@ def show(
     console: Console, study: Key, config: ConfigFile = _CONFIG, as_json: AsJson = False
 ) -> None:
     """Show what was read of a study and why, what the model said, and where answers went."""
-    journal, spool = _open(config)
+    journal, spool = _open(PacsConfig.read(config))
     found = journal.find(study)
     file = spool / "studies" / found.key / ANSWER_FILE
     answer = StudyAnswer.model_validate_json(file.read_bytes()) if file.is_file() else None
@@ -139,18 +137,20 @@ def retry(
     """Try a failed or waiting study again at once; a running node takes it up."""
     if (study is None) != every:
         raise UsageError("Give a study's key, or --all for all failed ones.")
-    journal, _ = _open(config)
+    settings = PacsConfig.read(config)
+    journal, _ = _open(settings)
+    destinations = [one.name for one in settings.destinations]
     failed = [one for one in journal.studies() if one.state is State.FAILED]
     chosen = [journal.find(study)] if study is not None else failed
     for one in chosen:
-        journal.retry(one.key)
+        journal.retry(one.key, destinations)
         console.print(f"{one.key} is tried again.")
     if not chosen:
         console.print("No study has failed.")
 
 
-def _open(config: Path) -> tuple[Journal, Path]:
-    spool = PacsConfig.read(config).spool
+def _open(settings: PacsConfig) -> tuple[Journal, Path]:
+    spool = settings.spool
     if not (spool / JOURNAL_FILE).is_file():
         raise UsageError(f"The spool {spool} is not there yet: start `mri pacs run` first.")
     return Journal(spool / JOURNAL_FILE), spool

@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from imaging.dicom.uids import derived_uid
 from samples.synthetic.anatomy import load_template
-from samples.synthetic.errors import SampleError
+from samples.synthetic.errors import SampleError, TakenError
 from samples.synthetic.head import SELLA, Contrast
 from samples.synthetic.labels import CLASSES
 from samples.synthetic.rendering import CONTRASTS
@@ -144,10 +144,7 @@ def _is_there(out: Path, parameters: _Parameters) -> bool:
         found = None
     if found == parameters.manifest():
         return True
-    raise SampleError(
-        f"{out} is there already and is not these synthetic patients: name another folder, or "
-        "remove this one; nothing in it was changed."
-    )
+    raise TakenError(out, "is there already and is not these synthetic patients")
 
 
 def _name(index: int) -> str:

@@ -15,10 +15,12 @@ class ImageError(PipelineError):
     Attributes:
         frame: Which frame of its file it is; None if it is the file that cannot be used.
         frames: How many the file has; None likewise.
+        temporary: Whether the machine or the storage failed, and the image may be well.
     """
 
     frame: int | None = None
     frames: int | None = None
+    temporary: bool = False
 
 
 class ServingError(PipelineError):

@@ -197,9 +197,12 @@ def _in_words() -> Iterator[None]:
 def _image_error(error: RejectedImageError | ReadFailedError) -> ImageError:
     if isinstance(error, RejectedImageError):
         return ImageError(f"The image cannot be used: {error}.")
+    text = f"The image could not be read now ({error}): try again."
     if isinstance(error, StorageGoneError):
-        return ImageError(f"The storage of the image became unavailable ({error}): try again.")
-    return ImageError(f"The image could not be read now ({error}): try again.")
+        text = f"The storage of the image became unavailable ({error}): try again."
+    failed = ImageError(text)
+    failed.temporary = True
+    return failed
 
 
 def _content(image: Image) -> bytes:

@@ -53,11 +53,13 @@ class KeySlice(StrictConfig):
     Attributes:
         instance: SOPInstanceUID of its image.
         frame: Its frame in there, from 0.
+        frames: How many frames the image has.
         overlay: Name of the PNG file in the study's folder.
     """
 
     instance: str
     frame: int
+    frames: int = 1
     overlay: str
 
 

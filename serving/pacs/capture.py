@@ -57,7 +57,8 @@ def capture(
                 manufacturer=MANUFACTURER,
                 transfer_syntax_uid="1.2.840.10008.1.2.1",
             )
-            stamp(image, answer, "Model key slices: decision support")
+            image.copy_patient_and_study_information(header)
+            stamp(image, answer, "Model key slices: decision support", header)
             if _letters(header) is None:
                 image.PatientOrientation = ""  # highdicom takes none that is empty
             image.ImageType = ["DERIVED", "SECONDARY"]
@@ -70,6 +71,8 @@ def capture(
             reference = Dataset()
             reference.ReferencedSOPClassUID = header.SOPClassUID
             reference.ReferencedSOPInstanceUID = key.instance
+            if key.frames > 1:
+                reference.ReferencedFrameNumber = key.frame + 1
             image.SourceImageSequence = Sequence([reference])
             yield image
 

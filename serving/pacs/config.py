@@ -183,7 +183,7 @@ class PollConfig(StrictConfig):
         url: Its address.
         token: Bearer token for it.
         seconds: How often it is asked.
-        days: Studies of so many days, up to today, are looked at.
+        days: Studies of so many days, up to today, are looked at; at most `keep.days`.
         filters: More of the question (QIDO-RS), such as `ModalitiesInStudy: MR`.
     """
 
@@ -200,7 +200,8 @@ class KeepConfig(StrictConfig):
     Attributes:
         days: Days after which a delivered or skipped study is removed.
         failed_days: Days after which a failed study is removed, that nobody has dealt with.
-        bytes: Most bytes of all studies together; beyond, new images are refused (A700).
+        bytes: Most bytes of all studies and their answers together; beyond, new images are refused
+            (A700).
         instances: Most images of one study; more are refused.
         instance_bytes: Most bytes of one image.
     """
@@ -244,6 +245,11 @@ class PacsConfig(StrictConfig):
         names = [one.name for one in self.destinations]
         if len(set(names)) != len(names):
             raise ValueError("destinations must have different names")
+        for one in self.poll:
+            if one.days > self.keep.days:  # or what was removed would be fetched and answered anew
+                raise ValueError(
+                    f"poll.days ({one.days}) must be at most keep.days ({self.keep.days:g})"
+                )
         return self
 
     def below(self, folder: Path) -> "PacsConfig":

@@ -1,11 +1,13 @@
 """Sends answers: by C-STORE, or by STOW-RS."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pydicom
 import requests
+import urllib3.exceptions
+from dicomweb_client.api import DICOMwebClient
 from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
@@ -22,6 +24,8 @@ SENT = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 """The kinds of answers."""
 _IS_THERE = 0x0111
 """Duplicate SOP instance: an archive's word for what it has, after an answer that was lost."""
+_CONFLICT = 409
+"""What STOW-RS answers if it stores nothing: also of what is there already."""
 _TIMEOUT = 30
 
 
@@ -34,14 +38,15 @@ class Destination(Protocol):
 
     name: str
 
-    def send(self, files: Sequence[Path]) -> Iterator[str | None]:
+    def send(self, files: Sequence[Path]) -> Generator[str | None]:
         """Sends files, one after the other.
 
         Yields:
-            For each None, or why the destination does not have it.
+            For each None, or why the destination does not have it. It ends early if the connection
+            does: the last reason is then of the file that was on its way.
 
         Raises:
-            UndeliveredError: It cannot be reached.
+            UndeliveredError: It cannot be reached, and has none of the files.
         """
 
 
@@ -74,19 +79,24 @@ class _Store:
             entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         self._tls = (client_context(config.tls), config.host) if config.tls else None
 
-    def send(self, files: Sequence[Path]) -> Iterator[str | None]:
+    def send(self, files: Sequence[Path]) -> Generator[str | None]:
         """See `Destination`."""
         config = self._config
-        association = self._entity.associate(
-            config.host, config.port, ae_title=config.ae_title, tls_args=self._tls
-        )  # fmt: skip
+        try:
+            association = self._entity.associate(
+                config.host, config.port, ae_title=config.ae_title, tls_args=self._tls
+            )  # fmt: skip
+        except Exception as error:
+            raise UndeliveredError(f"{self.name} fails ({type(error).__name__})") from error
         if not association.is_established:
             refused = " refuses the association" if association.is_rejected else " is not reached"
             raise UndeliveredError(f"{self.name}{refused}")
         try:
-            for file in files:
+            for number, file in enumerate(files):
                 if not association.is_established:
-                    raise UndeliveredError(f"{self.name} has ended the association")
+                    if number == 0:
+                        raise UndeliveredError(f"{self.name} has ended the association")
+                    return
                 yield self._sent(association, file)
         finally:
             if association.is_established:
@@ -94,13 +104,18 @@ class _Store:
 
     @staticmethod
     def _sent(association: Any, file: Path) -> str | None:
+        answer = _read(file)
+        if isinstance(answer, str):
+            return answer
         try:
-            answer = association.send_c_store(pydicom.dcmread(file))
+            told = association.send_c_store(answer)
         except ValueError:
             return "it takes no objects of this kind"
         except RuntimeError:
             return "the association has ended"
-        status = answer.get("Status")
+        except Exception as error:  # noqa: BLE001 - one answer must not stop the others
+            return f"the answer cannot be sent ({type(error).__name__})"
+        status = told.get("Status")
         if status is None:
             return "it gives no answer"
         if status in (0x0000, _IS_THERE) or status & 0xF000 == 0xB000:  # a warning: it is stored
@@ -115,16 +130,67 @@ class _Web:
         self.name = config.name
         self._config = config
 
-    def send(self, files: Sequence[Path]) -> Iterator[str | None]:
+    def send(self, files: Sequence[Path]) -> Generator[str | None]:
         """See `Destination`."""
         with web_client(str(self._config.url), self._config.token) as client:
-            for file in files:
-                try:
-                    answer = client.store_instances([pydicom.dcmread(file)])
-                except requests.HTTPError as error:
-                    code = error.response.status_code if error.response is not None else "none"
-                    yield f"it refuses the object with HTTP status {code}"
+            for number, file in enumerate(files):
+                answer = _read(file)
+                if isinstance(answer, str):
+                    yield answer
                     continue
-                except requests.RequestException:
-                    raise UndeliveredError(f"{self.name} is not reached") from None
-                yield "it reports the object as failed" if "FailedSOPSequence" in answer else None
+                try:
+                    yield self._sent(client, answer)
+                except requests.RequestException as error:
+                    if number == 0 and _is_unreached(error):
+                        raise UndeliveredError(f"{self.name} is not reached") from None
+                    yield "it gives no answer"
+                    return
+
+    @staticmethod
+    def _sent(client: DICOMwebClient, answer: Any) -> str | None:
+        try:
+            if "FailedSOPSequence" not in client.store_instances([answer]):
+                return None
+            reason = "it reports the object as failed"
+        except requests.HTTPError as error:
+            code = error.response.status_code if error.response is not None else "none"
+            reason = f"it refuses the object with HTTP status {code}"
+            if code != _CONFLICT:
+                return reason
+        except Exception as error:
+            lost = isinstance(error, requests.RequestException)
+            if lost and not isinstance(error, requests.exceptions.InvalidJSONError):
+                raise
+            return f"its answer cannot be read ({type(error).__name__})"
+        return None if _has(client, answer) else reason
+
+
+def _has(client: DICOMwebClient, answer: Any) -> bool:
+    """Whether a server has an object."""
+    try:
+        found = client.search_for_instances(
+            answer.StudyInstanceUID,
+            answer.SeriesInstanceUID,
+            search_filters={"SOPInstanceUID": answer.SOPInstanceUID},
+        )
+    except Exception:  # noqa: BLE001 - then nobody knows, and it is sent again
+        return False
+    return len(found) > 0
+
+
+def _read(file: Path) -> Any:
+    """An answer, or why it cannot be read."""
+    try:
+        return pydicom.dcmread(file)
+    except OSError as error:
+        return f"the answer cannot be read ({error.strerror})"
+    except Exception as error:  # noqa: BLE001 - one answer must not stop the others
+        return f"the answer cannot be read ({type(error).__name__})"
+
+
+def _is_unreached(error: requests.RequestException) -> bool:
+    """Whether nobody took the connection, so that it is not for what was sent."""
+    if isinstance(error, requests.exceptions.SSLError | requests.ConnectTimeout):
+        return True
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(cause, urllib3.exceptions.NewConnectionError)

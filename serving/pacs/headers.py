@@ -12,6 +12,25 @@ from imaging.dicom.elements import number, value, words
 from imaging.dicom.place import along_normal, plane
 from imaging.quiet import hush
 
+COPIED = (
+    # Whose it is, and of which study (PS3.3 C.7.1.1, C.7.2.1).
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex",
+    "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription",
+    "AccessionNumber", "ReferringPhysicianName", "TimezoneOffsetFromUTC",
+    # What the answers refer to.
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+    "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
+    "ImageOrientationPatient", "SharedFunctionalGroupsSequence",
+)  # fmt: skip
+"""Elements of an image that its answers have, too, if they are there."""
+ELEMENTS = (
+    *COPIED,
+    # What a series is chosen by, and its images are put in order by.
+    "ContrastBolusAgent", "ImageType", "SeriesDescription",
+    "ImagePositionPatient", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+"""Those that are read at all: what else is in a file may be large, or odd."""
+
 
 @dataclass(frozen=True)
 class ImageHeader:
@@ -21,8 +40,8 @@ class ImageHeader:
         study: StudyInstanceUID.
         series: SeriesInstanceUID.
         instance: SOPInstanceUID.
-        patient: Whose it is: number, issuer and name, as they stand.
-        dataset: All its elements but the pixels.
+        patient: Whose it is: number and issuer, as they stand, and the name in lower case.
+        dataset: Its elements, as far as the node uses them.
     """
 
     study: str
@@ -30,6 +49,11 @@ class ImageHeader:
     instance: str
     patient: tuple[str, str, str]
     dataset: Any
+
+    @property
+    def syntax(self) -> str:
+        """TransferSyntaxUID of its file; empty if that does not say."""
+        return str(value(self.dataset.file_meta, "TransferSyntaxUID") or "")
 
     @property
     def frames(self) -> int:
@@ -82,10 +106,12 @@ def read_header(file: bytes | Path) -> ImageHeader:
 def _read(stream: BinaryIO) -> ImageHeader:
     hush()
     try:
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+        dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*ELEMENTS])
         uids = [str(value(dataset, f"{of}InstanceUID") or "") for of in ("Study", "Series", "SOP")]
         issuer = str(value(dataset, "IssuerOfPatientID") or "").strip()
-        who = tuple(str(value(dataset, one) or "").strip() for one in ("PatientID", "PatientName"))
+        number, name = (
+            str(value(dataset, one) or "").strip() for one in ("PatientID", "PatientName")
+        )
     except OSError:
         raise
     except Exception:  # noqa: BLE001 - hostile bytes raise anything, with a text that quotes them
@@ -93,4 +119,9 @@ def _read(stream: BinaryIO) -> ImageHeader:
     for name, uid in zip(("Study", "Series", "SOP"), uids, strict=True):
         if not UID(uid).is_valid:
             raise UnreadableHeaderError(f"its {name}InstanceUID is missing or not a UID")
-    return ImageHeader(uids[0], uids[1], uids[2], (who[0], issuer, who[1]), dataset)
+    return ImageHeader(uids[0], uids[1], uids[2], (number, issuer, _plain(name)), dataset)
+
+
+def _plain(name: str) -> str:
+    """A name, so that those which differ in capitals or in empty parts at the end are the same."""
+    return name.rstrip("^= ").casefold()

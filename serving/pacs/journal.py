@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS studies (
     key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
     generation INTEGER NOT NULL DEFAULT 0, changed REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
-    model TEXT NOT NULL DEFAULT '');
+    model TEXT NOT NULL DEFAULT '', made INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS images (
     study TEXT NOT NULL, instance TEXT NOT NULL, file TEXT NOT NULL, digest TEXT NOT NULL,
     bytes INTEGER NOT NULL, PRIMARY KEY (study, instance));
@@ -161,8 +161,19 @@ class Journal:
         return int(str(rows[0][0]))
 
     def held(self) -> int:
-        """The bytes of all images."""
-        return int(str(self._read("SELECT COALESCE(SUM(bytes), 0) FROM images")[0][0]))
+        """The bytes of all images, and of what was made of them."""
+        query = (
+            "SELECT (SELECT COALESCE(SUM(bytes), 0) FROM images) + "
+            "(SELECT COALESCE(SUM(made), 0) FROM studies)"
+        )
+        return int(str(self._read(query)[0][0]))
+
+    def made(self, study: str, size: int) -> int:
+        """Notes how many bytes were made of a study; returns how many more than before."""
+        with self._writing() as base:
+            rows = base.execute("SELECT made FROM studies WHERE key = ?", (study,)).fetchall()
+            base.execute("UPDATE studies SET made = ? WHERE key = ?", (size, study))
+        return size - int(rows[0][0]) if rows else 0
 
     def images(self, study: str) -> list[str]:
         """The files of a study's images, in the order of their UIDs."""
@@ -200,10 +211,14 @@ class Journal:
             raise PipelineError(f"{many} with {beginning!r}: `mri pacs status` lists them.")
         return found[0]
 
-    def next_in(self, state: State, now: float) -> list[Study]:
-        """The studies in a state that are due, the oldest first."""
-        query = f"SELECT {_STUDY} FROM studies WHERE state = ? AND due <= ? ORDER BY changed"  # noqa: S608 - our own columns
-        return [_study(row) for row in self._read(query, (state.value, now))]
+    def next_in(self, state: State, now: float) -> Study | None:
+        """The oldest study in a state that is due; None if there is none."""
+        query = (
+            f"SELECT {_STUDY} FROM studies WHERE state = ? AND due <= ? "  # noqa: S608 - our own columns
+            "ORDER BY due, changed LIMIT 1"
+        )
+        rows = self._read(query, (state.value, now))
+        return _study(rows[0]) if rows else None
 
     def settle(self, before: float) -> int:
         """Calls all studies complete to which nothing came since a time; returns how many."""
@@ -279,22 +294,53 @@ class Journal:
         return [_delivery(row) for row in self._read(query, (destination, now))]
 
     def sent(self, delivery: Delivery) -> None:
-        """Notes that a destination has an answer; with the last one its study is delivered."""
-        self._ended(delivery, "sent", "", 0)
+        """Notes that a destination has an answer; with the last one its study is delivered.
+
+        That is noted, too, if the answer was withdrawn while it was on its way: if the study is
+        answered again with the same one, it is not sent again.
+        """
+        with self._writing() as base:
+            base.execute(
+                "INSERT INTO deliveries (study, instance, file, destination, state) "
+                "VALUES (?, ?, ?, ?, 'sent') ON CONFLICT (instance, destination) "
+                "DO UPDATE SET state = 'sent', reason = '', due = 0",
+                (delivery.study, delivery.instance, delivery.file, delivery.destination),
+            )
+            self._close(base, delivery.study)
 
     def missed(self, delivery: Delivery, reason: str, due: float | None) -> None:
         """Notes that a try failed; without another one due, the answer is a dead letter."""
-        self._ended(delivery, "waiting" if due is not None else "dead", reason, due or 0)
-
-    def _ended(self, delivery: Delivery, state: str, reason: str, due: float) -> None:
-        tries = 0 if state == "sent" else 1
+        state = "waiting" if due is not None else "dead"
         with self._writing() as base:
             base.execute(
-                "UPDATE deliveries SET state = ?, reason = ?, due = ?, attempts = attempts + ? "
-                "WHERE instance = ? AND destination = ?",
-                (state, reason, due, tries, delivery.instance, delivery.destination),
+                "UPDATE deliveries SET state = ?, reason = ?, due = ?, attempts = attempts + 1 "
+                "WHERE instance = ? AND destination = ? AND state = 'waiting'",
+                (state, reason, due or 0, delivery.instance, delivery.destination),
             )
             self._close(base, delivery.study)
+
+    def retire(self, destinations: Sequence[str]) -> int:
+        """Makes dead letters of what waits for destinations that are no more.
+
+        Args:
+            destinations: The names of those that are.
+
+        Returns:
+            How many answers.
+        """
+        query = "SELECT DISTINCT study, destination FROM deliveries WHERE state = 'waiting'"
+        with self._writing() as base:
+            count = 0
+            for study, destination in base.execute(query).fetchall():
+                if destination in destinations:
+                    continue
+                count += base.execute(
+                    "UPDATE deliveries SET state = 'dead', due = 0, reason = ? "
+                    "WHERE study = ? AND destination = ? AND state = 'waiting'",
+                    (f"no destination is called {destination} any more", study, destination),
+                ).rowcount
+                self._close(base, study)
+        return count
 
     @staticmethod
     def _close(base: sqlite3.Connection, study: str) -> None:
@@ -310,25 +356,58 @@ class Journal:
             (study,),
         )
 
-    def retry(self, key: str) -> None:
-        """Begins a failed, skipped or waiting study again where it stands."""
+    def retry(self, key: str, destinations: Sequence[str]) -> None:
+        """Begins a failed, skipped or waiting study again where it stands.
+
+        Args:
+            key: The study's.
+            destinations: The names of those that there are; answers to others are given up.
+        """
         with self._writing() as base:
-            dead = base.execute(
+            rows = base.execute(
+                "SELECT DISTINCT destination FROM deliveries WHERE study = ? AND state != 'sent'",
+                (key,),
+            ).fetchall()
+            for (destination,) in rows:
+                if destination not in destinations:
+                    base.execute(
+                        "DELETE FROM deliveries WHERE study = ? AND destination = ? "
+                        "AND state != 'sent'",
+                        (key, destination),
+                    )
+            base.execute(
                 "UPDATE deliveries SET state = 'waiting', attempts = 0, due = 0 "
                 "WHERE study = ? AND state != 'sent'",
                 (key,),
-            ).rowcount
+            )
             base.execute(
                 "UPDATE studies SET attempts = 0, due = 0, reason = '', state = CASE "
                 "WHEN state IN ('failed', 'skipped') THEN ? ELSE state END WHERE key = ?",
-                ("answered" if dead else "stable", key),
+                ("answered" if rows else "stable", key),
             )
+            self._close(base, key)
 
-    def forget(self, key: str) -> None:
-        """Removes a study."""
+    def forget(self, study: Study) -> int | None:
+        """Removes a study, if it stands as it did.
+
+        Args:
+            study: It, as it was told.
+
+        Returns:
+            The bytes that it had; None if it is another by now, and stays.
+        """
         with self._writing() as base:
-            for table, column in (("images", "study"), ("deliveries", "study"), ("studies", "key")):
-                base.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608 - ours
+            rows = base.execute(
+                "DELETE FROM studies WHERE key = ? AND generation = ? AND state = ? RETURNING made",
+                (study.key, study.generation, study.state.value),
+            ).fetchall()
+            if not rows:
+                return None
+            images = base.execute(
+                "DELETE FROM images WHERE study = ? RETURNING bytes", (study.key,)
+            ).fetchall()
+            base.execute("DELETE FROM deliveries WHERE study = ?", (study.key,))
+        return int(rows[0][0]) + sum(int(one[0]) for one in images)
 
     def counts(self) -> dict[str, int]:
         """How many studies are in each state."""

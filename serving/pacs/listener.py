@@ -39,6 +39,8 @@ SYNTAXES = (
 OUT_OF_RESOURCES, MISMATCH, CANNOT_UNDERSTAND, DIFFERENT = 0xA700, 0xA900, 0xC000, 0xC001
 """Statuses of PS3.4 B.2.3; the last one is of the range that a node may define."""
 _TIMEOUT = 60
+_LONGEST_PDU = 1 << 20
+"""Bytes; the node asks for PDUs of 16 KiB, and a request for an association is no longer."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Listener:
         for kind in STORED:
             entity.add_supported_context(kind, [*SYNTAXES])
         handlers = [
+            (evt.EVT_CONN_OPEN, self._bound),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _: 0x0000),
             (evt.EVT_REJECTED, lambda _: self._metrics.association("rejected")),
@@ -97,11 +100,28 @@ class Listener:
                 f"Nothing can listen at {config.host}:{config.port} ({error.strerror}): choose "
                 "another listen.port."
             ) from error
+        log.info("%s listens at %s:%d", config.ae_title, config.host, self.port)
 
     def stop(self) -> None:
         """Ends it, and all associations with it."""
         if self._server is not None:
             self._server.shutdown()
+
+    def _bound(self, event: Any) -> None:
+        """Ends a connection by which more comes than may be held in memory."""
+        association = event.assoc
+        socket = association.dul.socket
+        receive, most = socket.recv, self._keep.instance_bytes
+
+        def received(size: int) -> bytearray:
+            message = association.dimse.message
+            held = 0 if message is None or message.data_set is None else message.data_set.tell()
+            if size > _LONGEST_PDU or held > most:
+                raise OSError("too much is sent")  # by which pynetdicom closes the connection
+            content: bytearray = receive(size)
+            return content
+
+        socket.recv = received
 
     def _store(self, event: Any) -> int:
         status = self._stored(event)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -12,16 +13,24 @@ from components.whole_file import UNFINISHED
 from serving.pacs.answer import StudyAnswer
 from serving.pacs.capture import capture
 from serving.pacs.config import PacsConfig
-from serving.pacs.delivery import UndeliveredError, destination
+from serving.pacs.delivery import destination
 from serving.pacs.headers import read_header
-from serving.pacs.journal import Delivery, State, Study
+from serving.pacs.journal import State, Study
 from serving.pacs.listener import Listener
 from serving.pacs.monitoring import MonitoringServer, NodeMetrics
 from serving.pacs.objects import AnswerUids, encoded, source
+from serving.pacs.outbox import Outbox
 from serving.pacs.poll import Poll
-from serving.pacs.reading import NotNowError, Reader, SkippedError, UnfitError
+from serving.pacs.reading import (
+    NoModelError,
+    NotNowError,
+    Reader,
+    SkippedError,
+    StoppedError,
+    UnfitError,
+)
 from serving.pacs.report import write_report
-from serving.pacs.spool import ANSWER_FILE, Spool, write_whole
+from serving.pacs.spool import ANSWER_FILE, Spool, make_folder, write_whole
 
 log = logging.getLogger(__name__)
 for _library in ("dicomweb_client", "highdicom", "httpx", "pydicom", "pynetdicom", "urllib3"):
@@ -30,6 +39,8 @@ for _library in ("dicomweb_client", "highdicom", "httpx", "pydicom", "pynetdicom
 
 _PAUSE = 0.5
 """Seconds between two looks at what is due."""
+_LONGEST_PAUSE = 60.0
+"""Seconds until a model server that serves nothing is asked again, at most."""
 _SWEEP = 3600.0
 _ANSWERS = "answers"
 
@@ -57,12 +68,19 @@ class Node:
         self.metrics = NodeMetrics()
         self.spool = Spool(config.spool, config.keep, clock)
         self.listener = Listener(config.listen, config.keep, self.spool, self.metrics)
-        self._reader = Reader(config.model, config.series)
-        title = config.listen.ae_title
-        self._destinations = [destination(one, title) for one in config.destinations]
-        self._polls = [Poll(one, self.spool, clock) for one in config.poll]
         self._stopping = threading.Event()
+        self._reader = Reader(config.model, config.series, self._stopping)
+        title = config.listen.ae_title
+        self._outboxes = [
+            Outbox(
+                destination(one, title), self.spool, config.retry, self.metrics, clock,
+                self._stopping,
+            )
+            for one in config.destinations
+        ]  # fmt: skip
+        self._polls = [Poll(one, self.spool, clock, self._stopping) for one in config.poll]
         self._swept = 0.0
+        self._asked_in_vain, self._model_due = 0, 0.0
 
     def run(self) -> None:
         """Listens and works until `stop` is called or a signal comes.
@@ -73,12 +91,28 @@ class Node:
         with self.spool.exclusively():
             self._run()
 
-    def _run(self) -> None:
+    def resume(self) -> None:
+        """Puts right what the last run, or a change of the settings, has left."""
         self.spool.sweep()
-        self.listener.start()
+        if given_up := self.spool.journal.retire([one.to.name for one in self._outboxes]):
+            log.warning("%d answers wait for destinations that are not in the settings", given_up)
+
+    def _run(self) -> None:
+        self.resume()
         port = self._config.http_port
         http = None if port is None else MonitoringServer(port, self.metrics, self.health)
-        steps = {"delivery": self.deliver}
+        try:
+            self.listener.start()
+            self._work_until_stopped()
+        finally:
+            self._stopping.set()
+            self.listener.stop()
+            if http is not None:
+                http.stop()
+            self.close()
+
+    def _work_until_stopped(self) -> None:
+        steps = {f"delivery-{one.to.name}": one.work for one in self._outboxes}
         steps |= {f"poll-{number}": one.poll for number, one in enumerate(self._polls)}
         threads = [
             threading.Thread(target=self._loop, args=(step,), name=f"pacs-{name}")
@@ -93,9 +127,6 @@ class Node:
             self.listener.stop()
             for thread in threads:
                 thread.join()
-            if http is not None:
-                http.stop()
-            self.close()
 
     def stop(self) -> None:
         """Ends `run` after what it is doing."""
@@ -123,7 +154,7 @@ class Node:
                 self._stopping.wait(_PAUSE)
 
     def work(self) -> bool:
-        """Takes each study that is due one state further, but for delivery.
+        """Takes a study that is due one state further, but for delivery.
 
         Returns:
             Whether there was any.
@@ -131,9 +162,10 @@ class Node:
         now, journal = self._clock(), self.spool.journal
         moved = journal.settle(now - self._config.stable_seconds) > 0
         for state, step in ((State.READ, self._answer), (State.STABLE, self._read)):
-            for study in journal.next_in(state, now):
-                if self._stopping.is_set():
-                    return False
+            if state is State.STABLE and now < self._model_due:
+                continue
+            study = journal.next_in(state, now)
+            if study is not None and not self._stopping.is_set():
                 moved = True
                 self._timed(state.value, step, study)
         self._remove_old(now)
@@ -144,9 +176,9 @@ class Node:
         start = time.perf_counter()
         try:
             step(study)
-        except OSError as error:
+        except (OSError, MemoryError, sqlite3.Error) as error:  # of the machine, not of the study
             wait = self._config.retry.wait(study.attempts + 1)
-            reason = f"the disk of the spool fails ({error.strerror})"
+            reason = f"the machine fails ({getattr(error, 'strerror', type(error).__name__)})"
             self.spool.journal.postpone(study, reason, self._clock() + wait)
             log.error("study %s: %s", study.key, reason)
         except Exception as error:  # noqa: BLE001 - one study must not stop the others
@@ -159,9 +191,16 @@ class Node:
         spool, folder = self.spool, self.spool.folder_of(study.key)
         try:
             answer = self._reader.read(spool.images(study.key), folder)
+        except StoppedError:
+            return
         except NotNowError as error:
-            wait = self._config.retry.wait(study.attempts + 1)
-            spool.journal.postpone(study, str(error), self._clock() + wait)
+            wait, due = self._config.retry.wait, self._clock()
+            if isinstance(error, NoModelError):  # all studies wait, and none longer than another
+                self._asked_in_vain += 1
+                self._model_due = due + min(wait(self._asked_in_vain), _LONGEST_PAUSE)
+            else:
+                due += wait(study.attempts + 1)
+            spool.journal.postpone(study, str(error), due)
             log.warning("study %s waits: %s", study.key, error)
             return
         except (SkippedError, UnfitError) as error:
@@ -169,6 +208,7 @@ class Node:
             spool.journal.move(study, state, str(error))
             log.info("study %s is %s: %s", study.key, state.value, error)
             return
+        self._asked_in_vain = 0
         write_whole(folder / ANSWER_FILE, answer.model_dump_json().encode())
         if spool.journal.move(study, State.READ, model=answer.model.version):
             self.metrics.answered(answer.model.version)
@@ -181,7 +221,7 @@ class Node:
         read = {one.instance for series in answer.series for one in series.slices}
         headers = (read_header(path) for path in self.spool.images(study.key))
         sources = {one.instance: source(one) for one in headers if one.instance in read}
-        (folder / _ANSWERS).mkdir(exist_ok=True)
+        make_folder(folder / _ANSWERS)
         files = []
         objects = [*capture(answer, identity, sources, folder)]
         for one in [write_report(answer, identity, sources), *objects]:
@@ -189,46 +229,19 @@ class Node:
             name = f"{_ANSWERS}/{uid}.dcm"
             write_whole(folder / name, encoded(one))
             files.append((uid, name))
-        names = [one.name for one in self._destinations]
+        self.spool.made(study.key)
+        names = [one.to.name for one in self._outboxes]
         if self.spool.journal.answer(study, files, names):
             log.info("study %s is answered by model %s", study.key, answer.model.version)
 
     def deliver(self) -> bool:
-        """Sends what is due.
+        """Sends to each destination what is due.
 
         Returns:
             Whether there was anything.
         """
-        journal, tried = self.spool.journal, False
-        for one in self._destinations:
-            due = journal.due(one.name, self._clock())
-            if not due:
-                continue
-            tried = True
-            left = list(due)
-            try:
-                files = [self.spool.folder_of(to.study) / to.file for to in due]
-                for delivery, reason in zip(due, one.send(files), strict=True):
-                    left.remove(delivery)
-                    if reason is None:
-                        journal.sent(delivery)
-                        self.metrics.delivery(one.name, "sent")
-                    else:
-                        self._missed(delivery, f"{one.name}: {reason}")
-            except UndeliveredError as error:
-                for delivery in left:
-                    self._missed(delivery, str(error))
-            except OSError as error:
-                for delivery in left:
-                    self._missed(delivery, f"the answer cannot be read ({error.strerror})")
-        return tried
-
-    def _missed(self, delivery: Delivery, reason: str) -> None:
-        retry, attempts = self._config.retry, delivery.attempts + 1
-        due = None if attempts >= retry.attempts else self._clock() + retry.wait(attempts)
-        self.spool.journal.missed(delivery, reason, due)
-        self.metrics.delivery(delivery.destination, "dead" if due is None else "missed")
-        log.warning("study %s: %s", delivery.study, reason)
+        tried = [one.work() for one in self._outboxes]
+        return any(tried)
 
     def _remove_old(self, now: float) -> None:
         if now - self._swept < _SWEEP:
@@ -242,8 +255,8 @@ class Node:
         }
         for study in self.spool.journal.studies():
             if now - study.changed > days.get(study.state, math.inf) * 86_400:
-                self.spool.remove(study.key)
-                log.info("study %s is removed from the spool", study.key)
+                if self.spool.remove(study):
+                    log.info("study %s is removed from the spool", study.key)
             else:
                 _tidy(self.spool.folder_of(study.key))
 

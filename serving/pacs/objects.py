@@ -1,7 +1,9 @@
 """What all answers have in common: where they belong, and UIDs that are derived."""
 
 import io
+import re
 from dataclasses import dataclass
+from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 import highdicom
@@ -13,25 +15,16 @@ from components.code_version import RELEASE
 from imaging.dicom.elements import value
 from imaging.dicom.uids import derived_uid
 from serving.pacs.answer import StudyAnswer
-from serving.pacs.headers import ImageHeader
+from serving.pacs.headers import COPIED, ImageHeader
 
 MANUFACTURER = "brain-mri-pipeline"
 REPORT_SERIES, CAPTURE_SERIES = 9901, 9902
-_COPIED = (
-    # Whose it is, and of which study (PS3.3 C.7.1.1, C.7.2.1).
-    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex",
-    "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription",
-    "AccessionNumber", "ReferringPhysicianName",
-    # What the answers refer to.
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
-    "Manufacturer", "NumberOfFrames", "Rows", "Columns", "BodyPartExamined",
-    "ImageOrientationPatient", "SharedFunctionalGroupsSequence",
-)  # fmt: skip
 _MUST = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
     "StudyID", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 """What DICOM wants to be there, if only empty (type 2)."""
+_OFFSET = r"[+-](0\d|1[0-4])[0-5]\d"
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ def source(header: ImageHeader) -> Dataset:
     """
     found = Dataset()
     found.SpecificCharacterSet = "ISO_IR 192"  # whatever the source's is: UTF-8 has all names
-    for keyword in _COPIED:
+    for keyword in COPIED:
         copied = value(header.dataset, keyword)
         if copied is not None and not _may_stand(keyword, copied):
             copied = None  # an object that cannot be written would tell nobody anything
@@ -86,20 +79,34 @@ def _may_stand(keyword: str, copied: Any) -> bool:
             kind(str(copied))
     except ValueError:
         return False
+    if keyword == "TimezoneOffsetFromUTC":
+        return re.fullmatch(_OFFSET, str(copied)) is not None
     return keyword != "PatientSex" or str(copied) in ("", "M", "F", "O")
 
 
-def stamp(dataset: Any, answer: StudyAnswer, description: str) -> None:
+def _zone(source: Dataset) -> tzinfo | None:
+    """Where the times of a study are told; None: where this machine is."""
+    offset = value(source, "TimezoneOffsetFromUTC")
+    return datetime.strptime(offset, "%z").tzinfo if offset else None
+
+
+def stamp(dataset: Any, answer: StudyAnswer, description: str, source: Dataset) -> None:
     """Says when the answer was given and by what.
 
     The time is that of the model's answer, so that an object made again after a kill is the same.
+    It is told in the time zone of the study, as an object has one zone for all of its times.
 
     Args:
         dataset: The object.
         answer: What was said of the study.
         description: SeriesDescription.
+        source: An image that was read, as `source` gives it.
     """
-    day, time = answer.time[:8], answer.time[8:]
+    said = datetime.strptime(answer.time, "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+    there = said.astimezone(_zone(source))
+    day, time = f"{there:%Y%m%d}", f"{there:%H%M%S}"
+    if offset := value(source, "TimezoneOffsetFromUTC"):
+        dataset.TimezoneOffsetFromUTC = offset
     dataset.ContentDate = dataset.InstanceCreationDate = dataset.SeriesDate = day
     dataset.ContentTime = dataset.InstanceCreationTime = dataset.SeriesTime = time
     dataset.SeriesDescription = description

@@ -2,12 +2,15 @@
 
 import hashlib
 import io
+import logging
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import PIL.Image
 
+from components.errors import PipelineError
 from components.evaluate.report.card import CARD_JSON
 from components.servable import EXTRAS
 from serving.client import (
@@ -34,12 +37,24 @@ from serving.pacs.headers import ImageHeader, read_header
 from serving.pacs.rules import Choice, choose
 from serving.pacs.spool import write_whole
 
+log = logging.getLogger(__name__)
+
 _LONGEST_SIDE = 4096
 _OF_THE_IMAGE = "INVALID_ARGUMENT"
+_UNEXPLAINED = (_OF_THE_IMAGE, "NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN")
+"""What a model without the signature `explain` answers."""
 
 
 class NotNowError(Exception):
     """The model server gives no answer; it may do so later."""
+
+
+class NoModelError(NotNowError):
+    """The model server serves no version, or is not there: that is so for every study."""
+
+
+class StoppedError(Exception):
+    """The node stops; nothing came of it."""
 
 
 class UnfitError(Exception):
@@ -53,13 +68,21 @@ class SkippedError(Exception):
 class Reader:
     """Reads studies with one model server."""
 
-    def __init__(self, config: ModelServerConfig, rules: Sequence[RuleConfig]) -> None:
+    def __init__(
+        self, config: ModelServerConfig, rules: Sequence[RuleConfig], stopping: threading.Event
+    ) -> None:
         """Prepares the connection; nothing is asked yet.
 
+        Args:
+            config: Which server and model.
+            rules: Which series are read.
+            stopping: No further series is read once it is set.
+
         Raises:
-            PipelineError: The address is of another form.
+            PipelineError: The address is of another form, or the folder cannot be the model's.
         """
-        self._config, self._rules = config, rules
+        self._config, self._rules, self._stopping = config, rules, stopping
+        _check_folder(config.folder)
         self._client = Client(
             config.server, model=config.name, timeout=config.timeout, batch_size=config.batch_size,
             attempts=2,
@@ -80,7 +103,9 @@ class Reader:
             The answer.
 
         Raises:
-            NotNowError: The model server gives none.
+            NotNowError: The model server gives none, or the machine fails.
+            OSError: A file cannot be read.
+            StoppedError: The node stops.
             UnfitError: The study cannot be read.
             SkippedError: There is nothing to read in it.
         """
@@ -95,6 +120,8 @@ class Reader:
         passed = [PassedOver(uid=one.uid, reason=one.reason) for one in choices if not one.taken]
         series = []
         for number, choice in enumerate(one for one in choices if one.taken):
+            if self._stopping.is_set():
+                raise StoppedError
             answer = _read_series(client, choice, paths)
             if answer is None:
                 passed.append(PassedOver(uid=choice.uid, reason="no slice of it could be judged"))
@@ -111,9 +138,9 @@ class Reader:
         try:
             versions = [one for one in self._client.status() if one.state == "AVAILABLE"]
         except ServingError as error:
-            raise NotNowError(f"the model server answers {error.code}") from error
+            raise NoModelError(f"the model server answers {error.code}") from error
         if not versions:
-            raise NotNowError("the model server serves no version")
+            raise NoModelError("the model server serves no version")
         version = max(one.version for one in versions)
         card = ""
         if self._config.folder is not None:
@@ -145,14 +172,19 @@ class Reader:
             try:
                 overlay = client.explain(picture).overlay
             except ServingError as error:
-                if error.code in (_OF_THE_IMAGE, "NOT_FOUND", "UNIMPLEMENTED", "UNKNOWN"):
+                gone = isinstance(error, NoVersionError)  # the version was unloaded meanwhile
+                if error.code in _UNEXPLAINED and not gone:
                     break  # a model that explains nothing
                 raise NotNowError(f"the model server answers {error.code}") from error
             if not _is_picture(overlay):
                 continue
             name = f"key-{number}-{place}.png"
             write_whole(folder / name, overlay)
-            shown.append(KeySlice(instance=one.instance, frame=one.frame, overlay=name))
+            shown.append(
+                KeySlice(
+                    instance=one.instance, frame=one.frame, frames=one.frames, overlay=name
+                )
+            )  # fmt: skip
         return tuple(shown)
 
 
@@ -205,14 +237,34 @@ def _frames(header: ImageHeader, path: Path) -> list[tuple[SliceRecord, EncodedI
     try:
         for one in open_frames(path):
             if isinstance(one, ImageError):
+                _check_lasting(one)
                 frame = one.frame or 0
                 found.append((about.model_copy(update={"frame": frame, "error": str(one)}), None))
                 continue
             said = {"frame": one.frame, "head": one.head}
             found.append((about.model_copy(update=said), one))
     except ImageError as error:
+        _check_lasting(error)
         found.append((about.model_copy(update={"error": str(error)}), None))
     return found
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Lets a folder pass that is there, or may be once the first version is pushed."""
+    if folder is None or folder.is_dir():
+        return
+    if folder.exists() or not folder.parent.is_dir():
+        raise PipelineError(
+            f"model.folder: {folder} is not a folder: name the one that holds the model's "
+            "versions, or leave the setting out."
+        )
+    log.warning("model.folder %s is not there yet; until it is, answers name no card", folder)
+
+
+def _check_lasting(error: ImageError) -> None:
+    """Lets through what is wrong with an image, and not that it could not be read now."""
+    if error.temporary:
+        raise NotNowError("an image could not be read now")
 
 
 def _told(about: SliceRecord, answer: Prediction | ImageError | ServingError) -> SliceRecord:

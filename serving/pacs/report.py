@@ -90,7 +90,7 @@ def write_report(
         manufacturer=MANUFACTURER,
         is_complete=True,
     )
-    stamp(report, answer, "Model report: decision support")
+    stamp(report, answer, "Model report: decision support", evidence[0])
     return report
 
 
@@ -188,6 +188,7 @@ def _key_images(answer: StudyAnswer, sources: Mapping[str, Dataset]) -> list[Ima
             name=codes.DCM.KeyImages,
             referenced_sop_class_uid=sources[key.instance].SOPClassUID,
             referenced_sop_instance_uid=key.instance,
+            referenced_frame_numbers=[key.frame + 1] if key.frames > 1 else None,
             relationship_type=RelationshipTypeValues.CONTAINS,
         )
         for series in answer.series

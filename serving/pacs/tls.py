@@ -6,6 +6,22 @@ from pathlib import Path
 from components.errors import PipelineError
 from serving.pacs.config import TlsConfig
 
+HANDSHAKE_SECONDS = 10.0
+"""How long a listener waits for the other side's part of a handshake: nobody else can connect
+meanwhile."""
+
+
+class _Hurried(ssl.SSLSocket):
+    """A connection whose handshake does not wait for ever."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        before = self.gettimeout()
+        self.settimeout(HANDSHAKE_SECONDS)
+        try:
+            super().do_handshake(block)
+        finally:
+            self.settimeout(before)
+
 
 def server_context(tls: TlsConfig) -> ssl.SSLContext:
     """What a listener needs; it must have a certificate.
@@ -16,6 +32,7 @@ def server_context(tls: TlsConfig) -> ssl.SSLContext:
     if tls.certificate is None:
         raise PipelineError("listen.tls needs a certificate: name the PEM file.")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.sslsocket_class = _Hurried
     if tls.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     return _loaded(context, tls)

@@ -31,7 +31,7 @@ def journal(tmp_path) -> Journal:
     for key, now in (("aaaa1111", 1.0), ("bbbb2222", 2.0)):
         made.add(key, "1.2.3", "file.dcm", "digest", 10, now)
     made.settle(1.5)
-    [stable] = made.next_in(State.STABLE, 5.0)
+    stable = made.next_in(State.STABLE, 5.0)
     made.move(stable, State.FAILED, "its images are of different patients")
     return made
 

@@ -1,6 +1,7 @@
 """Images come in by C-STORE over real sockets."""
 
 import errno
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from pydicom.uid import CTImageStorage
 from pynetdicom import AE
 
 from serving.pacs import spool as spool_module
+from serving.pacs import tls as tls_module
 from serving.pacs.config import KeepConfig, ListenConfig
 from serving.pacs.listener import (
     CANNOT_UNDERSTAND,
@@ -163,3 +165,34 @@ def test_over_tls_and_not_without(start, tmp_path):
         assert pacs.send(listener.port, series, tls=(context, "127.0.0.1")) == [0]
         assert held(spool) == 1
         assert pacs.send(listener.port, pacs.mr_series(1, study="2")) is None
+
+
+def test_who_connects_and_says_nothing_keeps_nobody_waiting(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(tls_module, "HANDSHAKE_SECONDS", 0.1)
+    certificate = self_signed(tmp_path / "node.pem")
+    with start(tls={"certificate": certificate}) as (listener, spool):
+        context = ssl.create_default_context(cafile=str(certificate))
+        with socket.create_connection(("127.0.0.1", listener.port)):
+            assert pacs.send(listener.port, pacs.mr_series(1), tls=(context, "127.0.0.1")) == [0]
+        assert held(spool) == 1
+
+
+def test_an_image_that_does_not_end_ends_the_association(start):
+    big, side = pacs.mr_series(1)[0], 1500
+    big.Rows = big.Columns = side
+    big.PixelData = bytes(2 * side * side)
+    with start({"instance_bytes": 100_000}) as (listener, spool):
+        assert pacs.send(listener.port, [big]) == [None]
+        assert files(spool) == []
+        assert pacs.send(listener.port, pacs.mr_series(1)) == [0]
+
+
+def test_a_message_longer_than_was_agreed_is_not_waited_for(start):
+    with start() as (listener, _), socket.create_connection(("127.0.0.1", listener.port)) as one:
+        one.settimeout(30)
+        one.sendall(b"\x01\0\x7f\xff\xff\xff" + bytes(100))  # a request of two gigabytes
+        try:
+            answer = one.recv(1)
+        except ConnectionResetError:
+            answer = b""
+        assert answer == b""

@@ -1,13 +1,12 @@
 """The node between a sender, a model server and an archive, all on loopback."""
 
 import logging
-from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-import fake_server
 import pacs
 import pytest
+from pacs import finish, receive, states, texts
 from prometheus_client import generate_latest
 from pydicom.uid import ComprehensiveSRStorage, RLELossless, SecondaryCaptureImageStorage
 
@@ -15,62 +14,10 @@ from components.errors import PipelineError
 from serving.pacs import node as node_module
 from serving.pacs import reading, spool
 from serving.pacs.config import PacsConfig
-from serving.pacs.headers import read_header
 from serving.pacs.journal import Journal, State
 from serving.pacs.node import Node
-from serving.pacs.objects import encoded
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def model() -> pacs.Model:
-    return pacs.Model()
-
-
-@pytest.fixture
-def server(model) -> Iterator[str]:
-    with fake_server.running(model) as running:
-        yield running.address
-
-
-@pytest.fixture
-def archive() -> Iterator[pacs.Archive]:
-    with pacs.archive() as found:
-        yield found
-
-
-@pytest.fixture
-def clock() -> pacs.Clock:
-    return pacs.Clock()
-
-
-@pytest.fixture
-def node(tmp_path, server, archive, clock) -> Iterator[Node]:
-    made = Node(pacs.settings(tmp_path, server, archive.port), clock)
-    yield made
-    made.close()
-
-
-def receive(node: Node, datasets) -> None:
-    for one in datasets:
-        content = encoded(one)
-        node.spool.add(read_header(content), content)
-
-
-def finish(node: Node, clock: pacs.Clock, seconds: float = 61) -> None:
-    """Lets time pass until nothing is left to be done."""
-    clock.now += seconds
-    while node.work() | node.deliver():
-        pass
-
-
-def states(node: Node) -> list[State]:
-    return [one.state for one in node.spool.journal.studies()]
-
-
-def texts(report) -> list[str]:
-    return [one.TextValue for one in report.ContentSequence if one.ValueType == "TEXT"]
 
 
 def test_a_study_is_answered_with_a_report_and_captures(node, archive, clock):
@@ -223,7 +170,7 @@ def test_an_archive_that_refuses_ends_in_dead_letters_which_a_retry_sends(
     }
     assert {one.attempts for one in journal.dead()} == {3}
     archive.status = 0x0000
-    journal.retry(study.key)
+    journal.retry(study.key, ["archive"])
     finish(node, clock)
     assert states(node) == [State.DELIVERED]
     assert len(archive.stored) == 2

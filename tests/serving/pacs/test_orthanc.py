@@ -124,6 +124,7 @@ def test_answers_to_a_study_are_found_in_orthanc(tmp_path, patient, server, way)
         "model": {"server": server, "key_slices": 2},
         "series": [{"contrast": "with"}],
         "destinations": [{"name": "orthanc", **(by_store if way == "store" else {"url": web})}],
+        "keep": {"days": 36_500},
         "poll": [{"url": web, "seconds": 1, "days": 36_500}] if way == "web" else [],
     }
     config = tmp_path / "pacs.yaml"
