@@ -78,7 +78,7 @@ class Node:
         self.listener.start()
         port = self._config.http_port
         http = None if port is None else MonitoringServer(port, self.metrics, self.health)
-        steps = {"delivery": self.deliver}
+        steps = {"delivery": self.deliver, "commitment": self.commit}
         steps |= {f"poll-{number}": one.poll for number, one in enumerate(self._polls)}
         threads = [
             threading.Thread(target=self._loop, args=(step,), name=f"pacs-{name}")
@@ -222,6 +222,14 @@ class Node:
                 for delivery in left:
                     self._missed(delivery, f"the answer cannot be read ({error.strerror})")
         return tried
+
+    def commit(self) -> bool:
+        """Tells who asked for storage commitment which images are safe.
+
+        Returns:
+            Whether anybody had asked.
+        """
+        return self.listener.commitments.report(self._clock(), self._config.retry)
 
     def _missed(self, delivery: Delivery, reason: str) -> None:
         retry, attempts = self._config.retry, delivery.attempts + 1
