@@ -223,11 +223,15 @@ def _keep(node: Node, image: Dataset) -> None:
 
 def _send(port: int, images: list[Dataset]) -> list[int]:
     entity = AE(ae_title="SENDER")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _START_SECONDS
     entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", port, ae_title="BRAIN_MRI")
     if not association.is_established:
         return [-1] * len(images)
-    statuses = [association.send_c_store(one).get("Status", -1) for one in images]
+    statuses = []
+    for one in images:
+        ended = not association.is_established
+        statuses.append(-1 if ended else association.send_c_store(one).get("Status", -1))
     association.release()
     return statuses
 

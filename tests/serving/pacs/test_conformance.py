@@ -63,7 +63,7 @@ def test_an_association_is_as_it_is_said():
 
 def test_private_codes_are_those_of_the_report():
     said = [row[:2] for row in table("Private code, scheme 99BRAINMRI")]
-    codes = [report._CLASS, report._REFER, report._IS_BRAIN]
+    codes = [report._TITLE, report._CLASS, report._REFER, report._IS_BRAIN]
     codes += [report._concept("Probability of ", "NAME"), report._concept("", "NAME")]
     assert said == [[one.value, one.meaning] for one in codes]
     assert {one.scheme_designator for one in codes} == {"99BRAINMRI"}

@@ -232,6 +232,7 @@ def test_answers_to_a_study_are_found_in_orthanc(tmp_path, patients, server, ort
         ["dsrdump", "+Pl", tmp_path / "0.dcm"], capture_output=True, text=True, check=True
     ).stdout
     for line in (
+        'CONTAINER:(,,"Model report: decision support")',
         'CODE:(,,"Procedure reported")=(113091000,SCT,"Magnetic resonance imaging")',
         'TEXT:(,,"Algorithm Name")="brain_mri"',
         'TEXT:(,,"Algorithm Version")="7"',
