@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -108,12 +109,13 @@ def _associations(address: str) -> dict[str, Any]:
             statuses = [status for each in sent for status in each]
         seconds = time.monotonic() - before
         node.listener.stop()
+        kept = sum(node.spool.journal.size(one.key) for one in node.spool.journal.studies())
         node.close()
-    refused = sum(status != 0 for status in statuses)
-    found = {"senders": _SENDERS, "images_per_s": len(statuses) / seconds, "refused": refused}
+    found = {"senders": _SENDERS, "images_per_s": kept / seconds, "kept": kept}
+    said = dict(Counter(f"{status:04X}" if status >= 0 else "aborted" for status in statuses))
     print(
-        f"{_SENDERS} senders at once: {len(statuses)} images in {seconds:.1f} s, "
-        f"{found['images_per_s']:.0f} a second, {refused} refused",
+        f"{_SENDERS} senders at once: {kept} images kept in {seconds:.1f} s, "
+        f"{found['images_per_s']:.0f} a second; statuses {said}",
         flush=True,
     )
     return found
@@ -174,7 +176,7 @@ def _study(number: int, series: int, slices: int) -> list[Dataset]:
     for index in range(series):
         uid = derived_uid("benchmark series", str(number), str(index))
         for place in range(slices):
-            one = copy.copy(_IMAGES[place % len(_IMAGES)])
+            one = copy.deepcopy(_IMAGES[place % len(_IMAGES)])
             one.SOPInstanceUID = derived_uid("benchmark image", uid, str(place))
             one.StudyInstanceUID = derived_uid("benchmark study", str(number))
             one.SeriesInstanceUID = uid
