@@ -160,7 +160,8 @@ def _comments(answer: StudyAnswer) -> list[str]:
     found = [DISCLAIMER]
     for number, series in enumerate(answer.series, start=1):
         judged = sum(one.label is not None for one in series.slices)
-        said = f"Series {number}: {series.label}. {series.words}"
+        shares = ", ".join(f"{name} {p:.3f}" for name, p in series.probabilities.items())
+        said = f"Series {number}: {series.label} ({shares}). {series.words}"
         found.append(f"{said} {judged} of {len(series.slices)} slices were judged.")
         if series.in_distribution is False:
             found.append(f"Series {number} does not look like a brain MRI of the training data.")
