@@ -66,6 +66,9 @@ def capture(
                 image.BodyPartExamined = part
             else:
                 image.Laterality = ""  # not known, as the part is not
+            # highdicom's would be the time at which it is made, another one after a kill.
+            image.DateOfSecondaryCapture = image.ContentDate
+            image.TimeOfSecondaryCapture = image.ContentTime
             image.BurnedInAnnotation = "NO"  # nothing that is written in names the patient
             image.DerivationDescription = f"Model heat over the slice. {DISCLAIMER}"
             reference = Dataset()

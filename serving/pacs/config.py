@@ -56,6 +56,22 @@ class TlsConfig(StrictConfig):
     ca: Path | None = None
 
 
+class RequesterConfig(StrictConfig):
+    """Whoever may ask for storage commitment, and where it is told what is safe.
+
+    Attributes:
+        ae_title: Its AE title, as it calls itself when it asks.
+        host: Its address.
+        port: Its port.
+        tls: Certificates; without them the answer goes unencrypted.
+    """
+
+    ae_title: Title
+    host: str
+    port: Port
+    tls: TlsConfig | None = None
+
+
 class ListenConfig(StrictConfig):
     """The C-STORE listener.
 
@@ -66,6 +82,7 @@ class ListenConfig(StrictConfig):
         allowed: AE titles that may send; an association of any other is refused.
         tls: Certificates; without them DICOM goes unencrypted.
         associations: How many may be open at once; more are refused for a while.
+        commitment: Who may ask for storage commitment, of those in `allowed`.
     """
 
     ae_title: Title = "BRAIN_MRI"
@@ -74,6 +91,13 @@ class ListenConfig(StrictConfig):
     allowed: tuple[Title, ...] = Field(min_length=1)
     tls: TlsConfig | None = None
     associations: int = Field(32, ge=1, le=500)
+    commitment: tuple[RequesterConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _are_let_in(self) -> "ListenConfig":
+        if strangers := {one.ae_title for one in self.commitment} - {*self.allowed}:
+            raise ValueError(f"commitment names {sorted(strangers)}, which allowed does not")
+        return self
 
 
 class ModelServerConfig(StrictConfig):
@@ -259,6 +283,10 @@ class PacsConfig(StrictConfig):
             files = {} if tls is None else {n: folder / p for n, p in tls if p is not None}
             return None if tls is None else tls.model_copy(update=files)
 
+        requesters = (
+            one.model_copy(update={"tls": placed(one.tls)}) for one in self.listen.commitment
+        )
+        listen = {"tls": placed(self.listen.tls), "commitment": tuple(requesters)}
         model = self.model
         if model.folder is not None:
             model = model.model_copy(update={"folder": folder / model.folder})
@@ -266,7 +294,7 @@ class PacsConfig(StrictConfig):
             update={
                 "spool": folder / self.spool,
                 "model": model,
-                "listen": self.listen.model_copy(update={"tls": placed(self.listen.tls)}),
+                "listen": self.listen.model_copy(update=listen),
                 "destinations": tuple(
                     one.model_copy(update={"tls": placed(one.tls)}) for one in self.destinations
                 ),

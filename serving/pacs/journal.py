@@ -100,6 +100,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     due REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (instance, destination));
 CREATE INDEX IF NOT EXISTS by_study ON deliveries (study);
+CREATE INDEX IF NOT EXISTS by_instance ON images (instance);
 """
 _STUDY = "key, state, reason, generation, changed, attempts, due, model"
 _DELIVERY = "study, instance, file, destination, state, attempts, reason"
@@ -179,6 +180,11 @@ class Journal:
         """The files of a study's images, in the order of their UIDs."""
         query = "SELECT file FROM images WHERE study = ? ORDER BY instance"
         return [str(row[0]) for row in self._read(query, (study,))]
+
+    def find_image(self, instance: str) -> tuple[str, str] | None:
+        """The study and the file of an image; None if it is not there."""
+        rows = self._read("SELECT study, file FROM images WHERE instance = ?", (instance,))
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
 
     def add(self, study: str, instance: str, file: str, digest: str, size: int, now: float) -> None:
         """Files an image; its study is received again, and answers not yet sent are withdrawn."""

@@ -16,9 +16,10 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from components.errors import PipelineError
+from serving.pacs.commitment import Commitments
 from serving.pacs.config import KeepConfig, ListenConfig
 from serving.pacs.headers import UnreadableHeaderError, read_header
 from serving.pacs.monitoring import NodeMetrics
@@ -46,7 +47,11 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """A listener in threads of its own, from `start` to `stop`."""
+    """A listener in threads of its own, from `start` to `stop`.
+
+    Attributes:
+        commitments: What was asked for storage commitment.
+    """
 
     def __init__(
         self, config: ListenConfig, keep: KeepConfig, spool: Spool, metrics: NodeMetrics
@@ -58,6 +63,7 @@ class Listener:
         """
         self._config, self._keep, self._spool, self._metrics = config, keep, spool, metrics
         self._tls = server_context(config.tls) if config.tls else None
+        self.commitments = Commitments(config, keep, spool)
         self._server: Any = None
 
     @property
@@ -80,8 +86,11 @@ class Listener:
         entity.add_supported_context(Verification)
         for kind in STORED:
             entity.add_supported_context(kind, [*SYNTAXES])
+        if config.commitment:
+            entity.add_supported_context(StorageCommitmentPushModel)
         handlers = [
             (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_N_ACTION, self.commitments.request),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _: 0x0000),
             (evt.EVT_REJECTED, lambda _: self._metrics.association("rejected")),

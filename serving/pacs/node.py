@@ -113,6 +113,7 @@ class Node:
 
     def _work_until_stopped(self) -> None:
         steps = {f"delivery-{one.to.name}": one.work for one in self._outboxes}
+        steps["commitment"] = self.commit
         steps |= {f"poll-{number}": one.poll for number, one in enumerate(self._polls)}
         threads = [
             threading.Thread(target=self._loop, args=(step,), name=f"pacs-{name}")
@@ -242,6 +243,14 @@ class Node:
         """
         tried = [one.work() for one in self._outboxes]
         return any(tried)
+
+    def commit(self) -> bool:
+        """Tells who asked for storage commitment which images are safe.
+
+        Returns:
+            Whether anybody had asked.
+        """
+        return self.listener.commitments.report(self._clock(), self._config.retry)
 
     def _remove_old(self, now: float) -> None:
         if now - self._swept < _SWEEP:

@@ -35,6 +35,9 @@ from serving.pacs.objects import MANUFACTURER, REPORT_SERIES, AnswerUids, stamp
 
 SCHEME = "99BRAINMRI"
 _LONGEST_MEANING = 64
+_TITLE = CodedConcept("report", SCHEME, "Model report: decision support")
+"""Says what none of CID 7021 says, and OHIF shows a report of another title than (126000, DCM) as
+text: of that one it shows regions of images, and there are none."""
 _REFER = CodedConcept("refer", SCHEME, "Refer to a reader")
 _IS_BRAIN = CodedConcept("brain-mri", SCHEME, "Looks like a brain MRI of the training data")
 _CLASS = CodedConcept("class", SCHEME, "Likeliest class")
@@ -68,7 +71,7 @@ def write_report(
             _group(one, number, answer, identity, sources)
             for number, one in enumerate(answer.series, start=1)
         ],
-        title=codes.DCM.ImagingMeasurementReport,
+        title=_TITLE,
     )
     root = content[0]
     for text in _comments(answer):
@@ -157,7 +160,8 @@ def _comments(answer: StudyAnswer) -> list[str]:
     found = [DISCLAIMER]
     for number, series in enumerate(answer.series, start=1):
         judged = sum(one.label is not None for one in series.slices)
-        said = f"Series {number}: {series.label}. {series.words}"
+        shares = ", ".join(f"{name} {p:.3f}" for name, p in series.probabilities.items())
+        said = f"Series {number}: {series.label} ({shares}). {series.words}"
         found.append(f"{said} {judged} of {len(series.slices)} slices were judged.")
         if series.in_distribution is False:
             found.append(f"Series {number} does not look like a brain MRI of the training data.")

@@ -53,6 +53,16 @@ class DeploymentConfig(StrictConfig):
         image: TensorFlow Serving's image.
         page_image: The image of the Dockerfile's target `page`.
         prometheus_image: Prometheus' image.
+        dicom_port: Published port of the archive, DICOM.
+        orthanc_port: Published port of the archive's own page and its DICOMweb.
+        ohif_port: Published port of the viewer.
+        node_port: Published port of the DICOM node.
+        orthanc_image: Orthanc's image, with DICOMweb.
+        pipeline_image: The image of the Dockerfile's target `pipeline`.
+        npm_image: An image with npm, which fetches the viewer.
+        nginx_image: An image of nginx that runs as an ordinary user, which serves the viewer.
+        ohif_version: The viewer's version on npm.
+        ohif_sha256: Its package's SHA-256.
     """
 
     name: str = Field(MODEL_NAME, pattern=r"^[a-z][a-z0-9_]*$")
@@ -67,3 +77,13 @@ class DeploymentConfig(StrictConfig):
     image: str = TF_SERVING_IMAGE
     page_image: str = "brain-mri-page:latest"
     prometheus_image: str = "prom/prometheus:v3.5.0"
+    dicom_port: int = Field(4242, ge=1, le=65535)
+    orthanc_port: int = Field(8042, ge=1, le=65535)
+    ohif_port: int = Field(3000, ge=1, le=65535)
+    node_port: int = Field(11112, ge=1, le=65535)
+    orthanc_image: str = "jodogne/orthanc-plugins:1.12.7"
+    pipeline_image: str = "brain-mri-pipeline:latest"
+    npm_image: str = "node:22-slim"
+    nginx_image: str = "nginxinc/nginx-unprivileged:1.29-alpine"
+    ohif_version: str = "3.12.10"
+    ohif_sha256: str = "fbabd410be33e5b9898931b725229b9da9553aac339914b5c29796d3aa5d4b2d"

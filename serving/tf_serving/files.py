@@ -9,6 +9,8 @@ from components.whole_file import whole_file
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
 
 _TEMPLATES = text_environment(Path(__file__).parent / "templates")
+_PACS = ("orthanc.json", "pacs.yaml", "ohif.js", "ohif.conf")
+_COMMENT = {".json": "//", ".js": "//"}  # Orthanc takes comments in JSON
 
 
 def deployment_file(name: str, config: DeploymentConfig) -> str:
@@ -17,7 +19,9 @@ def deployment_file(name: str, config: DeploymentConfig) -> str:
     Args:
         name: `models.config`, TensorFlow Serving's `--model_config_file`; `batching.config`, its
             `--batching_parameters_file`; `monitoring.config`, its `--monitoring_config_file`;
-            `prometheus.yml`; or `docker-compose.yaml`.
+            `prometheus.yml`; `docker-compose.yaml`; or, for an archive, a viewer and a DICOM node
+            beside them, `docker-compose.pacs.yaml`, `orthanc.json`, `pacs.yaml`, `ohif.js`, OHIF's
+            configuration, and `ohif.conf`, that of the nginx which serves it.
         config: The deployment.
 
     Returns:
@@ -36,7 +40,9 @@ def batching_config(config: BatchingConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> list[Path]:
+def write_files(
+    config: DeploymentConfig, out: Path, *, force: bool = False, pacs: bool = False
+) -> list[Path]:
     """Writes all files into a folder.
 
     Their first line has a digest of the rest, by which a file that was edited is told.
@@ -46,6 +52,7 @@ def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> 
         out: The folder; made where it is not there.
         force: Whether files of these names are replaced even if they were edited, or came from
             elsewhere.
+        pacs: Whether those of an archive, a viewer and a DICOM node are written, too.
 
     Returns:
         The files.
@@ -58,6 +65,8 @@ def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> 
         *(out / "config" / f"{name}.config" for name in ("models", "batching", "monitoring")),
         *(out / name for name in ("prometheus.yml", "docker-compose.yaml")),
     ]
+    if pacs:
+        paths += [out / "docker-compose.pacs.yaml", *(out / "pacs" / name for name in _PACS)]
     try:
         if not force and (edited := [str(path) for path in paths if _is_edited(path)]):
             raise UsageError(
@@ -65,11 +74,11 @@ def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> 
                 "not written by this command: name another folder, or give --force. Nothing was "
                 "written."
             )
-        (out / "config").mkdir(parents=True, exist_ok=True)
         for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
             text = deployment_file(path.name, config)
             with whole_file(path) as file:
-                file.write_text(f"{_first_line(text)}\n{text}", encoding="utf-8")
+                file.write_text(f"{_first_line(path, text)}\n{text}", encoding="utf-8")
     except OSError as error:
         raise path_error(error)(
             f"{out} cannot be written ({error.strerror}): name another folder."
@@ -77,8 +86,9 @@ def write_files(config: DeploymentConfig, out: Path, *, force: bool = False) -> 
     return paths
 
 
-def _first_line(text: str) -> str:
-    return f"# mri serve files {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+def _first_line(path: Path, text: str) -> str:
+    mark = _COMMENT.get(path.suffix, "#")
+    return f"{mark} mri serve files {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _is_edited(path: Path) -> bool:
@@ -89,4 +99,4 @@ def _is_edited(path: Path) -> bool:
         return False
     except UnicodeDecodeError:
         return True
-    return first != _first_line(rest)
+    return first != _first_line(path, rest)

@@ -144,7 +144,8 @@ def test_bench_measures_a_server(server, images):
     assert "NOT_FOUND" in result.stderr
 
 
-def test_files_for_production_are_written(tmp_path):
+def test_files_for_production_are_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = mri("serve", "files", str(tmp_path / "deployment"), "--work", str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "deployment" / "config" / "models.config").exists()
@@ -152,3 +153,5 @@ def test_files_for_production_are_written(tmp_path):
         f'source: "{tmp_path}/serving/brain_mri"'
         in (tmp_path / "deployment" / "docker-compose.yaml").read_text()
     )
+    result = mri("serve", "files", "deployment", "--work", str(tmp_path), "--pacs")
+    assert "--file deployment/docker-compose.pacs.yaml up" in result.stdout

@@ -1,3 +1,6 @@
+import json
+import re
+
 import pytest
 import yaml
 from google.protobuf import text_format
@@ -5,6 +8,7 @@ from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from components.errors import PipelineError
+from serving.pacs.config import PacsConfig
 from serving.server.configuration import read_batching_parameters, read_monitoring_config
 from serving.server.flags import parse_flags
 from serving.tf_serving.config import BatchingConfig, DeploymentConfig
@@ -19,6 +23,12 @@ def files(tmp_path):
         path for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
     return {path.name: path for path in written}
+
+
+@pytest.fixture
+def pacs(tmp_path):
+    config = DeploymentConfig(models=tmp_path / "serving" / "brain_mri")
+    return {path.name: path for path in write_files(config, tmp_path / "out", pacs=True)}
 
 
 def _parsed(text):
@@ -88,6 +98,54 @@ def test_compose_takes_a_folder_of_any_name(tmp_path):
     document = yaml.safe_load((tmp_path / "docker-compose.yaml").read_text(encoding="utf-8"))
     [volume] = document["services"]["page"]["volumes"]
     assert volume["source"].replace("$$", "$") == str(models)  # as Compose reads it
+
+
+def test_compose_for_a_pacs_has_an_archive_a_viewer_and_the_node(pacs, tmp_path):
+    document = yaml.safe_load(pacs["docker-compose.pacs.yaml"].read_text())
+    services = document["services"]
+    assert set(services) == {"orthanc", "ohif", "node"}
+    base = yaml.safe_load(pacs["docker-compose.yaml"].read_text())["services"]
+    taken = [port for one in base.values() for port in one["ports"]]
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        taken += service["ports"]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert set(service.get("depends_on", ())) <= {
+            *services, *base
+        }  # fmt: skip
+        for volume in service["volumes"]:
+            if isinstance(volume, dict):
+                assert volume["source"] == str(tmp_path / "serving" / "brain_mri")
+            elif volume.startswith("./"):
+                assert (tmp_path / "out" / volume.split(":")[0]).is_file()
+            else:
+                assert volume.split(":")[0] in document["volumes"]
+    assert len({one.rsplit(":", 1)[0] for one in taken}) == len(taken)  # no port twice
+    assert "@ohif/app@" in services["ohif"]["build"]["dockerfile_inline"]
+
+
+def test_the_nodes_settings_are_those_of_the_services_around_it(pacs):
+    services = yaml.safe_load(pacs["docker-compose.pacs.yaml"].read_text())["services"]
+    node = PacsConfig.model_validate(yaml.safe_load(pacs["pacs.yaml"].read_text()))
+    orthanc = json.loads(pacs["orthanc.json"].read_text().partition("\n")[2])
+    assert services["node"]["command"] == ["pacs", "run", "--config", "/config/pacs.yaml"]
+    assert services["node"]["ports"][0].endswith(f":{node.listen.port}")
+    assert node.listen.allowed == (orthanc["DicomAet"],)
+    assert orthanc["DicomModalities"]["node"] == [node.listen.ae_title, "node", node.listen.port]
+    web = f"http://orthanc:{orthanc['HttpPort']}/dicom-web"
+    assert [one.url for one in (*node.destinations, *node.poll)] == [web, web]
+    assert (node.model.server, str(node.model.folder)) == ("server:8500", "/models/brain_mri")
+    assert str(node.spool).startswith("/data/")
+    viewer = json.loads(
+        re.sub(r"^.*window.config = |;\s*$", "", pacs["ohif.js"].read_text(), flags=re.S)
+    )
+    [source] = viewer["dataSources"]
+    assert source["configuration"]["qidoRoot"] == orthanc["DicomWeb"]["Root"].rstrip("/")
+    served = pacs["ohif.conf"].read_text()
+    assert f"location {orthanc['DicomWeb']['Root']} {{" in served
+    assert f"proxy_pass http://orthanc:{orthanc['HttpPort']};" in served
+    assert f"listen {services['ohif']['ports'][0].rsplit(':', 1)[1]};" in served
 
 
 def test_prometheus_reads_where_the_server_writes(files):
