@@ -112,7 +112,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     tab.keyboard.press("Home")
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
         tab.keyboard.press(key)
-    expect(corner(tab, "nw")).to_have_text("brain.dcm\nFrame 2 of 0 to 19", use_inner_text=True)
+    expect(corner(tab, "nw")).to_have_text("brain.dcm\nFrame 2 (0 to 19)", use_inner_text=True)
     expect(viewer.get_by_role("option", selected=True)).to_contain_text("2")
     expect(viewer.get_by_role("option", selected=True)).to_contain_text("Glioma 75.0%")
     expect(viewer.get_by_role("status")).to_contain_text("Frame 2, Glioma 75.0%")
@@ -160,7 +160,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     expect(corner(tab, "nw", 1)).to_contain_text("Frame 6")
 
     tab.keyboard.press("?")
-    expect(tab.get_by_role("dialog", name="Keys of the viewer")).to_be_visible()
+    expect(tab.get_by_role("dialog", name="Keys, mouse and touch")).to_be_visible()
     tab.keyboard.press("Escape")
     expect(viewer).to_be_visible()
     tab.keyboard.press("Escape")
@@ -203,7 +203,7 @@ def test_what_the_file_says_of_its_place_is_shown(site: Site, open_tab: Tab) -> 
     tab = open_tab(viewport={"width": 1440, "height": 900})
     judged(tab, site(), dicom(Laterality="L", ScanningSequence="SE"))
     opened(tab)
-    for words in ("MR", "spin echo", "axial", "0.5 × 0.5 mm", "slice of 4 mm", "side marker L"):
+    for words in ("MR", "spin echo", "axial", "0.5 × 0.5 mm", "4 mm thick", "side marker L"):
         expect(corner(tab, "ne")).to_contain_text(words)
     letters = [tab.locator(f".viewer .letter.{side}").first for side in ("left", "top")]
     assert [letter.inner_text() for letter in letters] == ["R", "A"]
@@ -228,7 +228,7 @@ def test_a_nifti_volume(site: Site, open_tab: Tab) -> None:
     expect(tab.locator(".strip .slice")).to_have_count(12)
     opened(tab)
     tab.keyboard.press("End")
-    expect(corner(tab, "nw")).to_contain_text("Frame 11 of 0 to 11")
+    expect(corner(tab, "nw")).to_contain_text("Frame 11 (0 to 11)")
     expect(corner(tab, "ne")).to_contain_text("0.9 × 0.9 mm")
     assert tab.locator(".viewer .letter.left").first.inner_text() == "R"
 
@@ -329,7 +329,7 @@ def test_a_dicom_file_is_seen_before_it_is_sent(site: Site, open_tab: Tab) -> No
     tab.set_input_files("#image", [dicom()])
     tab.get_by_role("button", name="Look at brain.dcm before it is sent").click()
     shown(tab)
-    expect(corner(tab, "nw")).to_contain_text("Frame 10 of 0 to 19")
+    expect(corner(tab, "nw")).to_contain_text("Frame 10 (0 to 19)")
     expect(tab.get_by_text("Not judged yet")).to_be_visible()
     assert grey(tab)[0] > 50
     assert not any(url.endswith("/results") for url in asked)
