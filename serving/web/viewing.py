@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from imaging.picture import RejectedImageError
 from imaging.reader import OpenFile
 from serving.web.problems import ProblemError, of_status
-from serving.web.security import csrf, limiter, sending_rate
+from serving.web.security import csrf, limiter, viewing_rate
 from serving.web.state import state
 from serving.web.uploads import in_words, open_upload, sent_image
 
@@ -20,7 +20,7 @@ READ = "X-Frames"
 
 
 @viewing.post("/api/v1/frames")
-@limiter.limit(sending_rate)
+@limiter.limit(viewing_rate)
 def frames() -> Response:
     """What the file says of its frames; with `first`, the samples of `count` of them."""
     first, count = whole("first"), whole("count", 1)

@@ -332,7 +332,7 @@ def test_the_answer_for_files_is_pooled_as_that_for_slices(client: FlaskClient) 
     [
         [],
         [_answer()],
-        [_answer()] * 21,
+        [_answer()] * 257,
         [_answer(), {"label": "glioma"}],
         [_answer(), _answer(head=7)],
         [_answer(), _answer(probabilities={})],
