@@ -80,7 +80,7 @@ def answer() -> Response:
         raise ProblemError(400, "These are not answers of a series.") from None
     most = state().config.most_at_once
     if not 2 <= len(answers) <= most:
-        raise ProblemError(400, f"A series has 2 files or more, and {most:,} are taken at once.")
+        raise ProblemError(400, f"Send the answers for 2 to {most:,} files of a series.")
     body = render_template("series.html", answer=pooled(answers))
     return Response(body, headers=of_status(200))
 
