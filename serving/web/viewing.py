@@ -68,17 +68,18 @@ def _frame(file: OpenFile, number: int) -> dict[str, Any] | None:
         frame = file.viewer.frame(number)
     except RejectedImageError:
         return None
-    window = None
-    if frame.window is not None:
-        window = dict(zip(("centre", "width"), frame.window, strict=True))
     return {
         "frame": number,
         "slope": frame.scale.slope,
         "intercept": frame.scale.intercept,
-        "window": window,
-        "window_is_files": frame.is_own_window,
+        "window": _window(frame.window),
+        "said_window": _window(frame.said_window),
         "orientation": frame.orientation,
     }
+
+
+def _window(pair: tuple[float, float] | None) -> dict[str, float] | None:
+    return None if pair is None else dict(zip(("centre", "width"), pair, strict=True))
 
 
 def _samples(file: OpenFile, first: int, count: int) -> dict[int, bytes]:

@@ -308,9 +308,11 @@ class Pane {
       facts?.side ? `side marker ${facts.side}` : "",
       facts && !frame.slice.orientation ? "orientation not known" : "");
     const window = this.shown;
-    const whose = this.window ? "set by hand" : frame?.slice.window_is_files ? "the file's" : "as judged";
+    const said = this.window ? null : frame?.slice.said_window;
+    const told = said ?? window;
+    const whose = this.window ? "set by hand" : said ? "the file's" : "as judged";
     this.write("sw",
-      window ? `W ${short(window.width)} C ${short(window.centre)}, ${whose}${this.inverted ? ", inverted" : ""}` : "",
+      told ? `W ${short(told.width)} C ${short(told.centre)}, ${whose}${this.inverted ? ", inverted" : ""}` : "",
       facts ? `Zoom ${short(this.view.zoom)} ×${this.value ?? ""}` : "");
     this.write("se", slot?.says ?? "", slot?.doubt ?? "",
       slot?.heat ? `Heat ${this.heat ? "on" : "off"}` : "");

@@ -150,7 +150,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     expect(corner(tab, "sw")).to_contain_text("set by hand")
     tab.keyboard.press("r")
     assert grey(tab) == before
-    expect(corner(tab, "sw")).to_contain_text("the file's")
+    expect(corner(tab, "sw")).to_contain_text("W 1000 C 500, the file's")
     tab.keyboard.press("i")
     assert abs(grey(tab)[0] - (255 - before[0])) <= 1
     tab.keyboard.press("i")

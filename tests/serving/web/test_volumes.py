@@ -161,7 +161,7 @@ def test_a_viewer_learns_what_the_file_says_and_nothing_of_a_patient(
         "slope": 1.0,
         "intercept": 0.0,
         "window": {"centre": 499.5, "width": 899.0},
-        "window_is_files": True,
+        "said_window": {"centre": 500.0, "width": 900.0},
         "orientation": {"left": "R", "right": "L", "top": "A", "bottom": "P"},
     }
     said = client.post("/api/v1/frames", data=encoded(marked())).text
