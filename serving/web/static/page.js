@@ -185,7 +185,7 @@ async function seriesOf(cards) {
   const title = make("h2", "", named);
   title.tabIndex = -1;
   const says = answer ?? make("div", "says", title,
-    make("p", "small", `${counted(cards)}. Each file was judged by itself: there is no answer for the series as a whole.`));
+    make("p", "small", `${counted(cards)}. The model judged each file by itself: there is no answer for the series as a whole.`));
   const facts = cards[0].querySelector(".facts");
   if (answer && facts) answer.querySelector(".quiet.small")?.prepend(facts.cloneNode(true), " ");
   const best = judged[Number(answer?.dataset.best ?? judged.length / 2 | 0)] ?? cards[0];
