@@ -109,14 +109,16 @@ class FrameView:
     Attributes:
         scale: From samples to values.
         window: Centre and width, in values, of what is shown from black to white; None in colours.
-        is_own_window: Whether the file says so; else it is the range that the model is shown.
+        said_window: The same as the file says it: of DICOM, a linear window begins half a value
+            lower and is one narrower than its numbers (PS3.3 C.11.2.1.2.1). None where the file
+            says none and the range is shown that the model sees.
         orientation: Letters of `OPPOSITES` by side (`left`, `right`, `top`, `bottom`); None where
             it is not known.
     """
 
     scale: Scale = Scale()
     window: tuple[float, float] | None = None
-    is_own_window: bool = False
+    said_window: tuple[float, float] | None = None
     orientation: Mapping[str, str] | None = None
 
 

@@ -99,10 +99,9 @@ class GreyFrames:
         """
         return self._range or _window(self._dataset, frame) or self._values
 
-    @property
-    def is_by_window(self) -> bool:
-        """Whether the file's own windows are shown, not the range of its values."""
-        return self._range is None and _window(self._dataset, self._frames[0]) is not None
+    def said_window(self, frame: int) -> tuple[float, float] | None:
+        """Centre and width as the file says them; None where the range of its values is shown."""
+        return _said(self._dataset, frame) if self._range is None else None
 
     @property
     def _range(self) -> tuple[float, float] | None:
@@ -299,15 +298,22 @@ def _function(dataset: Any, frame: int) -> Any:
 
 def _window(dataset: Any, frame: int) -> tuple[float, float] | None:
     """Where the file's own window begins and ends; None where it has none."""
+    said = _said(dataset, frame)
+    if said is None:
+        return None
+    center, width = said
+    if _function(dataset, frame) not in ("SIGMOID", "LINEAR_EXACT"):
+        center, width = center - 0.5, width - 1
+    return center - width / 2, center + width / 2
+
+
+def _said(dataset: Any, frame: int) -> tuple[float, float] | None:
+    """The file's own window in its own numbers: centre and width; None where it has none."""
     center, width = (
         number(functional(dataset, frame, "FrameVOILUTSequence", keyword))
         for keyword in ("WindowCenter", "WindowWidth")
     )
-    if center is None or width is None or width <= 0:
-        return None
-    if _function(dataset, frame) not in ("SIGMOID", "LINEAR_EXACT"):
-        center, width = center - 0.5, width - 1
-    return center - width / 2, center + width / 2
+    return None if center is None or width is None or width <= 0 else (center, width)
 
 
 def _perceived(dataset: Any, layout: Layout) -> Levels:

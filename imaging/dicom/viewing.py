@@ -119,7 +119,7 @@ class DicomViewer:
         return FrameView(
             scale=self._scale(number),
             window=between(*shown),
-            is_own_window=self._grey.is_by_window,
+            said_window=self._grey.said_window(number),
             orientation=lies,
         )
 

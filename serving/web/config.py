@@ -33,12 +33,13 @@ class WebConfig(StrictConfig):
         model_card: http(s) address of a model card, linked where a version's own is not at hand.
         models: The folder of the served versions, whose cards and reports are shown.
         examples: A folder of synthetic images, as `mri data sample` makes it.
-        max_files: Most images in one form.
+        max_files: Most images in one form or request; the page's script sends more in several.
         max_file_bytes: Most bytes of one image.
         max_request_bytes: Most bytes of one request.
         max_pixels: Most pixels of one image.
-        max_frames: Most frames or slices of one file.
-        rate: How often one address may send images, as Flask-Limiter reads it.
+        max_frames: Most frames or slices of one file, or files of one series.
+        rate: How often one address may send images to be judged, as Flask-Limiter reads it.
+        view_rate: How often it may ask for frames to look at; no model is asked.
         at_once: Requests that are worked on at the same time; others wait.
         wait: Seconds that a request waits for its turn before it is refused.
         timeout: Seconds that the model server has for an answer.
@@ -60,6 +61,7 @@ class WebConfig(StrictConfig):
     max_pixels: int = Field(25_000_000, ge=1)
     max_frames: int = Field(256, ge=1)
     rate: str = "120 per minute"
+    view_rate: str = "1200 per minute"
     at_once: int = Field(4, ge=1)
     wait: float = Field(20.0, gt=0)
     timeout: float = Field(30.0, gt=0)
@@ -109,7 +111,7 @@ class WebConfig(StrictConfig):
             raise ValueError("must be names such as mri.example.org, separated by commas")
         return names
 
-    @field_validator("rate")
+    @field_validator("rate", "view_rate")
     @classmethod
     def _is_rate(cls, value: str) -> str:
         try:
@@ -117,6 +119,11 @@ class WebConfig(StrictConfig):
         except ValueError:
             raise ValueError("must be a rate such as 120 per minute") from None
         return value
+
+    @property
+    def most_at_once(self) -> int:
+        """Most images that the page's script takes at once: as many as a series may have."""
+        return max(self.max_files, self.max_frames)
 
     @classmethod
     def from_environment(

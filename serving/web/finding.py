@@ -19,10 +19,12 @@ class FileFinding(Judged):
     """The results of a file that was sent.
 
     Attributes:
+        number: Its place among the files of its request, counted from 0.
         name: What the file was called, fit to be shown.
         links: Where to read more of the version that answered: titles and addresses.
     """
 
+    number: int
     name: str
     links: Sequence[tuple[str, str]]
 

@@ -50,7 +50,7 @@ class ServedModel:
             ProblemError: There was none for too long.
         """
         if not self._turns.acquire(timeout=self._wait):
-            raise ProblemError(503, "Too many images are being looked at. Try again shortly.")
+            raise ProblemError(503, "The page is busy with other images. Try again shortly.")
         try:
             yield
         finally:

@@ -46,14 +46,14 @@ def results() -> Response:
     if len(files) > config.max_files:
         raise ProblemError(413, f"Send at most {config.max_files} images at once.")
     findings: list[FileFinding] = []
-    failures: list[tuple[str, ProblemError]] = []
-    for file in files:
+    failures: list[tuple[int, str, ProblemError]] = []
+    for number, file in enumerate(files):
         try:
-            findings.append(_finding(file))
+            findings.append(_finding(number, file))
         except ProblemError as error:
-            failures.append((_name(file), error))
+            failures.append((number, _name(file), error))
     template = "cards.html" if "X-Fragment" in request.headers else "results.html"
-    status = 200 if findings else max(error.status for _, error in failures)
+    status = 200 if findings else max(error.status for *_, error in failures)
     groups = together(findings)
     findings = [finding for _, group in groups for finding in group]
     body = render_template(template, groups=groups, findings=findings, failures=failures)
@@ -86,9 +86,9 @@ def _chosen() -> list[FileStorage]:
     return [FileStorage(io.BytesIO(example.content), f"Synthetic example: {words(name)}")]
 
 
-def _finding(file: FileStorage) -> FileFinding:
+def _finding(number: int, file: FileStorage) -> FileFinding:
     judged = judge(file.stream.read(), state(), explain=True)
-    return FileFinding(**vars(judged), name=_name(file), links=links(judged.version))
+    return FileFinding(**vars(judged), number=number, name=_name(file), links=links(judged.version))
 
 
 def _name(file: FileStorage) -> str:

@@ -36,8 +36,13 @@ _POLICY = {
 
 
 def sending_rate() -> str:
-    """How often images may be sent."""
+    """How often images may be sent to be judged."""
     return state().config.rate
+
+
+def viewing_rate() -> str:
+    """How often frames may be asked for."""
+    return state().config.view_rate
 
 
 def secure(app: Flask, config: WebConfig) -> None:

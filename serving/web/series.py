@@ -78,8 +78,9 @@ def answer() -> Response:
         answers = _ANSWERS.validate_json(request.get_data(cache=False))
     except ValidationError:
         raise ProblemError(400, "These are not answers of a series.") from None
-    if not 2 <= len(answers) <= state().config.max_files:
-        raise ProblemError(400, "A series has 2 files or more, and no more than are taken at once.")
+    most = state().config.most_at_once
+    if not 2 <= len(answers) <= most:
+        raise ProblemError(400, f"Send the answers for 2 to {most:,} files of a series.")
     body = render_template("series.html", answer=pooled(answers))
     return Response(body, headers=of_status(200))
 

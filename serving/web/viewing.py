@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from imaging.picture import RejectedImageError
 from imaging.reader import OpenFile
 from serving.web.problems import ProblemError, of_status
-from serving.web.security import csrf, limiter, sending_rate
+from serving.web.security import csrf, limiter, viewing_rate
 from serving.web.state import state
 from serving.web.uploads import in_words, open_upload, sent_image
 
@@ -20,7 +20,7 @@ READ = "X-Frames"
 
 
 @viewing.post("/api/v1/frames")
-@limiter.limit(sending_rate)
+@limiter.limit(viewing_rate)
 def frames() -> Response:
     """What the file says of its frames; with `first`, the samples of `count` of them."""
     first, count = whole("first"), whole("count", 1)
@@ -68,17 +68,18 @@ def _frame(file: OpenFile, number: int) -> dict[str, Any] | None:
         frame = file.viewer.frame(number)
     except RejectedImageError:
         return None
-    window = None
-    if frame.window is not None:
-        window = dict(zip(("centre", "width"), frame.window, strict=True))
     return {
         "frame": number,
         "slope": frame.scale.slope,
         "intercept": frame.scale.intercept,
-        "window": window,
-        "window_is_files": frame.is_own_window,
+        "window": _window(frame.window),
+        "said_window": _window(frame.said_window),
         "orientation": frame.orientation,
     }
+
+
+def _window(pair: tuple[float, float] | None) -> dict[str, float] | None:
+    return None if pair is None else dict(zip(("centre", "width"), pair, strict=True))
 
 
 def _samples(file: OpenFile, first: int, count: int) -> dict[int, bytes]:

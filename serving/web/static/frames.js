@@ -10,7 +10,7 @@
  * @property {number} slope
  * @property {number} intercept
  * @property {Window | null} window
- * @property {boolean} window_is_files
+ * @property {Window | null} said_window In the file's own numbers.
  * @property {Orientation | null} orientation
  */
 /**
@@ -172,7 +172,7 @@ export class PictureFrames {
       samples[to + 2] = pixels[from + 2];
     }
     const slice = {
-      frame: number, slope: 1, intercept: 0, window: null, window_is_files: false,
+      frame: number, slope: 1, intercept: 0, window: null, said_window: null,
       orientation: orientation ?? null,
     };
     const facts = {

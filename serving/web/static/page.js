@@ -1,5 +1,5 @@
-// Dropping, previews, one request an image, the heatmap's slider, saving, printing, and what the
-// viewer shows. Without this file the form works as a form.
+// Dropping, previews, many images in several requests, the heatmap's slider, saving, printing, and
+// what the viewer shows. Without this file the form works as a form.
 "use strict";
 
 const form = document.getElementById("form");
@@ -10,6 +10,9 @@ const home = document.currentScript.src;
 const files = new WeakMap(); // the file of each card
 const sources = new WeakMap(); // the frames of each file
 const MANY = 3;
+const MOST_PREVIEWS = 20;
+const ROOM = 10_000; // bytes of a request beside its images, and as many again for each name
+const LONGEST_WAIT = 60; // seconds
 
 function reveal(root) {
   for (const part of root.querySelectorAll(".script")) part.hidden = false;
@@ -140,8 +143,19 @@ async function arrange() {
   const place = (card) => patient(card) ? patients.get(patient(card)) : cards.indexOf(card);
   const groups = together(cards.map((card, index) => [card.dataset.series, Number(card.dataset.position), index]));
   const sorted = groups.map((group) => group.map((index) => cards[index]));
-  sorted.sort(([one], [other]) => place(one) - place(other) || cards.indexOf(one) - cards.indexOf(other));
+  const failed = (card) => Number(!card.classList.contains("failed"));
+  sorted.sort(([one], [other]) => failed(one) - failed(other) || place(one) - place(other)
+    || cards.indexOf(one) - cards.indexOf(other));
   results.replaceChildren(...await Promise.all(sorted.map((group) => group.length === 1 ? group[0] : seriesOf(group))));
+  showShown();
+}
+
+// A strip begins where the slice is whose picture stands above it.
+function showShown() {
+  for (const slice of results.querySelectorAll(".strip .shown")) {
+    const strip = slice.parentElement;
+    strip.scrollLeft = slice.offsetLeft - strip.offsetLeft - (strip.clientWidth - slice.clientWidth) / 2;
+  }
 }
 
 // The server's answer for a series, by what it has said of its files.
@@ -171,7 +185,9 @@ async function seriesOf(cards) {
   const title = make("h2", "", named);
   title.tabIndex = -1;
   const says = answer ?? make("div", "says", title,
-    make("p", "small", `${counted(cards)}. Each file was judged by itself: there is no answer for the series as a whole.`));
+    make("p", "small", `${counted(cards)}. The model judged each file by itself: there is no answer for the series as a whole.`));
+  const facts = cards[0].querySelector(".facts");
+  if (answer && facts) answer.querySelector(".quiet.small")?.prepend(facts.cloneNode(true), " ");
   const best = judged[Number(answer?.dataset.best ?? judged.length / 2 | 0)] ?? cards[0];
   const strip = make("ol", "strip", ...cards.map((card, index) => {
     const item = make("li", "slice", make("span", "number", String(index + 1)),
@@ -184,6 +200,7 @@ async function seriesOf(cards) {
     if (card.dataset.doubt) item.append(make("em", "doubt", card.dataset.doubt));
     if (answer?.dataset.counted[judged.indexOf(card)] === "0") item.append(make("em", "", "not counted"));
     item.dataset.card = card.id;
+    item.classList.toggle("shown", card === best);
     return item;
   }));
   strip.tabIndex = 0;
@@ -295,25 +312,30 @@ function start() {
   const previews = document.getElementById("previews");
   const status = document.getElementById("status");
   const buttons = form.querySelectorAll("button");
-  const maxFiles = Number(form.dataset.maxFiles);
-  const maxBytes = Number(form.dataset.maxBytes);
+  const [maxFiles, maxBytes, maxSentFiles, maxSentBytes] = ["maxFiles", "maxBytes", "maxSentFiles", "maxSentBytes"]
+    .map((name) => Number(form.dataset[name]));
+  document.getElementById("most").textContent = String(maxFiles);
 
   // A picture of each file before it is sent: the browser's own, or by the server where the browser
   // cannot show the file, or not all that it holds.
   async function preview() {
     for (const image of previews.querySelectorAll("img")) URL.revokeObjectURL(image.src);
     const chosen = [...input.files].slice(0, maxFiles);
-    const items = chosen.map((file) => {
+    const items = chosen.slice(0, MOST_PREVIEWS).map((file) => {
       const item = document.createElement("li");
       const name = document.createElement("span");
-      name.textContent = file.name;
+      name.className = "name";
+      name.title = name.textContent = file.name;
       item.append(blank("..."), name);
       return item;
     });
-    previews.replaceChildren(...items);
+    const more = document.createElement("li");
+    more.append(blank(`and ${chosen.length - items.length} more`));
+    previews.replaceChildren(...items, ...(chosen.length > items.length ? [more] : []));
     const count = input.files.length;
-    status.textContent = count ? `${count} ${count === 1 ? "image" : "images"} chosen.` : "";
-    for (const [index, file] of chosen.entries()) {
+    status.textContent = count > maxFiles ? `Choose at most ${maxFiles} images at once: these are ${count}.`
+      : count ? `${count} ${count === 1 ? "image" : "images"} chosen.` : "";
+    for (const [index, file] of chosen.slice(0, MOST_PREVIEWS).entries()) {
       const picture = file.size <= maxBytes ? await pictured(file).catch(() => null) : null;
       if (!items[index].isConnected) return; // others were chosen in the meantime
       items[index].firstChild.replaceWith(picture ? looker(picture, chosen, file) : blank("no preview"));
@@ -376,24 +398,85 @@ function start() {
     return (await Promise.all(found.map(inside))).flat();
   }
 
-  async function send(name, field, value) {
-    if (value.size > maxBytes) return failure(name, `The image is larger than the limit of ${maxBytes / 1e6} MB.`);
+  // What goes into a request: an image, or of many so many that there are few requests. None has more
+  // images or bytes than the server takes.
+  function requests(images) {
+    const most = Math.min(maxSentFiles, Math.ceil(images.length / maxSentFiles));
+    const found = [];
+    let bytes = Infinity;
+    for (const image of images) {
+      const size = ROOM + image.value.size;
+      if (found.at(-1)?.length >= most || bytes + size > maxSentBytes) {
+        found.push([]);
+        bytes = ROOM;
+      }
+      found.at(-1).push(image);
+      bytes += size;
+    }
+    return found;
+  }
+
+  // The cards of images that are sent together, in the order of the images.
+  async function send(images) {
+    const cards = new Map();
+    const sent = images.filter(({ name, field, value }, index) => {
+      const fits = field !== "image" || value.size <= maxBytes;
+      if (!fits) cards.set(index, failure(name, `The image is larger than the limit of ${maxBytes / 1e6} MB.`));
+      return fits;
+    });
+    if (sent.length) {
+      const answered = await ask(sent);
+      for (const [number, image] of sent.entries()) {
+        const card = answered.card(String(number));
+        if (card && image.field === "image") files.set(card, image.value);
+        cards.set(images.indexOf(image), card ?? failure(image.name, answered.words));
+      }
+    }
+    return images.map((_, index) => cards.get(index));
+  }
+
+  async function ask(sent) {
     const body = new FormData();
     body.append("csrf_token", form.elements.csrf_token.value);
-    body.append(field, value);
+    for (const { field, value } of sent) body.append(field, value);
     try {
-      const response = await fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" } });
-      const cards = new DOMParser().parseFromString(await response.text(), "text/html").querySelectorAll(".card");
-      if (field === "image") for (const one of cards) files.set(one, value);
-      const holder = document.createDocumentFragment();
-      holder.append(...cards);
-      if (!cards.length) holder.append(failure(name, `No result (status ${response.status}). Try again.`));
-      const card = holder.querySelector(".card.failed");
-      if (card && !card.querySelector("h2")) card.prepend(failure(name, "").firstChild);
-      if (card) card.dataset.name ??= name;
-      return holder;
+      const response = await patiently(() => fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" } }));
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      return {
+        card: (number) => [...page.querySelectorAll(".card")].find((card) => card.dataset.number === number),
+        words: page.querySelector(".failed .bad")?.textContent ?? `No result (status ${response.status}). Try again.`,
+      };
     } catch {
-      return failure(name, "The page's server cannot be reached. Check the connection and try again.");
+      return { card: () => undefined, words: "The page's server cannot be reached. Check the connection and try again." };
+    }
+  }
+
+  // Of many images, those that come faster than the server takes them wait.
+  async function patiently(request) {
+    const response = await request();
+    const wait = Number(response.headers.get("Retry-After"));
+    if (response.status !== 429 || !(wait > 0 && wait <= LONGEST_WAIT)) return response;
+    status.textContent = `The server takes more images in ${wait} ${wait === 1 ? "second" : "seconds"} ...`;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
+    return request();
+  }
+
+  // One version of the model answers for a series: what an older one said is asked again, once.
+  async function renew() {
+    const newest = new Map();
+    const judged = [...results.querySelectorAll(".card[data-series][data-version]")];
+    for (const { dataset: { series, version } } of judged) {
+      newest.set(series, Math.max(version, newest.get(series) ?? 0));
+    }
+    const old = judged.filter(({ dataset }) => Number(dataset.version) < newest.get(dataset.series));
+    if (!old.length) return;
+    status.textContent = `A new version of the model has taken over: asking it again about ${old.length} ${old.length === 1 ? "image" : "images"} ...`;
+    const images = old.map((card) => ({ name: card.dataset.name, field: "image", value: files.get(card), card }));
+    for (const some of requests(images)) {
+      for (const [index, renewed] of (await send(some)).entries()) {
+        reveal(renewed);
+        some[index].card.replaceWith(renewed);
+      }
     }
   }
 
@@ -402,10 +485,10 @@ function start() {
     if (results.hasAttribute("aria-busy")) return; // the same form, sent twice at once
     const example = event.submitter?.name === "example" ? event.submitter : null;
     const images = example
-      ? [[example.textContent.trim(), "example", example.value]]
-      : [...input.files].map((file) => [file.name, "image", file]);
+      ? [{ name: example.textContent.trim(), field: "example", value: example.value }]
+      : [...input.files].map((file) => ({ name: file.name, field: "image", value: file }));
     if (images.length > maxFiles) {
-      status.textContent = `Choose at most ${maxFiles} images at once.`;
+      status.textContent = `Choose at most ${maxFiles} images at once: these are ${images.length}.`;
       return;
     }
     for (const button of buttons) button.disabled = true;
@@ -413,14 +496,19 @@ function start() {
     results.classList.remove("many");
     summary.hidden = true;
     results.setAttribute("aria-busy", "true");
-    for (const [index, image] of images.entries()) {
-      status.textContent = `Looking at image ${index + 1} of ${images.length} ...`;
-      results.append(await send(...image));
-      if (index === 0) status.scrollIntoView();
+    let first = 1;
+    for (const some of example ? [images] : requests(images)) {
+      const last = first + some.length - 1;
+      status.textContent = `Looking at ${first === last ? `image ${first}` : `images ${first} to ${last}`} of ${images.length} ...`;
+      results.append(...await send(some));
+      if (first === 1) status.scrollIntoView();
+      first = last + 1;
       reveal(results);
+      showShown();
       results.classList.toggle("many", images.length > 1);
       summarize();
     }
+    await renew();
     const attended = results.contains(document.activeElement) || document.querySelector("dialog[open]");
     if (!attended) await arrange();
     summarize();

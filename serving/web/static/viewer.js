@@ -31,22 +31,22 @@ import { aspect, draw, loaded, ownWindow } from "./frames.js";
  */
 
 const KEYS = [
-  ["↑ ↓, ← →, wheel", "one slice back or on"],
-  ["Page Up, Page Down", "five slices back or on"],
-  ["Home, End", "the first or the last slice"],
+  ["↑ ↓, ← →, wheel", "previous or next slice"],
+  ["Page Up, Page Down", "five slices back or forward"],
+  ["Home, End", "first or last slice"],
   ["+ −, Ctrl + wheel", "zoom in or out"],
   ["Shift + arrow keys", "move the image"],
-  ["F, double click", "fit the image into the window"],
-  ["A D", "narrower or wider window: more or less contrast"],
+  ["F, double click", "fit the image to the window"],
+  ["A D", "narrow or widen the window: more or less contrast"],
   ["W S", "brighter or darker"],
-  ["R", "the window that the image came with"],
-  ["I", "black and white turned round"],
-  ["H", "heat on or off"],
-  ["B", "two images side by side, or one"],
-  ["L", "the two images move together, or each alone"],
-  ["X", "to the other image of the two"],
-  ["N P", "the next or the previous file"],
-  ["?", "these keys"],
+  ["R", "reset the window, and black and white"],
+  ["I", "swap black and white"],
+  ["H", "show or hide the heat"],
+  ["B", "one image, or two side by side"],
+  ["L", "link the two images, or move each alone"],
+  ["X", "go to the other of two images"],
+  ["N P", "next or previous file"],
+  ["?", "this help"],
   ["Esc", "close"],
 ];
 const DRAGS = /** @type {const} */ ({ window: "Window", pan: "Move", zoom: "Zoom" });
@@ -77,10 +77,23 @@ function make(tag, attributes = {}, ...children) {
 function button(words, key, press) {
   const made = make("button", { type: "button", class: "plain" }, words);
   if (key) {
+    made.title = `Key ${key}`;
     made.setAttribute("aria-keyshortcuts", key);
     made.append(make("kbd", { "aria-hidden": "true" }, key));
   }
   made.addEventListener("click", press);
+  return made;
+}
+
+/**
+ * @param {string} sign
+ * @param {string} words
+ * @param {() => void} press
+ */
+function signed(sign, words, press) {
+  const made = button(sign, undefined, press);
+  made.title = words;
+  made.setAttribute("aria-label", words);
   return made;
 }
 
@@ -284,20 +297,22 @@ class Pane {
     const { stack, drawn: slot, frame } = this;
     const several = (stack?.slots.length ?? 0) > 1;
     const number = several && slot && stack
-      ? slot.label ?? `Frame ${slot.frame} of ${stack.slots[0].frame} to ${stack.slots[stack.slots.length - 1].frame}`
+      ? slot.label ?? `Frame ${slot.frame} (${stack.slots[0].frame} to ${stack.slots[stack.slots.length - 1].frame})`
       : "";
     const facts = frame?.facts;
     this.write("nw", this.choice.hidden ? stack?.name ?? "" : "", number);
     this.write("ne",
       [facts?.modality, facts?.sequence, facts?.plane].filter(Boolean).join(", "),
       facts?.spacing_mm ? `${facts.spacing_mm.map(short).join(" × ")} mm` : "",
-      facts?.thickness_mm ? `slice of ${short(facts.thickness_mm)} mm` : "",
+      facts?.thickness_mm ? `${short(facts.thickness_mm)} mm thick` : "",
       facts?.side ? `side marker ${facts.side}` : "",
       facts && !frame.slice.orientation ? "orientation not known" : "");
     const window = this.shown;
-    const whose = this.window ? "set by hand" : frame?.slice.window_is_files ? "the file's" : "as judged";
+    const said = this.window ? null : frame?.slice.said_window;
+    const told = said ?? window;
+    const whose = this.window ? "set by hand" : said ? "the file's" : "as judged";
     this.write("sw",
-      window ? `W ${short(window.width)} C ${short(window.centre)}, ${whose}${this.inverted ? ", turned round" : ""}` : "",
+      told ? `W ${short(told.width)} C ${short(told.centre)}, ${whose}${this.inverted ? ", inverted" : ""}` : "",
       facts ? `Zoom ${short(this.view.zoom)} ×${this.value ?? ""}` : "");
     this.write("se", slot?.says ?? "", slot?.doubt ?? "",
       slot?.heat ? `Heat ${this.heat ? "on" : "off"}` : "");
@@ -367,29 +382,27 @@ class Viewer {
     });
     this.heatButton = button("Heat", "H", () => this.toggleHeat());
     this.doubleButton = button("Side by side", "B", () => this.toggleDouble());
-    this.linkButton = button("Together", "L", () => this.toggleLink());
-    this.invertButton = button("Turn round", "I", () => this.invert());
+    this.linkButton = button("Linked", "L", () => this.toggleLink());
+    this.invertButton = button("Invert", "I", () => this.invert());
     this.heatRange = make("input", { type: "range", min: "0", max: "100", step: "5", value: "80", "aria-label": "Strength of the heat" });
     this.heatRange.addEventListener("input", () => {
       this.strength = Number(this.heatRange.value) / 100;
       this.paint();
     });
     this.legend = make("span", { class: "viewer-legend" });
-    this.heatWords = make("span", { class: "quiet small" }, " The heat shows what moved the answer, not where a disease is.");
+    this.heatWords = make("span", { class: "quiet small" }, "The heat shows what moved the answer, not where a disease is.");
+    this.heatTools = make("span", { class: "heat-tools" }, this.heatButton, this.heatRange, this.legend);
     this.help = this.makeHelp();
     this.dialog = make("dialog", { class: "viewer", "aria-labelledby": "viewer-title" },
       make("div", { class: "viewer-head" },
         make("div", { class: "viewer-names" }, this.title, this.answer),
-        make("p", { class: "disclaimer" }, disclaimer, this.heatWords),
+        make("p", { class: "disclaimer" }, disclaimer, " ", this.heatWords),
         make("div", { class: "viewer-ends" },
-          button("Keys", "?", () => this.help.showModal()), button("Close", "Esc", () => this.dialog.close()))),
+          button("Help", "?", () => this.help.showModal()), button("Close", "Esc", () => this.dialog.close()))),
       make("div", { class: "viewer-tools", role: "toolbar", "aria-label": "Viewer" },
-        this.makeDrags(),
-        button("Fit", "F", () => this.fit()), button("Zoom in", "+", () => this.zoom(1.25)),
-        button("Zoom out", "-", () => this.zoom(0.8)),
-        button("Reset window", "R", () => this.resetWindow()), this.invertButton,
-        make("span", { class: "heat-tools" }, this.heatButton, this.heatRange, this.legend),
-        this.doubleButton, this.linkButton),
+        this.heatTools, this.doubleButton, this.linkButton, this.makeDrags(),
+        button("Fit", "F", () => this.fit()), signed("+", "Zoom in", () => this.zoom(1.25)), signed("−", "Zoom out", () => this.zoom(0.8)),
+        button("Reset", "R", () => this.resetWindow()), this.invertButton),
       make("div", { class: "viewer-body" }, this.strip,
         make("div", { class: "viewer-panes" }, ...this.panes.map((pane) => pane.element))),
       this.status, this.help);
@@ -403,7 +416,7 @@ class Viewer {
   }
 
   makeDrags() {
-    const group = make("fieldset", { class: "drags" }, make("legend", {}, "Drag"));
+    const group = make("fieldset", { class: "drags" }, make("legend", {}, "Drag:"));
     for (const [value, words] of Object.entries(DRAGS)) {
       const input = make("input", { type: "radio", name: "drag", value });
       input.checked = value === this.drag;
@@ -417,9 +430,12 @@ class Viewer {
     const list = make("dl");
     for (const [keys, words] of KEYS) list.append(make("dt", {}, make("kbd", {}, keys)), make("dd", {}, words));
     const help = make("dialog", { class: "viewer-help", "aria-labelledby": "viewer-help-title" },
-      make("h2", { id: "viewer-help-title" }, "Keys of the viewer"), list,
-      make("p", { class: "quiet small" }, "The mouse's right button zooms, the middle one moves. Two fingers zoom and move."));
-    help.append(button("Back to the image", undefined, () => help.close()));
+      make("div", { class: "help-head" },
+        make("h2", { id: "viewer-help-title" }, "Keys, mouse and touch"),
+        button("Back to the image", undefined, () => help.close())),
+      make("p", { class: "quiet small" }, "Drag with the left button as chosen above the image, with the right one to zoom, "
+        + "with the middle one to move. Two fingers zoom and move."),
+      list);
     help.addEventListener("keydown", (event) => event.stopPropagation());
     help.addEventListener("close", (event) => event.stopPropagation());
     return help;
@@ -435,6 +451,7 @@ class Viewer {
     this.stacks = stacks;
     this.opener = /** @type {HTMLElement | null} */ (document.activeElement);
     this.legend.replaceChildren(...(legend ? ["little", ownCopy(legend), "much"] : []));
+    this.heatTools.hidden = !stacks.some((one) => one.slots.some((slot) => slot.heat));
     for (const pane of this.panes) {
       pane.choice.replaceChildren(...stacks.map((one, at) => make("option", { value: String(at) }, one.name)));
       pane.choice.hidden = stacks.length < 2;
@@ -480,6 +497,7 @@ class Viewer {
   fillStrip() {
     const slots = this.active.stack?.slots ?? [];
     this.strip.hidden = slots.length < 2;
+    this.strip.classList.toggle("bare", !slots.some((slot) => slot.picture));
     this.strip.replaceChildren(...slots.map((slot, index) => {
       const parts = [];
       if (slot.picture) parts.push(make("img", { src: slot.picture, alt: "" }));
@@ -499,7 +517,7 @@ class Viewer {
       option.setAttribute("aria-selected", String(index === this.active.index));
       if (index !== this.active.index) continue;
       this.strip.setAttribute("aria-activedescendant", option.id);
-      option.scrollIntoView({ block: "nearest", inline: "nearest" });
+      option.scrollIntoView({ block: "center", inline: "center" });
     }
   }
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
 from dicom_files import file, head
 from drawing import draw, encode
@@ -76,28 +78,51 @@ def test_results(
     assert violations(tab, axe) == []
 
 
-def test_the_viewer(site: Callable[..., str], tab: Any, axe: str) -> None:
+def sent(name: str, content: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+def files_of_a_series() -> list[dict[str, Any]]:
+    """Three slices, each a file."""
+    place = {"SeriesInstanceUID": "1.2.7", "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    return [
+        sent(f"{n}.dcm", file(head(n), **place, ImagePositionPatient=[0, 0, 5.0 * n]))
+        for n in range(3)
+    ]
+
+
+def nifti() -> list[dict[str, Any]]:
+    slices = np.moveaxis(head(shape=(4, 48, 40)), 0, -1).astype(np.int16)
+    return [sent("brain.nii", nibabel.Nifti1Image(slices, np.diag([1, 1, 5, 1])).to_bytes())]
+
+
+def a_volume_and_pictures() -> list[dict[str, Any]]:
+    """So many that there is a summary."""
+    pictures = [sent(f"{n}.png", encode(draw(n))) for n in range(4)]
+    return [sent("scan.dcm", file(head(shape=(6, 48, 40)))), *pictures]
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [(a_volume_and_pictures, 5), (files_of_a_series, 3), (nifti, 1)],
+    ids=["volume and pictures", "series", "nifti"],
+)
+def test_the_viewer(
+    site: Callable[..., str],
+    tab: Any,
+    axe: str,
+    files: Callable[[], list[dict[str, Any]]],
+    count: int,
+) -> None:
     tab.goto(site(refer=True))
-    volume = {
-        "name": "scan.dcm",
-        "mimeType": "application/dicom",
-        "buffer": file(head(shape=(6, 48, 40))),
-    }
-    tab.set_input_files(
-        "#image",
-        [
-            volume,
-            *(
-                {"name": f"{n}.png", "mimeType": "image/png", "buffer": encode(draw(n))}
-                for n in range(4)
-            ),
-        ],
-    )
-    tab.locator("#previews canvas").wait_for()
+    tab.set_input_files("#image", files())
+    tab.locator("#previews canvas").first.wait_for()
     assert violations(tab, axe) == [], "previews"
     tab.get_by_role("button", name="Look at the images", exact=True).click()
-    tab.locator("#status", has_text="5 results.").wait_for()
-    assert violations(tab, axe) == [], "summary"
+    tab.locator("#status", has_text=f"{count} result").wait_for()
+    for details in tab.locator(".series > details > summary").all():
+        details.click()
+    assert violations(tab, axe) == [], "results"
     tab.get_by_role("button", name="Open the viewer").first.click()
     tab.locator(".viewer .corner.sw", has_text="Zoom").first.wait_for()
     assert violations(tab, axe) == [], "one image"

@@ -35,6 +35,7 @@ def test_the_environment_is_read_and_arguments_go_before_it() -> None:
         ("MRI_WEB_SERVER", "ftp://x"),
         ("MRI_WEB_MODEL_CARD", "javascript:x"),
         ("MRI_WEB_RATE", "120 per minut"),
+        ("MRI_WEB_VIEW_RATE", "often"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

@@ -109,6 +109,13 @@ def test_an_answer_says_when_to_come_back_only_where_that_helps(server: FakeServ
     assert 3600 < int(answer.headers["Retry-After"]) <= 86_400  # not a minute: the day is over then
 
 
+def test_frames_to_look_at_are_limited_apart_from_images_to_judge(server: FakeServer) -> None:
+    client = page(server.address, rate="1 per day", view_rate="2 per day").test_client()
+    for path, expected in (("predict", [200, 429]), ("frames", [200, 200, 429])):
+        asked = (client.post(f"/api/v1/{path}", data=png()) for _ in expected)
+        assert [answer.status_code for answer in asked] == expected
+
+
 @pytest.mark.parametrize(
     ("status", "told", "again"),
     [(503, 503, True), (404, 503, True), (504, 504, False), (500, 502, False), (400, 422, False)],

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from dicom_files import compressed, dataset, file
 from drawing import draw, encode
+from fake_server import running, says
+from page import model
 from PIL import Image
 from pydicom.uid import JPEGBaseline8Bit
 
@@ -21,7 +23,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=300_000)  # milliseconds; it only ends what hangs
 Site = Callable[..., str]
 Tab = Callable[..., Any]
-SIZE, SLICES = 96, 20
+SIZE, SLICES, LONG = 96, 20, 48
 AXIAL = [1, 0, 0, 0, 1, 0]
 FIRST_LOAD_LIMIT = 150_000
 """Bytes on the wire until the form works."""
@@ -35,12 +37,12 @@ GREY = """() => {
 """The colour in the middle of the first image."""
 
 
-def slices(count: int = SLICES) -> np.ndarray:
+def slices(count: int = SLICES, size: int = SIZE, step: int = 20) -> np.ndarray:
     """A bright head in each slice, brighter from slice to slice; uint16."""
-    rows, columns = np.ogrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    rows, columns = np.ogrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     head = rows**2 + columns**2 < 0.6
-    noise = np.random.default_rng(0).integers(0, 40, (SIZE, SIZE))
-    return np.stack([np.where(head, 300 + 20 * n + noise, 0) for n in range(count)]).astype(
+    noise = np.random.default_rng(0).integers(0, 40, (size, size))
+    return np.stack([np.where(head, 300 + step * n + noise, 0) for n in range(count)]).astype(
         np.uint16
     )
 
@@ -56,6 +58,20 @@ def dicom(pixels: np.ndarray | None = None, name: str = "brain.dcm", **values: A
     }
     content = file(slices() if pixels is None else pixels, **known)
     return {"name": name, "mimeType": "application/dicom", "buffer": content}
+
+
+def files_of(pixels: np.ndarray) -> list[dict[str, Any]]:
+    """The slices as files of one series: the first file lies highest."""
+    return [
+        dicom(
+            pixels[place],
+            f"{name}.dcm",
+            ImagePositionPatient=[0, 0, 4.0 * place],
+            SeriesInstanceUID="1.2.777",
+            StudyInstanceUID="1.2.888",
+        )
+        for name, place in enumerate(reversed(range(len(pixels))))
+    ]
 
 
 def nifti() -> dict[str, Any]:
@@ -112,7 +128,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     tab.keyboard.press("Home")
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
         tab.keyboard.press(key)
-    expect(corner(tab, "nw")).to_have_text("brain.dcm\nFrame 2 of 0 to 19", use_inner_text=True)
+    expect(corner(tab, "nw")).to_have_text("brain.dcm\nFrame 2 (0 to 19)", use_inner_text=True)
     expect(viewer.get_by_role("option", selected=True)).to_contain_text("2")
     expect(viewer.get_by_role("option", selected=True)).to_contain_text("Glioma 75.0%")
     expect(viewer.get_by_role("status")).to_contain_text("Frame 2, Glioma 75.0%")
@@ -134,7 +150,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     expect(corner(tab, "sw")).to_contain_text("set by hand")
     tab.keyboard.press("r")
     assert grey(tab) == before
-    expect(corner(tab, "sw")).to_contain_text("the file's")
+    expect(corner(tab, "sw")).to_contain_text("W 1000 C 500, the file's")
     tab.keyboard.press("i")
     assert abs(grey(tab)[0] - (255 - before[0])) <= 1
     tab.keyboard.press("i")
@@ -160,7 +176,7 @@ def test_a_series_is_read_by_keyboard_alone(site: Site, open_tab: Tab) -> None:
     expect(corner(tab, "nw", 1)).to_contain_text("Frame 6")
 
     tab.keyboard.press("?")
-    expect(tab.get_by_role("dialog", name="Keys of the viewer")).to_be_visible()
+    expect(tab.get_by_role("dialog", name="Keys, mouse and touch")).to_be_visible()
     tab.keyboard.press("Escape")
     expect(viewer).to_be_visible()
     tab.keyboard.press("Escape")
@@ -203,7 +219,7 @@ def test_what_the_file_says_of_its_place_is_shown(site: Site, open_tab: Tab) -> 
     tab = open_tab(viewport={"width": 1440, "height": 900})
     judged(tab, site(), dicom(Laterality="L", ScanningSequence="SE"))
     opened(tab)
-    for words in ("MR", "spin echo", "axial", "0.5 × 0.5 mm", "slice of 4 mm", "side marker L"):
+    for words in ("MR", "spin echo", "axial", "0.5 × 0.5 mm", "4 mm thick", "side marker L"):
         expect(corner(tab, "ne")).to_contain_text(words)
     letters = [tab.locator(f".viewer .letter.{side}").first for side in ("left", "top")]
     assert [letter.inner_text() for letter in letters] == ["R", "A"]
@@ -228,24 +244,14 @@ def test_a_nifti_volume(site: Site, open_tab: Tab) -> None:
     expect(tab.locator(".strip .slice")).to_have_count(12)
     opened(tab)
     tab.keyboard.press("End")
-    expect(corner(tab, "nw")).to_contain_text("Frame 11 of 0 to 11")
+    expect(corner(tab, "nw")).to_contain_text("Frame 11 (0 to 11)")
     expect(corner(tab, "ne")).to_contain_text("0.9 × 0.9 mm")
     assert tab.locator(".viewer .letter.left").first.inner_text() == "R"
 
 
 def test_the_files_of_a_series_are_one_stack(site: Site, open_tab: Tab) -> None:
     tab = open_tab(viewport={"width": 1440, "height": 900})
-    pixels = slices()
-    scans = [
-        dicom(
-            pixels[place],
-            f"{name}.dcm",
-            ImagePositionPatient=[0, 0, 4.0 * place],
-            SeriesInstanceUID="1.2.777",
-            StudyInstanceUID="1.2.888",
-        )
-        for name, place in enumerate(reversed(range(SLICES - 2)))
-    ]
+    scans = files_of(slices(SLICES - 2))
     of_another = picture("other.png", "PNG")
     judged(tab, site(), scans[0], of_another, *scans[1:])
     tab.locator("#status", has_text=f"{SLICES - 1} results.").wait_for()
@@ -270,6 +276,76 @@ def test_the_files_of_a_series_are_one_stack(site: Site, open_tab: Tab) -> None:
     tab.keyboard.press("Escape")
     series.locator("summary").click()
     expect(series.locator("article.card")).to_have_count(18)
+
+
+def newer_after(count: int) -> Any:
+    """A model whose version 8 takes over when `count` requests have been answered by version 7."""
+    answered: list[str] = []
+
+    def answer(handler: Any, body: bytes) -> None:
+        if handler.path.endswith(":predict"):
+            answered.append(handler.path)
+            model()(handler, body)
+            return
+        version = "8" if len(answered) >= count else "7"
+        ok = {"error_code": "OK", "error_message": ""}
+        status = [{"version": version, "state": "AVAILABLE", "status": ok}]
+        says(200, {"model_version_status": status})(handler, body)
+
+    return answer
+
+
+def test_a_long_series_is_sent_in_pieces_and_answered_by_one_version(
+    site: Site, open_tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.web.model._KNOWN_FOR", 0.0)
+    tab = open_tab(viewport={"width": 1440, "height": 900})
+    sent: list[str] = []
+    tab.on("request", lambda request: sent.append(request.url))
+    bad = {"name": "notes.dcm", "mimeType": "application/dicom", "buffer": b"notes"}
+    scans = files_of(slices(LONG, 48, 4))
+    with running(newer_after(count=10)) as server:
+        judged(tab, site(server.address), *scans[:20], bad, *scans[20:])
+        tab.locator("#status", has_text=f"{LONG} results, 1 failed.").wait_for()
+    assert sum(url.endswith("/results") for url in sent) <= 20 + 10  # the first ten files again
+    expect(tab.locator("#previews li")).to_have_count(21)
+    expect(tab.locator("#previews")).to_contain_text(f"and {LONG + 1 - 20} more")
+    expect(tab.get_by_role("alert")).to_contain_text("notes.dcm")
+    found = tab.get_by_role("region", name=f"Series of {LONG} files")
+    expect(found).to_contain_text(f"Mean of the probabilities over the {LONG} slices")
+    expect(found).to_contain_text("Model version 8.")
+    expect(found.locator(".strip .slice.shown")).to_be_in_viewport()
+    found.get_by_role("button", name="Open the viewer").click()
+    shown(tab)
+    tab.keyboard.press("h")
+    seen = []
+    tab.keyboard.press("Home")
+    for place in range(0, LONG, 5):
+        words = f"{place + 1} of {LONG}: {LONG - 1 - place}.dcm"
+        expect(corner(tab, "nw")).to_contain_text(words)
+        seen.append(grey(tab)[0])
+        tab.keyboard.press("PageDown")
+    assert seen == sorted(seen)  # each card has its own file
+    assert seen[0] < seen[-1]
+
+
+def test_many_images_wait_for_a_server_that_takes_no_more(site: Site, open_tab: Tab) -> None:
+    tab = open_tab()
+    tab.goto(site(settings={"max_files": 1, "max_frames": 2}))
+    images = [picture(f"{n}.png", "PNG") for n in range(3)]
+    button = tab.get_by_role("button", name="Look at the images", exact=True)
+    tab.set_input_files("#image", images)
+    button.click()
+    expect(tab.locator("#status")).to_have_text("Choose at most 2 images at once: these are 3.")
+    refusals = [{"status": 429, "headers": {"Retry-After": "1"}}]
+    tab.route(
+        "**/results",
+        lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_(),
+    )
+    tab.set_input_files("#image", images[:2])
+    button.click()
+    tab.locator("#status", has_text="2 results.").wait_for()
+    assert not refusals
 
 
 def test_twelve_mixed_images(site: Site, open_tab: Tab) -> None:
@@ -329,7 +405,7 @@ def test_a_dicom_file_is_seen_before_it_is_sent(site: Site, open_tab: Tab) -> No
     tab.set_input_files("#image", [dicom()])
     tab.get_by_role("button", name="Look at brain.dcm before it is sent").click()
     shown(tab)
-    expect(corner(tab, "nw")).to_contain_text("Frame 10 of 0 to 19")
+    expect(corner(tab, "nw")).to_contain_text("Frame 10 (0 to 19)")
     expect(tab.get_by_text("Not judged yet")).to_be_visible()
     assert grey(tab)[0] > 50
     assert not any(url.endswith("/results") for url in asked)

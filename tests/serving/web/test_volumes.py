@@ -161,7 +161,7 @@ def test_a_viewer_learns_what_the_file_says_and_nothing_of_a_patient(
         "slope": 1.0,
         "intercept": 0.0,
         "window": {"centre": 499.5, "width": 899.0},
-        "window_is_files": True,
+        "said_window": {"centre": 500.0, "width": 900.0},
         "orientation": {"left": "R", "right": "L", "top": "A", "bottom": "P"},
     }
     said = client.post("/api/v1/frames", data=encoded(marked())).text
@@ -332,7 +332,7 @@ def test_the_answer_for_files_is_pooled_as_that_for_slices(client: FlaskClient) 
     [
         [],
         [_answer()],
-        [_answer()] * 21,
+        [_answer()] * 257,
         [_answer(), {"label": "glioma"}],
         [_answer(), _answer(head=7)],
         [_answer(), _answer(probabilities={})],
