@@ -1,4 +1,4 @@
-"""`mri evaluate`: a model on images of another place, beside its own test."""
+"""`mri evaluate`: a model on images from elsewhere, beside its own test."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,7 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A run's id, the beginning of it, or a version; default: the newest model.",
+            help="A run's id, the beginning of one, or a version; default: the newest model.",
         ),
     ] = None,
     work: WorkFolder = Path("work"),
@@ -51,7 +51,7 @@ def evaluate(
     metadata: Metadata = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model on images of another place, which it was not built for."""
+    """Evaluate a model on images from elsewhere, such as another hospital's."""
     folder = Work(work.absolute())
     store = open_records(metadata, folder)
     with folder.exclusively(), console.status("starting TensorFlow"):

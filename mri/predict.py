@@ -65,7 +65,10 @@ def predict(
     console: Console,
     images: Annotated[
         list[Path],
-        typer.Argument(help="JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI files."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI files.",
+        ),
     ],
     work: WorkFolder = Path("work"),
     model: Annotated[

@@ -24,8 +24,7 @@ class ServeCommands(LazyGroup):
     table = {
         "bench": "Put load on a model server and measure throughput and latency.",
         "files": "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
-        "log": "Stand before TensorFlow Serving, pass on requests, and log predictions for `mri "
-        "monitor`.",
+        "log": "Pass requests on to TensorFlow Serving, and log its predictions for `mri monitor`.",
     }
 
 
@@ -44,7 +43,7 @@ def serve(
     context: typer.Context,
     work: WorkFolder = Path("work"),
     model: Annotated[
-        str | None, typer.Option(help="Name of the model; default: the only one.")
+        str | None, typer.Option(help="Model name (default: the only model pushed).")
     ] = None,
     base_path: Annotated[
         str | None,
@@ -62,14 +61,14 @@ def serve(
     ] = True,
     request_log: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Log each prediction here, without the image."),
+        typer.Option(metavar="FOLDER", help="Log each prediction here, without the image."),
     ] = None,
     flag: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving."),
     ] = None,
 ) -> None:
-    """Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new versions."""
+    """Serve the pushed model over TensorFlow Serving's gRPC and REST, and load new versions."""
     if context.invoked_subcommand:
         return
     folder = Work(work.absolute())

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog="Example:\n\n  mri serve files deployment")
 def files(
-    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write.")],
     work: WorkFolder = Path("work"),
     model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL_NAME,
     force: Annotated[

@@ -36,7 +36,7 @@ def log(
         float, typer.Option(min=0, max=1, help="Share of requests that is logged.")
     ] = 1.0,
 ) -> None:
-    """Stand before TensorFlow Serving, pass on requests, and log predictions for `mri monitor`."""
+    """Pass requests on to TensorFlow Serving, and log its predictions for `mri monitor`."""
     over_grpc, over_rest = parse_servers(server, rest_server)
     folder = (log or Work(work.absolute()).requests).absolute()
     config = ProxyConfig(over_grpc, over_rest, folder, host, port, rest_port, sampling)
