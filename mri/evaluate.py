@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri evaluate --data other-hospital\n\n"
     "  mri evaluate 1795450816 --data scans --labels labels.csv --json\n\n"
-    "Exit codes: 0 evaluated, whatever came of it; 1 failed; 2 usage."
+    "Exit codes: 0 evaluated, whatever the figures; 1 failed; 2 usage."
 )
 @spread
 def evaluate(

@@ -80,8 +80,8 @@ def list_models(
     for one in described:
         if one["unfinished"]:
             console.print(
-                f"The model of run {one['run']} was {one['unfinished']}, which was cut off: the "
-                "next decision, run or clean finishes it.",
+                f"The model of run {one['run']} was {one['unfinished']}, but this was interrupted: "
+                "the next decision, run or clean completes it.",
                 soft_wrap=True,
             )
 
@@ -237,8 +237,8 @@ def decide(
             _publish(folder, say)
         except PipelineError as error:
             raise PipelineError(
-                f"The decision is carried out, and {folder.serving} is as it says. The bucket is "
-                f"not yet: {error} When that is corrected, give `mri models publish`."
+                f"The decision was carried out in {folder.serving}, but not yet in the bucket: "
+                f"{error} When that is corrected, run `mri models publish`."
             ) from error
 
 
@@ -279,7 +279,9 @@ def _recipe(card: ModelCard) -> Iterator[str]:
     """The settings that a model was trained with."""
     for name, value in card.lineage.parameters.items():
         if name.startswith(("transform.", "model.", "train.")):
-            yield f"{name}={value}" + (", by a search" if name in card.lineage.tuned else "")
+            yield f"{name}={value}" + (
+                " (chosen by a search)" if name in card.lineage.tuned else ""
+            )
 
 
 def _words(key: str, value: Any) -> str:

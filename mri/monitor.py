@@ -55,7 +55,7 @@ def monitor(
         str | None, typer.Option(help="The served model's name; default: the only one logged.")
     ] = None,
     version: Annotated[
-        int | None, typer.Option(help="Its version; default: the newest that was logged.")
+        int | None, typer.Option(help="The model's version; default: the newest that was logged.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
     textfile: Annotated[

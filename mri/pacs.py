@@ -63,7 +63,9 @@ def run(config: ConfigFile = _CONFIG) -> None:
 def status(
     console: Console,
     config: ConfigFile = _CONFIG,
-    most: Annotated[int, typer.Option(min=1, help="Show so many studies, the newest first.")] = 50,
+    most: Annotated[
+        int, typer.Option(min=1, help="Show this many studies, the newest first.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the studies in the spool, and the dead letters."""
@@ -78,7 +80,7 @@ def status(
         console.file.write(json.dumps(found, indent=2) + "\n")
         return
     counts = ", ".join(f"{count} {state}" for state, count in journal.counts().items() if count)
-    console.print(counts or "The spool holds no study.")
+    console.print(counts or "There are no studies in the spool.")
     if studies:
         table = Table("study", "state", "model", "changed", "why")
         for one in studies[:most]:

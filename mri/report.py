@@ -112,7 +112,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
         return
     if comparison.set_aside:
         console.print(
-            f"{comparison.set_aside}: difference and p are of the other {comparison.images:,}."
+            f"{comparison.set_aside}: difference and p are for the other {comparison.images:,}."
         )
     if unknown:
         console.print(

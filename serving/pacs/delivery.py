@@ -81,7 +81,9 @@ class _Store:
             config.host, config.port, ae_title=config.ae_title, tls_args=self._tls
         )  # fmt: skip
         if not association.is_established:
-            refused = " refuses the association" if association.is_rejected else " is not reached"
+            refused = (
+                " refuses the association" if association.is_rejected else " cannot be reached"
+            )
             raise UndeliveredError(f"{self.name}{refused}")
         try:
             for file in files:
@@ -97,12 +99,12 @@ class _Store:
         try:
             answer = association.send_c_store(pydicom.dcmread(file))
         except ValueError:
-            return "it takes no objects of this kind"
+            return "it does not accept objects of this kind"
         except RuntimeError:
             return "the association has ended"
         status = answer.get("Status")
         if status is None:
-            return "it gives no answer"
+            return "it does not answer"
         if status in (0x0000, _IS_THERE) or status & 0xF000 == 0xB000:  # a warning: it is stored
             return None
         return f"it refuses the object with status {status:04X}"
@@ -126,5 +128,5 @@ class _Web:
                     yield f"it refuses the object with HTTP status {code}"
                     continue
                 except requests.RequestException:
-                    raise UndeliveredError(f"{self.name} is not reached") from None
+                    raise UndeliveredError(f"{self.name} cannot be reached") from None
                 yield "it reports the object as failed" if "FailedSOPSequence" in answer else None

@@ -73,13 +73,15 @@ _ANSWERS = TypeAdapter(list[FileAnswer])
 def answer() -> Response:
     """The answer for files of a series, by what their cards say: no image is sent again."""
     if (request.content_length or 0) > _MOST_BYTES:
-        raise ProblemError(413, "That is more than the answers of a series.")
+        raise ProblemError(413, "That is too large for the answers of a series.")
     try:
         answers = _ANSWERS.validate_json(request.get_data(cache=False))
     except ValidationError:
         raise ProblemError(400, "These are not answers of a series.") from None
     if not 2 <= len(answers) <= state().config.max_files:
-        raise ProblemError(400, "A series has 2 files or more, and no more than are taken at once.")
+        raise ProblemError(
+            400, "A series needs at least 2 files, and no more than may be sent at once."
+        )
     body = render_template("series.html", answer=pooled(answers))
     return Response(body, headers=of_status(200))
 

@@ -1,6 +1,7 @@
 """The tables of commands say what the commands say of themselves."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,25 @@ mri = typer.main.get_command(app)
 mri.load_all()
 heavy = [name for name in ("tensorflow", "keras") if name in sys.modules]
 print(json.dumps([list(lines(mri, "mri")), heavy]))
+"""
+
+_HELP = """
+import os, sys
+os.environ["TERMINAL_WIDTH"] = "80"  # before typer is imported
+sys.modules["rfc3987_syntax"] = None
+import typer
+from typer.testing import CliRunner
+from mri.main import app
+
+def show(command, words):
+    print("mri", *words)
+    print(CliRunner().invoke(app, [*words, "--help"], prog_name="mri", color=False).output)
+    for name, one in getattr(command, "commands", {}).items():
+        show(one, [*words, name])
+
+mri = typer.main.get_command(app)
+mri.load_all()
+show(mri, [])
 """
 
 
@@ -60,3 +80,13 @@ def test_a_command_is_loaded_with_no_other():
         "print(*sorted(name for name in sys.modules if name.startswith('mri.')))"
     )
     assert said.splitlines()[-1] == "mri.data mri.data.sample mri.lazy mri.main mri.terminal"
+
+
+def test_help_fits_80_columns_in_words():
+    said = _python(_HELP)
+    assert "mri kubeflow runs stop" in said
+    lines = [line for line in said.splitlines() if "…" in line]
+    assert lines == []
+    assert [kind for kind in ("<bool>", "<str>", "<path>", "int range") if kind in said] == []
+    # A paragraph is broken where the terminal ends, and nowhere else.
+    assert "A node that has run before on\n the same inputs" in re.sub(" +\n", "\n", said)

@@ -24,7 +24,7 @@ def _touch(root, names):
 def test_named_classes_are_found_at_any_depth(tmp_path, split):
     _touch(tmp_path, [split + name for name in (*_NESTED, "B/patient_4/5.jpg")])
     listing = list_images(tmp_path, classes=("glioma", "notumor"))
-    assert [file.label for file in listing.files] == ["glioma", "notumor", "glioma", "notumor", "B"]
+    assert [file.label for file in listing.files] == ["glioma", "notumor", "glioma", "B", "notumor"]
     assert {file.folder_split for file in listing.files} == {"test" if split else "train"}
     assert listing.classes == ("B", "glioma", "notumor")
 

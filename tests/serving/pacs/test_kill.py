@@ -62,5 +62,5 @@ def test_killed_under_load_every_study_is_answered_once(tmp_path):
         for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
             assert len(archive.of_class(kind)) == STUDIES
         again = [uid for uid, times in archive.arrivals.items() if times > 1]
-        unsure = (tmp_path / "node.log").read_text().count("it gives no answer")
+        unsure = (tmp_path / "node.log").read_text().count("it does not answer")
         assert len(again) <= KILLS + unsure  # that were under way, and sent under the same UID

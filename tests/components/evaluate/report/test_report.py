@@ -125,7 +125,7 @@ def test_what_changed_stands_at_the_top_with_what_it_is_worth(opened, good):
 def test_calibration_that_made_it_worse_is_said(opened, good):
     head = Figures.read(good).headline
     assert head["ece"].value > head["ece_uncalibrated"].value
-    assert opened.get_by_text("Calibration made it worse").count() == 2
+    assert opened.get_by_text("Calibration made th").count() == 2
 
 
 def test_shares_are_fractions_and_nothing_is_less_than_nothing(opened):
