@@ -36,7 +36,7 @@ def _of_option(original: Callable[..., str | None]) -> Callable[..., str | None]
         kind = option.type_descriptor
         if option.metavar is not None:
             return str(option.metavar)
-        if option.is_flag:
+        if option.is_flag or kind.is_ranged:  # typer writes the range behind it: [x>=0]
             return None
         if kind.is_choice:
             return (original(option, ctx) or "").strip("<>")

@@ -49,7 +49,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of versions, or s3://BUCKET/FOLDER/NAME; default: the one in --work.",
+            help="Folder of versions, or s3://BUCKET/NAME; default: the one in --work.",
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC.")] = 8500,
