@@ -152,8 +152,9 @@ def _write(path: Path, text: str) -> None:
 def _print(report: MonitorReport, console: Console) -> None:
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
     console.print(
-        f"{counted(report.images, 'image')} from {first} to {last} UTC, beside "
-        f"{counted(report.training_images, 'training image')}"
+        f"{report.model} version {report.version}: {counted(report.images, 'image')} from {first} to "
+        f"{last} UTC, compared with {counted(report.training_images, 'training image')}",
+        soft_wrap=True,
     )
     if report.left_out:
         images = counted(report.left_out, "image")
@@ -170,7 +171,9 @@ def _print(report: MonitorReport, console: Console) -> None:
             "the answers are distributed differently from the classes of the training images"
         )
     if report.out_of_distribution is not None:
-        console.print(f"{report.out_of_distribution:.1%} of the images are unknown to the model")
+        console.print(
+            f"{report.out_of_distribution:.1%} of the images are unlike the training images"
+        )
     for reason, share in report.reasons.items():
         console.print(f"{share:.1%} of the images: {reason}", markup=False)
     if features := [name for name in report.drifted if name != LABEL]:

@@ -79,7 +79,10 @@ def test_a_command_is_loaded_with_no_other():
         "except SystemExit: pass\n"
         "print(*sorted(name for name in sys.modules if name.startswith('mri.')))"
     )
-    assert said.splitlines()[-1] == "mri.data mri.data.sample mri.lazy mri.main mri.terminal"
+    assert (
+        said.splitlines()[-1]
+        == "mri.data mri.data.sample mri.lazy mri.main mri.plain_help mri.terminal"
+    )
 
 
 def test_help_fits_80_columns_in_words():
