@@ -152,8 +152,9 @@ def _write(path: Path, text: str) -> None:
 def _print(report: MonitorReport, console: Console) -> None:
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
     console.print(
-        f"{report.model} version {report.version}: {counted(report.images, 'image')} from {first} to "
-        f"{last} UTC, compared with {counted(report.training_images, 'training image')}",
+        f"{report.model} version {report.version}: {counted(report.images, 'image')} from {first} "
+        f"to {last} UTC, compared with {counted(report.training_images, 'training image')}",
+        markup=False,
         soft_wrap=True,
     )
     if report.left_out:
