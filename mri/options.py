@@ -20,7 +20,7 @@ Metadata = Annotated[
     typer.Option(
         envvar=METADATA_VARIABLE,
         metavar="URL",
-        help="Database of ML Metadata: postgresql://USER:PASSWORD@HOST/DB, or mysql://; "
+        help="Database of ML Metadata: postgresql://USER:PASS@HOST/DB or mysql://; "
         "default: SQLite in --work.",
     ),
 ]

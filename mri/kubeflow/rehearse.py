@@ -38,7 +38,7 @@ def rehearse(
             envvar=METADATA_VARIABLE,
             metavar="URL",
             help="The URL that the Secret holds on a cluster: "
-            "postgresql://USER:PASSWORD@HOST/DB, or mysql://; "
+            "postgresql://USER:PASS@HOST/DB or mysql://; "
             "default: SQLite in --storage, one task at a time.",
         ),
     ] = None,
