@@ -80,4 +80,4 @@ def test_help_fits_80_columns_in_words(loaded):
     assert lines == []
     assert [kind for kind in ("<bool>", "<str>", "<path>", "int range") if kind in said] == []
     # A paragraph is broken where the terminal ends, and nowhere else.
-    assert "A node that has run before on\n the same inputs" in re.sub(" +\n", "\n", said)
+    assert "A node that has run\n before on the same inputs is" in re.sub(" +\n", "\n", said)
