@@ -62,7 +62,7 @@ def inner_classes(files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         for names in found
         if len(names) > 1 and all(len(labels) > 1 for labels in names.values())
     ]
-    return tuple(sorted(min(found, key=len))) if found else ()
+    return tuple(sorted(min(found, key=lambda names: len(names)))) if found else ()
 
 
 def _inside(name: str, label: str) -> list[str]:
