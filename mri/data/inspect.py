@@ -128,7 +128,10 @@ def _listing(
         raise UsageError(f"There is no folder {folder}: name one that holds class folders.")
     given = None if classes is None else tuple(name.strip() for name in classes.split(","))
     listing = list_images(
-        folder, window=sys.maxsize, labels=read_labels(labels, given), classes=given or ()
+        folder,
+        window=sys.maxsize,
+        labels=read_labels(labels, given),
+        classes=given or IngestConfig().classes,
     )
     names = given or tuple(name for name in listing.classes if _is_class_name(name))
     try:
