@@ -52,17 +52,16 @@ def inner_classes(files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         depth = len(inside) if depth is None else min(depth, len(inside))
         for level, folder in enumerate(inside[:depth]):
             levels[level][folder].add(label)
-    found = [names for level, names in levels.items() if level < (depth or 0)]
-    if any(
-        means_healthy(label) for names in found for labels in names.values() for label in labels
-    ):
+    complete = [names for level, names in levels.items() if level < (depth or 0)]
+    labels = {label for names in complete for around in names.values() for label in around}
+    if any(map(means_healthy, labels)):
         return ()
-    found = [
-        names
-        for names in found
-        if len(names) > 1 and all(len(labels) > 1 for labels in names.values())
+    shared = [
+        sorted(names)
+        for names in complete
+        if len(names) > 1 and all(len(around) > 1 for around in names.values())
     ]
-    return tuple(sorted(min(found, key=lambda names: len(names)))) if found else ()
+    return tuple(min(shared, key=len, default=[]))
 
 
 def _inside(name: str, label: str) -> list[str]:

@@ -358,7 +358,7 @@ def test_what_is_not_judged_of_a_file_is_said(client: FlaskClient, kind: str) ->
     else:
         values = np.random.default_rng(1).integers(300, 1000, (40, 40, 6, 3)).astype(np.int16)
         content = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
-        words = "The first of 3 volumes is judged"
+        words = "Only the first of 3 volumes is judged"
     assert f"{words}.</p>" in send(client, (content, "x")).text
     answer = client.post("/api/v1/predict", data=content).json
     assert answer.get("facts", answer)["left_out"] == words
