@@ -217,7 +217,7 @@ def _deeper(
     files: list[FoundFile | None], found: set[str], classes: Collection[str]
 ) -> tuple[list[FoundFile | None], set[str]]:
     """Files by the class that they lie in deeper down, and the names of their class folders."""
-    labels = [file and nearest_class(file.name, classes) for file in files]
+    labels = [nearest_class(file.name, classes) if file else None for file in files]
     if not any(labels):
         return files, found
     files = [
