@@ -61,7 +61,8 @@ def inner_classes(files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         for names in complete
         if len(names) > 1 and all(len(around) > 1 for around in names.values())
     ]
-    return tuple(min(shared, key=len)) if shared else ()
+    fewest = min(shared, key=len) if shared else []
+    return tuple(fewest)
 
 
 def _inside(name: str, label: str) -> list[str]:
