@@ -88,8 +88,10 @@ lock: ## Make the lock files anew from requirements/*.in, with the versions kept
 	@cd requirements && ../$(LOCK) --output-file=lock-gpu.txt --constraints=lock.txt gpu.in
 
 wheel: ## Build the source distributions and wheels, of all and of the client alone, into dist/
-	@$(PYTHON) -m build --no-isolation --outdir dist .
-	@$(PYTHON) bin/client_wheel.py --outdir dist
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	{ $(PYTHON) -m build --no-isolation --outdir dist . && \
+	$(PYTHON) bin/client_wheel.py --outdir dist; } >"$$log" 2>&1 || { cat "$$log" >&2; exit 1; }
+	@ls dist/*.whl
 
 clean: ## Remove what building and checking left in this checkout
 	@rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

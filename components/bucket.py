@@ -320,8 +320,8 @@ def _said(where: str) -> Iterator[None]:
         ) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise BucketError(
-            f"{where}: {_endpoint()} does not answer ({type(error).__name__}). Is "
-            "AWS_ENDPOINT_URL right, and does the store run?"
+            f"{where}: {_endpoint()} does not answer ({type(error).__name__}). Check "
+            "AWS_ENDPOINT_URL, and that the store is running."
         ) from error
     except exceptions.BotoCoreError as error:
         raise BucketError(f"{where}: {type(error).__name__} (at {_endpoint()}).") from error
@@ -340,7 +340,7 @@ def _refusal(error: Any) -> str:
     if words := _WORDS.get(code):
         return words
     if status >= 500:
-        return f"the store has trouble of its own, and said {status} {code} each time it was asked"
+        return f"the store failed each time it was asked: {status} {code}"
     return f"{_WORDS.get(str(status), 'it is refused')} ({status} {code})"
 
 

@@ -12,7 +12,7 @@ CUT_BLACK = "dark levels are cut: export the full range"
 CUT_WHITE = "bright levels are cut: export the full range"
 BLURRED = "it is blurred: export the full resolution"
 SMALL = "the head is small: export it larger"
-NO_HEAD = "no head stands out: export all of it, on a dark ground"
+NO_HEAD = "no head stands out: export all of it, on a dark background"
 OTHER = "another reason"
 """How a sentence that is none of these is counted."""
 

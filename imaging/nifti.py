@@ -343,7 +343,7 @@ class _NiftiViewer:
             left_out=(
                 None
                 if self._volume.volumes == 1
-                else f"The first of {self._volume.volumes:,} volumes is judged, and no other"
+                else f"Only the first of {self._volume.volumes:,} volumes is judged"
             ),
         )
 

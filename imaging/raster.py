@@ -29,9 +29,9 @@ _CODECS = {"WEBP": "webp", "JPEG2000": "jpg_2000"}
 """What Pillow may have been built without, by its own name."""
 _GREY = {"1", "L"}
 _LEFT_OUT = {
-    "TIFF": "The first page is judged, and no other",
-    "GIF": "The first frame is judged, and no other",
-    "WEBP": "The first frame is judged, and no other",
+    "TIFF": "Only the first page is judged",
+    "GIF": "Only the first frame is judged",
+    "WEBP": "Only the first frame is judged",
 }
 _WITH_ALPHA = {"LA": "LA", "RGBA": "RGBA", "PA": "RGBA"}
 """Modes whose last channel is opacity, and what they are read as."""

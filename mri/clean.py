@@ -55,7 +55,7 @@ def clean(
         bool, typer.Option("--dry-run", help="Show what would be removed, without removing it.")
     ] = False,
 ) -> None:
-    """Remove what old runs left, but never a model that is served, waits or was blessed last."""
+    """Remove what old runs left; models that are served, wait or were blessed last stay."""
     folder = Work(work.absolute())
     say = partial(console.print, markup=False, soft_wrap=True)
     if not folder.root.is_dir():

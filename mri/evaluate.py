@@ -1,4 +1,4 @@
-"""`mri evaluate`: a model on images of another place, beside its own test."""
+"""`mri evaluate`: a model on images from elsewhere, beside its own test."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n  mri evaluate --data other-hospital\n\n"
     "  mri evaluate 1795450816 --data scans --labels labels.csv --json\n\n"
-    "Exit codes: 0 evaluated, whatever came of it; 1 failed; 2 usage."
+    "Exit codes: 0 evaluated, whatever the figures; 1 failed; 2 usage."
 )
 @spread
 def evaluate(
@@ -43,7 +43,7 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A run's id, the beginning of it, or a version; default: the newest model.",
+            help="A run's id, the beginning of one, or a version; default: the newest model.",
         ),
     ] = None,
     work: WorkFolder = Path("work"),
@@ -51,7 +51,7 @@ def evaluate(
     metadata: Metadata = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model on images of another place, which it was not built for."""
+    """Evaluate a model on images from elsewhere, such as another hospital's."""
     folder = Work(work.absolute())
     store = open_records(metadata, folder)
     with folder.exclusively(), console.status("starting TensorFlow"):

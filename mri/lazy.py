@@ -9,6 +9,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from components.errors import PipelineError
+from mri.plain_help import unwrap, use_plain_types
+
+use_plain_types()
 
 
 class LazyGroup(TyperGroup):
@@ -53,6 +56,7 @@ class LazyGroup(TyperGroup):
         is_lazy = isinstance(app.info.cls, type)
         command = typer.main.get_group(app) if is_lazy else typer.main.get_command(app)
         refuse_empty(command)
+        unwrap(command)
         self.add_command(command, name)
         command.name = name
 

@@ -27,24 +27,25 @@ class MriCommands(LazyGroup):
         "watch": "Run the pipeline for each span that arrives in a folder, one at a time and in "
         "order.",
         "predict": "Classify images with the pushed model, or with a model server.",
-        "batch": "Classify many images into Parquet or CSV, frame by frame; a bad file gets an "
-        "error.",
+        "batch": "Classify many images into Parquet or CSV, frame by frame; a bad file's row says "
+        "why.",
         "web": "Start a web page that shows what the pushed model says about an image.",
         "monitor": "Compare the images that the served model is asked about with those that it was "
         "trained on.",
-        "serve": "Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new "
+        "serve": "Serve the pushed model over TensorFlow Serving's gRPC and REST, and load new "
         "versions.",
-        "evaluate": "Evaluate a model on images of another place, which it was not built for.",
-        "pacs": "Answer DICOM studies: take them in, ask the served model, send reports back.",
-        "report": "Print where a model's report is, or its figures.",
+        "evaluate": "Evaluate a model on images from elsewhere, such as another hospital's.",
+        "pacs": "Receive DICOM studies, have the served model classify them, and send reports "
+        "back.",
+        "report": "Print the path of a model's report, or its figures.",
         "tensorboard": "Show the curves of all trainings in a browser.",
         "models": "Show models, and decide which one is served.",
         "data": "Make, fetch and inspect folders of images.",
         "kubeflow": "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
         "doctor": "Check what this machine has: versions, processor, memory, disk, weights, pushed "
         "model.",
-        "clean": "Remove what old runs left, but never a model that is served, waits or was "
-        "blessed last.",
+        "clean": "Remove what old runs left; models that are served, wait or were blessed last "
+        "stay.",
     }
 
 
@@ -57,7 +58,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Turn a folder of brain MRI images into a reviewed, served classifier.\n\n"
-    "Decision support, never a diagnosis.",
+    "Decision support, not a diagnosis.",
 )
 
 

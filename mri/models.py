@@ -23,6 +23,7 @@ from mri.served import find_saved_model, served_model, served_models
 from pipeline.decisions.decide import decide as take_decision
 from pipeline.decisions.decide import served_version
 from pipeline.metadata import open_records
+from pipeline.paths import shorter
 from pipeline.registry import Model, find_model, read_models
 from pipeline.states import Event
 from pipeline.tables import Listed, print_list
@@ -33,8 +34,13 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show models, and decide which one is served."
 )
 
-Reason = Annotated[str, typer.Option(help="The reason, which is kept with the model.")]
-Waiting = Annotated[str, typer.Argument(help="A run's id, the beginning of it, or a version.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the model.")]
+Waiting = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or a version.")
+]
+
+
+_TITLES = {"ece": "calibration error"}
 
 
 @app.command("list")
@@ -80,8 +86,8 @@ def list_models(
     for one in described:
         if one["unfinished"]:
             console.print(
-                f"The model of run {one['run']} was {one['unfinished']}, which was cut off: the "
-                "next decision, run or clean finishes it.",
+                f"The model of run {one['run']} was {one['unfinished']}, but this was interrupted: "
+                "the next decision, run or clean completes it.",
                 soft_wrap=True,
             )
 
@@ -95,7 +101,7 @@ def show_model(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A run's id, the beginning of it, or a version; default: the newest.",
+            help="A run's id, the beginning of one, or a version; default: the newest.",
         ),
     ] = None,
     metadata: Metadata = None,
@@ -109,10 +115,9 @@ def show_model(
         console.file.write(json.dumps(described, indent=2) + "\n")
         return
     for key, value in described.items():
-        title = key.replace("_", " ")
-        for line in (value or [""]) if isinstance(value, list) else [value]:
-            words = _number(line) if isinstance(line, float) else str("" if line is None else line)
-            console.print(f"{title:<20} {words}", soft_wrap=True, markup=False)
+        title = _TITLES.get(key, key.replace("_", " "))
+        for line in (value or [None]) if isinstance(value, list) else [value]:
+            console.print(f"{title:<20} {_words(key, line)}", soft_wrap=True, markup=False)
             title = ""
     console.print(f"[dim]{DISCLAIMER}[/]")
 
@@ -172,15 +177,16 @@ def publish(
         str | None,
         typer.Argument(
             metavar="s3://BUCKET/FOLDER",
-            help="Where all versions are to be, too, now and from now on; default: where they are.",
+            help="Bucket that gets a copy of all versions, now and of each later push; default: "
+            "the bucket named before.",
         ),
     ] = None,
     work: WorkFolder = Path("work"),
     model: Annotated[
-        str | None, typer.Option(help="Name of the model; default: the only one.")
+        str | None, typer.Option(help="Model name (default: the only model pushed).")
     ] = None,
 ) -> None:
-    """Send the pushed versions to a bucket, and what was not sent or is damaged there."""
+    """Copy the pushed versions to a bucket; what is missing or damaged there is sent again."""
     folder = Work(work.absolute())
     base = served_model(folder.serving, model)
     said: list[str] = []
@@ -316,8 +322,8 @@ def decide(
             _publish(folder, say)
         except PipelineError as error:
             raise PipelineError(
-                f"The decision is carried out, and {folder.serving} is as it says. The bucket is "
-                f"not yet: {error} When that is corrected, give `mri models publish`."
+                f"The decision was carried out in {folder.serving}, but not yet in the bucket: "
+                f"{error} When that is corrected, run `mri models publish`."
             ) from error
         track(store, folder, uri, say)
 
@@ -359,7 +365,20 @@ def _recipe(card: ModelCard) -> Iterator[str]:
     """The settings that a model was trained with."""
     for name, value in card.lineage.parameters.items():
         if name.startswith(("transform.", "model.", "train.")):
-            yield f"{name}={value}" + (", by a search" if name in card.lineage.tuned else "")
+            yield f"{name}={value}" + (
+                " (chosen by a search)" if name in card.lineage.tuned else ""
+            )
+
+
+def _words(key: str, value: Any) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return _number(value)
+    if key in ("model", "report") and value:
+        return shorter(value)
+    return "none" if value is None else str(value)
 
 
 def _number(value: float | None) -> str:

@@ -55,7 +55,7 @@ def monitor(
         str | None, typer.Option(help="The served model's name; default: the only one logged.")
     ] = None,
     version: Annotated[
-        int | None, typer.Option(help="Its version; default: the newest that was logged.")
+        int | None, typer.Option(help="The model's version; default: the newest that was logged.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page.")] = None,
     textfile: Annotated[
@@ -152,8 +152,10 @@ def _write(path: Path, text: str) -> None:
 def _print(report: MonitorReport, console: Console) -> None:
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (report.first, report.last))
     console.print(
-        f"{counted(report.images, 'image')} from {first} to {last} UTC, beside "
-        f"{counted(report.training_images, 'training image')}"
+        f"{report.model} version {report.version}: {counted(report.images, 'image')} from {first} "
+        f"to {last} UTC, compared with {counted(report.training_images, 'training image')}",
+        markup=False,
+        soft_wrap=True,
     )
     if report.left_out:
         images = counted(report.left_out, "image")
@@ -170,7 +172,9 @@ def _print(report: MonitorReport, console: Console) -> None:
             "the answers are distributed differently from the classes of the training images"
         )
     if report.out_of_distribution is not None:
-        console.print(f"{report.out_of_distribution:.1%} of the images are unknown to the model")
+        console.print(
+            f"{report.out_of_distribution:.1%} of the images are unlike the training images"
+        )
     for reason, share in report.reasons.items():
         console.print(f"{share:.1%} of the images: {reason}", markup=False)
     if features := [name for name in report.drifted if name != LABEL]:

@@ -20,8 +20,8 @@ Metadata = Annotated[
     typer.Option(
         envvar=METADATA_VARIABLE,
         metavar="URL",
-        help="postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE; default: SQLite in "
-        "--work.",
+        help="Database of ML Metadata: postgresql://USER:PASS@HOST/DB or mysql://; "
+        "default: SQLite in --work.",
     ),
 ]
 Beam = Annotated[
@@ -30,7 +30,7 @@ Beam = Annotated[
         "--beam",
         metavar="ENGINE",
         help="Where Apache Beam's work is done: local, local?workers=2, flink://HOST:8081, "
-        "spark://HOST:7077 or dataflow://PROJECT/REGION?temp=...&image=...",
+        "spark://HOST:7077 or dataflow://PROJECT/REGION; see docs/scale.md.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -26,8 +26,8 @@ from serving.pacs.spool import ANSWER_FILE, JOURNAL_FILE
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Answer DICOM studies: take them in, ask the served model, send reports back.\n\n"
-    "Decision support, never a diagnosis.",
+    help="Receive DICOM studies, have the served model classify them, and send reports back.\n\n"
+    "Decision support, not a diagnosis.",
 )
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The node's settings, a YAML file.")]
@@ -48,7 +48,7 @@ _OF_THE_SOURCE: Any = {
 
 @app.command(epilog="Example:\n\n  mri pacs run --config pacs.yaml")
 def run(config: ConfigFile = _CONFIG) -> None:
-    """Start the node; it runs until ctrl-C or SIGTERM, and goes on where it stopped."""
+    """Start the node; it runs until Ctrl-C or SIGTERM, and continues where it stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     node = Node(PacsConfig.read(config))
     logging.getLogger(__name__).info(DISCLAIMER)
@@ -60,7 +60,9 @@ def run(config: ConfigFile = _CONFIG) -> None:
 def status(
     console: Console,
     config: ConfigFile = _CONFIG,
-    most: Annotated[int, typer.Option(min=1, help="Show so many studies, the newest first.")] = 50,
+    most: Annotated[
+        int, typer.Option(min=1, help="Show this many studies, the newest first.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the studies in the spool, and the dead letters."""
@@ -75,7 +77,7 @@ def status(
         console.file.write(json.dumps(found, indent=2) + "\n")
         return
     counts = ", ".join(f"{count} {state}" for state, count in journal.counts().items() if count)
-    console.print(counts or "The spool holds no study.")
+    console.print(counts or "There are no studies in the spool.")
     if studies:
         table = Table("study", "state", "model", "changed", "why")
         for one in studies[:most]:
@@ -129,12 +131,12 @@ def retry(
     console: Console,
     study: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="The study's key, or its beginning."),
+        typer.Argument(metavar="STUDY", help="The study's key, or its beginning."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All failed studies.")] = False,
     config: ConfigFile = _CONFIG,
 ) -> None:
-    """Try a failed or waiting study again at once; a running node takes it up."""
+    """Try a failed or waiting study again at once; a running node picks it up."""
     if (study is None) != every:
         raise UsageError("Give a study's key, or --all for all failed ones.")
     settings = PacsConfig.read(config)

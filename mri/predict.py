@@ -65,7 +65,10 @@ def predict(
     console: Console,
     images: Annotated[
         list[Path],
-        typer.Argument(help="JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI files."),
+        typer.Argument(
+            metavar="IMAGE",
+            help="JPEG, PNG, GIF, BMP, TIFF, WebP, JPEG 2000, DICOM or NIfTI files.",
+        ),
     ],
     work: WorkFolder = Path("work"),
     model: Annotated[
@@ -85,8 +88,8 @@ def predict(
         str,
         typer.Option(
             metavar="N",
-            help="Of a file with several frames or slices: the one of this number, counted from "
-            "0; the middle one; or all, and one answer for the file.",
+            help="Which frame or slice of a file to classify: a number, counted from 0; middle; or "
+            "all, with one answer for the file first.",
         ),
     ] = "all",
     as_json: AsJson = False,
@@ -97,7 +100,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Ask the model server at this address: HOST:PORT, whether of gRPC or REST, "
+            help="Ask the model server at this address: HOST:PORT (gRPC or REST), "
             "grpcs://HOST:PORT or https://HOST.",
         ),
     ] = None,
@@ -127,7 +130,7 @@ def predict(
             frames = _answered(read, answers)
     else:
         if label is not None:
-            raise UsageError("--label needs --server: it is a server that knows labels.")
+            raise UsageError("--label needs --server: only a server knows labels.")
         saved_model = find_saved_model(model, work, version)
         from mri.predictor import classify_image, load_saved_model
 

@@ -20,6 +20,7 @@ from components.evaluate.report.files import PAGE_FILE
 from components.pages.numbers import fraction
 from mri.options import AsJson, Metadata, WorkFolder, spread
 from pipeline.metadata import open_records
+from pipeline.paths import shorter
 from pipeline.registry import Model, find_model, read_models
 from pipeline.tables import print_table
 from pipeline.work import Work
@@ -35,7 +36,11 @@ app = typer.Typer(add_completion=False)
 def report(
     console: Console,
     run: Annotated[
-        str | None, typer.Argument(help="Run, its beginning, or version; default: the newest.")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id, the beginning of one, or a version; default: the newest.",
+        ),
     ] = None,
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
@@ -45,7 +50,7 @@ def report(
         tuple[str, str] | None, typer.Option(metavar="A B", help="Two models side by side.")
     ] = None,
 ) -> None:
-    """Print where a model's report is, or its figures."""
+    """Print the path of a model's report, or its figures."""
     models = read_models(open_records(metadata, Work(work.absolute())))
     if compare:
         first, second = (find_model(models, name) for name in compare)
@@ -55,9 +60,11 @@ def report(
     if as_json:
         console.file.write(Figures.read(folder).model_dump_json(indent=2) + "\n")
     else:
-        console.file.write(f"{folder / PAGE_FILE}\n")
+        console.file.write(f"{shorter(folder / PAGE_FILE)}\n")
     if open_page and not webbrowser.open((folder / PAGE_FILE).as_uri()):
-        raise PipelineError(f"No browser could be opened: open {folder / PAGE_FILE} by hand.")
+        raise PipelineError(
+            f"No browser could be opened: open {shorter(folder / PAGE_FILE)} by hand."
+        )
 
 
 def _folder(model: Model) -> Path:
@@ -105,7 +112,7 @@ def _compare(console: Console, first: Model, second: Model, *, as_json: bool) ->
         return
     if comparison.set_aside:
         console.print(
-            f"{comparison.set_aside}: difference and p are of the other {comparison.images:,}."
+            f"{comparison.set_aside}: difference and p are for the other {comparison.images:,}."
         )
     if unknown:
         console.print(

@@ -69,7 +69,7 @@ def run(
         ),
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait while another run is using the work folder.")
+        bool, typer.Option("--wait", help="Wait while another command is using the work folder.")
     ] = False,
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate and push.

@@ -59,7 +59,7 @@ class RunFlags:
         typer.Option(
             metavar="ENGINE",
             help="Where Apache Beam's work is done: local, local?workers=2, flink://HOST:8081, "
-            "spark://HOST:7077 or dataflow://PROJECT/REGION?temp=...&image=...; default: local.",
+            "spark://HOST:7077 or dataflow://PROJECT/REGION; see docs/scale.md; default: local.",
         ),
     ] = None
     tune: Annotated[

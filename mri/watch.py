@@ -24,14 +24,14 @@ app = typer.Typer(add_completion=False)
 @spread
 def watch(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder in which span-NNN folders arrive.")
+        Path, typer.Argument(metavar="FOLDER", help="Folder in which span-NNN folders arrive.")
     ],
     flags: RunFlags,
     work: WorkFolder = Path("work"),
     metadata: Metadata = None,
     on_failure: OnFailure = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End when all spans in DIR have been run.")
+        bool, typer.Option("--once", help="End when all spans in FOLDER have been run.")
     ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also run spans again that have failed.")

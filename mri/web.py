@@ -40,7 +40,7 @@ app = typer.Typer(add_completion=False)
 def web(
     work: WorkFolder = Path("work"),
     model: Annotated[
-        str | None, typer.Option(help="Name of the model; default: the only one.")
+        str | None, typer.Option(help="Model name (default: the only model pushed).")
     ] = None,
     server: Annotated[
         str | None,

@@ -4,8 +4,10 @@ import difflib
 from collections.abc import Sequence
 
 from components.errors import UsageError
+from components.ingest.class_folders import means_healthy
 from components.ingest.folder import ImageFolder
 from pipeline.config import Config
+from pipeline.paths import shorter
 
 
 def check_classes(config: Config, folder: ImageFolder) -> None:
@@ -26,11 +28,11 @@ def check_classes(config: Config, folder: ImageFolder) -> None:
     missing = [name for name in classes if name not in folder.classes]
     unknown = [name for name in folder.classes if name not in classes]
     if missing and unknown:
-        there = ", ".join(folder.classes)
         raise UsageError(
-            f"{folder.root} has the classes {there}, and ingest.classes are {', '.join(classes)}."
-            f"{_renamings(unknown, missing)} To train on the classes of the folder: "
-            f"--set 'ingest.classes=[{there}]'{_healthy(config, folder)}"
+            f"{shorter(folder.root)} has the classes {', '.join(folder.classes)}, and "
+            f"ingest.classes are {', '.join(classes)}.{_renamings(unknown, missing)}"
+            f"{_inner(config, folder)} To train on the classes of the folder: "
+            f"{_settings(config, folder.classes)}"
         )
     healthy = config.evaluate.healthy_class
     if healthy is not None and healthy not in classes:
@@ -53,15 +55,31 @@ def _renamings(unknown: Sequence[str], missing: Sequence[str]) -> str:
     plain = {name.casefold(): name for name in missing}
     for name in unknown:
         known = name.casefold()
-        inside = [one for one in plain if one in known]
-        if near := inside or difflib.get_close_matches(known, plain, n=1):
+        # "tumour" is spelt much like "notumour", and means the opposite.
+        alike = [one for one in plain if means_healthy(one) == means_healthy(known)]
+        inside = [one for one in alike if one in known]
+        if near := inside or difflib.get_close_matches(known, alike, n=1):
             found.append(f"{name} to {plain.pop(near[0])}")
     return f" If they are the same, rename the folders: {', '.join(found)}." if found else ""
 
 
-def _healthy(config: Config, folder: ImageFolder) -> str:
-    """The rest of the command, where the class without a tumour would be missed next."""
-    healthy = config.evaluate.healthy_class
-    if healthy is None or healthy in folder.classes:
+def _inner(config: Config, folder: ImageFolder) -> str:
+    """What to give if the classes lie in folders of hospitals or patients."""
+    inner = folder.inner_classes
+    if not inner:
         return ""
-    return " --set evaluate.healthy_class=CLASS (the class without a tumour, or null)"
+    return (
+        f" If the classes are the folders {', '.join(inner)} inside these: "
+        f"{_settings(config, inner)}."
+    )
+
+
+def _settings(config: Config, names: Sequence[str]) -> str:
+    """The settings for classes of these names."""
+    words = f"--set 'ingest.classes=[{', '.join(names)}]'"
+    healthy = config.evaluate.healthy_class
+    if healthy is None or healthy in names:
+        return words
+    guessed = [name for name in names if means_healthy(name)]
+    named = guessed[0] if len(guessed) == 1 else "CLASS"
+    return f"{words} --set evaluate.healthy_class={named} (the class without a tumour, or null)"

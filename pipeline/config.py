@@ -113,7 +113,7 @@ class Config(StrictConfig):
         if self.accept_anomalies and not self.accept_reason.strip():
             raise ValueError(
                 "--accept-anomalies (accept_anomalies) needs --reason TEXT (accept_reason): why "
-                "the data may be used all the same"
+                "the data may be used anyway"
             )
         return self
 

@@ -156,7 +156,7 @@ def _ask(engine: Engine, path: str, of: type = dict) -> Any:
         ) from error
     except (ValueError, http.client.HTTPException) as error:
         raise PipelineError(
-            f"{engine.address} is not Flink's REST address: /{path} answers no JSON."
+            f"{engine.address} is not Flink's REST address: /{path} does not answer with JSON."
         ) from error
     except OSError as error:
         raise PipelineError(
@@ -194,5 +194,5 @@ def _demand_jar(jar: Path) -> None:
         raise PipelineError(f"The jar {jar} cannot be read: {reason}.") from error
     if not found:
         raise PipelineError(
-            f"{jar} is no job server of Beam: no class in it is called ...JobServerDriver."
+            f"{jar} is not a job server of Beam: it has no class called ...JobServerDriver."
         )

@@ -209,8 +209,8 @@ def _is_gone(path: Path) -> bool:
         return True
     except OSError as error:
         raise PipelineError(
-            f"It is not known at the moment whether {path} exists ({error.strerror}): run again "
-            "when it can be reached."
+            f"Whether {path} exists cannot be checked now ({error.strerror}): run again when it "
+            "can be reached."
         ) from error
     return False
 

@@ -93,8 +93,8 @@ def mark_partial(
     made = {node for node, one in run_executions(store, base) if one.last_known_state in SUCCESSFUL}
     if lacking := [name for name in reused if name not in made]:
         raise UsageError(
-            f"{start} needs what {lacking[0]} makes, and the run {base} did not come so far: start "
-            f"with --from {lacking[0]}, or leave it out."
+            f"{start} needs what {lacking[0]} makes, and the run {base} did not get that far: "
+            f"start with --from {lacking[0]}, or leave it out."
         )
     _check_same(ir, work, base, reused, start)
 

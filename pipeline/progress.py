@@ -42,7 +42,7 @@ class NodeProgress(logging.Handler):
         now = time.monotonic()
         if not self._console.is_terminal and now - self._printed > _SECONDS_BETWEEN_LINES:
             self._printed = now
-            self._console.print(f"{self._title}  {self._message}", markup=False)
+            self._console.print(f"{self._title}  {self._message}", markup=False, soft_wrap=True)
 
     def finish(self, state: str, outcome: str) -> None:
         """Sets the line that stays.

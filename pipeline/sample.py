@@ -55,6 +55,9 @@ def ensure_patients(out: Path, console: Console, *, patients: int, seed: int) ->
     )
 
 
+_DRAWING = "drawing synthetic images"
+
+
 def _draw(
     out: Path,
     console: Console,
@@ -65,10 +68,13 @@ def _draw(
     with suppress(OSError):  # said below, in a sentence
         out.parent.mkdir(parents=True, exist_ok=True)
     # `mri clean` takes the unfinished folder beside `out` for nobody's unless its parent is held.
-    with Progress(console=console, transient=True) as progress, writing_in(out.parent):
-        task = progress.add_task("drawing synthetic images", total=None)
+    shown = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with shown as progress, writing_in(out.parent):
+        task = progress.add_task(_DRAWING, total=None)
 
         def report(done: int, total: int) -> None:
+            if not console.is_terminal and done <= 1:  # a log gets a line, not a bar
+                console.print(_DRAWING)
             progress.update(task, completed=done, total=total)
 
         try:

@@ -230,10 +230,10 @@ class Work:
             except BlockingIOError as error:
                 if say is None:
                     raise PipelineError(
-                        f"Another run is using {self.root}: wait for it, or choose another folder "
-                        "with --work."
+                        f"Another command is using {self.root}: wait for it, or choose another "
+                        "folder with --work."
                     ) from error
-                say(f"another run is using {self.root}: waiting for it")
+                say(f"another command is using {self.root}: waiting for it")
                 fcntl.flock(lock, mode)
             yield
 

@@ -37,7 +37,9 @@ def list_known(
     Raises:
         UsageError: The folder or the table cannot be used, or no file is of a known class.
     """
-    listing = list_images(data, window=sys.maxsize, labels=read_labels(labels), least=1)
+    listing = list_images(
+        data, window=sys.maxsize, labels=read_labels(labels), classes=classes, least=1
+    )
     # What a table says of a study or a patient is known when a file is read.
     unknown = Counter(file.label for file in listing.files if file.label not in ("", *classes))
     files = tuple(file for file in listing.files if file.label not in unknown)

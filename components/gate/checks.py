@@ -163,8 +163,7 @@ def label_conflicts(report: IngestReport, config: GateConfig) -> Iterator[Findin
     if report.label_conflicts:
         yield config.finding(
             "label_conflicts",
-            found="Different labels are carried by the images of "
-            f"{counted(report.label_conflicts, 'matching group')}.",
+            found=f"{counted(report.label_conflicts, 'matching group')} with different labels.",
             expected="One label per group.",
             action="Look at them with mri data inspect, and correct the labels.",
             figures={"groups": report.label_conflicts},

@@ -2,8 +2,9 @@
 
 Three layouts are known: `Training/` and `Testing/`, or `train/`, `val/` and `test/`, each holding
 one folder a class; or class folders alone. A data folder has one of them, or holds `span-NNN`
-folders that do. With a table of labels files may lie anywhere. What systems leave in folders is
-passed over everywhere.
+folders that do. If no folder in these places is called like a class, the classes may lie deeper,
+in folders of hospitals or patients. With a table of labels files may lie anywhere. What systems
+leave in folders is passed over everywhere.
 """
 
 import errno
@@ -12,13 +13,14 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.contents import read_digests
 from components.counted import counted
 from components.errors import UsageError, path_error
+from components.ingest.class_folders import inner_classes, nearest_class
 from components.ingest.config import IngestConfig
 from components.ingest.labels import Labels, demand_of, read_labels
 from components.ingest.split_names import SPLIT_OF
@@ -81,6 +83,13 @@ class ImageFolder:
         return Path(self.root).name
 
     @property
+    def inner_classes(self) -> tuple[str, ...]:
+        """Names of folders inside the class folders that may be the classes; mostly empty."""
+        if self.labels is not None:
+            return ()
+        return inner_classes((file.name, file.label) for file in self.files)
+
+    @property
     def fingerprint(self) -> str:
         """A digest of names and contents: wherever the folder lies, the same files give the same.
 
@@ -125,13 +134,15 @@ def list_data(root: Path, config: IngestConfig) -> ImageFolder:
 
     Args:
         root: The data folder.
-        config: Which spans, and the table of labels.
+        config: Which spans and classes, and the table of labels.
 
     Returns:
         As `list_images`.
     """
     labels = read_labels(config.labels, config.classes)
-    return list_images(root, span=config.span, window=config.window, labels=labels)
+    return list_images(
+        root, span=config.span, window=config.window, labels=labels, classes=config.classes
+    )
 
 
 def list_images(
@@ -140,6 +151,7 @@ def list_images(
     span: int | None = None,
     window: int = 1,
     labels: Labels | None = None,
+    classes: Collection[str] = (),
     least: int = 2,
 ) -> ImageFolder:
     """Lists the class folders below a data folder, or all files that a table may name.
@@ -152,6 +164,7 @@ def list_images(
         span: The newest `span-NNN` folder to list; None for the newest there is.
         window: How many spans are listed, up to that one.
         labels: A table that decides instead of class folders.
+        classes: If no class folder has one of these names, those of them count that lie deeper.
         least: How many classes there must be: two to train on, one to evaluate on.
 
     Returns:
@@ -169,7 +182,7 @@ def list_images(
     if labels is not None:
         return _list_named(root, spans, labels, least)
     files: list[FoundFile | None] = []
-    classes: set[str] = set()
+    found: set[str] = set()
     leftovers = Leftovers()
     places = {root, *spans.values()}
     for number, span_folder in spans.items():
@@ -177,13 +190,15 @@ def list_images(
             places.add(split_folder)
             for class_folder in _subfolders(split_folder):
                 label = unicodedata.normalize("NFC", class_folder.name)
-                classes.add(label)
+                found.add(label)
                 for path, name in _files(root, class_folder, leftovers):
                     files.append(_found(path, name, label, split, number))
-    if len(classes) < least:
-        found = f"1 class folder ({classes.pop()})" if classes else "0 class folders"
+    if not found.intersection(classes):
+        files, found = _deeper(files, found, classes)
+    if len(found) < least:
+        there = f"1 class folder ({found.pop()})" if found else "0 class folders"
         raise UsageError(
-            f"{root} has {found}, and {demand_of(least)}: expected "
+            f"{root} has {there}, and {demand_of(least)}: expected "
             "Training/CLASS/*.jpg and Testing/CLASS/*.jpg, CLASS/*.jpg, or a table of labels "
             "(--labels)."
         )
@@ -192,10 +207,24 @@ def list_images(
     return ImageFolder(
         root=str(root),
         files=_sorted(files),
-        classes=tuple(sorted(classes)),
+        classes=tuple(sorted(found)),
         spans=tuple(spans),
         passed_over=leftovers.count + sum(map(_leftovers_beside, places)),
     )
+
+
+def _deeper(
+    files: list[FoundFile | None], found: set[str], classes: Collection[str]
+) -> tuple[list[FoundFile | None], set[str]]:
+    """Files by the class that they lie in deeper down, and the names of their class folders."""
+    labels = [nearest_class(file.name, classes) if file else None for file in files]
+    if not any(labels):
+        return files, found
+    files = [
+        file and replace(file, label=label or file.label)
+        for file, label in zip(files, labels, strict=True)
+    ]
+    return files, {file.label for file in files if file}
 
 
 def _list_named(root: Path, spans: dict[int, Path], labels: Labels, least: int) -> ImageFolder:

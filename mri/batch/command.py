@@ -56,7 +56,7 @@ def batch(
     ] = 16,
     beam: Beam = "local",
 ) -> None:
-    """Classify many images into Parquet or CSV, frame by frame; a bad file gets an error."""
+    """Classify many images into Parquet or CSV, frame by frame; a bad file's row says why."""
     leftovers = Leftovers()
     files = list_files(source, out, leftovers)
     saved_model = find_saved_model(model, work).absolute()

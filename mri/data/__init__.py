@@ -10,7 +10,7 @@ class DataCommands(LazyGroup):
 
     package = __name__
     table = {
-        "sample": "Make a folder of [bold]synthetic[/] brain MRI images with planted tumours.",
+        "sample": "Make a folder of [bold]synthetic[/] brain MRI images with painted tumours.",
         "inspect": "Report what a folder of images holds, and whether figures measured on it can "
         "be trusted.",
         "fetch": "Fetch the 7,023 public images from Kaggle; an interrupted download is resumed.",

@@ -15,7 +15,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command("fetch", epilog="Example:\n\n  mri data fetch data/brain-tumor-mri")
 def fetch_images(
-    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("data/brain-tumor-mri"),
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make.")] = Path(
+        "data/brain-tumor-mri"
+    ),
 ) -> None:
     """Fetch the 7,023 public images from Kaggle; an interrupted download is resumed."""
     console = PlainConsole()

@@ -56,7 +56,7 @@ def inspect_folder(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR",
+            metavar="FOLDER",
             help="Folder with Training/CLASS and Testing/CLASS, or CLASS folders alone.",
         ),
     ],
@@ -127,7 +127,12 @@ def _listing(
     if not os.path.isdir(folder):  # noqa: PTH112 - False, too, for what no disk could hold
         raise UsageError(f"There is no folder {folder}: name one that holds class folders.")
     given = None if classes is None else tuple(name.strip() for name in classes.split(","))
-    listing = list_images(folder, window=sys.maxsize, labels=read_labels(labels, given))
+    listing = list_images(
+        folder,
+        window=sys.maxsize,
+        labels=read_labels(labels, given),
+        classes=given or IngestConfig().classes,
+    )
     names = given or tuple(name for name in listing.classes if _is_class_name(name))
     try:
         return listing, IngestConfig(classes=names, split_policy="as_is")
@@ -226,7 +231,7 @@ def _print(findings: Findings, html: Path | None, console: Console) -> None:
         print_table(console, _looks(findings.evidence))
     for verdict in judge(findings):
         mark = ("✓ ", "green") if verdict.good else ("! ", "bold red")
-        line(mark, f"{verdict.title}. ", (verdict.advice, "dim"))
+        line(mark, f"{verdict.title}.", (f" {verdict.advice}" if verdict.advice else "", "dim"))
     if html is not None:
         line(("page  ", "bold"), str(html))
         line(("names ", "bold"), str(html.with_suffix(".csv")))
@@ -258,8 +263,8 @@ def _classes(findings: Findings) -> Table:
 def _shortcuts(shortcuts: Shortcuts) -> Table:
     table = _table("feature", ["balanced accuracy", "accuracy"])
     table.title = (
-        f"Does one trivial feature give the class away? Chance {shortcuts.chance:.1%}, "
-        f"largest class {shortcuts.majority:.1%}"
+        f"Does one trivial feature give the class away? By chance {shortcuts.chance:.1%}, "
+        f"always the largest class {shortcuts.majority:.1%}"
     )
     table.title_justify, table.title_style = "left", ""
     table.add_column("gives away", overflow="fold")
@@ -274,7 +279,7 @@ def _shortcuts(shortcuts: Shortcuts) -> Table:
 def _looks(evidence: Evidence) -> Table:
     labels = list(evidence.looks[0].groups)[:_ROWS]
     table = _table("look", [*labels, "groups"])
-    table.title = "Which looks have the training images of each class? Copies count once"
+    table.title = "Looks of the training images, by class; copies count once"
     table.title_justify, table.title_style = "left", ""
     for look in evidence.looks:
         counts = (

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
     "  mri data sample patients --dicom --patients 4"
 )
 def sample(
-    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make.")],
     per_class: Annotated[
         int,
         typer.Option(
@@ -34,7 +34,7 @@ def sample(
         typer.Option(min=1, max=1000, help="With --dicom: how many, 4 by default."),
     ] = None,
 ) -> None:
-    """Make a folder of [bold]synthetic[/] brain MRI images with planted tumours."""
+    """Make a folder of [bold]synthetic[/] brain MRI images with painted tumours."""
     console = PlainConsole()
     if dicom:
         ensure_patients(out, console, patients=patients or 4, seed=seed)

@@ -19,9 +19,9 @@ _MARKS = {"ok": "[green]ok[/]", "missing": "[red]--[/]", "unknown": "[yellow]??[
 
 @app.command(
     epilog="Examples:\n\n  mri kubeflow check pipeline.yaml\n\n"
-    "  mri kubeflow check pipeline.yaml --namespace radiology --context staging --inside\n\n"
-    "ok is well, -- would make a run fail, ?? could not be looked at. Exit codes: 0 nothing is "
-    "missing, 1 something is, or neither server could be asked."
+    "  mri kubeflow check pipeline.yaml --context staging --inside\n\n"
+    "ok: fine; --: would make a run fail; ??: could not be checked. Exit codes: 0 nothing is "
+    "missing; 1 something is missing, or neither server could be reached."
 )
 @spread
 def check(

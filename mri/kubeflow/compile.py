@@ -21,8 +21,8 @@ app = typer.Typer(add_completion=False)
     "compile",
     epilog="Examples:\n\n"
     "  mri kubeflow compile --image registry.example.com/brain-mri:1.0\n\n"
-    "  mri kubeflow compile --image brain-mri:1.0 --preset notebook --data scans -o scans.yaml\n\n"
-    "  mri kubeflow compile --image brain-mri:1.0 --cluster cluster.yaml --set train.epochs=20",
+    "  mri kubeflow compile --image brain-mri:1.0 --data scans -o scans.yaml\n\n"
+    "  mri kubeflow compile --image brain-mri:1.0 --cluster cluster.yaml",
 )
 @spread
 def compile_pipeline(

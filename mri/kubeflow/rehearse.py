@@ -18,8 +18,8 @@ app = typer.Typer(add_completion=False)
 @app.command(
     epilog="Examples:\n\n"
     "  mri kubeflow rehearse pipeline.yaml\n\n"
-    "  mri kubeflow rehearse pipeline.yaml --param data=/data/scans --param epochs=2\n\n"
-    "  mri kubeflow rehearse pipeline.yaml --metadata postgresql://mlmd:PASSWORD@localhost/mlmd\n\n"
+    "  mri kubeflow rehearse pipeline.yaml --param data=/data/scans\n\n"
+    "  mri kubeflow rehearse pipeline.yaml --metadata postgresql://mlmd@localhost/mlmd\n\n"
     "  mri kubeflow rehearse pipeline.yaml --backend 2.16 --lose Trainer=20\n\n"
     "Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by the data gate, 4 not blessed."
 )
@@ -37,8 +37,9 @@ def rehearse(
         typer.Option(
             envvar=METADATA_VARIABLE,
             metavar="URL",
-            help="The URL that the Secret holds on a cluster: postgresql:// or mysql://USER:PASSWORD@HOST:PORT/DATABASE;"
-            " default: SQLite in --storage, one task at a time.",
+            help="The URL that the Secret holds on a cluster: "
+            "postgresql://USER:PASS@HOST/DB or mysql://; "
+            "default: SQLite in --storage, one task at a time.",
         ),
     ] = None,
     parallel: Annotated[

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Examples:\n\n  mri kubeflow schedule pipeline.yaml --cron '0 3 * * *' --span latest\n\n"
-    "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI' --name workdays"
+    "  mri kubeflow schedule pipeline.yaml --cron '30 0 3 * * MON-FRI'"
     "\n\nTimes are in the cluster's time zone, which is UTC unless it was changed."
 )
 @spread

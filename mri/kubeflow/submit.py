@@ -16,8 +16,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(
     epilog="Examples:\n\n  mri kubeflow submit pipeline.yaml --param data=incoming --wait\n\n"
-    "  MRI_KFP_HOST=https://kubeflow.example.org/pipeline MRI_KFP_NAMESPACE=radiology \\\n"
-    "    mri kubeflow submit pipeline.yaml --param span=7 --json\n\n"
+    "  mri kubeflow submit pipeline.yaml --param span=7 --namespace radiology\n\n"
     "Exit codes: 0 the run began, or with --wait succeeded; 1 it failed or was stopped; 2 refused "
     "before anything was sent."
 )

@@ -24,8 +24,7 @@ class ServeCommands(LazyGroup):
     table = {
         "bench": "Put load on a model server and measure throughput and latency.",
         "files": "Write the configuration of TensorFlow Serving, Docker Compose and Prometheus.",
-        "log": "Stand before TensorFlow Serving, pass on requests, and log predictions for `mri "
-        "monitor`.",
+        "log": "Pass requests on to TensorFlow Serving, and log its predictions for `mri monitor`.",
     }
 
 
@@ -45,13 +44,13 @@ def serve(
     context: typer.Context,
     work: WorkFolder = Path("work"),
     model: Annotated[
-        str | None, typer.Option(help="Name of the model; default: the only one.")
+        str | None, typer.Option(help="Model name (default: the only model pushed).")
     ] = None,
     base_path: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of versions, or s3://BUCKET/FOLDER/NAME; default: the one in --work.",
+            help="Folder of versions, or s3://BUCKET/NAME; default: the one in --work.",
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port for gRPC.")] = 8500,
@@ -71,14 +70,14 @@ def serve(
     ] = None,
     request_log: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Log each prediction here, without the image."),
+        typer.Option(metavar="FOLDER", help="Log each prediction here, without the image."),
     ] = None,
     flag: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Another flag of TensorFlow Serving."),
     ] = None,
 ) -> None:
-    """Serve the pushed model over TensorFlow Serving's gRPC and REST, and take up new versions."""
+    """Serve the pushed model over TensorFlow Serving's gRPC and REST, and load new versions."""
     if context.invoked_subcommand:
         return
     folder = Work(work.absolute())

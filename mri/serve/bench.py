@@ -32,10 +32,14 @@ _GREY = np.full((224, 224), 96, np.uint8)
 def bench(
     console: Console,
     address: Annotated[
-        str, typer.Argument(help="HOST:PORT for gRPC, or a URL: grpc, grpcs, http, https, unix.")
+        str,
+        typer.Argument(
+            metavar="ADDRESS", help="HOST:PORT for gRPC, or a URL: grpc, grpcs, http, https, unix."
+        ),
     ],
     images: Annotated[
-        list[Path] | None, typer.Argument(help="Image files; default: a grey square.")
+        list[Path] | None,
+        typer.Argument(metavar="IMAGE", help="Image files; default: a grey square."),
     ] = None,
     model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL_NAME,
     in_flight: Annotated[

@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
     epilog="Examples:\n\n  mri serve files deployment\n\n  mri serve files deployment --pacs"
 )
 def files(
-    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write.")],
     work: WorkFolder = Path("work"),
     model: Annotated[str, typer.Option(help="Name of the model.")] = MODEL_NAME,
     force: Annotated[

@@ -1,6 +1,7 @@
 """`mri serve log`: logs what a model server is asked, where it cannot do so itself."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from rich.console import Console
 
 from mri.options import WorkFolder
+from pipeline.paths import shorter
 from pipeline.work import Work
 from serving.logging_proxy import ProxyConfig, parse_servers, run_proxy
 
@@ -36,7 +38,7 @@ def log(
         float, typer.Option(min=0, max=1, help="Share of requests that is logged.")
     ] = 1.0,
 ) -> None:
-    """Stand before TensorFlow Serving, pass on requests, and log predictions for `mri monitor`."""
+    """Pass requests on to TensorFlow Serving, and log its predictions for `mri monitor`."""
     over_grpc, over_rest = parse_servers(server, rest_server)
     folder = (log or Work(work.absolute()).requests).absolute()
     config = ProxyConfig(over_grpc, over_rest, folder, host, port, rest_port, sampling)
@@ -47,6 +49,8 @@ def log(
             if before is not None:
                 words = f"{protocol} on {host}:{here} is passed on to {before.target}"
                 console.print(words, markup=False, soft_wrap=True)
-        console.print(f"logging to {folder}", markup=False, soft_wrap=True)
+        console.print(
+            f"logging to {shorter(os.path.normpath(folder))}", markup=False, soft_wrap=True
+        )
 
     asyncio.run(run_proxy(config, ready))

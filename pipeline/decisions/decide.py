@@ -262,8 +262,9 @@ def _served_before(work: Work, models: Sequence[Model]) -> Model:
     ]
     if not earlier:
         raise PipelineError(
-            "There is no earlier model to go back to that no one has decided against; `mri models "
-            "list` shows all, and `mri models rollback VERSION` goes back to any that was served."
+            "There is no earlier model to go back to, or all of them were decided against; `mri "
+            "models list` shows all, and `mri models rollback VERSION` goes back to any that was "
+            "served."
         )
     pipelines = sorted({model.pipeline for model in earlier})
     if len(pipelines) > 1:

@@ -217,7 +217,7 @@ class Asker:
         named = ", ".join(map(str, there)) or "none"
         return NoVersionError(
             error.code,
-            f"{error.detail}; no {asked}: of {spec.model} there are the versions {named}",
+            f"{error.detail}; there is no {asked}: {spec.model} has the versions {named}",
             error.address,
         )
 

@@ -152,7 +152,9 @@ class Commitments:
             return "listen.commitment names it no more"
         association = self._associate(to)
         if not association.is_established:
-            return "it refuses the association" if association.is_rejected else "it is not reached"
+            return (
+                "it refuses the association" if association.is_rejected else "it cannot be reached"
+            )
         try:
             report = self._report(request)
             status = association.send_n_event_report(
@@ -167,7 +169,7 @@ class Commitments:
             if association.is_established:
                 association.release()
         if status is None:
-            return "it gives no answer"
+            return "it does not answer"
         return None if status == 0x0000 else f"it answers with status {status:04X}"
 
     def _associate(self, to: RequesterConfig) -> Any:

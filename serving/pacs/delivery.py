@@ -89,7 +89,9 @@ class _Store:
         except Exception as error:
             raise UndeliveredError(f"{self.name} fails ({type(error).__name__})") from error
         if not association.is_established:
-            refused = " refuses the association" if association.is_rejected else " is not reached"
+            refused = (
+                " refuses the association" if association.is_rejected else " cannot be reached"
+            )
             raise UndeliveredError(f"{self.name}{refused}")
         try:
             for number, file in enumerate(files):
@@ -110,14 +112,14 @@ class _Store:
         try:
             told = association.send_c_store(answer)
         except ValueError:
-            return "it takes no objects of this kind"
+            return "it does not accept objects of this kind"
         except RuntimeError:
             return "the association has ended"
         except Exception as error:  # noqa: BLE001 - one answer must not stop the others
             return f"the answer cannot be sent ({type(error).__name__})"
         status = told.get("Status")
         if status is None:
-            return "it gives no answer"
+            return "it does not answer"
         if status in (0x0000, _IS_THERE) or status & 0xF000 == 0xB000:  # a warning: it is stored
             return None
         return f"it refuses the object with status {status:04X}"
@@ -142,8 +144,8 @@ class _Web:
                     yield self._sent(client, answer)
                 except requests.RequestException as error:
                     if number == 0 and _is_unreached(error):
-                        raise UndeliveredError(f"{self.name} is not reached") from None
-                    yield "it gives no answer"
+                        raise UndeliveredError(f"{self.name} cannot be reached") from None
+                    yield "it does not answer"
                     return
 
     @staticmethod

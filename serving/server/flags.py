@@ -81,19 +81,34 @@ class Flags:
     tensorflow_inter_op_parallelism: int = _flag(0, "Operations at the same time; 0: as for both.")
     version: bool = _flag(False, "Print the version and end.")
     bind_address: str = _flag(
-        "127.0.0.1", "Where to listen; ours. There is no authentication, so: this machine only."
+        "127.0.0.1",
+        "Where to listen; not a flag of TensorFlow Serving. There is no authentication, so the "
+        "default is this machine only.",
     )
-    drain_seconds: int = _flag(30, "Longest that requests in flight may take at the end; ours.")
+    drain_seconds: int = _flag(
+        30, "Longest that requests in flight may take at the end; not a flag of TensorFlow Serving."
+    )
     model_cache_dir: str = _flag(
-        "", "Where versions from s3:// are kept; empty: nowhere for longer than a start; ours."
+        "",
+        "Where versions from s3:// are kept; empty: only while the server runs; not a flag of "
+        "TensorFlow Serving.",
     )
     require_signature: str = _flag(
-        "", "PEM file of who may sign: versions that they did not sign are not loaded; ours."
+        "",
+        "PEM file of who may sign: versions that they did not sign are not loaded; not a flag of "
+        "TensorFlow Serving.",
     )
-    request_log_dir: str = _flag("", "Where requests are logged, a row each; empty: nowhere; ours.")
-    request_log_sampling: float = _flag(1.0, "Share of requests that is logged, 0 to 1; ours.")
-    request_log_rows: int = _flag(1000, "Rows a log file holds; ours.")
-    request_log_seconds: int = _flag(60, "Age at which a log file is closed; ours.")
+    request_log_dir: str = _flag(
+        "",
+        "Where requests are logged, a row each; empty: nowhere; not a flag of TensorFlow Serving.",
+    )
+    request_log_sampling: float = _flag(
+        1.0, "Share of requests that is logged, 0 to 1; not a flag of TensorFlow Serving."
+    )
+    request_log_rows: int = _flag(1000, "Rows a log file holds; not a flag of TensorFlow Serving.")
+    request_log_seconds: int = _flag(
+        60, "Age at which a log file is closed; not a flag of TensorFlow Serving."
+    )
 
     def __post_init__(self) -> None:
         """Checks what belongs together."""

@@ -54,8 +54,8 @@ def secure(app: Flask, config: WebConfig) -> None:
         if request.blueprint != health.name and not _is_known(request.host, config.hosts):
             raise ProblemError(
                 400,
-                "The page does not answer to this name. If it is the page's, whoever runs it adds "
-                "it to MRI_WEB_HOSTS.",
+                "The page does not answer to this name. If the name is right, whoever runs the "
+                "page must add it to MRI_WEB_HOSTS.",
             )
 
     @app.after_request

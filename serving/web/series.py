@@ -73,7 +73,7 @@ _ANSWERS = TypeAdapter(list[FileAnswer])
 def answer() -> Response:
     """The answer for files of a series, by what their cards say: no image is sent again."""
     if (request.content_length or 0) > _MOST_BYTES:
-        raise ProblemError(413, "That is more than the answers of a series.")
+        raise ProblemError(413, "That is too large for the answers of a series.")
     try:
         answers = _ANSWERS.validate_json(request.get_data(cache=False))
     except ValidationError:

@@ -67,7 +67,7 @@ def sent_image() -> bytes:
         return request.get_data(cache=False)
     files = request.files.getlist("image")
     if len(files) != 1:
-        raise ProblemError(400, "Send one image a request, as the form's field `image`.")
+        raise ProblemError(400, "Send one image per request, in the form field `image`.")
     return files[0].stream.read()
 
 
@@ -99,8 +99,8 @@ def open_upload(content: bytes, config: WebConfig, frame: int | None = None) -> 
     if frame is None and file.frames > config.max_frames:
         raise ProblemError(
             413,
-            f"The file has {file.frames:,} frames or slices, and {config.max_frames:,} are taken "
-            "at once: send a part of it.",
+            f"The file has {file.frames:,} frames or slices, and at most "
+            f"{config.max_frames:,} are accepted: send a part of it.",
         )
     most = _MOST_TOGETHER * config.max_pixels
     if file.pixels > most:

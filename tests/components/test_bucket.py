@@ -137,7 +137,7 @@ def test_a_transfer_that_always_breaks_off_is_said(bucket_server, tmp_path):
         ("403 Forbidden", "SignatureDoesNotMatch", "the secret key does not belong"),
         ("400 Bad Request", "ExpiredToken", "the session token has expired"),
         ("400 Bad Request", "AuthorizationHeaderMalformed", "it is in another region"),
-        ("500 Internal", "InternalError", "the store has trouble of its own, and said 500"),
+        ("500 Internal", "InternalError", "the store failed each time it was asked: 500"),
         ("418 Teapot", "Teapot", "it is refused (418 Teapot)"),
         ("404 Not Found", "NoSuchUser", "it is not there (404 NoSuchUser)"),
     ],

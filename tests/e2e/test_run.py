@@ -377,7 +377,7 @@ def test_a_second_run_in_the_same_folder_waits_its_turn(first, data):
     with Work(work).exclusively():
         result = run(data, work)
     assert result.returncode == 1
-    assert "Another run is using" in result.stderr
+    assert "Another command is using" in result.stderr
 
 
 def test_what_a_search_finds_is_what_is_trained(work_copy, data):

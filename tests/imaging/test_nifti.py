@@ -183,7 +183,7 @@ def test_takes_the_first_of_several_volumes(read):
             image.encoded for image in first
         ]
         said = open_content(content).viewer.file.left_out
-        assert said == "The first of 2 volumes is judged, and no other"
+        assert said == "Only the first of 2 volumes is judged"
     assert open_content(_nifti(_volume())).viewer.file.left_out is None
 
 

@@ -101,7 +101,9 @@ def test_storage_that_another_command_has_for_itself_is_waited_for(
     monkeypatch.setattr(node, "say", say_and_let_go)
     with pytest.raises(PipelineError, match="must be storage that all tasks share"):
         _run(TRAINER, Work(tmp_path), told)
-    assert f"Trainer: another run is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
+    assert (
+        f"Trainer: another command is using {tmp_path}: waiting for it\n" in capsys.readouterr().err
+    )
 
 
 def test_images_in_a_bucket_are_here_while_ingest_runs_and_only_then(

@@ -395,7 +395,7 @@ def test_a_run_that_has_the_storage_for_itself(stage, tmp_path):
 
     file = compile_shell(tmp_path / "pipeline.yaml", [("first", "true", [])])
     with Work(stage.storage).exclusively():
-        with pytest.raises(PipelineError, match="Another run is using"):
+        with pytest.raises(PipelineError, match="Another command is using"):
             stage.run(file)
 
 

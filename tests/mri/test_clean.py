@@ -250,7 +250,7 @@ def test_a_run_in_progress_is_not_disturbed(registry):
     _examples(registry, 0, 1)
     for dry_run in (False, True):
         with registry.work.exclusively():
-            with pytest.raises(PipelineError, match="Another run is using"):
+            with pytest.raises(PipelineError, match="Another command is using"):
                 _clean(registry, 0, dry_run=dry_run)
     assert _there(registry) == ["0", "1"]
 

@@ -178,7 +178,7 @@ def test_an_empty_value_is_refused_by_name(place, words):
     [
         (["kubeflow", "runs", "show", "x", "--host", _SILENT], "does not answer"),
         (["doctor", "--work", "file"], "is a file"),
-        (["clean", "--keep", "1"], "Another run is using"),
+        (["clean", "--keep", "1"], "Another command is using"),
     ],
     ids=str,
 )

@@ -382,3 +382,13 @@ def test_where_no_run_was_recorded_nothing_is_made(tmp_path):
         with pytest.raises(PipelineError, match=r"No run was recorded in .*work: start one with"):
             ask(Console(file=io.StringIO()))
     assert not work.exists()
+
+
+def test_a_model_is_shown_in_words_and_its_files_from_the_current_folder(registry, monkeypatch):
+    registry.add(0)
+    monkeypatch.chdir(registry.work.root.parent)
+    shown = _said(show_model, registry, None).splitlines()
+    rows = {line[:20].strip(): line[21:] for line in shown}
+    assert (rows["blessed"], rows["withdrawn"], rows["decisions"]) == ("yes", "no", "none")
+    assert rows["report"].startswith("work/")
+    assert json.loads(_said(show_model, registry, None, as_json=True))["report"].startswith("/")

@@ -27,9 +27,12 @@ def _said(registry, run=None, **settings) -> str:
     return stream.getvalue()
 
 
-def test_the_path_of_the_newest_report_or_of_a_named_one(registry):
+def test_the_path_of_the_newest_report_or_of_a_named_one(registry, monkeypatch):
     reports = registry.work.artifacts / "Report" / "model_report"
     assert _said(registry) == f"{reports / '2' / 'index.html'}\n"
+    with monkeypatch.context() as context:
+        context.chdir(registry.work.root.parent)
+        assert _said(registry) == "work/artifacts/Report/model_report/2/index.html\n"
     assert _said(registry, RUNS[0]) == f"{reports / '0' / 'index.html'}\n"
     with pytest.raises(PipelineError, match="No run or version"):
         _said(registry, "1999")

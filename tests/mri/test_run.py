@@ -39,7 +39,9 @@ def test_another_run_in_the_folder_is_waited_for_where_that_is_asked(tmp_path):
         waiting = subprocess.Popen(
             [*command, "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert waiting.stdout.readline() == f"another run is using {work.root}: waiting for it\n"
+        assert (
+            waiting.stdout.readline() == f"another command is using {work.root}: waiting for it\n"
+        )
     _, said = waiting.communicate(timeout=60)
     assert waiting.returncode == 2
     assert said.startswith("mri: There is no folder")

@@ -65,7 +65,7 @@ def test_a_version_or_a_label_of_a_server_is_asked(server, images, protocol):
     for asked in (("--version", "9"), ("--label", "new")):
         result = mri("predict", "--server", address, str(images[0]), *asked)
         assert result.returncode == 2
-        assert "of brain_mri there are the versions 2, 1" in " ".join(result.stderr.split())
+        assert "brain_mri has the versions 2, 1" in " ".join(result.stderr.split())
     both = mri("predict", "--server", address, str(images[0]), "--label", "old", "--version", "1")
     assert both.returncode == 2
     assert "not for both" in both.stderr

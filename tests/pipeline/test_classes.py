@@ -5,9 +5,13 @@ import pytest
 from components.errors import UsageError
 from components.evaluate.config import EvaluateConfig, Threshold
 from components.ingest.config import IngestConfig
-from components.ingest.folder import ImageFolder
+from components.ingest.folder import FoundFile, ImageFolder
 from pipeline.classes import check_classes
 from pipeline.config import Config
+
+
+def _found(name: str) -> FoundFile:
+    return FoundFile(f"/data/{name}", name, name.split("/")[0], "train", 0, 1)
 
 
 def _folder(*classes: str) -> ImageFolder:
@@ -21,11 +25,28 @@ def _config(classes: tuple[str, ...] | None = None, **evaluate: object) -> Confi
 
 def test_classes_of_ones_own_are_asked_about_with_the_line_to_type():
     with pytest.raises(UsageError) as refused:
-        check_classes(_config(), _folder("lesion", "none"))
+        check_classes(_config(), _folder("b", "lesion"))
     assert str(refused.value) == (
-        "/data has the classes lesion, none, and ingest.classes are glioma, meningioma, notumor, "
-        "pituitary. To train on the classes of the folder: --set 'ingest.classes=[lesion, none]' "
+        "/data has the classes b, lesion, and ingest.classes are glioma, meningioma, notumor, "
+        "pituitary. To train on the classes of the folder: --set 'ingest.classes=[b, lesion]' "
         "--set evaluate.healthy_class=CLASS (the class without a tumour, or null)"
+    )
+
+
+def test_a_class_that_means_healthy_is_never_taken_for_its_opposite():
+    with pytest.raises(UsageError) as refused:
+        check_classes(_config(), _folder("healthy", "tumour"))
+    assert "rename" not in str(refused.value)
+    assert "--set evaluate.healthy_class=healthy (" in str(refused.value)
+
+
+def test_classes_inside_folders_of_patients_are_offered():
+    files = tuple(map(_found, ("p1/tumour/1", "p1/none/2", "p2/tumour/3", "p2/none/4")))
+    with pytest.raises(UsageError) as refused:
+        check_classes(_config(), ImageFolder("/data", files, ("p1", "p2")))
+    assert (
+        "If the classes are the folders none, tumour inside these: --set 'ingest.classes=[none, "
+        "tumour]' --set evaluate.healthy_class=none" in str(refused.value)
     )
 
 

@@ -73,7 +73,7 @@ def test_what_a_job_may_fail_of_later_is_a_warning(caplog):
          "has 2 slots, and parallelism=3 needs 3"),
         ({}, "", "is not Flink's REST address: its /overview names no slots"),
         ([], "", "is not Flink's REST address"),
-        ("<html>", "", "answers no JSON"),
+        ("<html>", "", "does not answer with JSON"),
         (None, "", "answers 404"),
     ],
 )  # fmt: skip

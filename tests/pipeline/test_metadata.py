@@ -157,7 +157,7 @@ def test_storage_that_is_away_for_a_while_is_not_recorded_as_gone(store, work, m
 
 def test_two_runs_at_once_in_one_folder_are_refused(work):
     with work.exclusively():
-        with pytest.raises(PipelineError, match="Another run is using"), work.exclusively():
+        with pytest.raises(PipelineError, match="Another command is using"), work.exclusively():
             pass
 
 

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 from rich.console import Console
 
@@ -38,3 +40,12 @@ def test_another_sample_there_names_the_flag_that_chose_the_place(tmp_path, in_w
     (tmp_path / "sample" / "sample.json").write_text("{}")
     with pytest.raises(UsageError, match=rf"{says}.*nothing in it was changed"):
         sample.ensure_sample(tmp_path / "sample", Console(), per_class=1, seed=0, in_work=in_work)
+
+
+def test_a_log_gets_one_line_while_images_are_drawn_and_none_if_they_are_there(tmp_path):
+    said = []
+    for _ in range(2):
+        stream = io.StringIO()
+        sample.ensure_sample(tmp_path / "sample", Console(file=stream), per_class=1, seed=0)
+        said.append(stream.getvalue())
+    assert said == ["drawing synthetic images\n", ""]

@@ -104,12 +104,14 @@ def read_calibration(figures: Figures) -> CalibrationReading | None:
     after, before = (figures.headline.get(name) for name in ("ece", "ece_uncalibrated"))
     if after is None or before is None or after.value is None or before.value is None:
         return None
-    said = f"the calibration error is {fraction(after.value)}, before it {fraction(before.value)}"
+    said = f"the calibration error is {fraction(after.value)} ({fraction(before.value)} before)"
     if abs(after.value - before.value) < _SAME:
         return CalibrationReading(f"Calibration changed nothing on the test images: {said}.")
     if after.value > before.value:
-        return CalibrationReading(f"Calibration made it worse on the test images: {said}.", True)
-    return CalibrationReading(f"Calibration helped on the test images: {said}.")
+        return CalibrationReading(
+            f"Calibration made the error larger on the test images: {said}.", True
+        )
+    return CalibrationReading(f"Calibration reduced the error on the test images: {said}.")
 
 
 def _change(
@@ -132,19 +134,19 @@ def _read(difference: Figure, limit: float | None) -> tuple[str, Tone]:
             return "Beyond the limit.", "bad"
         return (
             f"Beyond the limit, but within the noise: the interval reaches {signed(high)}. It is "
-            "refused all the same; more test images would tell.",
+            "refused anyway; more test images would decide.",
             "bad",
         )
     if low is not None and low < allowed:
         return f"Within the limit; a drop of {fraction(-low)} cannot be ruled out.", "warn"
     if low is not None and low > 0:
-        return "Better, and clear of the noise.", "good"
+        return "Better, by more than the noise.", "good"
     return "Within the limit, with its whole interval.", "good"
 
 
 def _read_without_limit(low: float | None, high: float | None) -> tuple[str, Tone]:
     if low is not None and low > 0:
-        return "Better, and clear of the noise.", "good"
+        return "Better, by more than the noise.", "good"
     if high is not None and high < 0:
-        return "Worse, and clear of the noise.", "warn"
+        return "Worse, by more than the noise.", "warn"
     return "No difference that these images can show.", "quiet"

@@ -129,7 +129,7 @@ class SetFigures(StrictConfig):
     Attributes:
         level: What they promise, 0 to 1.
         coverage: Share of the images whose set holds the true class.
-        promised: The same share where the images of a class in a group weigh as one, as the promise
+        promised: The same share counting the images of a class in a group as one, as the promise
             counts them; None in reports from before it was measured.
         size: Mean number of classes in a set.
         single: Share of the images whose set is one class.

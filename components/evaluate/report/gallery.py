@@ -96,8 +96,12 @@ def galleries(predictions: PredictionTable, healthy: str | None) -> list[Gallery
         found.append(Gallery("Missed tumours", words, tuple(missed[:MOST_MISSED]), len(missed)))
     taken = {str(predictions.sha256[row]) for row in missed}
     for title, words, rows in (
-        ("Most confident mistakes", "Other mistakes, the surest first.", mistakes),
-        ("Most uncertain images", "Of all others, right or wrong, the least sure first.", doubtful),
+        ("Most confident mistakes", "Other mistakes, the most confident first.", mistakes),
+        (
+            "Most uncertain images",
+            "All other images, correct or wrong, the least certain first.",
+            doubtful,
+        ),
     ):
         others = [row for row in rows if str(predictions.sha256[row]) not in taken][:EACH]
         taken |= {str(predictions.sha256[row]) for row in others}

@@ -99,7 +99,8 @@ def _leaves(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{path}{name}.")
         else:
-            words = str(value)
+            # As --set takes it: null, true and false, not None, True and False.
+            words = value if isinstance(value, str) else json.dumps(value)
             whole = PurePath(words)
             yield f"{path}{name}", whole.name if whole.is_absolute() else words
 

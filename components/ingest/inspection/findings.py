@@ -31,6 +31,7 @@ class Findings(FolderCounts):
         groups: Groups of at least two images that show the same picture or patient.
         grouped: Images in those groups.
         shortcuts: Which trivial features predict the class.
+        inner_classes: Folders inside the class folders that may be the classes; mostly empty.
     """
 
     folder: str
@@ -42,6 +43,7 @@ class Findings(FolderCounts):
     groups: int
     grouped: int
     shortcuts: Shortcuts
+    inner_classes: tuple[str, ...] = ()
 
     @staticmethod
     def of(survey: Survey, classes: Sequence[str], evidence: Evidence | None = None) -> Findings:
@@ -76,6 +78,7 @@ class Findings(FolderCounts):
             groups=len(groups),
             grouped=sum(map(len, groups)),
             shortcuts=find_shortcuts(records, survey.grouping.groups[: len(records)]),
+            inner_classes=tuple(map(shown, survey.folder.inner_classes)),
         )
 
     @property

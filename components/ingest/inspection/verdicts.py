@@ -23,6 +23,7 @@ _REMEDIES = (
     ("Export all classes in one format: compression leaves traces.", {"file format"}),
 )
 """What to do about a trivial feature, by feature."""
+_NAMED = 8
 _MORE = 2
 """Sentences about looks beside the first; the table has all."""
 
@@ -49,10 +50,11 @@ def judge(findings: Findings) -> tuple[FolderVerdict, ...]:
         findings: The figures.
 
     Returns:
-        One verdict a question, in a fixed order.
+        One verdict for each question, in a fixed order.
     """
     of_images = (_outside, _leak, _conflicts, _shortcuts, _source, _balance)
-    asked = (_files, *(of_images if findings.images else ()))
+    nested = (_nested,) if findings.inner_classes else ()
+    asked = (_files, *nested, *(of_images if findings.images else ()))
     return tuple(one(findings) for one in asked)
 
 
@@ -64,6 +66,17 @@ def _files(findings: Findings) -> FolderVerdict:
         False,
         f"{findings.rejected:,} of {findings.found:,} files cannot be used",
         "A run leaves them out and lists them with their reasons.",
+    )
+
+
+def _nested(findings: Findings) -> FolderVerdict:
+    inner = findings.inner_classes
+    named = ", ".join(inner[:_NAMED]) + (", ..." if len(inner) > _NAMED else "")
+    return FolderVerdict(
+        False,
+        f"The classes may be the folders {named} inside the class folders",
+        f"If they are, name them: --classes {','.join(inner[:_NAMED])}. A run takes them as "
+        f"ingest.classes. If the folders around them are patients, a table of labels says so.",
     )
 
 

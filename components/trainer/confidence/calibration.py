@@ -64,7 +64,7 @@ def fit_calibration(held_out: Observations) -> Calibration:
     if _helps_unseen(logits, held_out.labels):
         return Calibration(temperature)
     _LOG.info(
-        "probabilities stay as the network gives them: on %d images of eval, a temperature of %.2f "
+        "calibration is left out: on %d images of eval, a temperature of %.2f "
         "is no better than none",
         len(logits),
         temperature,

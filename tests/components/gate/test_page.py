@@ -69,7 +69,7 @@ def test_rejected_files_are_named_by_their_row_in_a_table_whose_path_is_given(tm
 
 def test_clean_data_are_compared_with_the_data_before(tmp_path):
     page = _page(tmp_path, report(), heads(60, 1), BEFORE)
-    assert "There is nothing unusual." in page.text
+    assert "Nothing unusual was found." in page.text
     assert "Compared with the last data that passed: incoming, span 1, 260 images." in page.text
     assert "Findings" not in page.text
     assert "Drift" in page.text

@@ -127,9 +127,9 @@ def test_versions_and_labels(address):
 @pytest.mark.parametrize(
     ("asked", "code", "there"),
     [({"model": "other"}, "NOT_FOUND", ""),
-     ({"version": 9}, "NOT_FOUND", "no version 9: of brain_mri there are the versions 2, 1"),
+     ({"version": 9}, "NOT_FOUND", "no version 9: brain_mri has the versions 2, 1"),
      ({"label": "none"}, "INVALID_ARGUMENT",
-      "no label 'none': of brain_mri there are the versions 2, 1")],
+      "no label 'none': brain_mri has the versions 2, 1")],
 )  # fmt: skip
 def test_what_the_server_refuses_is_an_error_with_its_code(ask, address, asked, code, there):
     with pytest.raises(ServingError) as raised:

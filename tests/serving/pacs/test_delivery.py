@@ -125,7 +125,7 @@ def test_nobody_who_listens_counts_for_all_that_wait(spool, opened, way):
     [port] = free_ports(1)
     web = {"url": f"http://127.0.0.1:{port}/dicom-web"}
     assert opened(**(by_store(port) if way == "store" else web)).work()
-    assert outcomes(spool) == [("waiting", 1, "archive is not reached")] * ANSWERS
+    assert outcomes(spool) == [("waiting", 1, "archive cannot be reached")] * ANSWERS
 
 
 FAILED = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [272]}}]}}
@@ -162,7 +162,7 @@ def tells(status: int, body: object, kind: str = "application/dicom+json") -> fa
         (tells(503, b"later"), True, "it refuses the object with HTTP status 503"),
         (tells(200, b"{no JSON"), False, "its answer cannot be read (JSONDecodeError)"),
         (tells(200, b"<no XML", "application/xml"), False, "its answer cannot be read"),
-        (fake_server.hangs_up, False, "it gives no answer"),
+        (fake_server.hangs_up, False, "it does not answer"),
     ],
 )
 def test_what_a_web_server_says_of_an_object_counts_for_that_alone(

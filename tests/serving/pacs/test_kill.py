@@ -100,7 +100,7 @@ def test_killed_at_every_state_each_study_is_delivered_exactly_once(tmp_path):
         assert len(answered) == len({*answered}) == STUDIES
     again = [uid for uid, times in kept.arrivals.items() if times > 1]
     # What was sent and not noted is sent again under the same UID, of which an archive keeps one.
-    unsure = (tmp_path / "node.log").read_text().count("it gives no answer")
+    unsure = (tmp_path / "node.log").read_text().count("it does not answer")
     assert len(again) <= 2 * len(killed_node.POINTS) + unsure
     text = (tmp_path / "node.log").read_text() + "\n".join(recorded)
     assert "mri_pacs_deliveries_total" in text

@@ -112,7 +112,7 @@ def test_too_many_frames_are_refused_in_one_sentence(server: FakeServer) -> None
     refused = client.post("/api/v1/predict", data=_series())
     assert refused.status_code == 413
     assert refused.json["detail"] == (
-        "The file has 20 frames or slices, and 5 are taken at once: send a part of it."
+        "The file has 20 frames or slices, and at most 5 are accepted: send a part of it."
     )
     assert not _sent(server)
     assert client.post("/api/v1/predict?frame=19", data=_series()).status_code == 200
@@ -354,11 +354,11 @@ def test_what_is_not_judged_of_a_file_is_said(client: FlaskClient, kind: str) ->
     if kind == "TIFF":
         stream, first, second = io.BytesIO(), *(Image.open(io.BytesIO(png(n))) for n in (1, 2))
         first.save(stream, "TIFF", save_all=True, append_images=[second])
-        content, words = stream.getvalue(), "The first page is judged, and no other"
+        content, words = stream.getvalue(), "Only the first page is judged"
     else:
         values = np.random.default_rng(1).integers(300, 1000, (40, 40, 6, 3)).astype(np.int16)
         content = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
-        words = "The first of 3 volumes is judged, and no other"
+        words = "Only the first of 3 volumes is judged"
     assert f"{words}.</p>" in send(client, (content, "x")).text
     answer = client.post("/api/v1/predict", data=content).json
     assert answer.get("facts", answer)["left_out"] == words

@@ -31,7 +31,7 @@ def _changes(value, low, high, name="accuracy", limit=0.01):
         (-0.1, -0.15, -0.05, "bad", "Beyond the limit."),
         (-0.00625, -0.04, 0.03, "warn", "a drop of 0.040 cannot be ruled out"),
         (0.0, -0.006, 0.006, "good", "with its whole interval"),
-        (0.05, 0.01, 0.09, "good", "Better, and clear of the noise"),
+        (0.05, 0.01, 0.09, "good", "Better, by more than the noise"),
         (-0.01, -0.01, -0.01, "good", "Within the limit"),
         (None, None, None, "warn", "Not computable"),
     ],
@@ -60,8 +60,8 @@ def test_without_a_comparison_there_is_no_change():
 @pytest.mark.parametrize(
     ("after", "before", "words"),
     [
-        (0.05, 0.03, "made it worse"),
-        (0.03, 0.05, "helped"),
+        (0.05, 0.03, "made the error larger"),
+        (0.03, 0.05, "reduced the error"),
         (0.03, 0.03, "changed nothing"),
         (0.0300001, 0.03, "changed nothing"),
     ],
@@ -70,7 +70,7 @@ def test_calibration_that_made_it_worse_is_said(after, before, words):
     errors = {"ece": Figure(value=after), "ece_uncalibrated": Figure(value=before)}
     reading = read_calibration(figures().model_copy(update={"headline": errors}))
     assert words in reading.words
-    assert reading.is_worse == ("worse" in words)
+    assert reading.is_worse == ("larger" in words)
 
 
 def test_of_a_model_that_does_not_say_nothing_is_said_of_calibration():

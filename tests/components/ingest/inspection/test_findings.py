@@ -146,3 +146,14 @@ def test_figures_are_valid_json_whatever_the_names_are(make_record, make_survey)
     survey = make_survey([make_record(label)], [Rejection("a\udcff", "bad")])
     text = json.dumps(Findings.of(survey, (label,)).model_dump(mode="json"), ensure_ascii=False)
     assert json.loads(text.encode())["classes"] == {"t\\xfcmor\\n": 1}
+
+
+def test_folders_of_patients_are_asked_about(make_survey, make_record):
+    named = [("p1", "tumour"), ("p1", "none"), ("p2", "tumour"), ("p2", "none")]
+    records = [
+        make_record(patient, name=f"{patient}/{label}/{number}.jpg")
+        for number, (patient, label) in enumerate(named)
+    ]
+    found = Findings.of(make_survey(records), ("p1", "p2"))
+    [title] = [one.title for one in judge(found) if "--classes none,tumour" in one.advice]
+    assert title == "The classes may be the folders none, tumour inside the class folders"
