@@ -3,12 +3,13 @@
     bin/python -m benchmarks.audit [--quick] [--data FOLDER] [--work FOLDER]
 
 A twentieth of the training labels is exchanged for others at random, three times. Recall is the
-share of them in the first tenth of the audit's list: by the audit's own order, by the probability
-of the label alone, and by its order without what duplicates say. A simulated reader then checks
-that tenth; what is found to be wrong is removed, or corrected. The audit's classifier is fitted to
-the labels as they were, exchanged, and checked, and asked about the folder's own test images.
-Training images that match one of these are left out. The synthetic sample is made where it is not
-there; without the public images they are skipped. The last line is one JSON object.
+share of them in the first tenth of a list: of the audit's; by the probability of the label alone,
+without what duplicates say; and by confident learning, if cleanlab is installed. A simulated reader
+then checks the first tenth of the audit's list; what is found to be wrong is removed, or corrected.
+The audit's classifier is fitted to the labels as they were, exchanged, and checked, and asked about
+the folder's own test images. Training images that match one of these are left out. The synthetic
+sample is made where it is not there; without the public images they are skipped. The last line is
+one JSON object.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,7 @@ _SHARE = 0.05
 _CHECKED = 0.1
 _SEEDS = 3
 _PER_CLASS = 160
+_LABELS = ("right labels", "wrong labels", "checked and removed", "checked and corrected")
 _NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -110,19 +114,21 @@ def _read(folder: Path, preset: str, work: Work) -> _Images:
     )
     with tempfile.TemporaryDirectory() as scratch:
         found = survey(listing, config, LOCAL_BEAM, Path(scratch), keep=True)
-        features = pooled_features(found.records, Path(scratch), recipe, work.cache)
-    labels = np.array([listing.classes.index(one.label) for one in found.records], np.int64)
-    groups = np.array(found.grouping.groups)
-    tested = np.array([one.folder_split == "test" for one in found.records])
-    kept = ~np.isin(groups, groups[tested])
+        groups = np.array(found.grouping.groups)
+        tested = np.array([one.folder_split == "test" for one in found.records])
+        kept = ~np.isin(groups, groups[tested])
+        used = np.flatnonzero(kept | tested)
+        records = [found.records[row] for row in used]
+        features = pooled_features(records, Path(scratch), recipe, work.cache)
+    labels = np.array([listing.classes.index(one.label) for one in records], np.int64)
     return _Images(
         classes=listing.classes,
-        features=features[kept],
-        labels=labels[kept],
+        features=features[kept[used]],
+        labels=labels[kept[used]],
         groups=tuple(groups[kept].tolist()),
         pairs=_among(found.grouping.pairs, kept),
-        test_features=features[tested],
-        test_labels=labels[tested],
+        test_features=features[tested[used]],
+        test_labels=labels[tested[used]],
     )
 
 
@@ -135,14 +141,13 @@ def _among(pairs: Pairs, kept: np.ndarray[Any, np.dtype[np.bool_]]) -> Pairs:
 
 
 def _measure(name: str, images: _Images, seeds: int) -> dict[str, Any]:
-    print(
-        f"{name}: {len(images.labels):,} training images, {len(images.test_labels):,} test images"
-    )
+    count = len(images.labels)
+    print(f"{name}: {count:,} training images, {len(images.test_labels):,} test images")
     found: dict[str, list[float]] = defaultdict(list)
     for seed in range(seeds):
         for figure, value in _of_seed(images, seed):
             found[figure].append(value)
-    figures: dict[str, Any] = {"images": len(images.labels)}
+    figures: dict[str, Any] = {"images": count}
     for figure, values in found.items():
         mean, least = float(np.mean(values)), min(values)
         print(f"  {figure:44} mean {mean:.3f}  least {least:.3f}")
@@ -169,13 +174,16 @@ def _of_seed(images: _Images, seed: int) -> Iterator[tuple[str, float]]:
     labels, wrong = _exchanged(images.labels, len(images.classes), seed)
     probabilities = out_of_fold(images.features, labels, images.groups, images.classes)
     first = round(_CHECKED * len(labels))
+    alone = probabilities[np.arange(len(labels)), labels]
     orders = {
         "audit": [one.index for one in rank(labels, probabilities, images.pairs)],
-        "margin alone": [one.index for one in rank(labels, probabilities, _NO_PAIRS)],
-        "probability of the label alone": np.argsort(
-            probabilities[np.arange(len(labels)), labels], kind="stable"
-        ).tolist(),
+        "probability of the label alone": np.argsort(alone, kind="stable").tolist(),
     }
+    if find_spec("cleanlab"):
+        find = import_module("cleanlab.filter").find_label_issues
+        for way in ("prune_by_noise_rate", "both", "confident_learning"):
+            issues = find(labels, probabilities, filter_by=way, n_jobs=1)
+            orders[f"cleanlab, {way}"] = np.lexsort((alone, ~issues)).tolist()
     for name, order in orders.items():
         yield f"recall in the first tenth, {name}", float(wrong[order[:first]].sum() / wrong.sum())
     checked = np.zeros(len(labels), bool)
@@ -183,12 +191,13 @@ def _of_seed(images: _Images, seed: int) -> Iterator[tuple[str, float]]:
     confirmed = checked & wrong
     corrected = np.where(confirmed, images.labels, labels)
     everything = np.ones(len(labels), bool)
-    for name, given, used in (
-        ("right labels", images.labels, everything),
-        ("wrong labels", labels, everything),
-        ("checked and removed", labels, ~confirmed),
-        ("checked and corrected", corrected, everything),
-    ):
+    fitted = (
+        (images.labels, everything),
+        (labels, everything),
+        (labels, ~confirmed),
+        (corrected, everything),
+    )
+    for name, (given, used) in zip(_LABELS, fitted, strict=True):
         model = fit(images.features[used], given[used])
         right = model.predict(images.test_features) == images.test_labels
         yield f"test accuracy, {name}", float(right.mean())

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from components.audit.table import demand_replaceable, table
 from components.counted import counted
 from components.disclaimer import DISCLAIMER
 from components.pages.names import shown
@@ -67,11 +68,11 @@ def audit_labels(
         config = load_config(preset, [parse_setting(text) for text in settings or ()])
         options = ready_options(beam)
         demand_writable(html)
+        demand_replaceable(html.with_suffix(".csv"))
         folder = Work(work.absolute())
         with folder.exclusively(), telling(PlainConsole(terminal)):
             from components.audit.audit import audit
             from components.audit.page import render
-            from components.audit.table import table
             from components.trainer.config import Recipe
 
             folder.lend_patient_salt()
