@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.errors import UsageError
 from components.ingest.kept import PictureWriter, Place, kept_picture
 from components.ingest.records import ImageRecord
 from components.progress import told
@@ -41,8 +42,14 @@ def pooled_features(
         float32 [records, numbers]: the mean of each channel over the map.
 
     Raises:
-        PipelineError: Weights cannot be had, or there is no room on the disk.
+        PipelineError: No layer is frozen, weights cannot be had, or there is no room on the disk.
     """
+    parts = training_parts(recipe, initial_network(recipe))
+    if parts.prefix is None:
+        raise UsageError(
+            "The preset freezes no layer whose features could be compared: lower "
+            f"model.trainable_convolutions (it is {recipe.model.trainable_convolutions})."
+        )
     seen = _see(records, pictures, recipe)
 
     def images() -> Iterator[TransformedImage]:
@@ -50,7 +57,6 @@ def pooled_features(
             png = kept_picture(pictures, place, sha256)
             yield TransformedImage(png, 0, bytes.fromhex(sha256))
 
-    parts = training_parts(recipe, initial_network(recipe))
     original = recipe.train.augment.model_copy(update={"versions": 1, "keep_original": True})
     [found] = frozen_prefix(recipe, parts, cache).features((images, original))
     [store] = found.versions

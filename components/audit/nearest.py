@@ -9,7 +9,7 @@ from components.audit.folds import Labels
 
 
 class Neighbours:
-    """Finds images by the likeness of their features."""
+    """Finds images by the distance of their features."""
 
     def __init__(self, features: Features, labels: Labels, groups: Sequence[str]) -> None:
         """Scales the features, so that each of them counts alike.
@@ -20,9 +20,7 @@ class Neighbours:
             groups: Of each image.
         """
         spread = features.std(axis=0)
-        scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-        self._directions = scaled / np.where(lengths > 0, lengths, 1)
+        self._features = features / np.where(spread > 0, spread, 1)
         self._labels = labels
         self._groups = np.asarray(groups)
 
@@ -38,9 +36,9 @@ class Neighbours:
             Their rows, the most alike first.
         """
         rows = np.flatnonzero((self._labels == label) & (self._groups != self._groups[row]))
-        alike = self._directions[rows] @ self._directions[row]
+        distances = np.linalg.norm(self._features[rows] - self._features[row], axis=1)
         found: dict[str, int] = {}
-        for other in rows[np.argsort(-alike, kind="stable")].tolist():
+        for other in rows[np.argsort(distances, kind="stable")].tolist():
             found.setdefault(str(self._groups[other]), other)
             if len(found) == count:
                 break
