@@ -73,8 +73,11 @@ def fit(features: Features, labels: Labels) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     model = make_pipeline(
         StandardScaler(), LogisticRegression(C=1 / _PENALTY, max_iter=_ITERATIONS)
     )
-    return model.fit(features, labels)
+    # Many small matrix products: threads would wait for each other.
+    with threadpool_limits(1, "blas"):
+        return model.fit(features, labels)
