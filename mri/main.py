@@ -40,7 +40,7 @@ class MriCommands(LazyGroup):
         "report": "Print the path of a model's report, or its figures.",
         "tensorboard": "Show the curves of all trainings in a browser.",
         "models": "Show models, and decide which one is served.",
-        "data": "Make, fetch and inspect folders of images.",
+        "data": "Make, fetch, inspect and audit folders of images.",
         "kubeflow": "Run the pipeline on Kubeflow Pipelines, or rehearse it on this machine.",
         "doctor": "Check what this machine has: versions, processor, memory, disk, weights, pushed "
         "model.",

@@ -1,36 +1,27 @@
 """`mri data inspect`: what is in a folder of images, in the terminal, as JSON, and as a page."""
 
-import errno
 import json
-import logging
 import os
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
 from components.counted import counted
 from components.disclaimer import DISCLAIMER
-from components.errors import UsageError, path_error
-from components.ingest.config import IngestConfig
 from components.ingest.evidence.table import Evidence
-from components.ingest.folder import ImageFolder, list_images
 from components.ingest.inspection.findings import Findings
 from components.ingest.inspection.numbers import table_of_names
 from components.ingest.inspection.page import render
 from components.ingest.inspection.shortcuts import Shortcuts
 from components.ingest.inspection.verdicts import judge
-from components.ingest.labels import read_labels
-from components.whole_file import whole_file
+from mri.data.listing import Classes, list_folder
+from mri.data.page_files import demand_writable, telling, write_page
 from mri.options import Beam
 from mri.run_flags import Labels
 from mri.terminal import PlainConsole, libraries_to
@@ -67,9 +58,7 @@ def inspect_folder(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; a page is written only with --html.")
     ] = False,
-    classes: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Class folders to read; default: all.")
-    ] = None,
+    classes: Classes = None,
     labels: Labels = None,
     beam: Beam = "local",
 ) -> None:
@@ -78,13 +67,13 @@ def inspect_folder(
         html = Path(f"{folder.resolve().name or 'images'}-inspection.html")
     with os.fdopen(os.dup(2), "w") as terminal, libraries_to() as console:
         if html is not None:
-            _demand_writable(html)
-        with _status(PlainConsole(terminal)):
+            demand_writable(html)
+        with telling(PlainConsole(terminal)):
             findings, page, names = _inspect(
                 folder, classes, labels, ready_options(beam), with_page=html is not None
             )
         if html is not None:
-            _write(html, names, page)
+            write_page(html, names, page)
         if as_json:
             pictures = {"evidence": {"looks": {"__all__": {"examples"}}}}
             shown = {
@@ -109,7 +98,7 @@ def _inspect(
     from components.ingest.evidence.find import find_evidence
     from components.ingest.survey import survey
 
-    listing, config = _listing(folder, classes, labels)
+    listing, config = list_folder(folder, classes, labels)
     demand_plain(Path(tempfile.gettempdir()).absolute(), "folder for temporary files (TMPDIR)")
     with tempfile.TemporaryDirectory(prefix="mri-inspect-") as scratch:
         found = survey(listing, config, beam_options, Path(scratch))
@@ -118,88 +107,6 @@ def _inspect(
     findings = Findings.of(found, config.classes, evidence)
     page = render(findings, found, config) if with_page else ""
     return findings, page, table_of_names(found)
-
-
-def _listing(
-    folder: Path, classes: str | None, labels: Path | None
-) -> tuple[ImageFolder, IngestConfig]:
-    """The files of all spans, and the configuration that reads them."""
-    if not os.path.isdir(folder):  # noqa: PTH112 - False, too, for what no disk could hold
-        raise UsageError(f"There is no folder {folder}: name one that holds class folders.")
-    given = None if classes is None else tuple(name.strip() for name in classes.split(","))
-    listing = list_images(
-        folder,
-        window=sys.maxsize,
-        labels=read_labels(labels, given),
-        classes=given or IngestConfig().classes,
-    )
-    names = given or tuple(name for name in listing.classes if _is_class_name(name))
-    try:
-        return listing, IngestConfig(classes=names, split_policy="as_is")
-    except ValidationError as error:
-        raise UsageError(
-            f"{len(names)} class names ({', '.join(names)!r}) cannot be used: give at least two "
-            "different ones, as in --classes glioma,notumor."
-        ) from error
-
-
-def _is_class_name(name: str) -> bool:
-    """Whether a class can have this folder's name: visible, and text in UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(name.strip())
-
-
-def _demand_writable(html: Path) -> None:
-    """Whether the page can be written is known before the work is done."""
-    with _named(html):
-        if html.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with tempfile.NamedTemporaryFile(dir=html.parent, prefix=f".{html.name}"):
-            pass
-
-
-def _write(html: Path, names: str, page: str) -> None:
-    with _named(html):
-        for path, content in ((html.with_suffix(".csv"), names), (html, page)):
-            with whole_file(path) as file:
-                file.write_text(content, encoding="utf-8")
-
-
-@contextmanager
-def _named(html: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise path_error(error)(
-            f"The page {html} cannot be written ({error.strerror}): name another file with --html."
-        ) from error
-
-
-class _StatusHandler(logging.Handler):
-    """Shows what is logged, the last line alone."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(logging.INFO)
-        self._status = status
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._status.update(Text(record.getMessage()))
-
-
-@contextmanager
-def _status(console: Console) -> Iterator[None]:
-    """Shows the last line that a component logged, while it works, if there is a terminal."""
-    with console.status("listing the files") as status:
-        handler = _StatusHandler(status)
-        logger = logging.getLogger("components")
-        logger.addHandler(handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
 
 
 def _print(findings: Findings, html: Path | None, console: Console) -> None:

@@ -103,6 +103,14 @@ WRONG = {
         (["data", "inspect", "images", "--html", "nowhere/page.html"], "--html"),
         (["data", "inspect", "images", "--html", "x.html", "--classes", "one"], "class names"),
     ],
+    "data audit": [
+        (["data", "audit", "--data", "nowhere"], "There is no folder"),
+        (["data", "audit", "--data", "images", "--classes", "one"], "class names"),
+        (["data", "audit", "--data", "images", "--html", "nowhere/page.html"], "--html"),
+        (["data", "audit", "--data", "images", "--html", "file.html"], "file.csv holds decisions"),
+        (["data", "audit", "--data", "images", "--preset", "nothing"], "nothing"),
+        (["data", "audit", "--data", "images", "--work", "file"], "--work"),
+    ],
     "kubeflow compile": [
         (["kubeflow", "compile", "--image", "Brain MRI"], "is not the name of a container image"),
         (["kubeflow", "compile", "--image", "x", "--cluster", "nowhere.yaml"], "nowhere.yaml"),
@@ -136,6 +144,7 @@ EMPTY = [
     ["serve", "files", ""],
     ["data", "sample", ""],
     ["data", "inspect", ""],
+    ["data", "audit", "--data", ""],
     ["kubeflow", "compile", "--image", "x", "--out", ""],
     ["kubeflow", "runs", "show", ""],
 ]
@@ -145,7 +154,7 @@ EMPTY = [
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with a file, an empty folder, and two class folders of one image each."""
-    for name in ("file", "file.yaml"):
+    for name in ("file", "file.csv", "file.yaml"):
         (tmp_path / name).write_text("text")
     for name in ("empty", "images/glioma", "images/notumor"):
         (tmp_path / name).mkdir(parents=True)

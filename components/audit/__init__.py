@@ -1,0 +1,1 @@
+"""Which labels of a folder are probably wrong."""
