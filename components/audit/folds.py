@@ -60,12 +60,13 @@ def out_of_fold(
     return found
 
 
-def fit(features: Features, labels: Labels) -> Any:
+def fit(features: Features, labels: Labels, penalty: float = _PENALTY) -> Any:
     """Fits the classifier.
 
     Args:
         features: float32 [images, numbers].
         labels: int64 [images].
+        penalty: Of large weights.
 
     Returns:
         scikit-learn's, fitted.
@@ -75,9 +76,7 @@ def fit(features: Features, labels: Labels) -> Any:
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=1 / _PENALTY, max_iter=_ITERATIONS)
-    )
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=_ITERATIONS))
     # Many small matrix products: threads would wait for each other.
     with threadpool_limits(1, "blas"):
         return model.fit(features, labels)

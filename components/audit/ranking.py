@@ -46,7 +46,7 @@ def rank(labels: Labels, probabilities: Probabilities, pairs: Pairs) -> tuple[Ra
     First come pictures that the folder has under several labels, whatever the classifier says of
     them, then the images that look like another class, then the rest; each by the probability of
     its label. Confident learning (Northcutt et al., 2021), which counts by thresholds of each class
-    how many labels are wrong, finds no more: docs/audit.md has the figures.
+    how many labels are wrong, hardly finds more: docs/audit.md has the figures.
 
     Args:
         labels: int64 [images], indices of classes.
