@@ -324,7 +324,7 @@ def test_the_answer_for_files_is_pooled_as_that_for_slices(client: FlaskClient) 
     assert 'data-best="0" data-counted="110"' in said.text
     mixed = _of_series(client, [_answer(), _answer(version=8)]).text
     assert "No answer for the series" in mixed
-    assert "Several versions" in mixed
+    assert "Different versions" in mixed
 
 
 @pytest.mark.parametrize(
