@@ -75,7 +75,10 @@ Made = dict[str, Dataset]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Made, Made]:
     """A source and what is made of it, by SOP class: of a study that says much, and of another."""
-    much = {"StudyDescription": "Head", "IssuerOfPatientID": "H", "BodyPartExamined": "BRAIN"}
+    much = {
+        "StudyDescription": "Head", "IssuerOfPatientID": "H", "BodyPartExamined": "BRAIN",
+        "TimezoneOffsetFromUTC": "+0100",
+    }  # fmt: skip
     return tuple(answered(tmp_path_factory.mktemp("node"), more) for more in (much, {}))
 
 
