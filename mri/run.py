@@ -28,7 +28,7 @@ from pipeline.local_runner import run_locally
 from pipeline.metadata import open_records
 from pipeline.partial_run import check_ends
 from pipeline.sample import ensure_sample
-from pipeline.tracking.sending import track, tracking_uri
+from pipeline.tracking.sending import is_tracked, track, tracking_uri
 from pipeline.work import LOG_FILE, Work
 
 app = typer.Typer(add_completion=False)
@@ -163,11 +163,17 @@ def run_pipeline(
 
 def _show(work: Work, metadata_url: str | None, uri: str | None, console: Console) -> None:
     """Lets an MLflow server show the run, if one is named."""
+    if uri is None and not is_tracked(work):
+        return
+    say = partial(console.print, soft_wrap=True, markup=False)
     try:
         store = open_records(metadata_url, work)
     except UsageError:  # not a single node has begun
         return
-    track(store, work, uri, partial(console.print, soft_wrap=True, markup=False))
+    except PipelineError as error:
+        say(f"the run is not shown in MLflow: {error}")
+        return
+    track(store, work, uri, say)
 
 
 def _fetch_weights(config: ModelConfig, console: Console) -> None:

@@ -1,6 +1,7 @@
 """Sends runs to an MLflow server: each once, and again when something became of it."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import ml_metadata as mlmd
 
+from components.counted import counted
 from components.errors import UsageError
 from components.servable import DEFAULT_SIGNATURE, SAVED_MODEL_FILE
 from components.whole_file import whole_file
@@ -96,32 +98,40 @@ def track(
         known = Tracking(uri)
     if known is None:
         return
-    sent = dict(known.sent)
-    waiting = [
-        (run, digest)
-        for run in tracked_runs(store, work)
-        if sent.get(run.run) != (digest := run.digest)
-    ]
-    if uri is not None and not waiting:
-        _write(work, known)
+    sent, waiting = dict(known.sent), list[tuple[TrackedRun, str]]()
     try:
-        with _settings():
-            for done, (run, digest) in enumerate(waiting):
-                if not done:
-                    _answers(known.uri)
-                _Sender(known.uri).send(run)
+        _write(work, known)  # a decision sends to where the last run did
+        waiting += (
+            (run, digest)
+            for run in tracked_runs(store, work)
+            if sent.get(run.run) != (digest := run.digest)
+        )
+        if not waiting:
+            return
+        with _quiet():
+            _answers(known.uri)
+            sender = _Sender(known.uri)
+            for run, digest in waiting:
+                sender.send(run)
                 sent[run.run] = digest
                 _write(work, Tracking(known.uri, sent))
     except Exception as error:  # noqa: BLE001 - the run has ended well, whatever MLflow raises
-        left = len([run for run, _ in waiting if sent.get(run.run) != run.digest])
-        _write(work, Tracking(known.uri, sent))
+        left = sum(sent.get(run.run) != digest for run, digest in waiting)
         say(
-            f"MLflow at {known.uri} did not take {left} of {len(waiting)} runs ({_told(error)}); "
-            "they are sent with the next run"
+            f"MLflow at {known.uri} did not take {left} of {counted(len(waiting), 'run')} "
+            f"({_told(error)}): they are sent with the next run"
         )
         return
-    if waiting:
-        say(f"sent to MLflow at {known.uri}: {', '.join(run.run for run, _ in waiting)}")
+    say(f"sent to MLflow at {known.uri}: {', '.join(run.run for run, _ in waiting)}")
+
+
+def is_tracked(work: Work) -> bool:
+    """Whether the runs of a work folder have been sent anywhere.
+
+    Args:
+        work: The work folder.
+    """
+    return _file(work).exists()
 
 
 class _Sender:
@@ -247,10 +257,8 @@ def _mlflow() -> Any:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """MLflow's own client must not write its lines between ours."""
-    import logging
-
     logger = logging.getLogger("mlflow")
     before = logger.level
     logger.setLevel(logging.ERROR)
