@@ -88,7 +88,7 @@ def test_looks_that_tell_the_class_are_told(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inspect_folder(folder)
     said = " ".join(capfd.readouterr().out.split())
-    assert "Which looks have the training images of each class?" in said
+    assert "Looks of the training images, by class" in said
     assert "levels alone distinguish glioma from the rest with accuracy" in said
     page = Path("looks-inspection.html").read_text()
     assert "all are notumor: a model cannot know" in page
