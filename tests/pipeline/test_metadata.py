@@ -147,7 +147,7 @@ def test_storage_that_is_away_for_a_while_is_not_recorded_as_gone(store, work, m
 
     monkeypatch.setattr(Path, "stat", away)
     with pytest.raises(
-        PipelineError, match="not known at the moment .*Stale file handle.*run again"
+        PipelineError, match="cannot be checked now .*Stale file handle.*run again"
     ):
         forget_missing(store, work)
     monkeypatch.undo()
