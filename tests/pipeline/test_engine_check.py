@@ -103,7 +103,7 @@ def test_an_engine_that_is_not_there_is_said_in_a_sentence(word, says):
 
 
 @pytest.mark.parametrize(
-    ("names", "says"), [(None, "not a jar"), (["a/Main.class"], "is no job server of Beam")]
+    ("names", "says"), [(None, "not a jar"), (["a/Main.class"], "is not a job server of Beam")]
 )
 def test_a_jar_of_something_else_is_refused(tmp_path, names, says):
     jar = tmp_path / "x.jar"
