@@ -146,9 +146,7 @@ def test_storage_that_is_away_for_a_while_is_not_recorded_as_gone(store, work, m
         return real(path, **how)
 
     monkeypatch.setattr(Path, "stat", away)
-    with pytest.raises(
-        PipelineError, match="cannot be checked now .*Stale file handle.*run again"
-    ):
+    with pytest.raises(PipelineError, match="cannot be checked now .*Stale file handle.*run again"):
         forget_missing(store, work)
     monkeypatch.undo()
     assert forget_missing(store, work) == 0

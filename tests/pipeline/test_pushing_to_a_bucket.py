@@ -84,7 +84,9 @@ def test_a_decision_that_does_not_reach_the_bucket_stands_and_is_sent_later(runs
     runs.run()
     runs.run(model="Other")
     bucket_server.trouble = _refuse_to_write
-    with pytest.raises(PipelineError, match=r"decision is carried out.*access is denied.*publish`"):
+    with pytest.raises(
+        PipelineError, match=r"decision was carried out.*access is denied.*publish`"
+    ):
         said(decide, runs, None, "rollback", "complaints")
     assert runs.registry.served() == "graph"
     assert served(bucket_server) == "other graph"

@@ -208,4 +208,4 @@ def test_a_dry_clean_leaves_out_what_an_unfinished_decision_needs(registry):
     assert "There is nothing to remove." in _clean(root, dry_run=True)
     stream = io.StringIO()
     list_models(Console(file=stream, width=200), root)
-    assert "which was cut off" in stream.getvalue()
+    assert "but this was interrupted" in stream.getvalue()
