@@ -102,7 +102,7 @@ def test_images_that_one_was_trained_on_speak_for_neither(tmp_path):
     assert compared["differences"]["accuracy"]["value"] == 0
     said = _said(registry, compare=(RUNS[0], RUNS[1]))
     assert "60 of 80 test images match images that one of the two models was trained on" in said
-    assert "of the other 20" in said
+    assert "for the other 20" in said
 
     write_predictions(folders[0], LABELS, memory, known_to_model=np.arange(len(LABELS)) < 75)
     said = _said(registry, compare=(RUNS[0], RUNS[1]))

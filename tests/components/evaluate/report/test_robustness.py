@@ -132,7 +132,7 @@ def test_page_card_and_figures_say_whether_it_looks_at_the_tumour(tmp_path):
     text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", section)))
     assert "0.500" in text
     assert text.index("blurred by 0.6%") < text.index("mirrored")
-    assert "says the most frequent class is right in 0.250" in text
+    assert "names the most frequent class is right for 0.250" in text
     for words in ("the head blanked", "histogram alone", "patches of 1 cm", "accuracy on eval"):
         assert words in text, words
     # One image, as it is, in two styles, three times without anatomy, and in six shifts.
