@@ -138,7 +138,7 @@ def test_page_card_and_figures_say_whether_it_looks_at_the_tumour(tmp_path):
     # One image, as it is, in two styles, three times without anatomy, and in six shifts.
     assert section.count("<figure>") == 12
     assert section.count("data:image/jpeg") == 12
-    assert "<b>meningioma</b>, wrongly 0.950" in section  # a glioma in another's levels
+    assert "<b>meningioma</b> (wrong), 0.950" in section  # a glioma in another's levels
     card = ModelCard.read(report)
     [answer] = [
         one.answer for one in card.claim if "style of an image of another class" in one.answer
