@@ -26,7 +26,7 @@ RUN_TAG = "mri.run"
 
 
 @dataclass(frozen=True)
-class Metric:
+class TrackedMetric:
     """A number.
 
     Attributes:
@@ -80,7 +80,7 @@ class TrackedRun:
     failed: bool
     tags: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[TrackedMetric, ...] = ()
     files: tuple[Path, ...] = ()
     saved_model: Path | None = None
     versions: tuple[TrackedVersion, ...] = ()
@@ -198,7 +198,7 @@ def _with_model(run: TrackedRun, model: Model, work: Work) -> TrackedRun:
     )
 
 
-def _curves(model: Path) -> Iterator[Metric]:
+def _curves(model: Path) -> Iterator[TrackedMetric]:
     """Loss and accuracy by epoch; nothing if the model's files are gone."""
     file = model / HISTORY_FILE
     if not file.is_file():
@@ -207,15 +207,15 @@ def _curves(model: Path) -> Iterator[Metric]:
         split, _, metric = name.rpartition("val_")
         shown = f"{'eval' if 'val_' in name else 'train'}/{metric or split}"
         for epoch, value in enumerate(values, start=1):
-            yield Metric(shown, value, epoch)
+            yield TrackedMetric(shown, value, epoch)
 
 
-def _figures(card: ModelCard | None) -> Iterator[Metric]:
+def _figures(card: ModelCard | None) -> Iterator[TrackedMetric]:
     """The test figures, each with the ends of its interval."""
     for name, figure in (card.figures if card else {}).items():
         for end, value in (("", figure.value), ("/low", figure.low), ("/high", figure.high)):
             if value is not None:
-                yield Metric(f"test/{name.replace(' ', '_')}{end}", value)
+                yield TrackedMetric(f"test/{name.replace(' ', '_')}{end}", value)
 
 
 def _pipeline(store: mlmd.MetadataStore, execution: pb.Execution) -> str:

@@ -110,6 +110,7 @@ def _shown(registry: Registry, uri: str) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_runs_and_a_decision_appear_and_nothing_appears_twice(
     registry: Registry, uri: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
