@@ -8,7 +8,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for TensorFlow, which is imported later
 
 
-_FETCHED = Path("data/brain-tumor-mri")
+FETCHED = Path("data/brain-tumor-mri")
 """Where the README has `mri data fetch` put the public images."""
 
 
@@ -22,8 +22,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=_folder,
-        default=os.environ.get("MRI_TEST_DATA") or (str(_FETCHED) if _FETCHED.is_dir() else ""),
-        help=f"folder of the public images; default: MRI_TEST_DATA, or {_FETCHED}",
+        default=os.environ.get("MRI_TEST_DATA") or (str(FETCHED) if FETCHED.is_dir() else ""),
+        help=f"folder of the public images; default: MRI_TEST_DATA, or {FETCHED}",
     )
 
 
@@ -31,7 +31,7 @@ def _folder(name: str) -> Path:
     if not name:
         raise argparse.ArgumentTypeError(
             "name a folder of MRI images, set MRI_TEST_DATA to one, or fetch the public ones: "
-            f"bin/mri data fetch {_FETCHED}"
+            f"bin/mri data fetch {FETCHED}"
         )
     if not Path(name).is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {name}")

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks import FETCHED
 from components.audit.features import Features, pooled_features
 from components.audit.folds import Labels, fit, out_of_fold
 from components.audit.ranking import rank
@@ -42,7 +43,6 @@ from pipeline.engines import LOCAL_BEAM
 from pipeline.sample import ensure_sample
 from pipeline.work import Work
 
-_FETCHED = "data/brain-tumor-mri"
 _SHARE = 0.05
 _CHECKED = 0.1
 _SEEDS = 3
@@ -97,8 +97,8 @@ def main() -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(os.environ.get("MRI_TEST_DATA") or _FETCHED),
-        help=f"folder of the public images; default: MRI_TEST_DATA, or {_FETCHED}",
+        default=Path(os.environ.get("MRI_TEST_DATA") or FETCHED),
+        help=f"folder of the public images; default: MRI_TEST_DATA, or {FETCHED}",
     )
     parser.add_argument("--work", type=Path, default=Path("work"), help="has sample and features")
     parser.add_argument("--preset", default="best", help="of the public images: their features")
@@ -112,7 +112,7 @@ def main() -> None:
         if arguments.quick:
             print("public: skipped, as --quick was given")
         elif not arguments.data.is_dir():
-            print(f"public: skipped, as there is no folder {arguments.data}: bin/mri data fetch")
+            print(f"public: skipped, as {arguments.data} does not exist: run bin/mri data fetch")
         else:
             images = _read(arguments.data, arguments.preset, work)
             figures["public"] = _measure("public", images, seeds)

@@ -1,8 +1,8 @@
 """Signatures over all files of a model version, in OpenSSF's model-signing format.
 
-A signature says that whoever holds a key made exactly these files: a file that is changed, removed,
-renamed or added since is found. Among the files are the graph, the report, and the card with the
-digests of data and code, so all of them are signed as well.
+A signature shows that the holder of a key signed exactly these files. If a file is changed,
+removed, renamed or added later, verification fails. The files include the graph, the report, and
+the card with the digests of data and code.
 """
 
 import base64
@@ -189,7 +189,7 @@ def verify(version: Path, trusted: Path) -> Signed:
         What was signed.
 
     Raises:
-        SignatureError: There is no signature, it is damaged or somebody else's, or a file was
+        SignatureError: The signature is missing, damaged or somebody else's, or a file was
             changed, removed, renamed or added.
         UsageError: The file in `trusted` cannot be used, or model-signing is not installed.
     """

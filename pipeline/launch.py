@@ -37,8 +37,8 @@ from pipeline.work import Work
 if TYPE_CHECKING:
     from tfx.orchestration import pipeline as tfx_pipeline
 
-# TensorFlow keeps large buffers instead of handing them back to the system after each step, which
-# is a quarter of a training step's time in the kernel, at the same peak of memory.
+# With it, TensorFlow keeps large buffers between the steps of a training. Returning them to the
+# system and taking them again cost a quarter of a step's time; the peak of memory is the same.
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
 
 PUSHED = "pushed_model"

@@ -1,7 +1,6 @@
 """What the frozen layers make of a folder's images, a row of numbers an image."""
 
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -22,8 +21,6 @@ from components.transform.preprocessing import preprocess
 
 _BATCH = 16
 
-_LOG = logging.getLogger(__name__)
-
 Features = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -42,7 +39,7 @@ def pooled_features(
         float32 [records, numbers]: the mean of each channel over the map.
 
     Raises:
-        PipelineError: No layer is frozen, weights cannot be had, or there is no room on the disk.
+        PipelineError: No layer is frozen, the weights are not available, or the disk is full.
     """
     parts = training_parts(recipe, initial_network(recipe))
     if parts.prefix is None:

@@ -1,6 +1,5 @@
 """What a cheap classifier says of images that it was not fitted to."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +13,6 @@ _FOLDS = 5
 _PENALTY = 100.0
 """Of large weights: a strong one, as wrong labels must not be learnt by heart."""
 _ITERATIONS = 300
-
-_LOG = logging.getLogger(__name__)
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 Probabilities = np.ndarray[Any, np.dtype[np.float64]]

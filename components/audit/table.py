@@ -63,6 +63,6 @@ def demand_replaceable(path: Path) -> None:
         untouched = False
     if not untouched:
         raise UsageError(
-            f"{path} holds decisions, or is no table of an audit: move it away, or name another "
-            "page with --html."
+            f"{path} holds decisions, or is not the table of an audit: move it away, or name "
+            "another page with --html."
         )

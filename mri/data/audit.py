@@ -113,4 +113,4 @@ def _print(found: "Audit", html: Path, console: Console) -> None:
         print_table(console, rows)
     line(("page   ", "bold"), str(html))
     line(("table  ", "bold"), str(html.with_suffix(".csv")))
-    line((f"{DISCLAIMER} A suspicion is no proof.", "dim"))
+    line((f"{DISCLAIMER} A suspicion is not proof.", "dim"))

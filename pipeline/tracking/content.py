@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import ml_metadata as mlmd
@@ -47,12 +47,10 @@ class TrackedVersion:
     Attributes:
         version: Its number, the name of its folder.
         served: Whether it is what is served now.
-        folder: Where it lies.
     """
 
     version: str
     served: bool
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -177,22 +175,16 @@ def _with_model(run: TrackedRun, model: Model, work: Work) -> TrackedRun:
         folder = Path(model.report.uri)
         named = (folder / name for name in (PAGE_FILE, CARD_JSON, CARD_MARKDOWN))
         files = [file for file in named if file.is_file()]
-    return TrackedRun(
-        run=run.run,
+    return replace(
+        run,
         pipeline=model.pipeline,
-        started=run.started,
-        ended=run.ended,
-        failed=run.failed,
         tags=tags,
         parameters=parameters,
         metrics=(*_curves(Path(model.artifact.uri)), *_figures(card)),
         files=tuple(files),
         saved_model=model.saved_model,
         versions=tuple(
-            TrackedVersion(
-                version, state is ModelState.SERVED and version == served, place / version
-            )
-            for place in [work.serving / model.pipeline]
+            TrackedVersion(version, state is ModelState.SERVED and version == served)
             for version in model.versions
         ),
     )
@@ -204,10 +196,10 @@ def _curves(model: Path) -> Iterator[TrackedMetric]:
     if not file.is_file():
         return
     for name, values in json.loads(file.read_bytes()).items():
-        split, _, metric = name.rpartition("val_")
-        shown = f"{'eval' if 'val_' in name else 'train'}/{metric or split}"
+        metric = name.removeprefix("val_")
+        split = "train" if metric == name else "eval"
         for epoch, value in enumerate(values, start=1):
-            yield TrackedMetric(shown, value, epoch)
+            yield TrackedMetric(f"{split}/{metric}", value, epoch)
 
 
 def _figures(card: ModelCard | None) -> Iterator[TrackedMetric]:

@@ -6,20 +6,20 @@ its own, and is tried again until the other side has it, after a restart, too.
 
 import hashlib
 import logging
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydicom import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_role
+from pydicom.uid import UID
+from pynetdicom import build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from components.strict_config import StrictConfig
+from serving.pacs.calling import caller, why_not
 from serving.pacs.config import KeepConfig, ListenConfig, RequesterConfig, RetryConfig
 from serving.pacs.headers import UnreadableHeaderError, read_header
-from serving.pacs.spool import Spool, write_whole
+from serving.pacs.spool import Spool, make_folder, write_whole
 from serving.pacs.tls import client_context
 
 NO_SUCH_OBJECT, CONFLICT, PROCESSING_FAILURE = 0x0112, 0x0119, 0x0110
@@ -27,7 +27,6 @@ NO_SUCH_OBJECT, CONFLICT, PROCESSING_FAILURE = 0x0112, 0x0119, 0x0110
 INVALID, NO_SUCH_ACTION, NOT_AUTHORIZED, LIMITED = 0x0115, 0x0123, 0x0124, 0x0213
 """Why a request is refused (PS3.7 C)."""
 _MOST_WAITING = 10_000
-_TIMEOUT = 30
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Commitments:
         if not references or not all(UID(uid).is_valid for uid in uids):
             return INVALID, None
         try:
-            self._folder.mkdir(exist_ok=True)
+            make_folder(self._folder)
             waiting = sum(1 for _ in self._folder.glob("*.json"))
             if len(references) > self._keep.instances or waiting >= _MOST_WAITING:
                 return LIMITED, None
@@ -152,9 +151,7 @@ class Commitments:
             return "listen.commitment names it no more"
         association = self._associate(to)
         if not association.is_established:
-            return (
-                "it refuses the association" if association.is_rejected else "it cannot be reached"
-            )
+            return f"it {why_not(association)}"
         try:
             report = self._report(request)
             status = association.send_n_event_report(
@@ -173,13 +170,7 @@ class Commitments:
         return None if status == 0x0000 else f"it answers with status {status:04X}"
 
     def _associate(self, to: RequesterConfig) -> Any:
-        entity = AE(ae_title=self._title)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT
-        entity.connection_timeout = _TIMEOUT
-        entity.add_requested_context(
-            StorageCommitmentPushModel, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-        )
-        return entity.associate(
+        return caller(self._title, [StorageCommitmentPushModel]).associate(
             to.host, to.port, ae_title=to.ae_title, tls_args=self._tls.get(to.ae_title),
             ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)],
         )  # fmt: skip
@@ -211,7 +202,7 @@ class Commitments:
             return NO_SUCH_OBJECT
         study, name = found
         try:
-            header = read_header(Path(self._spool.folder_of(study) / name))
+            header = read_header(self._spool.folder_of(study) / name)
         except FileNotFoundError:
             return NO_SUCH_OBJECT
         except (OSError, UnreadableHeaderError):

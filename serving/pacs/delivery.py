@@ -8,14 +8,9 @@ import pydicom
 import requests
 import urllib3.exceptions
 from dicomweb_client.api import DICOMwebClient
-from pydicom.uid import (
-    ComprehensiveSRStorage,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    SecondaryCaptureImageStorage,
-)
-from pynetdicom import AE
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
+from serving.pacs.calling import caller, why_not
 from serving.pacs.config import DestinationConfig
 from serving.pacs.tls import client_context
 from serving.pacs.web import web_client
@@ -26,7 +21,6 @@ _IS_THERE = 0x0111
 """Duplicate SOP instance: an archive's word for what it has, after an answer that was lost."""
 _CONFLICT = 409
 """What STOW-RS answers if it stores nothing: also of what is there already."""
-_TIMEOUT = 30
 
 
 class UndeliveredError(Exception):
@@ -71,12 +65,7 @@ class _Store:
     def __init__(self, config: DestinationConfig, ae_title: str) -> None:
         self.name = config.name
         self._config = config
-        self._entity = AE(ae_title=ae_title)
-        entity = self._entity
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT
-        entity.connection_timeout = _TIMEOUT
-        for kind in SENT:
-            entity.add_requested_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        self._entity = caller(ae_title, SENT)
         self._tls = (client_context(config.tls), config.host) if config.tls else None
 
     def send(self, files: Sequence[Path]) -> Generator[str | None]:
@@ -89,10 +78,7 @@ class _Store:
         except Exception as error:
             raise UndeliveredError(f"{self.name} fails ({type(error).__name__})") from error
         if not association.is_established:
-            refused = (
-                " refuses the association" if association.is_rejected else " cannot be reached"
-            )
-            raise UndeliveredError(f"{self.name}{refused}")
+            raise UndeliveredError(f"{self.name} {why_not(association)}")
         try:
             for number, file in enumerate(files):
                 if not association.is_established:

@@ -76,7 +76,7 @@ def _nested(findings: Findings) -> FolderVerdict:
         False,
         f"The classes may be the folders {named} inside the class folders",
         f"If they are, name them: --classes {','.join(inner[:_NAMED])}. A run takes them as "
-        f"ingest.classes. If the folders around them are patients, a table of labels says so.",
+        "ingest.classes. If the folders around them are patients, a table of labels says so.",
     )
 
 
